@@ -1,0 +1,164 @@
+/* One certificate from an ACME CA (RFC 8555), as a table of steps without I/O.
+ *
+ *	order of events          who
+ *	ask = flow_ask(f)        the step says what it wants: an HTTP exchange, or an effect
+ *	… driver does it …       sends it signed, publishes tokens, makes the CSR
+ *	n = flow_heard(f, reply) the step says what the answer means: GO, DONE or FAIL
+ *	flow_take(f, &n)         the one line that assigns f->step; the driver saves the flow first
+ *
+ * A flow is flat, serialisable data; saved at every GO, it is what the page shows, and a restart is
+ * the same event as a lost answer: load it, call flow_lost, go on. It holds no key, no socket, no
+ * clock: the driver (issue/) signs, keeps nonces, waits, stores.
+ *
+ * What all replies share is judged once in flow_heard, before the step sees them: nonce and
+ * badNonce, 429 and 5xx with Retry-After, problem documents (RFC 7807), silence.
+ *
+ * Disadvantage: the order of steps is read in the table, the conditions between them in the steps;
+ * who looks for "the program" finds it in neither alone. */
+#ifndef ACME_FLOW_H
+#define ACME_FLOW_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "json/json.h"
+
+#define ACME_STEPS(X)                                                                              \
+	/* step       we say           the answer means    if lost, resume at */                  \
+	X(directory,  ask_directory,   heard_directory,    directory)                              \
+	X(account,    ask_account,     heard_account,      account)                                \
+	X(order,      ask_new_order,   heard_order,        order)                                  \
+	X(authz,      ask_authz,       heard_authz,        authz)     /* per name */               \
+	X(answer,     ask_challenge,   heard_challenge,    authz)     /* per name */               \
+	X(await,      ask_order,       heard_await,        await)                                  \
+	X(finalize,   ask_finalize,    heard_await,        await)                                  \
+	X(download,   ask_certificate, heard_certificate,  download)
+
+enum acme_step {
+#define X(name, ask, heard, lost) ACME_STEP_##name,
+	ACME_STEPS(X)
+#undef X
+	ACME_STEP_COUNT
+};
+const char *acme_step_name(enum acme_step step);
+const char *acme_step_words(enum acme_step step); /* for people: "Prove control of the name" */
+
+/* A CA's problem (RFC 7807, RFC 8555 6.7), whole. Texts live with whatever holds it. */
+struct problem {
+	struct str type;   /* with "urn:ietf:params:acme:error:" removed if it starts so */
+	struct str detail;
+	unsigned status;
+	struct str json;   /* as sent, subproblems included; cut to 8 KiB */
+	struct str instance;
+};
+
+/* The directory (RFC 8555 7.1.1), as far as we use it. Members not sent are STR_NONE. */
+struct acme_directory {
+	struct str new_nonce, new_account, new_order, revoke_cert, key_change, renewal_info;
+	struct str terms, website;
+	bool external_account_required;
+};
+/* Says in words why a text is not an ACME directory (HTML, other JSON, missing members). */
+MUST_CHECK bool acme_directory_read(struct arena *a, struct str body, struct str url,
+                                    struct acme_directory *ret_directory, struct err *err);
+
+enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
+
+/* One name's authorization within the flow. */
+struct flow_name {
+	struct str name;
+	struct str authz, challenge, token; /* URLs and token once known */
+	bool valid;     /* the CA says so */
+	bool answered;  /* we told the CA, or it already knew */
+	bool published; /* the token is in place */
+};
+
+struct flow {
+	struct arena arena; /* owns every text below */
+	/* What is wanted; set by flow_new. */
+	struct str directory_url, email, terms_agreed; /* terms: URL the person accepted, may be empty */
+	struct flow_name *names;
+	size_t name_count;
+	struct str profile, replaces; /* RFC 9773: certificate ID, or STR_NONE */
+	/* How far it is. */
+	enum acme_step step;
+	size_t at;                        /* the name that a per-name step is about */
+	struct acme_directory directory;
+	struct str account;               /* URL; STR_NONE until known */
+	bool account_looked_up;           /* onlyReturnExisting said that there is none */
+	struct str order, finalize, certificate; /* URLs */
+	struct str csr;                   /* DER; set by flow_set_csr */
+	struct str chain;                 /* PEM, once DONE */
+	struct str nonce;                 /* the last Replay-Nonce; not saved */
+	uint64_t turns, bad_nonces, lost, polls; /* counters: bounded, shown */
+	int64_t deadline;                 /* wall ms: the attempt ends then; 0: not yet set */
+	int64_t started;
+	struct problem problem;           /* the last one, also when we went on */
+	struct str waiting_for;           /* why the next ask is delayed; for the page */
+};
+
+/* Texts are copied. now is wall ms. */
+struct flow_want {
+	struct str directory_url, email, terms_agreed, profile, replaces;
+	const struct str *names; /* ASCII, normalised */
+	size_t name_count;
+	int64_t now;
+};
+struct flow *flow_new(const struct flow_want *want);
+void flow_free(struct flow **f);
+/* What issue/ knows of the CA already: saves the directory and account steps. */
+void flow_know_directory(struct flow *f, const struct acme_directory *d);
+void flow_know_account(struct flow *f, struct str url);
+
+void flow_save(const struct flow *f, struct buf *out_json);
+MUST_CHECK struct flow *flow_load(struct str json, struct err *err);
+
+enum acme_effect {
+	ACME_GET,      /* unsigned GET: the directory */
+	ACME_HEAD,     /* newNonce */
+	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
+	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
+	ACME_PUBLISH,  /* put every token in `names` that is not `published` in place, then flow_did */
+	ACME_CSR,      /* make key and CSR, store the key, flow_set_csr, then flow_did */
+};
+struct acme_ask {
+	enum acme_effect effect;
+	struct str url;
+	struct str nonce;   /* for the POSTs */
+	struct str payload; /* JSON; lives until the next flow_ask */
+	const char *accept; /* "application/pem-certificate-chain" for the download, else NULL */
+};
+struct acme_ask flow_ask(struct flow *f);
+
+/* An answer; status 0 is silence (could not connect, time-out, cut off): `silence` says what. */
+struct acme_reply {
+	unsigned status;
+	struct str body, nonce, location, content_type;
+	int64_t retry_after; /* ms from now, already parsed from seconds or date; -1: not given */
+	int64_t now;         /* wall ms */
+	const struct err *silence;
+};
+
+enum flow_what { FLOW_GO, FLOW_DONE, FLOW_FAIL };
+struct next {
+	enum flow_what what;
+	enum acme_step step;
+	int64_t after;   /* ms to wait before asking */
+	size_t at;       /* the name a per-name step goes to */
+	bool ca_at_fault; /* FAIL or delay through outage, 5xx or limits: another issuer may help */
+	int64_t not_before; /* FAIL: the CA said when to try again (wall ms), else 0 */
+	struct err err;  /* FAIL: the sentence */
+};
+struct next flow_heard(struct flow *f, const struct acme_reply *reply);
+/* An effect was executed (ACME_PUBLISH, ACME_CSR): the same step asks again, now for HTTP. If it
+ * failed, err says why and the flow fails with it. */
+struct next flow_did(struct flow *f, const struct err *failed);
+/* The process was restarted while an answer was under way. */
+struct next flow_lost(struct flow *f, int64_t now);
+void flow_take(struct flow *f, const struct next *n); /* f->step and f->at are assigned here only */
+void flow_set_csr(struct flow *f, struct str der);
+
+/* RFC 8555 6.2: the protected header. kid empty: jwk is used instead. */
+void acme_protected(struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
+
+#endif

@@ -1,0 +1,16 @@
+/* Included before every file: calls that have no place here do not compile. */
+#ifndef BASE_BANNED_H
+#define BASE_BANNED_H
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#pragma GCC poison strcpy strcat strncat strncpy sprintf vsprintf strtok strtok_r gets atoi atol atof \
+	asctime ctime gmtime localtime alloca sleep usleep system popen
+
+#endif

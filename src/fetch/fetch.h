@@ -1,0 +1,85 @@
+/* Outgoing exchanges as control sees them. The work is done by the fetch process (fetcher/); tests
+ * put a scripted one in its place through the ops.
+ *
+ * A call is the caller's struct: filled, started, then `done` fires exactly once, never before
+ * fetch_start has returned; fetch_abort means never. Either `reply` is set (any HTTP status) or
+ * `err` says why there is none. */
+#ifndef FETCH_FETCH_H
+#define FETCH_FETCH_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/list.h"
+
+struct fetch_reply {
+	unsigned status;
+	struct str headers; /* "name: value\n" lines, names in lower case */
+	struct str body;
+};
+/* The value of a reply's header, STR_NONE if absent; with `nth`, the nth (0 = first) of its name. */
+struct str fetch_header(const struct fetch_reply *reply, const char *name, unsigned nth);
+/* Retry-After in ms from now_wall (seconds or HTTP date), -1 if absent or unreadable. */
+int64_t fetch_retry_after(const struct fetch_reply *reply, int64_t now_wall);
+
+struct fetch_call {
+	/* purpose: a row of the fetcher's table of rules ("acme": https only, no redirects) */
+	const char *purpose, *method;
+	struct str url, headers, body; /* copied by fetch_start; headers "name: value\n" */
+	struct str trust;   /* PEM to trust instead of the system's store; empty: the system's */
+	int64_t timeout;    /* ms for the whole; 0: 30 s */
+	size_t most;        /* bytes of body accepted; 0: 256 KiB */
+	void (*done)(struct fetch_call *call, const struct fetch_reply *reply, const struct err *err);
+	struct list node;
+	struct fetch *fetch; /* NULL when not started */
+	int64_t id;
+};
+
+/* A TLS handshake with server_name at address:port, whatever certificate it shows. */
+struct fetch_probe {
+	struct str address, server_name;
+	uint16_t port;
+	void (*done)(struct fetch_probe *probe, struct str leaf_pem, const struct err *err);
+	struct list node;
+	struct fetch *fetch;
+	int64_t id;
+};
+
+struct fetch;
+struct fetch_ops {
+	void (*start)(struct fetch *f, struct fetch_call *call);
+	void (*abort)(struct fetch *f, struct fetch_call *call);
+	void (*probe)(struct fetch *f, struct fetch_probe *probe);
+	void (*probe_abort)(struct fetch *f, struct fetch_probe *probe);
+};
+struct fetch {
+	const struct fetch_ops *ops;
+};
+static inline void fetch_start(struct fetch *f, struct fetch_call *c)
+{
+	f->ops->start(f, c);
+}
+static inline void fetch_abort(struct fetch_call *c)
+{
+	if (c->fetch)
+		c->fetch->ops->abort(c->fetch, c);
+}
+static inline void fetch_probe(struct fetch *f, struct fetch_probe *p)
+{
+	f->ops->probe(f, p);
+}
+static inline void fetch_probe_abort(struct fetch_probe *p)
+{
+	if (p->fetch)
+		p->fetch->ops->probe_abort(p->fetch, p);
+}
+
+/* The real one: over the link to the fetch process. When that process dies, calls under way end
+ * with ERR_UNREACHABLE; those started while there is none wait for the next link until their
+ * time-out. */
+struct loop;
+struct link;
+struct fetch *fetch_link_new(struct loop *loop);
+void fetch_link_attach(struct fetch *f, int fd); /* a new link to a new fetch process */
+void fetch_link_free(struct fetch **f);
+
+#endif

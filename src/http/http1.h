@@ -1,0 +1,59 @@
+/* HTTP/1.0 and 1.1 (RFC 9112), both sides, without I/O: bytes in, canonical messages out, and back.
+ * Strict by law (doc/laws.md): what could be read in two ways is refused. */
+#ifndef HTTP_HTTP1_H
+#define HTTP_HTTP1_H
+
+#include "base/buf.h"
+#include "http/message.h"
+
+enum http1_result {
+	HTTP1_MORE, /* nothing decided yet: come again with more bytes */
+	HTTP1_DONE,
+	HTTP1_BAD, /* *ret_refusal says why: answer it and close */
+};
+
+/* Remembers how far the end of the head was looked for, so that a slow sender costs no rescans.
+ * Zero it per message. */
+struct http1_scan {
+	size_t seen;
+};
+
+enum { HTTP1_HEAD_MOST = 32 << 10, HTTP1_HEADERS_MOST = 100, HTTP1_LINE_MOST = 16 << 10 };
+
+/* in: what came so far, from the message's first byte. On DONE *ret_used bytes were the head.
+ * One empty line before the request line is skipped (RFC 9112 2.2). */
+enum http1_result http1_read_request(struct http1_scan *scan, struct str in, struct arena *a,
+                                     struct request *ret_request, size_t *ret_used,
+                                     struct refusal *ret_refusal);
+/* `request` decides about the body: HEAD has none. 1xx heads are DONE like any other: the caller
+ * reads on with a fresh scan. BAD means a framing error of the upstream: 502. */
+enum http1_result http1_read_response(struct http1_scan *scan, struct str in, struct arena *a,
+                                      const struct request *request, struct response *ret_response,
+                                      size_t *ret_used, struct refusal *ret_refusal);
+
+/* The content of one message: pieces borrowed from `in`, framing checked and dropped. */
+struct http1_body {
+	enum body_kind kind;
+	uint64_t left;    /* of the content (LENGTH) or of the chunk (STREAM) */
+	unsigned state;
+	uint64_t trailer_bytes;
+};
+void http1_body_init(struct http1_body *b, enum body_kind kind, uint64_t length);
+/* Reads one piece: MORE = this piece (maybe empty) and come again, DONE = the last piece, the
+ * message is complete; *ret_used bytes of `in` are spent. Trailers of HTTP/1 are checked and
+ * dropped. */
+enum http1_result http1_body_read(struct http1_body *b, struct str in, struct str *ret_piece,
+                                  size_t *ret_used, struct refusal *ret_refusal);
+/* The peer closed: is the content complete? (CLOSE: yes; LENGTH 0 left: yes; else no.) */
+bool http1_body_ends_at_close(const struct http1_body *b);
+
+/* Writing. The writer adds Host, Content-Length or Transfer-Encoding: chunked, and Connection. */
+void http1_write_request(struct buf *out, const struct request *r);
+/* To a client of that version: BODY_STREAM becomes chunked for 1.1, close-delimited for 1.0. */
+void http1_write_response(struct buf *out, const struct response *r, enum http_version client,
+                          bool keep_alive);
+void http1_write_chunk_head(struct buf *out, size_t bytes); /* "1f\r\n"; the content, then: */
+#define HTTP1_CHUNK_END STR("\r\n")
+#define HTTP1_LAST_CHUNK STR("0\r\n\r\n")
+
+#endif

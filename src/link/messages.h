@@ -1,0 +1,93 @@
+/* Every message between processes, in one table: its name and its fields in order. The structs
+ * (struct msg_NAME), the encoder and the checking decoder are made from it (link/messages.c).
+ *
+ * INT is int64_t, FLAG is bool, TEXT is struct str (any bytes), FD is a descriptor (at most one per
+ * message; -1: none). Received texts are borrowed from the link until its callback returns; a
+ * received descriptor belongs to the receiver. */
+#ifndef LINK_MESSAGES_H
+#define LINK_MESSAGES_H
+
+#include "base/str.h"
+
+/* Which process a link leads to. */
+enum process { PROCESS_CONTROL, PROCESS_FETCH, PROCESS_SERVE, PROCESS_PAGE, PROCESS_COUNT };
+const char *process_name(enum process p);
+
+#define MESSAGES(X, INT, FLAG, TEXT, FD)                                                           \
+	/* supervisor -> any: your link to another process; replaces the one you had */            \
+	X(peer, INT(process) INT(pid) FD(fd))                                                      \
+	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (812)" */   \
+	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
+	/* supervisor -> control: SIGHUP came */                                                   \
+	X(reload)                                                                                  \
+	/* supervisor -> any: end in an orderly way */                                             \
+	X(stop)                                                                                    \
+	/* control -> supervisor */                                                                \
+	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
+	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */       \
+	X(release, INT(id))                                                                        \
+	X(ready, TEXT(status))                                 /* first generation stands */       \
+	/* control -> serve: certificates and challenges, outside of generations */                \
+	X(segment, INT(index) FD(fd))                                                              \
+	X(segment_valid, INT(index) INT(valid))                                                    \
+	X(challenge, TEXT(token) TEXT(thumbprint) TEXT(name))                                      \
+	X(challenge_gone, TEXT(token))                                                             \
+	/* serve -> control: every worker answers that token */                                    \
+	X(challenge_ready, TEXT(token))                                                            \
+	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
+	X(generation, INT(number) TEXT(thumbprint) INT(https_port))                                \
+	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) TEXT(default_name) FD(fd))           \
+	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
+		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass))       \
+	X(site_name, INT(site) TEXT(name))                                                         \
+	X(site_upstream, INT(site) TEXT(address) INT(port) TEXT(shown))                            \
+	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \
+	X(trusted_proxy, TEXT(cidr))                                                               \
+	X(generation_end, INT(number))                                                             \
+	X(commit, INT(number))                                                                     \
+	X(abort, INT(number))                                                                      \
+	/* serve -> control */                                                                     \
+	X(prepared, INT(number))                                                                   \
+	X(refused, INT(number) TEXT(sentence))                                                     \
+	X(committed, INT(number))                                                                  \
+	X(credit, INT(messages))                     /* control may send that many more rows */    \
+	X(fences, TEXT(standing))                    /* which fences stand, for `status` */        \
+	X(log, INT(level) TEXT(fields) TEXT(text))                                                 \
+	X(dropped, INT(events))                      /* log and seen events that found no room */  \
+	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
+	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
+	/* control -> fetch: one exchange: fetch, body pieces, go */                               \
+	X(fetch, INT(id) TEXT(purpose) TEXT(method) TEXT(url) TEXT(headers) INT(timeout)           \
+		INT(most) TEXT(trust))                                                             \
+	X(fetch_body, INT(id) TEXT(piece))                                                         \
+	X(fetch_go, INT(id))                                                                       \
+	X(fetch_abort, INT(id))                                                                    \
+	/* fetch -> control; headers "name: value\n…", error is an err_code, 0 when all is well */  \
+	X(reply, INT(id) INT(status) TEXT(headers))                                                \
+	X(reply_body, INT(id) TEXT(piece))                                                         \
+	X(reply_end, INT(id) INT(error) TEXT(sentence))                                            \
+	/* control -> fetch: a TLS handshake with one of our own listeners; the leaf it served */  \
+	X(probe, INT(id) TEXT(address) INT(port) TEXT(server_name) INT(timeout))                   \
+	X(probed, INT(id) INT(error) TEXT(sentence) TEXT(leaf_pem))
+
+enum msg_type {
+	MSG_none,
+#define X(name, ...) MSG_##name,
+	MESSAGES(X, , , , )
+#undef X
+	MSG_COUNT
+};
+const char *msg_name(enum msg_type type);
+
+#define MSG_INT(field) int64_t field;
+#define MSG_FLAG(field) bool field;
+#define MSG_TEXT(field) struct str field;
+#define MSG_FD(field) int field;
+#define X(name, ...) struct msg_##name { __VA_ARGS__ };
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic" /* a message may have no fields */
+MESSAGES(X, MSG_INT, MSG_FLAG, MSG_TEXT, MSG_FD)
+#pragma GCC diagnostic pop
+#undef X
+
+#endif

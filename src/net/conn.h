@@ -1,0 +1,59 @@
+/* A connection as a stack of filters: TCP at the bottom, TLS above it, and a memory pipe in place
+ * of TCP for tests. Whoever holds the top reads and writes plain bytes and does not know the rest.
+ *
+ * Edge-triggered: `ready` tells of CONN_IN after which conn_read is called until it gives
+ * CONN_AGAIN or less than was asked for, and of CONN_OUT once after a conn_write took less than it
+ * was given. Never fires inside conn_read or conn_write. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include <sys/uio.h>
+
+enum { CONN_IN = WATCH_IN, CONN_OUT = WATCH_OUT };
+enum { CONN_AGAIN = -1, CONN_FAILED = -2 }; /* FAILED: conn_failure says why */
+
+struct conn;
+struct conn_ops {
+	ssize_t (*read)(struct conn *c, char *p, size_t n);
+	ssize_t (*write)(struct conn *c, const struct iovec *v, int count);
+	void (*shutdown)(struct conn *c); /* no more from us: close_notify, FIN */
+	void (*free)(struct conn *c);     /* closes everything below, too */
+	const char *(*failure)(const struct conn *c);
+	size_t (*pending)(const struct conn *c); /* bytes that a read gives without an event */
+};
+
+struct conn {
+	const struct conn_ops *ops;
+	void (*ready)(struct conn *c, unsigned events); /* the holder sets it */
+};
+
+/* > 0: bytes; 0: the peer has ended its side (TLS: by close_notify; a bare FIN on TLS is FAILED);
+ * CONN_AGAIN; CONN_FAILED. */
+static inline ssize_t conn_read(struct conn *c, char *p, size_t n)
+{
+	return c->ops->read(c, p, n);
+}
+/* >= 0: bytes taken, in order over the vector; CONN_AGAIN; CONN_FAILED. */
+static inline ssize_t conn_write(struct conn *c, const struct iovec *v, int count)
+{
+	return c->ops->write(c, v, count);
+}
+static inline void conn_shutdown(struct conn *c)
+{
+	c->ops->shutdown(c);
+}
+void conn_free(struct conn **c);
+const char *conn_failure(const struct conn *c);
+
+/* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set. */
+struct conn *conn_tcp_new(struct loop *loop, int fd);
+/* Starts connecting; CONN_OUT tells the outcome: conn_write then works or gives CONN_FAILED. */
+struct sockaddr_storage;
+struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *to);
+
+/* Two ends in memory, each with a capacity: tests without a port. */
+void conn_pipe_new(struct loop *loop, size_t capacity, struct conn **ret_a, struct conn **ret_b);
+
+#endif

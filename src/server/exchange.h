@@ -1,0 +1,92 @@
+/* One request and its response, of whatever HTTP version, between a client connection (the codec's
+ * side, server/) and a handler (proxy, files, redirect, the page). Stream-based: head, pieces of
+ * body with credit, end or abort.
+ *
+ *	client side (server/)                       handler
+ *	handler->start(ex)               ──▶        sets ex->handling
+ *	                                 ◀──        exchange_want(ex, n): may send n bytes of body
+ *	handling->ops->body(h, piece)    ──▶
+ *	handling->ops->body_end(h)       ──▶
+ *	                                 ◀──        exchange_respond(ex, head)      1xx any number, then one
+ *	                                 ◀──        exchange_body(ex, piece) → room left
+ *	handling->ops->room(h)           ──▶        after room was <= 0: go on
+ *	                                 ◀──        exchange_end(ex)  or  exchange_abort(ex, why)
+ *	handling->ops->gone(h)           ──▶        the client left; the handler lets go at once
+ *
+ * Exactly one of exchange_end, exchange_abort and `gone` ends an exchange for its handler; it
+ * touches neither ex nor its memory afterwards. Calls into the exchange may come inside `start`,
+ * `body` or `room`. Everything runs on the worker's one thread. */
+#ifndef SERVER_EXCHANGE_H
+#define SERVER_EXCHANGE_H
+
+#include "http/message.h"
+#include "loop/loop.h"
+#include <sys/socket.h>
+
+struct site;
+struct generation;
+struct exchange;
+struct handling;
+struct worker; /* what a thread owns: loop, pools, certificate cache (server/worker.h) */
+
+struct handling_ops {
+	void (*body)(struct handling *h, struct str piece); /* at most what was wanted */
+	void (*body_end)(struct handling *h);
+	void (*room)(struct handling *h);
+	void (*gone)(struct handling *h);
+};
+struct handling { /* a handler's state of one exchange begins with, or contains, this */
+	const struct handling_ops *ops;
+};
+
+/* What answers a site's requests. */
+struct handler {
+	void (*start)(struct exchange *ex);
+};
+
+/* The codec's side of the calls below. */
+struct exchange_ops {
+	void (*want)(struct exchange *ex, size_t bytes);
+	void (*respond)(struct exchange *ex, const struct response *head);
+	ptrdiff_t (*body)(struct exchange *ex, struct str piece);
+	void (*end)(struct exchange *ex);
+	void (*abort)(struct exchange *ex, const char *why);
+};
+
+struct exchange {
+	const struct exchange_ops *ops;
+	struct handling *handling;
+	struct arena *arena; /* lives until the exchange has ended */
+	struct request request;
+	struct worker *worker;
+	struct generation *generation; /* a reference: this request's view of the configuration */
+	const struct site *site;
+	struct sockaddr_storage client; /* the peer's address */
+	bool tls;
+	bool temporary; /* the connection's certificate is the temporary one */
+	bool response_started, response_ended;
+};
+
+static inline void exchange_want(struct exchange *ex, size_t bytes)
+{
+	ex->ops->want(ex, bytes);
+}
+/* A final head (status >= 200) exactly once. HSTS and our own headers are added here, for every
+ * handler alike. */
+void exchange_respond(struct exchange *ex, const struct response *head);
+/* The piece is sent or copied before the call returns. The result is how much more may come before
+ * `room` has to be waited for; a handler that goes on past 0 grows memory and is a bug. */
+static inline ptrdiff_t exchange_body(struct exchange *ex, struct str piece)
+{
+	return ex->ops->body(ex, piece);
+}
+void exchange_end(struct exchange *ex);
+/* After the head: an abort that the client can see. Before it: a page with 502 and the sentence. */
+void exchange_abort(struct exchange *ex, const char *why);
+
+/* A whole short answer with one clear sentence: status, and a page made of it. */
+void exchange_answer(struct exchange *ex, unsigned status, const char *sentence);
+/* Redirect with Location (301 for GET and HEAD, 308 otherwise). */
+void exchange_redirect(struct exchange *ex, struct str location);
+
+#endif

@@ -1,0 +1,86 @@
+/* What serve knows of the configuration: one generation, immutable once it is built, shared by all
+ * workers by reference; running exchanges keep the one they began with. Built from the rows that
+ * control sends (link/messages.h: generation … generation_end). */
+#ifndef SERVER_SITE_H
+#define SERVER_SITE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "link/messages.h"
+#include "server/exchange.h"
+#include <stdatomic.h>
+
+#define SITE_KINDS(X) X(PROXY, "proxy") X(NONE, "none") /* NONE: named, but nothing stands behind it */
+enum site_kind {
+#define X(name, text) SITE_##name,
+	SITE_KINDS(X)
+#undef X
+	SITE_KIND_COUNT
+};
+
+struct upstream {
+	struct sockaddr_storage address;
+	struct str shown;
+};
+
+struct site {
+	int64_t id;
+	struct str name; /* the first of its names, for logs and counters; "*" for the fallback */
+	bool fallback;
+	enum site_kind kind;
+	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
+	uint16_t url_port;  /* the port in an https URL to it; 443 is left out */
+	int64_t hsts_age;   /* seconds; 0: max-age=0 is sent; -1: no header */
+	struct upstream *upstreams;
+	size_t upstream_count;
+};
+
+struct site_name {
+	struct map_node node; /* by name, lower case; "*.example.com" for a wildcard */
+	struct site *site;
+};
+
+struct listener_row {
+	int64_t id;
+	struct str address, default_name; /* default_name: the certificate for clients without SNI */
+	uint16_t port;
+	bool tls;
+	int fd; /* owned by the generation */
+};
+
+/* The data plane's settings, each with its row in server/settings.c (default, bounds, help). */
+struct limits {
+	int64_t header_timeout, body_timeout, idle_timeout, handshake_timeout, drain_timeout;
+	int64_t connect_timeout, answer_timeout, upstream_idle;
+	uint64_t connections_per_worker, body_most, upstream_connections, requests_per_connection;
+};
+
+struct generation {
+	atomic_uint refs;
+	struct arena arena;
+	int64_t number;
+	struct str thumbprint; /* of the default issuer's account key; "" if there is none yet */
+	struct listener_row *listeners;
+	size_t listener_count;
+	struct map names;
+	struct site *fallback; /* NULL: unknown hosts get 421 */
+	struct limits limits;
+	struct str *trusted_proxies;
+	size_t trusted_proxy_count;
+};
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation **g);
+
+/* The site that answers for this host (lower case, no port): exact, wildcard, fallback, or NULL. */
+const struct site *generation_site(const struct generation *g, struct str host);
+
+/* Building: one builder takes the rows in any order between begin and end. */
+struct generation_builder;
+struct generation_builder *generation_begin(const struct msg_generation *m);
+MUST_CHECK bool generation_row(struct generation_builder *b, enum msg_type type, const void *fields,
+                               struct err *err);
+MUST_CHECK struct generation *generation_build(struct generation_builder **b, struct err *err);
+void generation_drop(struct generation_builder **b);
+
+#endif

@@ -1,0 +1,76 @@
+/* Versioned records, local first. The only module that knows SQLite.
+ *
+ * A record is (kind, id, version, value, blob): value is JSON text, blob is bytes (certificates,
+ * sealed keys). Reads are local and synchronous, through a read-only connection, and see what has
+ * committed. Writes carry the version they replace (0: there is none yet) and complete through a
+ * callback: all transactions asked for in one loop turn become one SQLite transaction on the
+ * store's own thread, which alone has the read-write connection and alone checkpoints; a
+ * transaction whose versions do not match fails alone (ERR_CONFLICT). What depends on a write is
+ * not sent before its callback.
+ *
+ * SQLite: WAL, synchronous=FULL; user_version migrations. Errors tell apart: not writable,
+ * read-only file system, full disk (the write fails, reads go on, later writes are tried anew),
+ * damaged file, made by a newer Everseal, held by a second server (flock on STATE/lock). */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "loop/loop.h"
+
+struct store;
+
+struct record {
+	struct str kind, id;
+	int64_t version; /* 1 for the first; counts up by one */
+	struct str value, blob;
+};
+
+/* Makes the directory (0700) and file if absent, takes the lock, migrates. Waits up to 2 s for the
+ * lock (a predecessor that is just ending), then says which process holds it. */
+MUST_CHECK struct store *store_open(struct loop *loop, const char *state_dir, struct err *err);
+/* Completes what was asked for, then closes. No callback fires afterwards. */
+void store_close(struct store **s);
+
+/* False with ERR_NOT_FOUND if there is none. The record lives in the arena. */
+MUST_CHECK bool store_get(struct store *s, struct arena *a, struct str kind, struct str id,
+                          struct record *ret_record, struct err *err);
+/* All records of a kind by id, one at a time; `each` returns false to end early. The record is
+ * valid during the call only. `each` finds its object by OWNER. */
+struct store_scan {
+	bool (*each)(struct store_scan *scan, const struct record *record);
+};
+MUST_CHECK bool store_each(struct store *s, struct str kind, struct store_scan *scan,
+                           struct err *err);
+
+/* A transaction: filled, then started; owned by the caller until `done`, which fires exactly once
+ * (err is NULL on success) unless aborted before. Bytes are copied by the put. */
+struct store_tx {
+	struct list node;
+	void (*done)(struct store_tx *tx, const struct err *err);
+	struct store *store; /* NULL when not started */
+	struct store_op *ops;
+};
+void store_tx_init(struct store_tx *tx);
+void store_tx_put(struct store_tx *tx, struct str kind, struct str id, int64_t replaces,
+                  struct str value, struct str blob);
+void store_tx_delete(struct store_tx *tx, struct str kind, struct str id, int64_t replaces);
+void store_tx_start(struct store *s, struct store_tx *tx,
+                    void (*done)(struct store_tx *tx, const struct err *err));
+/* The write may still happen; `done` will not. Also frees a tx that was filled but not started. */
+void store_tx_abort(struct store_tx *tx);
+
+/* Called after each commit for each record that changed, in order, on the loop's thread, before
+ * the transaction's own `done`. version 0: deleted. */
+struct store_watch {
+	struct list node;
+	struct str kind; /* empty: all */
+	void (*changed)(struct store_watch *w, struct str kind, struct str id, int64_t version);
+};
+void store_watch_start(struct store *s, struct store_watch *w, struct str kind,
+                       void (*changed)(struct store_watch *w, struct str kind, struct str id,
+                                       int64_t version));
+void store_watch_stop(struct store_watch *w);
+
+#endif
