@@ -1,0 +1,93 @@
+/* One attempt at a certificate: the driver of acme/'s flow. Signs, keeps nonces and directories,
+ * stores before use, publishes tokens, waits.
+ *
+ * Order of the law (DESIGN: ACME): the account key is stored before the account is asked for, the
+ * flow before each send, the certificate's key before finalize, the certificate (by the caller)
+ * before it is served.
+ *
+ * Records (store/):
+ *	account-key  id "letsencrypt" or a directory URL   blob: the sealed key; the two of Let's
+ *	             Encrypt share one
+ *	account      id directory URL   {url, email, terms}
+ *	flow         id of the attempt  flow_save's text, and the issuer's name
+ *	flow-key     id of the attempt  blob: the sealed certificate key
+ * An account key that cannot be read is an error and never replaced by a new one. */
+#ifndef ISSUE_ISSUE_H
+#define ISSUE_ISSUE_H
+
+#include "acme/flow.h"
+#include "base/log.h"
+#include "fetch/fetch.h"
+#include "issue/board.h"
+#include "keys/keys.h"
+#include "keys/seal.h"
+#include "loop/loop.h"
+#include "store/store.h"
+
+struct issuers; /* all CAs that the configuration names; one each of: directory, account, nonces */
+
+struct issue_needs {
+	struct loop *loop;
+	struct store *store;
+	struct master *master;
+	struct fetch *fetch;
+	struct board *board;
+	const struct log *log;
+};
+struct issuers *issuers_new(const struct issue_needs *needs);
+void issuers_free(struct issuers **i);
+
+struct issuer_row {
+	struct str name, directory, trust; /* trust: PEM, or empty */
+};
+/* From the configuration; attempts under way keep the row they began with. */
+void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
+
+/* Loads or makes and stores the account key of this issuer; `done` gets its JWK thumbprint: what
+ * the challenge responder needs before anything else (the default issuer's). */
+struct issuer_key_call {
+	void (*done)(struct issuer_key_call *c, const char *thumbprint, const struct err *err);
+	struct later later;
+	struct store_tx tx;
+	struct issuers *issuers;
+	struct str issuer;
+};
+void issuer_key(struct issuers *i, struct str issuer, struct issuer_key_call *call,
+                void (*done)(struct issuer_key_call *c, const char *thumbprint,
+                             const struct err *err));
+void issuer_key_abort(struct issuer_key_call *call);
+
+/* What an attempt made. Texts live during the callback. */
+struct issued {
+	struct str chain_pem;        /* as the CA sent it */
+	const struct secret *key_der;
+	struct str account;
+};
+
+struct attempt_want {
+	struct str id;      /* of the record flow, and in the log */
+	struct str issuer, email, terms, profile, replaces;
+	const struct str *names;
+	size_t name_count;
+};
+
+/* Owned by the caller; fired callbacks find it by OWNER. */
+struct attempt {
+	/* At every GO, wait and effect: `flow` is what the page shows. */
+	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
+	/* Exactly once: issued, or err with the flow's last problem (may be NULL) and what the CA
+	 * said about when (FLOW_FAIL's `next`). The flow's records are gone by then, or will be with
+	 * the caller's own transaction: attempt_clear(tx) adds their deletion to it. */
+	void (*done)(struct attempt *a, const struct issued *issued, const struct next *failed);
+	struct attempt_state *state; /* NULL when not started */
+};
+void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want);
+/* Goes on with a stored flow; false if there is none for that id (or it cannot be read: it is
+ * dropped, with its sentence in err). */
+MUST_CHECK bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct err *err);
+void attempt_abort(struct attempt *a); /* `done` never fires; the stored flow stays */
+/* Within `done`: adds the deletion of the flow's records to the caller's transaction, so that the
+ * certificate is stored and the flow forgotten in one step. */
+void attempt_clear(struct attempt *a, struct store_tx *tx);
+
+#endif
