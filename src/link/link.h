@@ -3,10 +3,25 @@
  * does not decode ends the link.
  *
  * Sending never blocks. A message that the socket does not take is queued, up to a ceiling; `send`
- * says false beyond it, and the caller drops and counts (log events) or had credit (rows). */
+ * says false beyond it, and the caller drops and counts (log events) or had credit (rows).
+ *
+ * The struct lives in the caller's object; the callbacks find that object by OWNER:
+ *
+ *	static void heard(struct link *l, const struct msg *m)
+ *	{
+ *		struct control *c = OWNER(l, struct control, supervisor);
+ *		switch (m->type) {
+ *		case MSG_bound:
+ *			bound(c, m->is.bound.id, m->is.bound.fd);
+ *			…
+ *	}
+ *	link_init(&c->supervisor, loop, fd, &supervisor_ops);
+ *	link_send(&c->supervisor, bind, .id = 1, .address = STR("::1"), .port = 443);
+ */
 #ifndef LINK_LINK_H
 #define LINK_LINK_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "link/messages.h"
 #include "loop/loop.h"
@@ -24,33 +39,46 @@ struct msg {
 };
 
 struct link;
+/* Both callbacks may call link_done and free the link's owner. */
 struct link_ops {
-	void (*heard)(struct link *l, const struct msg *m); /* may free the link */
-	void (*ended)(struct link *l, const struct err *why); /* the other side is gone; free it here
-	                                                         or later; nothing follows */
+	void (*heard)(struct link *l, const struct msg *m);
+	/* The other side is gone, or sent what does not decode: said once, nothing follows. What
+	 * came before the end was heard. */
+	void (*ended)(struct link *l, const struct err *why);
 };
-struct link *link_new(struct loop *loop, int fd, const struct link_ops *ops); /* takes fd */
-void link_free(struct link **l);
-/* The caller's object behind the link: set after link_new, found in the callbacks. An intrusive
- * owner would need the struct to be public; a link instead remembers one list node. */
-struct link_owner {
-	struct link *link;
+struct link {
+	const struct link_ops *ops;
+	struct loop *loop; /* NULL when not in use */
+	int fd;
+	struct watch watch;
+	struct later rest;  /* reading goes on in the next round */
+	struct list queue;  /* struct packet, oldest first */
+	size_t queued;      /* bytes in it */
+	bool ended, broken; /* ended was called · it will be: sending failed */
+	bool *gone;         /* set by link_done while a callback runs */
 };
-void link_own(struct link *l, struct link_owner *owner);
-struct link_owner *link_owner(struct link *l);
+/* Takes fd. */
+void link_init(struct link *l, struct loop *loop, int fd, const struct link_ops *ops);
+void link_done(struct link *l); /* harmless twice, and on a zeroed struct; nothing is called */
+static inline bool link_alive(const struct link *l)
+{
+	return l->loop && !l->ended && !l->broken;
+}
 
 /* A pair of ends, close-on-exec, non-blocking. */
 MUST_CHECK bool link_pair(int ret_fds[2], struct err *err);
 
-/* False if the queue is full or the link has ended; the message is then not sent. Descriptors are
- * duplicated: the caller keeps his. */
+/* False if the queue is full, the message is too large, or the link has ended or is not in use; the
+ * message is then not sent. Never calls back. Descriptors are duplicated: the caller keeps his. */
 bool link_send_message(struct link *l, enum msg_type type, const void *fields);
-#define link_send(l, name, ...)                                                                    \
-	link_send_message((l), MSG_##name, &(const struct msg_##name){ __VA_ARGS__ })
+#define link_send(l, ...) LINK_SEND_FIELDS(l, __VA_ARGS__, )
+#define LINK_SEND_FIELDS(l, name, ...)                                                             \
+	link_send_message((l), MSG_##name, &(const struct msg_##name){ ._ = 0, __VA_ARGS__ })
 size_t link_queued(const struct link *l); /* bytes */
-pid_t link_peer_pid(const struct link *l);
 
-/* For tests and the fuzz target: the bytes of one message, and back. */
+/* The bytes of one message, and back; for tests and the fuzz target. *ret_fd is borrowed from
+ * `fields`, -1 if there is none. fd is -1 or becomes the message's; on failure the caller still has
+ * it. Texts of *ret_msg are borrowed from `bytes`. */
 void msg_encode(enum msg_type type, const void *fields, struct buf *out, int *ret_fd);
 MUST_CHECK bool msg_decode(struct str bytes, int fd, struct msg *ret_msg, struct err *err);
 

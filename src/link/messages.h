@@ -2,8 +2,10 @@
  * (struct msg_NAME), the encoder and the checking decoder are made from it (link/messages.c).
  *
  * INT is int64_t, FLAG is bool, TEXT is struct str (any bytes), FD is a descriptor (at most one per
- * message; -1: none). Received texts are borrowed from the link until its callback returns; a
- * received descriptor belongs to the receiver. */
+ * message). A sent FD of 0 or below is none, so that a field left out sends nothing; a received one
+ * that is none is -1. Received texts are borrowed from the link until its callback returns, and are
+ * not followed by a NUL; a received descriptor belongs to the receiver, also if he has no use for
+ * it. */
 #ifndef LINK_MESSAGES_H
 #define LINK_MESSAGES_H
 
@@ -13,18 +15,19 @@
 enum process { PROCESS_CONTROL, PROCESS_FETCH, PROCESS_SERVE, PROCESS_PAGE, PROCESS_COUNT };
 const char *process_name(enum process p);
 
+/* clang-format off */
 #define MESSAGES(X, INT, FLAG, TEXT, FD)                                                           \
 	/* supervisor -> any: your link to another process; replaces the one you had */            \
 	X(peer, INT(process) INT(pid) FD(fd))                                                      \
 	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (812)" */   \
 	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
 	/* supervisor -> control: SIGHUP came */                                                   \
-	X(reload)                                                                                  \
+	X(reload, )                                                                                \
 	/* supervisor -> any: end in an orderly way */                                             \
-	X(stop)                                                                                    \
+	X(stop, )                                                                                  \
 	/* control -> supervisor */                                                                \
 	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
-	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */       \
+	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */      \
 	X(release, INT(id))                                                                        \
 	X(ready, TEXT(status))                                 /* first generation stands */       \
 	/* control -> serve: certificates and challenges, outside of generations */                \
@@ -62,32 +65,34 @@ const char *process_name(enum process p);
 	X(fetch_body, INT(id) TEXT(piece))                                                         \
 	X(fetch_go, INT(id))                                                                       \
 	X(fetch_abort, INT(id))                                                                    \
-	/* fetch -> control; headers "name: value\n…", error is an err_code, 0 when all is well */  \
+	/* fetch -> control; headers "name: value\n…", error is an err_code, 0 when all is well */ \
 	X(reply, INT(id) INT(status) TEXT(headers))                                                \
 	X(reply_body, INT(id) TEXT(piece))                                                         \
 	X(reply_end, INT(id) INT(error) TEXT(sentence))                                            \
 	/* control -> fetch: a TLS handshake with one of our own listeners; the leaf it served */  \
 	X(probe, INT(id) TEXT(address) INT(port) TEXT(server_name) INT(timeout))                   \
 	X(probed, INT(id) INT(error) TEXT(sentence) TEXT(leaf_pem))
+/* clang-format on */
 
 enum msg_type {
 	MSG_none,
 #define X(name, ...) MSG_##name,
 	MESSAGES(X, , , , )
 #undef X
-	MSG_COUNT
+	        MSG_COUNT
 };
 const char *msg_name(enum msg_type type);
 
-#define MSG_INT(field) int64_t field;
+#define MSG_INT(field)  int64_t field;
 #define MSG_FLAG(field) bool field;
 #define MSG_TEXT(field) struct str field;
-#define MSG_FD(field) int field;
-#define X(name, ...) struct msg_##name { __VA_ARGS__ };
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wpedantic" /* a message may have no fields */
+#define MSG_FD(field)   int field;
+/* `_` carries nothing: a message may have no fields, a struct must have a member. */
+#define X(name, ...)                                                                               \
+	struct msg_##name {                                                                        \
+		__VA_ARGS__ char _;                                                                \
+	};
 MESSAGES(X, MSG_INT, MSG_FLAG, MSG_TEXT, MSG_FD)
-#pragma GCC diagnostic pop
 #undef X
 
 #endif
