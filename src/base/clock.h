@@ -29,10 +29,12 @@ struct clock_fake {
 void clock_fake_init(struct clock_fake *f, int64_t wall);
 void clock_fake_advance(struct clock_fake *f, int64_t ms);
 
-/* "2027-01-12T09:14:00Z" (RFC 3339, UTC); ret_text has CLOCK_TEXT bytes. */
+/* "2027-01-12T09:14:00Z" (RFC 3339, UTC); ret_text has CLOCK_TEXT bytes. Dates outside the years
+ * 0 to 9999 are shown as the nearest second that is inside. */
 enum { CLOCK_TEXT = 32 };
 const char *clock_rfc3339(int64_t wall_ms, char ret_text[CLOCK_TEXT]);
 bool clock_from_rfc3339(struct str text, int64_t *ret_wall_ms); /* with fraction and zone */
-bool clock_from_http_date(struct str text, int64_t *ret_wall_ms); /* RFC 9110 5.6.7, all forms */
+/* RFC 9110 5.6.7, all three forms; the day's name is not checked against the date. */
+bool clock_from_http_date(struct str text, int64_t *ret_wall_ms);
 
 #endif

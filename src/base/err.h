@@ -4,7 +4,7 @@
  * `struct err *`, never NULL, which it sets exactly when it fails. The sentence says what happened,
  * why, and what to do; it starts with a capital and ends with a full stop, and names no function.
  * Library code neither logs nor exits: the caller that decides logs, once. Bugs do not become an
- * err: they abort (assert.h of this folder). */
+ * err: they abort (CHECK, below). */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
@@ -41,13 +41,15 @@ struct err {
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Always false, so that a failing function ends in `return err_set(err, …)`. Too long a sentence
- * is cut. Control characters are replaced by '?': a sentence may carry foreign text. */
+ * is cut. Control characters and what is not UTF-8 are replaced by '?': a sentence may carry foreign
+ * text. The arguments may point into err->text. */
 __attribute__((format(printf, 3, 4))) bool err_set(struct err *err, enum err_code code,
                                                    const char *format, ...);
 /* The same with the system's words for errno number `number` appended: "…: No such file." */
 __attribute__((format(printf, 4, 5))) bool err_sys(struct err *err, enum err_code code, int number,
                                                    const char *format, ...);
-/* Puts words in front of the sentence: "shop.example.com: …". Always false. */
+/* Puts words in front of the sentence, with ": " between them unless they end in it:
+ * err_prefix(err, "%s", "shop.example.com") gives "shop.example.com: …". Always false. */
 __attribute__((format(printf, 2, 3))) bool err_prefix(struct err *err, const char *format, ...);
 
 const char *err_code_name(enum err_code code);

@@ -16,15 +16,65 @@ struct list {
 	                             has NULL in both */
 };
 
-void list_init(struct list *head);
-bool list_empty(const struct list *head);
-void list_add_first(struct list *head, struct list *node);
-void list_add_last(struct list *head, struct list *node);
-void list_remove(struct list *node); /* harmless on a node that is in no list */
-bool list_linked(const struct list *node);
-struct list *list_first(const struct list *head); /* NULL if empty */
-struct list *list_last(const struct list *head);
-struct list *list_next(const struct list *head, const struct list *node); /* NULL at the end */
+static inline void list_init(struct list *head)
+{
+	head->next = head->prev = head;
+}
+
+static inline bool list_empty(const struct list *head)
+{
+	return head->next == head;
+}
+
+static inline bool list_linked(const struct list *node)
+{
+	return node->next != NULL;
+}
+
+/* The node is in no list before. */
+static inline void list_add_between(struct list *prev, struct list *next, struct list *node)
+{
+	node->prev = prev;
+	node->next = next;
+	prev->next = node;
+	next->prev = node;
+}
+
+static inline void list_add_first(struct list *head, struct list *node)
+{
+	list_add_between(head, head->next, node);
+}
+
+static inline void list_add_last(struct list *head, struct list *node)
+{
+	list_add_between(head->prev, head, node);
+}
+
+/* Harmless on a node that is in no list. */
+static inline void list_remove(struct list *node)
+{
+	if (!node->next)
+		return;
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	node->next = node->prev = NULL;
+}
+
+static inline struct list *list_first(const struct list *head) /* NULL if empty */
+{
+	return head->next != head ? head->next : NULL;
+}
+
+static inline struct list *list_last(const struct list *head) /* NULL if empty */
+{
+	return head->prev != head ? head->prev : NULL;
+}
+
+/* NULL at the end. */
+static inline struct list *list_next(const struct list *head, const struct list *node)
+{
+	return node->next != head ? node->next : NULL;
+}
 
 /* The current node may be removed within the loop. */
 #define LIST_EACH(var, head)                                                                       \

@@ -11,7 +11,7 @@
  * debug   = off unless asked for
  *
  * A value with a space or quote is quoted; control characters are escaped, so that one call is one
- * line whatever a peer sent. Where lines go is decided once per process by log_to. */
+ * line whatever a peer sent; a line above a few KiB is cut. Where lines go is decided once per process by log_to. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -26,7 +26,8 @@ enum log_level {
 };
 const char *log_level_name(enum log_level level);
 
-/* One field; its strings must outlive it. Fields print from the outermost inwards. */
+/* One field; its strings must outlive it. Fields print from the outermost inwards; one without a
+ * key prints nothing. A NULL log has no fields. */
 struct log {
 	const struct log *parent;
 	const char *key, *value;
@@ -45,6 +46,6 @@ typedef void log_sink(enum log_level level, struct str fields, struct str text);
 void log_to(log_sink *sink);
 void log_to_stderr(enum log_level level, struct str fields, struct str text);
 void log_set_process(const char *name); /* a literal, printed in each line */
-void log_set_level(enum log_level most);
+void log_set_level(enum log_level most); /* LOG_INFO at first; from any thread */
 
 #endif

@@ -25,7 +25,7 @@ void map_done(struct map *m); /* frees the buckets, never the entries */
 struct map_node *map_find(const struct map *m, struct str key);
 /* The key must not be in the map (CHECKed). */
 void map_add(struct map *m, struct str key, struct map_node *node);
-void map_remove(struct map *m, struct map_node *node); /* must be in the map */
+void map_remove(struct map *m, struct map_node *node); /* must be in the map (CHECKed) */
 
 /* Any order; the current node may be removed (and freed) within the loop, nothing may be added. */
 struct map_node *map_first(const struct map *m);
@@ -35,5 +35,6 @@ struct map_node *map_after(const struct map *m, const struct map_node *node);
 	     var; var = var##_next, var##_next = var ? map_after(m, var) : NULL)
 
 uint64_t hash_keyed(struct str s); /* the same hash, for tables of other shapes */
+uint64_t siphash(const uint64_t key[2], struct str s); /* SipHash-2-4 under a key of your own */
 
 #endif

@@ -1,0 +1,97 @@
+#include "base/err.h"
+
+#include <stdarg.h>
+
+static const char *const code_names[] = {
+#define X(name, text) [ERR_##name] = text,
+	ERR_CODES(X)
+#undef X
+};
+enum { CODES = sizeof code_names / sizeof *code_names };
+
+const char *err_code_name(enum err_code code)
+{
+	CHECK((unsigned)code < CODES);
+	return code_names[code];
+}
+
+bool err_code_from_name(struct str name, enum err_code *ret_code)
+{
+	for (unsigned i = 0; i < CODES; i++)
+		if (str_eq_c(name, code_names[i])) {
+			*ret_code = (enum err_code)i;
+			return true;
+		}
+	return false;
+}
+
+/* C0, DEL, and C1 in its two bytes of UTF-8, which terminals obey as well. */
+static bool control(struct str c)
+{
+	const unsigned char first = (unsigned char)c.p[0];
+	return first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)c.p[1] < 0xa0);
+}
+
+/* The page sends sentences as JSON, a terminal shows them: UTF-8 without control characters. */
+static void store_clean(struct err *err, struct str text)
+{
+	size_t n = 0;
+	while (text.n && n < sizeof err->text - 1) {
+		const size_t bytes = str_utf8(text);
+		if (bytes == 0 || control(text)) {
+			err->text[n++] = '?';
+		} else if (n + bytes < sizeof err->text) {
+			memcpy(err->text + n, text.p, bytes);
+			n += bytes;
+		} else {
+			break;
+		}
+		text = str_from(text, bytes ? bytes : 1);
+	}
+	err->text[n] = '\0';
+}
+
+/* The arguments may point into err itself: text is formatted beside it first. */
+__attribute__((format(printf, 3, 0))) static size_t format_text(
+	char *text, size_t size, const char *format, va_list args)
+{
+	const int n = vsnprintf(text, size, format, args);
+	CHECK(n >= 0);
+	return (size_t)n < size ? (size_t)n : size - 1;
+}
+
+bool err_set(struct err *err, enum err_code code, const char *format, ...)
+{
+	char text[sizeof err->text];
+	va_list args;
+	va_start(args, format);
+	const size_t n = format_text(text, sizeof text, format, args);
+	va_end(args);
+	err->code = code;
+	store_clean(err, str_n(text, n));
+	return false;
+}
+
+bool err_sys(struct err *err, enum err_code code, int number, const char *format, ...)
+{
+	char text[sizeof err->text];
+	va_list args;
+	va_start(args, format);
+	format_text(text, sizeof text, format, args);
+	va_end(args);
+	const char *words = strerrordesc_np(number);
+	if (words)
+		return err_set(err, code, "%s: %s.", text, words);
+	return err_set(err, code, "%s: error %d.", text, number);
+}
+
+bool err_prefix(struct err *err, const char *format, ...)
+{
+	char text[sizeof err->text];
+	va_list args;
+	va_start(args, format);
+	const size_t n = format_text(text, sizeof text, format, args);
+	va_end(args);
+	const char *between = n && text[n - 1] == ' ' ? "" : n && text[n - 1] == ':' ? " " : ": ";
+	return err_set(err, err->code, "%s%s%s", text, between, err->text);
+}
