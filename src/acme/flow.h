@@ -2,13 +2,15 @@
  *
  *	order of events          who
  *	ask = flow_ask(f)        the step says what it wants: an HTTP exchange, or an effect
- *	… driver does it …       sends it signed, publishes tokens, makes the CSR
- *	n = flow_heard(f, reply) the step says what the answer means: GO, DONE or FAIL
- *	flow_take(f, &n)         the one line that assigns f->step; the driver saves the flow first
+ *	… driver does it …       sends it signed, or executes the effect
+ *	n = flow_heard(f, reply) after an exchange: what the answer means: GO, DONE or FAIL
+ *	n = flow_did(f, failed)  after an effect (ACME_PUBLISH, ACME_CSR)
+ *	flow_take(f, &n)         the one line that assigns f->step; then the driver saves the flow
+ *	… waits n.after ms …     and asks again, until DONE (f->chain is there) or FAIL (n.err)
  *
  * A flow is flat, serialisable data; saved at every GO, it is what the page shows, and a restart is
- * the same event as a lost answer: load it, call flow_lost, go on. It holds no key, no socket, no
- * clock: the driver (issue/) signs, keeps nonces, waits, stores.
+ * the same event as a lost answer: flow_load, then flow_take of what flow_lost says, then go on. It
+ * holds no key, no socket, no clock: the driver (issue/) signs, waits, stores.
  *
  * What all replies share is judged once in flow_heard, before the step sees them: nonce and
  * badNonce, 429 and 5xx with Retry-After, problem documents (RFC 7807), silence.
@@ -45,11 +47,11 @@ const char *acme_step_words(enum acme_step step); /* for people: "Prove control 
 
 /* A CA's problem (RFC 7807, RFC 8555 6.7), whole. Texts live with whatever holds it. */
 struct problem {
-	struct str type;   /* with "urn:ietf:params:acme:error:" removed if it starts so */
+	struct str type;     /* with "urn:ietf:params:acme:error:" removed if it starts so */
 	struct str detail;
-	unsigned status;
-	struct str json;   /* as sent, subproblems included; cut to 8 KiB */
-	struct str instance;
+	struct str instance; /* URL of a page for people */
+	unsigned status;     /* HTTP */
+	struct str json;     /* whole, subproblems included; STR_NONE above 8 KiB: then words only */
 };
 
 /* The directory (RFC 8555 7.1.1), as far as we use it. Members not sent are STR_NONE. */
@@ -68,64 +70,80 @@ enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
 struct flow_name {
 	struct str name;
 	struct str authz, challenge, token; /* URLs and token once known */
-	bool valid;     /* the CA says so */
+	bool valid;     /* the CA says so, or asks no proof of it */
 	bool answered;  /* we told the CA, or it already knew */
 	bool published; /* the token is in place */
+	bool refused;   /* the CA refused our answer once; its authorization was read again */
 };
-
-struct flow {
-	struct arena arena; /* owns every text below */
-	/* What is wanted; set by flow_new. */
-	struct str directory_url, email, terms_agreed; /* terms: URL the person accepted, may be empty */
-	struct flow_name *names;
-	size_t name_count;
-	struct str profile, replaces; /* RFC 9773: certificate ID, or STR_NONE */
-	/* How far it is. */
-	enum acme_step step;
-	size_t at;                        /* the name that a per-name step is about */
-	struct acme_directory directory;
-	struct str account;               /* URL; STR_NONE until known */
-	bool account_looked_up;           /* onlyReturnExisting said that there is none */
-	struct str order, finalize, certificate; /* URLs */
-	struct str csr;                   /* DER; set by flow_set_csr */
-	struct str chain;                 /* PEM, once DONE */
-	struct str nonce;                 /* the last Replay-Nonce; not saved */
-	uint64_t turns, bad_nonces, lost, polls; /* counters: bounded, shown */
-	int64_t deadline;                 /* wall ms: the attempt ends then; 0: not yet set */
-	int64_t started;
-	struct problem problem;           /* the last one, also when we went on */
-	struct str waiting_for;           /* why the next ask is delayed; for the page */
-};
-
-/* Texts are copied. now is wall ms. */
-struct flow_want {
-	struct str directory_url, email, terms_agreed, profile, replaces;
-	const struct str *names; /* ASCII, normalised */
-	size_t name_count;
-	int64_t now;
-};
-struct flow *flow_new(const struct flow_want *want);
-void flow_free(struct flow **f);
-/* What issue/ knows of the CA already: saves the directory and account steps. */
-void flow_know_directory(struct flow *f, const struct acme_directory *d);
-void flow_know_account(struct flow *f, struct str url);
-
-void flow_save(const struct flow *f, struct buf *out_json);
-MUST_CHECK struct flow *flow_load(struct str json, struct err *err);
 
 enum acme_effect {
 	ACME_GET,      /* unsigned GET: the directory */
 	ACME_HEAD,     /* newNonce */
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
-	ACME_PUBLISH,  /* put every token in `names` that is not `published` in place, then flow_did */
-	ACME_CSR,      /* make key and CSR, store the key, flow_set_csr, then flow_did */
+	ACME_PUBLISH,  /* put in place every token in `names` that is not `published`, then flow_did */
+	ACME_CSR,      /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
 };
+
+struct flow {
+	struct arena arena; /* owns every text below but the problem's */
+	/* What is wanted; set by flow_new. */
+	struct str directory_url, email;
+	bool terms_agreed;
+	struct flow_name *names;
+	size_t name_count;
+	struct str profile, replaces; /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
+	/* How far it is. */
+	enum acme_step step;
+	size_t at;                        /* the name that a per-name step is about */
+	struct acme_directory directory;
+	struct str account;               /* URL; STR_NONE until known. The driver stores it */
+	bool account_looked_up;           /* onlyReturnExisting said that there is none */
+	bool account_forgotten;           /* the CA did not know `account`; happens once at most */
+	struct str order, finalize, certificate; /* URLs */
+	bool order_invalid;               /* the authorizations are read once more for the reason */
+	struct str csr;                   /* DER; set by flow_set_csr */
+	struct str chain;                 /* PEM as sent, once DONE; nobody has checked it yet */
+	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
+	unsigned bad_nonces_in_row, lost_in_row; /* ended by any other answer; bounded */
+	int64_t poll_wait;                /* ms; grows from poll to poll */
+	int64_t started;                  /* wall ms */
+	int64_t deadline, deadline_most;  /* wall ms, 0: not yet set. 10 minutes, and what the CA asks
+	                                     us to wait, but never more than an hour */
+	struct arena problem_arena;
+	struct problem problem;           /* the last one, also when we went on */
+	struct str waiting_for;           /* why the next ask is delayed; for the page */
+	/* Of this turn only, not saved. */
+	enum acme_effect asked;
+	struct buf nonce;                 /* the last Replay-Nonce */
+	struct buf payload;
+};
+
+/* Texts are copied. now is wall ms. */
+struct flow_want {
+	struct str directory_url, email, profile, replaces; /* email may be STR_NONE */
+	bool terms_agreed; /* a person accepted the CA's terms */
+	const struct str *names; /* ASCII, normalised: DNS names or IP addresses */
+	size_t name_count;
+	int64_t now;
+};
+/* Refuses what can never succeed: no name, more than FLOW_NAMES_MOST, a wildcard. */
+MUST_CHECK struct flow *flow_new(const struct flow_want *want, struct err *err);
+void flow_free(struct flow **f);
+#define FLOW_AUTO __attribute__((cleanup(flow_free))) struct flow
+/* What issue/ knows of the CA already: saves the directory and account steps. Before the first
+ * flow_ask. */
+void flow_know_directory(struct flow *f, const struct acme_directory *d);
+void flow_know_account(struct flow *f, struct str url);
+
+void flow_save(const struct flow *f, struct buf *out_json);
+MUST_CHECK struct flow *flow_load(struct str json, struct err *err);
+
 struct acme_ask {
 	enum acme_effect effect;
 	struct str url;
-	struct str nonce;   /* for the POSTs */
-	struct str payload; /* JSON; lives until the next flow_ask */
+	struct str nonce;   /* for the POSTs: used once, whatever becomes of the request */
+	struct str payload; /* JSON. Both live until the next flow_heard */
 	const char *accept; /* "application/pem-certificate-chain" for the download, else NULL */
 };
 struct acme_ask flow_ask(struct flow *f);
@@ -145,20 +163,29 @@ struct next {
 	enum acme_step step;
 	int64_t after;   /* ms to wait before asking */
 	size_t at;       /* the name a per-name step goes to */
-	bool ca_at_fault; /* FAIL or delay through outage, 5xx or limits: another issuer may help */
+	bool ca_at_fault; /* FAIL or delay through outage, 5xx, limits or answers that are no ACME:
+	                     another issuer may help */
 	int64_t not_before; /* FAIL: the CA said when to try again (wall ms), else 0 */
 	struct err err;  /* FAIL: the sentence */
 };
 struct next flow_heard(struct flow *f, const struct acme_reply *reply);
 /* An effect was executed (ACME_PUBLISH, ACME_CSR): the same step asks again, now for HTTP. If it
- * failed, err says why and the flow fails with it. */
+ * failed, `failed` says why and the flow fails with it; else it is NULL. */
 struct next flow_did(struct flow *f, const struct err *failed);
-/* The process was restarted while an answer was under way. */
+/* The process was restarted while an answer was under way: first call after flow_load. The attempt
+ * gets a new deadline, tokens that are still needed are asked for again by ACME_PUBLISH, and the
+ * CA is asked how far the order is before anything is done twice. */
 struct next flow_lost(struct flow *f, int64_t now);
 void flow_take(struct flow *f, const struct next *n); /* f->step and f->at are assigned here only */
 void flow_set_csr(struct flow *f, struct str der);
 
-/* RFC 8555 6.2: the protected header. kid empty: jwk is used instead. */
+/* How people call the CA: "Let's Encrypt", else its host. */
+struct str acme_ca_name(struct str directory_url);
+/* What a sentence says of a problem: detail, type, and subproblems with their names. No full stop.
+ * Text of the CA: show it through err_set, which takes control characters out. */
+void acme_problem_words(const struct problem *p, struct buf *out);
+
+/* RFC 8555 6.2: the protected header (ES256). kid empty: jwk is used instead. */
 void acme_protected(struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
 
 #endif
