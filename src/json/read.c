@@ -44,14 +44,18 @@ struct json *json_parse(struct str text, const char *what, struct err *err)
 		return NULL;
 	}
 	if (too_deep(text)) {
-		err_set(err, ERR_INPUT, "%s is JSON nested more than %d levels deep.", what, DEPTH_MOST);
+		err_set(err, ERR_INPUT, "%s is JSON nested more than %d levels deep.", what,
+		        DEPTH_MOST);
 		return NULL;
 	}
 	json_error_t e;
 	json_t *t = json_loadb(text.p, text.n, JSON_DECODE_ANY, &e);
-	if (!t)
-		err_set(err, ERR_INPUT, "%s is not JSON: line %d, column %d: %s.", what, e.line, e.column,
-			e.text);
+	if (!t && json_error_code(&e) == json_error_null_character)
+		err_set(err, ERR_INPUT, "%s holds a text with a NUL in it, which is not taken.",
+		        what);
+	else if (!t)
+		err_set(err, ERR_INPUT, "%s is not JSON: line %d, column %d: %s.", what, e.line,
+		        e.column, e.text);
 	return (struct json *)t;
 }
 
@@ -138,7 +142,7 @@ const struct json_iter *json_first(const struct json *object)
 const struct json_iter *json_next(const struct json *object, const struct json_iter *it)
 {
 	return (const struct json_iter *)json_object_iter_next(
-		for_iterating(object), (void *)(uintptr_t)it);
+	        for_iterating(object), (void *)(uintptr_t)it);
 }
 
 struct str json_iter_key(const struct json_iter *it)
@@ -163,5 +167,6 @@ void json_print(const struct json *value, struct buf *out)
 		buf_add_c(out, "null");
 		return;
 	}
-	CHECK(json_dump_callback(tree(value), print_piece, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0);
+	CHECK(json_dump_callback(tree(value), print_piece, out, JSON_COMPACT | JSON_ENCODE_ANY) ==
+	        0);
 }

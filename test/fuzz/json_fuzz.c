@@ -7,7 +7,8 @@ static void visit(const struct json *value, struct json_writer *w, const char *k
 {
 	if (json_is_object(value)) {
 		json_write_object(w, key);
-		for (const struct json_iter *it = json_first(value); it; it = json_next(value, it)) {
+		for (const struct json_iter *it = json_first(value); it;
+		        it = json_next(value, it)) {
 			char *name = str_dup(json_iter_key(it));
 			visit(json_iter_value(it), w, name);
 			free(name);

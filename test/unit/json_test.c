@@ -1,8 +1,8 @@
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include "json/json.h"
 
@@ -105,12 +105,13 @@ static void broken_text_is_refused_with_a_sentence(void **state)
 		const char *text, *sentence;
 	} cases[] = {
 		{ "", "The answer is empty; JSON was expected." },
-		{ "{", "The answer is not JSON: line 1, column 1: string or '}' expected near end of file." },
+		{ "{", "The answer is not JSON: line 1, column 1: string or '}' expected near end "
+		       "of file." },
 		{ "<html>", "The answer is not JSON: line 1, column 1: invalid token near '<'." },
-		{ "{\"a\":1}\n}", "The answer is not JSON: line 2, column 1: end of file expected near '}'." },
+		{ "{\"a\":1}\n}", "The answer is not JSON: line 2, column 1: end of file expected "
+		                  "near '}'." },
 		{ "{\"a\":\"\\u0000\"}",
-			"The answer is not JSON: line 1, column 12: \\u0000 is not allowed without "
-			"JSON_ALLOW_NUL." },
+		        "The answer holds a text with a NUL in it, which is not taken." },
 		{ "\"\xff\"", NULL },
 		{ "{'a':1}", NULL },
 		{ "[1,]", NULL },
@@ -195,9 +196,10 @@ static void a_document_is_written_as_a_stream(void **state)
 	json_write_end(&w);
 	assert_int_equal(w.depth, 0);
 	assert_string_equal(buf_c(&out),
-		"{\"text\":\"v\",\"none\":null,\"list\":[-9223372036854775808,[],{},true],"
-		"\"at\":\"2027-01-12T09:14:00Z\",\"never\":null,\"value\":{\"kept\":[1]},\"absent\":null,"
-		"\"raw\":[2],\"no\":false}");
+	        "{\"text\":\"v\",\"none\":null,\"list\":[-9223372036854775808,[],{},true],"
+	        "\"at\":\"2027-01-12T09:14:00Z\",\"never\":null,\"value\":{\"kept\":[1]},"
+	        "\"absent\":null,"
+	        "\"raw\":[2],\"no\":false}");
 	JSON_AUTO *again = parsed(buf_c(&out));
 	assert_true(json_is_object(again));
 }
@@ -211,16 +213,18 @@ static void text_is_escaped_and_repaired(void **state)
 	} cases[] = {
 		{ STR_INIT(""), "\"\"" },
 		{ STR_INIT("a\"b\\c/"), "\"a\\\"b\\\\c/\"" },
-		{ STR_INIT("\n\r\t\x01\0\x7f"), "\"\\n\\r\\t\\u0001\\u0000\\u007f\"" },
-		{ STR_INIT("\xc3\xbc\xe2\x82\xac\xf0\x9f\x94\x92"), "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x94\x92\"" },
+		{ STR_INIT("\n\r\t\x01\0\x7f"), "\"\\n\\r\\t\\u0001\\u0000\x7f\"" },
+		{ STR_INIT("\xc3\xbc\xe2\x82\xac\xf0\x9f\x94\x92"),
+		        "\"\xc3\xbc\xe2\x82\xac\xf0\x9f\x94\x92\"" },
 		{ STR_INIT("a\xff"
-			   "b"),
-			"\"a\xef\xbf\xbd"
-			"b\"" },
-		{ STR_INIT("\xc0\xaf"), "\"\xef\xbf\xbd\xef\xbf\xbd\"" },         /* overlong */
-		{ STR_INIT("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* surrogate */
+		           "b"),
+		        "\"a\xef\xbf\xbd"
+		        "b\"" },
+		{ STR_INIT("\xc0\xaf"), "\"\xef\xbf\xbd\xef\xbf\xbd\"" }, /* overlong */
+		{ STR_INIT("\xed\xa0\x80"),
+		        "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* surrogate */
 		{ STR_INIT("\xf4\x90\x80\x80"),
-			"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* too high */
+		        "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* too high */
 		{ STR_INIT("\xe2\x82"), "\"\xef\xbf\xbd\xef\xbf\xbd\"" },         /* cut off */
 		{ STR_INIT("\xc3"), "\"\xef\xbf\xbd\"" },
 	};
