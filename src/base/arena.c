@@ -1,8 +1,8 @@
 #include "base/arena.h"
 
 #include "base/err.h"
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

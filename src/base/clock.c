@@ -89,8 +89,8 @@ const char *clock_rfc3339(int64_t wall_ms, char ret_text[CLOCK_TEXT])
 	const int second = (int)((ms - day * DAY) / SECOND);
 	const struct when w = date_of(day);
 	snprintf(ret_text, CLOCK_TEXT, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)w.year % 10000,
-		(unsigned)w.month % 100, (unsigned)w.day % 100, (unsigned)second / 3600 % 100,
-		(unsigned)second / 60 % 60, (unsigned)second % 60);
+	        (unsigned)w.month % 100, (unsigned)w.day % 100, (unsigned)second / 3600 % 100,
+	        (unsigned)second / 60 % 60, (unsigned)second % 60);
 	return ret_text;
 }
 

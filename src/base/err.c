@@ -53,7 +53,7 @@ static void store_clean(struct err *err, struct str text)
 
 /* The arguments may point into err itself: text is formatted beside it first. */
 __attribute__((format(printf, 3, 0))) static size_t format_text(
-	char *text, size_t size, const char *format, va_list args)
+        char *text, size_t size, const char *format, va_list args)
 {
 	const int n = vsnprintf(text, size, format, args);
 	CHECK(n >= 0);

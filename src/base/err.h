@@ -37,17 +37,17 @@ struct err {
 	char text[1024];
 };
 
-#define ERR_INIT { .code = ERR_NONE }
+#define ERR_INIT   { .code = ERR_NONE }
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Always false, so that a failing function ends in `return err_set(err, …)`. Too long a sentence
  * is cut. Control characters and what is not UTF-8 are replaced by '?': a sentence may carry foreign
  * text. The arguments may point into err->text. */
-__attribute__((format(printf, 3, 4))) bool err_set(struct err *err, enum err_code code,
-                                                   const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool err_set(
+        struct err *err, enum err_code code, const char *format, ...);
 /* The same with the system's words for errno number `number` appended: "…: No such file." */
-__attribute__((format(printf, 4, 5))) bool err_sys(struct err *err, enum err_code code, int number,
-                                                   const char *format, ...);
+__attribute__((format(printf, 4, 5))) bool err_sys(
+        struct err *err, enum err_code code, int number, const char *format, ...);
 /* Puts words in front of the sentence, with ": " between them unless they end in it:
  * err_prefix(err, "%s", "shop.example.com") gives "shop.example.com: …". Always false. */
 __attribute__((format(printf, 2, 3))) bool err_prefix(struct err *err, const char *format, ...);
@@ -57,7 +57,7 @@ bool err_code_from_name(struct str name, enum err_code *ret_code);
 
 /* Bugs: these stay on in production. The condition and the place go to stderr, then abort(). */
 #define CHECK(condition) ((condition) ? (void)0 : bug(__FILE__, __LINE__, #condition))
-#define BUG(text) bug(__FILE__, __LINE__, (text))
+#define BUG(text)        bug(__FILE__, __LINE__, (text))
 __attribute__((noreturn)) void bug(const char *file, int line, const char *what);
 
 /* Memory: abort in one place when there is none. */

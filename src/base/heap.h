@@ -20,7 +20,7 @@ struct heap {
 #define HEAP_INIT { 0 }
 void heap_done(struct heap *h); /* frees its own memory; nodes still in it are in no heap then */
 void heap_add(struct heap *h, struct heap_node *node, int64_t order); /* in no heap before */
-void heap_remove(struct heap *h, struct heap_node *node); /* harmless when in no heap */
+void heap_remove(struct heap *h, struct heap_node *node);             /* harmless when in no heap */
 
 /* NULL if empty; stays in. */
 static inline struct heap_node *heap_least(const struct heap *h)

@@ -79,6 +79,6 @@ static inline struct list *list_next(const struct list *head, const struct list 
 /* The current node may be removed within the loop. */
 #define LIST_EACH(var, head)                                                                       \
 	for (struct list *var = (head)->next, *var##_next = var->next; var != (head);              \
-	     var = var##_next, var##_next = var->next)
+	        var = var##_next, var##_next = var->next)
 
 #endif

@@ -131,7 +131,7 @@ void log_line(enum log_level level, struct str fields, struct str text)
 }
 
 __attribute__((format(printf, 3, 0))) static void log_args(
-	enum log_level level, const struct log *l, const char *format, va_list args)
+        enum log_level level, const struct log *l, const char *format, va_list args)
 {
 	if (level > atomic_load_explicit(&most_level, memory_order_relaxed))
 		return;

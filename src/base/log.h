@@ -45,7 +45,7 @@ void log_line(enum log_level level, struct str fields, struct str text);
 typedef void log_sink(enum log_level level, struct str fields, struct str text);
 void log_to(log_sink *sink);
 void log_to_stderr(enum log_level level, struct str fields, struct str text);
-void log_set_process(const char *name); /* a literal, printed in each line */
+void log_set_process(const char *name);  /* a literal, printed in each line */
 void log_set_level(enum log_level most); /* LOG_INFO at first; from any thread */
 
 #endif

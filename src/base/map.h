@@ -32,7 +32,7 @@ struct map_node *map_first(const struct map *m);
 struct map_node *map_after(const struct map *m, const struct map_node *node);
 #define MAP_EACH(var, m)                                                                           \
 	for (struct map_node *var = map_first(m), *var##_next = var ? map_after(m, var) : NULL;    \
-	     var; var = var##_next, var##_next = var ? map_after(m, var) : NULL)
+	        var; var = var##_next, var##_next = var ? map_after(m, var) : NULL)
 
 uint64_t hash_keyed(struct str s); /* the same hash, for tables of other shapes */
 uint64_t siphash(const uint64_t key[2], struct str s); /* SipHash-2-4 under a key of your own */

@@ -52,7 +52,7 @@ bool str_to_u64(struct str s, uint64_t *ret_value)
 		if (s.p[i] < '0' || s.p[i] > '9')
 			return false;
 		if (__builtin_mul_overflow(value, 10, &value) ||
-			__builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value))
+		        __builtin_add_overflow(value, (uint64_t)(s.p[i] - '0'), &value))
 			return false;
 	}
 	if (s.n == 0)

@@ -44,8 +44,8 @@ static bool parse_port(struct str digits, uint16_t *ret_port, struct err *err)
 	uint64_t port;
 	if (!str_to_u64(digits, &port) || port < 1 || port > UINT16_MAX)
 		return err_set(err, ERR_INPUT,
-			"\"%.*s\" is not a port: write a number from 1 to 65535.",
-			STR_ARG(str_head(digits, 40)));
+		        "\"%.*s\" is not a port: write a number from 1 to 65535.",
+		        STR_ARG(str_head(digits, 40)));
 	*ret_port = (uint16_t)port;
 	return true;
 }
@@ -61,12 +61,14 @@ static bool split_bracketed(struct str text, struct authority *ret, struct err *
 	const struct str host = str_from(str_head(text, end), 1), after = str_from(text, end + 1);
 	if (end == text.n || !ipv6_fits(host))
 		return err_set(err, ERR_INPUT,
-			"\"%.*s\" is not an IPv6 address in brackets, such as [::1].",
-			STR_ARG(str_head(text, 60)));
+		        "\"%.*s\" is not an IPv6 address in brackets, such as [::1].",
+		        STR_ARG(str_head(text, 60)));
 	if (after.n && after.p[0] != ':')
 		return err_set(err, ERR_INPUT,
-			"After \"%.*s]\" only a colon and a port may follow.", STR_ARG(str_head(text, end)));
-	*ret = (struct authority){ host, after.n ? str_n(after.p + 1, after.n - 1) : STR_NONE, true };
+		        "After \"%.*s]\" only a colon and a port may follow.",
+		        STR_ARG(str_head(text, end)));
+	*ret = (struct authority){ host, after.n ? str_n(after.p + 1, after.n - 1) : STR_NONE,
+		true };
 	return true;
 }
 
@@ -78,21 +80,21 @@ static bool split_authority(struct str text, struct authority *ret, struct err *
 	const struct str host = str_head(text, colon);
 	if (ipv6_fits(text))
 		return err_set(err, ERR_INPUT, "The IPv6 address %.*s needs brackets: [%.*s].",
-			STR_ARG(text), STR_ARG(text));
+		        STR_ARG(text), STR_ARG(text));
 	if (host.n == 0)
 		return err_set(err, ERR_INPUT, "There is no host name or IP address%s.",
-			text.n ? " before the port" : "");
+		        text.n ? " before the port" : "");
 	if (!name_fits(host))
 		return err_set(err, ERR_INPUT, "\"%.*s\" is not a host name or IP address.",
-			STR_ARG(str_head(host, 260)));
+		        STR_ARG(str_head(host, 260)));
 	const struct str port =
-		colon < text.n ? str_n(text.p + colon + 1, text.n - colon - 1) : STR_NONE;
+	        colon < text.n ? str_n(text.p + colon + 1, text.n - colon - 1) : STR_NONE;
 	*ret = (struct authority){ host, port, false };
 	return true;
 }
 
 bool url_parse_hostport(struct str text, uint16_t default_port, struct str *ret_host,
-	uint16_t *ret_port, struct err *err)
+        uint16_t *ret_port, struct err *err)
 {
 	struct authority a;
 	uint16_t port = default_port;
@@ -100,7 +102,7 @@ bool url_parse_hostport(struct str text, uint16_t default_port, struct str *ret_
 		return false;
 	if (!a.port.p && default_port == 0)
 		return err_set(err, ERR_INPUT, "The port is missing: write \"%.*s:PORT\".",
-			STR_ARG(str_head(text, 260)));
+		        STR_ARG(str_head(text, 260)));
 	if (a.port.p && !parse_port(a.port, &port, err))
 		return false;
 	*ret_host = a.host;
@@ -145,7 +147,7 @@ static bool parse_authority(struct str text, struct url *u, struct err *err)
 	struct authority a;
 	if (str_has(text, '@'))
 		return err_set(err, ERR_INPUT,
-			"The URL has a user name or password before '@': leave it out.");
+		        "The URL has a user name or password before '@': leave it out.");
 	if (!split_authority(text, &a, err))
 		return false;
 	u->host = a.host;
@@ -168,10 +170,11 @@ bool url_parse(struct str text, struct url *ret_url, struct err *err)
 	rest = str_head(rest, str_find(rest, '#'));
 	if (!characters_fit(rest))
 		return err_set(err, ERR_INPUT,
-			"The URL has a character that must be written as '%%' and two digits.");
+		        "The URL has a character that must be written as '%%' and two digits.");
 	const size_t question = str_find(rest, '?');
 	u.path = str_head(rest, question);
-	u.query = question < rest.n ? str_n(rest.p + question + 1, rest.n - question - 1) : STR_NONE;
+	u.query =
+	        question < rest.n ? str_n(rest.p + question + 1, rest.n - question - 1) : STR_NONE;
 	*ret_url = u;
 	return true;
 }

@@ -21,6 +21,6 @@ MUST_CHECK bool url_parse(struct str text, struct url *ret_url, struct err *err)
 /* "127.0.0.1:80", "[::1]:80", "localhost:3000", with default_port != 0 also without a port. The
  * host comes without brackets: only an IPv6 address has a ':' in it. Port 0 is refused. */
 MUST_CHECK bool url_parse_hostport(struct str text, uint16_t default_port, struct str *ret_host,
-                                   uint16_t *ret_port, struct err *err);
+        uint16_t *ret_port, struct err *err);
 
 #endif
