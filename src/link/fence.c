@@ -1,0 +1,77 @@
+#include "link/fence.h"
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* Rights on files by version of Landlock: all that the first has, renaming between folders since
+ * the second, truncating since the third. Later ones (ioctl, network) fence nothing we use. */
+enum { VERSION_MOST = 3 };
+static const uint64_t rights[VERSION_MOST + 1] = { 0, (1 << 13) - 1, (1 << 14) - 1, (1 << 15) - 1 };
+enum {
+	RIGHT_TRUNCATE = 1 << 14, /* not in the headers of Linux 6.1 */
+	RIGHTS_READ = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+	RIGHTS_OF_FILE = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+	                 LANDLOCK_ACCESS_FS_EXECUTE | RIGHT_TRUNCATE,
+};
+
+static void allow(int ruleset, const char *const *paths, uint64_t allowed)
+{
+	for (; paths && *paths; paths++) {
+		int fd = open(*paths, O_PATH | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		struct stat st;
+		bool folder = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+		struct landlock_path_beneath_attr rule = {
+			.allowed_access = folder ? allowed : allowed & RIGHTS_OF_FILE,
+			.parent_fd = fd,
+		};
+		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+		close(fd);
+	}
+}
+
+static bool landlock(const struct fence_want *want)
+{
+	long version =
+	        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	if (version < 1)
+		return false;
+	uint64_t all = rights[version < VERSION_MOST ? version : VERSION_MOST];
+	struct landlock_ruleset_attr attr = { .handled_access_fs = all };
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	if (ruleset < 0)
+		return false;
+	allow(ruleset, want->read, RIGHTS_READ);
+	allow(ruleset, want->write, all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE);
+	bool stands = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	close(ruleset);
+	return stands;
+}
+
+size_t fence_process(const struct fence_want *want, struct buf *ret_standing)
+{
+	/* Landlock needs no_new_privs to stand, and /proc/self before it is undumpable. */
+	bool no_new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+	bool files = landlock(want);
+	bool undumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+	const struct {
+		const char *name;
+		bool stands;
+	} fences[] = {
+		{ "undumpable", undumpable },
+		{ "no-new-privileges", no_new_privileges },
+		{ "landlock", files },
+	};
+	size_t count = 0;
+	for (size_t i = 0; i < sizeof fences / sizeof fences[0]; i++) {
+		if (!fences[i].stands)
+			continue;
+		buf_add_c(ret_standing, ret_standing->n > 0 ? " " : "");
+		buf_add_c(ret_standing, fences[i].name);
+		count++;
+	}
+	return count;
+}
