@@ -11,7 +11,7 @@
 #include "loop/loop.h"
 #include <sys/uio.h>
 
-enum { CONN_IN = WATCH_IN, CONN_OUT = WATCH_OUT };
+enum { CONN_IN = WATCH_IN, CONN_OUT = WATCH_OUT }; /* no other bit reaches `ready` */
 enum { CONN_AGAIN = -1, CONN_FAILED = -2 }; /* FAILED: conn_failure says why */
 
 struct conn;
@@ -20,6 +20,7 @@ struct conn_ops {
 	ssize_t (*write)(struct conn *c, const struct iovec *v, int count);
 	void (*shutdown)(struct conn *c); /* no more from us: close_notify, FIN */
 	void (*free)(struct conn *c);     /* closes everything below, too */
+	void (*reset)(struct conn *c);    /* the same, but so that the peer sees a failure */
 	const char *(*failure)(const struct conn *c);
 	size_t (*pending)(const struct conn *c); /* bytes that a read gives without an event */
 };
@@ -45,13 +46,24 @@ static inline void conn_shutdown(struct conn *c)
 	c->ops->shutdown(c);
 }
 void conn_free(struct conn **c);
+/* For a message that was cut off: TCP sends RST, TLS no close_notify. */
+void conn_reset(struct conn **c);
+size_t conn_pending(const struct conn *c);
 const char *conn_failure(const struct conn *c);
 
-/* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set. */
+/* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set.
+ * What already waits in the socket is told by a CONN_IN in the next turn. */
 struct conn *conn_tcp_new(struct loop *loop, int fd);
 /* Starts connecting; CONN_OUT tells the outcome: conn_write then works or gives CONN_FAILED. */
 struct sockaddr_storage;
 struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *to);
+
+/* A socket that listens: the descriptor, non-blocking and close-on-exec, or -errno. An IPv6 address
+ * is bound for IPv6 only. Port 0: the kernel picks one, conn_local_address tells it. */
+int conn_listen(const struct sockaddr_storage *at);
+/* A descriptor fit for conn_tcp_new, or -errno (-EAGAIN: nobody waits any more). */
+int conn_accept(int listener, struct sockaddr_storage *ret_peer);
+MUST_CHECK bool conn_local_address(int fd, struct sockaddr_storage *ret_address);
 
 /* Two ends in memory, each with a capacity: tests without a port. */
 void conn_pipe_new(struct loop *loop, size_t capacity, struct conn **ret_a, struct conn **ret_b);

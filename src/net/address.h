@@ -1,0 +1,42 @@
+/* Internet addresses as values: numeric text in both directions, questions about them, CIDRs.
+ * Nothing here resolves a name. An IPv4-mapped IPv6 address counts as the IPv4 address in every
+ * question. */
+#ifndef NET_ADDRESS_H
+#define NET_ADDRESS_H
+
+#include "base/str.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+/* Text of an address: "[" address "%" zone "]:" port and a NUL fit in. */
+enum { ADDRESS_TEXT = 80 };
+
+/* Numeric IPv4 or IPv6 without brackets. False if it is neither. */
+bool address_parse(struct str host, uint16_t port, struct sockaddr_storage *ret_address);
+/* "192.0.2.1", "2001:db8::1"; returns ret_text. */
+const char *address_text(const struct sockaddr_storage *a, char ret_text[ADDRESS_TEXT]);
+/* "192.0.2.1:80", "[2001:db8::1]:80"; returns ret_text. */
+const char *address_text_port(const struct sockaddr_storage *a, char ret_text[ADDRESS_TEXT]);
+uint16_t address_port(const struct sockaddr_storage *a);
+socklen_t address_size(const struct sockaddr_storage *a);
+
+bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
+bool address_is_any(const struct sockaddr_storage *a);        /* 0.0.0.0, :: */
+bool address_is_loopback(const struct sockaddr_storage *a);   /* 127.0.0.0/8, ::1 */
+bool address_is_link_local(const struct sockaddr_storage *a); /* 169.254.0.0/16, fe80::/10 */
+bool address_is_private(const struct sockaddr_storage *a);    /* RFC 1918, 6598, 4193 */
+
+/* "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits behind the prefix are ignored. */
+bool cidr_valid(struct str cidr);
+bool address_in_cidr(const struct sockaddr_storage *a, struct str cidr);
+
+/* The addresses of this machine's interfaces, asked of the kernel at most once a minute. */
+struct local_addresses {
+	struct sockaddr_storage *at; /* heap */
+	size_t count;
+	int64_t asked; /* mono ms, 0: never */
+};
+void local_addresses_done(struct local_addresses *l);
+bool address_is_ours(struct local_addresses *l, const struct sockaddr_storage *a, int64_t mono);
+
+#endif
