@@ -2,8 +2,12 @@
  * a handshake gets a key; later the keys move to a process of their own behind it.
  *
  * A pair_cache belongs to one worker thread and its OSSL_LIB_CTX: an LRU of decoded pairs, each
- * keyed by a number that its certificate record never shares with another (certs/table.h). Links
- * libcrypto and libssl only: no sodium, no libc resolver. */
+ * keyed by a number that its certificate record never shares with another (certs/table.h). Decoded
+ * chains are shared between pairs by their own number. Links libcrypto and libssl only: no sodium,
+ * no libc resolver.
+ *
+ * Costs: about 7 KiB per pair; a pair that is not in the cache costs 200-350 us of decoding
+ * (OpenSSL 3.0), one that is 20 us. */
 #ifndef KEYS_PAIR_H
 #define KEYS_PAIR_H
 
@@ -13,13 +17,20 @@
 struct pair_source {
 	uint64_t number;          /* unique per certificate for ever: the LRU's key */
 	struct str leaf, key;     /* DER; only read while keys_attach runs */
-	const struct str *chain;  /* DER, from the leaf's issuer upwards */
+	const struct str *chain;  /* DER, from the leaf's issuer upwards; as in certs/table.h */
 	size_t chain_count;
+	uint64_t chain_number;    /* unique per chain for ever, or 0: then it is shared with nobody */
 };
 
 struct pair_cache;
+/* At most `most` pairs (at least 1). lib is borrowed, NULL is the default context. */
 struct pair_cache *pair_cache_new(OSSL_LIB_CTX *lib, size_t most);
+/* SSL objects that were given pairs may outlive it. */
 void pair_cache_free(struct pair_cache **c);
+size_t pair_cache_count(const struct pair_cache *c); /* pairs held now */
+
+/* Puts certificate, chain and key into the handshake, in place of any that it has. To be called
+ * from cert_cb or before the handshake. */
 MUST_CHECK bool keys_attach(SSL *ssl, struct pair_cache *cache, const struct pair_source *source,
                             struct err *err);
 

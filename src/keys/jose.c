@@ -1,0 +1,93 @@
+/* JOSE: JWK (RFC 7517), its thumbprint (RFC 7638), JWS (RFC 7515) with ES256 (RFC 7518 3.4). */
+#include "keys/key.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ecdsa.h>
+
+enum {
+	COORDINATE = 32,
+	DIGEST = 32,
+	DER_SIGNATURE_MOST = 80,
+	THUMBPRINT_INPUT = 256,
+};
+
+static void add_coordinate(const struct key *key, const char *name, struct buf *out)
+{
+	BIGNUM *n = NULL;
+	unsigned char bytes[COORDINATE];
+	CHECK(EVP_PKEY_get_bn_param(key->pkey, name, &n) == 1);
+	/* RFC 7518 6.2.1.2: the full size of a coordinate, with its leading zeros. */
+	CHECK(BN_bn2binpad(n, bytes, sizeof bytes) == sizeof bytes);
+	BN_free(n);
+	buf_add_base64url(out, str_n(bytes, sizeof bytes));
+}
+
+/* RFC 7638 3.2, 3.3: the required members in lexicographic order, without white space. */
+void key_jwk(const struct key *key, struct buf *out)
+{
+	buf_add_c(out, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"");
+	add_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out);
+	buf_add_c(out, "\",\"y\":\"");
+	add_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out);
+	buf_add_c(out, "\"}");
+}
+
+static void digest(struct str bytes, unsigned char ret_digest[DIGEST])
+{
+	CHECK(EVP_Digest(bytes.p, bytes.n, ret_digest, NULL, key_sha256(), NULL) == 1);
+}
+
+void key_thumbprint(const struct key *key, char ret_text[JWK_THUMBPRINT + 1])
+{
+	BUF_AUTO jwk = BUF_INIT(THUMBPRINT_INPUT);
+	BUF_AUTO text = BUF_INIT(JWK_THUMBPRINT);
+	unsigned char hash[DIGEST];
+	key_jwk(key, &jwk);
+	digest(buf_str(&jwk), hash);
+	buf_add_base64url(&text, str_n(hash, sizeof hash));
+	CHECK(buf_ok(&text) && text.n == JWK_THUMBPRINT);
+	memcpy(ret_text, buf_c(&text), JWK_THUMBPRINT + 1);
+}
+
+/* RFC 7518 3.4: R and S as 32 bytes each, big-endian, one behind the other; OpenSSL makes DER. */
+static bool sign(const struct key *key, struct str text, unsigned char ret_raw[2 * COORDINATE])
+{
+	unsigned char hash[DIGEST], der[DER_SIGNATURE_MOST];
+	size_t n = sizeof der;
+	digest(text, hash);
+	if (EVP_PKEY_sign(key->signer, der, &n, hash, sizeof hash) != 1)
+		return false;
+	const unsigned char *p = der;
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
+	bool ok =
+	        sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret_raw, COORDINATE) == COORDINATE &&
+	        BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret_raw + COORDINATE, COORDINATE) == COORDINATE;
+	ECDSA_SIG_free(sig);
+	return ok;
+}
+
+bool key_jws(const struct key *key, struct str protected_header, struct str payload,
+        struct buf *out, struct err *err)
+{
+	BUF_AUTO head = BUF_INIT(out->ceiling), body = BUF_INIT(out->ceiling);
+	BUF_AUTO signed_text = BUF_INIT(out->ceiling);
+	unsigned char raw[2 * COORDINATE];
+	buf_add_base64url(&head, protected_header);
+	buf_add_base64url(&body, payload);
+	/* RFC 7515 5.1: the JWS signing input. */
+	buf_add_buf(&signed_text, &head);
+	buf_add_char(&signed_text, '.');
+	buf_add_buf(&signed_text, &body);
+	if (!buf_ok(&head) || !buf_ok(&body) || !buf_ok(&signed_text))
+		return err_set(err, ERR_LIMIT, "The message to be signed is too long.");
+	if (!sign(key, buf_str(&signed_text), raw))
+		return key_openssl_failed(err, "The message could not be signed");
+	buf_add_c(out, "{\"protected\":\"");
+	buf_add_buf(out, &head);
+	buf_add_c(out, "\",\"payload\":\"");
+	buf_add_buf(out, &body);
+	buf_add_c(out, "\",\"signature\":\"");
+	buf_add_base64url(out, str_n(raw, sizeof raw));
+	buf_add_c(out, "\"}");
+	return buf_ok(out) || err_set(err, ERR_LIMIT, "The signed message is too long.");
+}

@@ -1,0 +1,29 @@
+/* Within keys/ only: what a key is made of, and what its files share. */
+#ifndef KEYS_KEY_H
+#define KEYS_KEY_H
+
+#include "keys/keys.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+
+struct key {
+	EVP_PKEY *pkey;
+	EVP_PKEY_CTX *signer; /* prepared once: each signature reuses it */
+};
+
+/* SHA-256, fetched once per process. */
+const EVP_MD *key_sha256(void);
+
+/* Sets the sentence with OpenSSL's reason behind it, and empties its queue of errors. Always
+ * false. */
+__attribute__((format(printf, 2, 3))) bool key_openssl_failed(struct err *err, const char *format,
+                                                              ...);
+
+/* The names as a subjectAltName extension: iPAddress for what reads as an address, else dNSName. */
+MUST_CHECK X509_EXTENSION *key_alt_names(const struct str *names, size_t count, struct err *err);
+
+/* Appends what an i2d function made (n bytes at der, or n <= 0), and frees it. */
+MUST_CHECK bool key_add_der(struct buf *out, unsigned char *der, int n);
+
+#endif
