@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #undef alloca
-#pragma GCC poison strcpy strcat strncat strncpy sprintf vsprintf strtok strtok_r gets atoi atol atof asctime ctime gmtime localtime alloca sleep usleep system popen
+#pragma GCC poison strcpy strcat strncat strncpy sprintf vsprintf strtok strtok_r gets
+#pragma GCC poison atoi atol atof asctime ctime gmtime localtime
+#pragma GCC poison alloca sleep usleep system popen
 
 #endif
