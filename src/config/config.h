@@ -4,7 +4,9 @@
  * errors of a file are collected (up to 20), not only the first.
  *
  * Directives stand in one table per block (config/rows.c, with the rows that modules declare); the
- * manual page everseal.conf(5) and `everseal check` are made from the same table. */
+ * manual page everseal.conf(5) and `everseal check` are made from the same table.
+ *
+ * Whatever is optional has its default in here already: nobody else knows a default. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -24,7 +26,7 @@ struct address { /* of a listener */
 };
 
 struct hsts {
-	int64_t max_age; /* seconds; 0 with set: off */
+	int64_t max_age; /* seconds; 0 with set: off, which sends max-age=0 */
 	bool set, subdomains, preload;
 	struct config_at at;
 };
@@ -42,8 +44,8 @@ struct config_site {
 	size_t name_count;
 	struct config_upstream *upstreams;
 	size_t upstream_count;
-	bool force_ssl, force_ssl_set;
-	struct hsts hsts;
+	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
+	struct hsts hsts;              /* likewise */
 	struct str email;   /* the site's, else the file's; STR_NONE if neither */
 	struct str issuer;  /* likewise; STR_NONE: by rule */
 	bool challenge_pass;
@@ -53,53 +55,78 @@ struct config_site {
 
 struct config_issuer {
 	struct config_at at;
-	struct str name, directory;
-	struct str trust;  /* PEM text of the file named by `trust`, read at parse time */
-	struct str eab_kid, eab_hmac; /* parsed and kept; used from the issue on ACME on */
+	struct str name;
+	struct str directory; /* STR_NONE for `internal`, which is no ACME server */
+	struct str trust; /* PEM text of the file named by `trust`, read at parse time, or STR_NONE */
+	struct str eab_kid, eab_hmac; /* the key as base64url text; both STR_NONE without `eab` */
+};
+
+struct config_limit {
+	const char *name;
+	int64_t value;
 };
 
 struct config {
 	struct arena arena;
 	struct str file;
-	struct str state;
-	struct address *http, *https;
+	struct str state;         /* an absolute path */
+	struct address *http, *https; /* by default every IPv4 and IPv6 address, at.line 0 */
 	size_t http_count, https_count;
 	bool https_set;           /* the file has an `https` line */
-	struct str page, page_name; /* as written; checked; used from the issue on the page on */
-	struct str user;
+	struct str page, page_name; /* ADDRESS:PORT as written; NAME or STR_NONE */
+	struct config_at page_at;
+	struct str user;          /* everseal-net if it exists, else nobody */
 	bool user_set;
 	struct str email;
 	bool agree_to_terms;
-	bool force_ssl;
+	bool force_ssl, force_ssl_set;
 	struct hsts hsts;
 	struct str issuer;        /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
 	struct config_issuer *issuers; /* built in ones first */
 	size_t issuer_count;
-	struct str *resolvers;
+	struct str *resolvers;    /* ADDRESS:PORT */
 	size_t resolver_count;
 	uint16_t challenge_http, challenge_https; /* 80, 443 */
+	bool challenge_ports_set;
 	struct str *trusted_proxies;              /* CIDRs */
 	size_t trusted_proxy_count;
 	uint64_t workers;         /* 0: one per core */
 	struct config_site *sites;
 	size_t site_count;
-	/* Values of the data plane's own rows, by name, for link's `limit` messages. */
-	struct { const char *name; int64_t value; } *limits;
+	/* Every row handed in, set or not, by name: for link's `limit` messages. */
+	struct config_limit *limits;
 	size_t limit_count;
 };
 
-/* Reads the file. On failure *ret_errors (if not NULL) has one line per error, and err the first
- * of them. A file that cannot be opened is an error of its own; `optional`: gives the defaults. */
-struct config *config_read(const char *file, bool optional, struct buf *ret_errors, struct err *err);
-/* The same from text; `file` is for the messages. */
-struct config *config_parse(const char *file, struct str text, struct buf *ret_errors,
-                            struct err *err);
+/* What to read. `extra`: the rows of other modules that may stand at top level (COUNT, SIZE and
+ * DURATION only): control and `everseal check` hand in the data plane's. Both outlive the result. */
+struct config_source {
+	const char *file; /* for the messages; config_read opens it */
+	bool optional;    /* no such file: the defaults. Otherwise that is an error of its own. */
+	const struct setting *extra;
+	size_t extra_count;
+};
+
+enum { CONFIG_ERRORS_MOST = 20, CONFIG_FILE_MOST = 64 << 20 };
+
+/* Reads the file. On failure *ret_errors (if not NULL) has one line per error in their order, at
+ * most CONFIG_ERRORS_MOST of them, and err the first. Reads the files that the text names (trust,
+ * @FILE, credential:NAME) as the caller's user, and asks the system whether `user` exists. */
+MUST_CHECK struct config *config_read(const struct config_source *source, struct buf *ret_errors,
+                                      struct err *err);
+/* The same from text, which need not outlive the call. */
+MUST_CHECK struct config *config_parse(const struct config_source *source, struct str text,
+                                       struct buf *ret_errors, struct err *err);
 void config_free(struct config **c);
-const struct config_issuer *config_issuer(const struct config *c, struct str name);
-/* Only the state directory, for commands: cheap and forgiving of other errors. */
+const struct config_issuer *config_issuer(const struct config *c, struct str name); /* or NULL */
+/* Only the state directory, for commands: cheap and forgiving of all errors; the default if the
+ * file cannot be read or does not say. */
 struct str config_state_of(const char *file, struct arena *a);
 
 /* The manual's section on directives, in scdoc, from the tables. */
-void config_manual(struct buf *out);
+void config_manual(const struct setting *extra, size_t extra_count, struct buf *out);
+/* Whether every row has its help, a readable default and sane bounds. */
+MUST_CHECK bool config_manual_complete(const struct setting *extra, size_t extra_count,
+                                       struct err *err);
 
 #endif

@@ -1,0 +1,138 @@
+/* What only the whole file can tell. */
+#include "config/parts.h"
+
+static bool ipv6(const struct address *a)
+{
+	return str_has(a->host, ':');
+}
+
+static bool is_any(const struct address *a)
+{
+	return str_eq_c(a->host, "0.0.0.0") || str_eq_c(a->host, "::");
+}
+
+/* [::] is IPv6 only: it stands beside 0.0.0.0. */
+static bool overlap(const struct address *a, const struct address *b)
+{
+	return a->port == b->port && ipv6(a) == ipv6(b) &&
+	       (is_any(a) || is_any(b) || str_eq(a->host, b->host));
+}
+
+struct listener {
+	const char *directive;
+	const struct address *address;
+};
+
+static bool later(const struct address *a, const struct address *b)
+{
+	return a->at.line != b->at.line ? a->at.line > b->at.line : a->at.column > b->at.column;
+}
+
+static void refuse_overlap(struct reader *r, const struct listener *a, const struct listener *b)
+{
+	const bool second = later(b->address, a->address);
+	const struct listener *late = second ? b : a, *early = second ? a : b;
+	const struct address *la = late->address, *ea = early->address;
+	const char *open = ipv6(ea) ? "[" : "", *close = ipv6(ea) ? "]" : "";
+	if (ea->at.line)
+		problem(&r->problems, la->at,
+			"Port %u is taken already, by `%s %s%.*s%s:%u` in line %u.", la->port,
+			early->directive, open, STR_ARG(ea->host), close, ea->port, ea->at.line);
+	else
+		problem(&r->problems, la->at,
+			"Port %u is taken already, by the default `%s %s%.*s%s:%u`: give `%s` a line of "
+			"its own.",
+			la->port, early->directive, open, STR_ARG(ea->host), close, ea->port,
+			early->directive);
+}
+
+static void check_ports(struct reader *r)
+{
+	const struct config *c = r->c;
+	struct listener *all = NULL;
+	struct arena *a = &r->scratch;
+	struct err err = ERR_INIT;
+	struct address page;
+	size_t count = 0;
+	for (size_t i = 0; i < c->http_count; i++)
+		LIST_PUSH(a, all, count, (struct listener){ "http", &c->http[i] });
+	for (size_t i = 0; i < c->https_count; i++)
+		LIST_PUSH(a, all, count, (struct listener){ "https", &c->https[i] });
+	if (c->page_at.line && value_endpoint(a, c->page, 0, &page, &err)) {
+		page.at = c->page_at;
+		LIST_PUSH(a, all, count, (struct listener){ "page", &page });
+	}
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (overlap(all[i].address, all[j].address)) {
+				refuse_overlap(r, &all[i], &all[j]);
+				break;
+			}
+}
+
+static void check_issuers(struct reader *r)
+{
+	for (size_t i = 0; i < r->use_count; i++) {
+		const struct issuer_use *use = &r->uses[i];
+		if (config_issuer(r->c, use->name))
+			continue;
+		BUF_AUTO known = BUF_INIT(400);
+		for (size_t j = 0; j < r->c->issuer_count; j++)
+			buf_printf(&known, "%s%.*s", j ? ", " : "",
+				STR_ARG(r->c->issuers[j].name));
+		problem(&r->problems, use->at,
+			"There is no issuer \"%.*s\": known are %s; others need `issuer NAME { "
+			"directory URL }` at top level.",
+			STR_ARG(shown(use->name)), buf_c(&known));
+	}
+}
+
+static void check_terms(struct reader *r)
+{
+	const struct config *c = r->c;
+	bool email = c->email.p != NULL;
+	for (size_t i = 0; i < c->site_count; i++)
+		email |= c->sites[i].email.p != NULL;
+	if (c->agree_to_terms && !email)
+		problem(&r->problems, r->agree_at,
+			"`agree-to-terms yes` needs an `email MAIL` beside it.");
+}
+
+static void check_page_name(struct reader *r)
+{
+	struct map_node *site = map_find(&r->site_names, r->c->page_name);
+	if (r->c->page_name.p && site)
+		problem(&r->problems, OWNER(site, struct site_entry, node)->at,
+			"%.*s is the page's name: a site needs another, since the page shares its "
+			"origin with nobody.",
+			STR_ARG(shown(r->c->page_name)));
+}
+
+/* The site's own wins. */
+static void inherit(struct config *c)
+{
+	for (size_t i = 0; i < c->site_count; i++) {
+		struct config_site *s = &c->sites[i];
+		if (!s->email.p)
+			s->email = c->email;
+		if (!s->issuer.p)
+			s->issuer = c->issuer;
+		if (!s->hsts.set)
+			s->hsts = c->hsts;
+		if (!s->force_ssl_set) {
+			s->force_ssl = c->force_ssl;
+			s->force_ssl_set = c->force_ssl_set;
+		}
+	}
+}
+
+void config_check(struct reader *r)
+{
+	check_ports(r);
+	check_issuers(r);
+	check_terms(r);
+	check_page_name(r);
+	const struct str issuer = r->issuer_choice.p ? r->issuer_choice : r->first_issuer;
+	r->c->issuer = issuer.p ? arena_str(&r->c->arena, issuer) : STR_NONE;
+	inherit(r->c);
+}

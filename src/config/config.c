@@ -1,0 +1,91 @@
+#include "config/parts.h"
+
+enum { ERRORS_TEXT_MOST = CONFIG_ERRORS_MOST * 2048 };
+
+static void config_done(struct config *c)
+{
+	struct arena arena = c->arena;
+	arena_done(&arena);
+}
+
+void config_free(struct config **c)
+{
+	if (*c)
+		config_done(*c);
+	free(*c);
+	*c = NULL;
+}
+
+/* The errors go out as lines; the first is the err. */
+static void report(const struct reader *r, struct buf *ret_errors, struct err *err)
+{
+	BUF_AUTO lines = BUF_INIT(ERRORS_TEXT_MOST);
+	problems_print(&r->problems, r->source->file, &lines);
+	const struct str all = buf_str(&lines);
+	if (ret_errors)
+		buf_add(ret_errors, all);
+	const struct str first = str_head(all, str_find(all, '\n'));
+	err_set(err, ERR_INPUT, "%.*s", STR_ARG(first));
+}
+
+struct config *config_parse(const struct config_source *source, struct str text,
+	struct buf *ret_errors, struct err *err)
+{
+	struct config *c = mem_new(struct config);
+	struct reader r = { .c = c, .source = source };
+	r.problems.arena = &r.scratch;
+	c->file = arena_str(&c->arena, str_c(source->file));
+	config_defaults(c);
+	issuers_init(c);
+	limits_init(&r);
+	rows_read(&r, tree_parse(&r.scratch, text, &r.problems), SCOPE_TOP);
+	config_check(&r);
+	if (r.problems.count) {
+		report(&r, ret_errors, err);
+		config_free(&c);
+	}
+	map_done(&r.site_names);
+	arena_done(&r.scratch);
+	return c;
+}
+
+struct config *config_read(const struct config_source *source, struct buf *ret_errors,
+	struct err *err)
+{
+	struct arena file = ARENA_INIT;
+	struct str text = STR("");
+	struct config *c = NULL;
+	const bool read = value_file(&file, str_c(source->file), CONFIG_FILE_MOST, &text, err);
+	if (read || (source->optional && err->code == ERR_NOT_FOUND)) {
+		c = config_parse(source, text, ret_errors, err);
+	} else {
+		err_prefix(err, "The configuration: ");
+		if (ret_errors)
+			buf_printf(ret_errors, "%s\n", err->text);
+	}
+	if (c)
+		*err = (struct err)ERR_INIT;
+	arena_done(&file);
+	return c;
+}
+
+struct str config_state_of(const char *file, struct arena *a)
+{
+	struct arena scratch = ARENA_INIT;
+	struct problems ignored = { .arena = &scratch };
+	struct err err = ERR_INIT;
+	struct str text, state = STR("/var/lib/everseal");
+	if (value_file(&scratch, str_c(file), CONFIG_FILE_MOST, &text, &err)) {
+		const struct node *n = tree_parse(&scratch, text, &ignored)->children;
+		while (n && (!str_eq_c(n->name.text, "state") || n->param_count != 1 ||
+				    !str_starts(n->params[0].text, STR("/"))))
+			n = n->next;
+		if (n)
+			state = n->params[0].text;
+	}
+	state = arena_str(a, state);
+	while (state.n > 1 && str_ends(state, STR("/")))
+		state.n--;
+	arena_done(&scratch);
+	return state;
+}

@@ -1,0 +1,192 @@
+#include "config/parts.h"
+
+#include "base/url.h"
+#include "certs/cert.h"
+
+enum { TRUST_MOST = 1 << 20 };
+
+void issuers_init(struct config *c)
+{
+	static const struct config_issuer builtin[] = {
+		{ .name = STR_INIT("letsencrypt"),
+			.directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory") },
+		{ .name = STR_INIT("letsencrypt-staging"),
+			.directory =
+				STR_INIT("https://acme-staging-v02.api.letsencrypt.org/directory") },
+		{ .name = STR_INIT("internal") },
+	};
+	for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++)
+		LIST_PUSH(&c->arena, c->issuers, c->issuer_count, builtin[i]);
+}
+
+static bool name_fits(struct reader *r, const struct word *w)
+{
+	bool fits = w->text.n > 0 && w->text.n <= 64 && w->text.p[0] != '-';
+	for (size_t i = 0; i < w->text.n && fits; i++) {
+		const char c = w->text.p[i];
+		fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+	}
+	if (!fits)
+		problem(&r->problems, w->at,
+			"\"%.*s\" cannot name an issuer: use small letters, digits and hyphens, and put "
+			"its URL into the block: `issuer NAME { directory URL }`.",
+			STR_ARG(shown(w->text)));
+	return fits;
+}
+
+static void choose(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	if (r->issuer_choice_at.line) {
+		problem(&r->problems, n->name.at,
+			"`issuer` was chosen already, in line %u: other issuers may be named in sites.",
+			r->issuer_choice_at.line);
+		return;
+	}
+	r->issuer_choice_at = w->at;
+	r->issuer_choice = w->text;
+	LIST_PUSH(&r->scratch, r->uses, r->use_count, (struct issuer_use){ w->text, w->at });
+}
+
+static struct config_issuer *find(struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->issuer_count; i++)
+		if (str_eq(c->issuers[i].name, name))
+			return &c->issuers[i];
+	return NULL;
+}
+
+const struct config_issuer *config_issuer(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->issuer_count; i++)
+		if (str_eq(c->issuers[i].name, name))
+			return &c->issuers[i];
+	return NULL;
+}
+
+/* A built-in issuer may be defined again, to give it a trust file or an account binding. */
+static void keep(struct reader *r, const struct node *n, struct config_issuer *before)
+{
+	struct config *c = r->c;
+	if (before && !r->issuer.directory.p)
+		r->issuer.directory = before->directory;
+	bool asked = false;
+	for (const struct node *child = n->children; child; child = child->next)
+		asked |= str_eq_c(child->name.text, "directory");
+	if (!r->issuer.directory.p && !asked)
+		problem(&r->problems, n->name.at,
+			"This issuer has no `directory`: add the URL of its ACME directory.");
+	if (!r->first_issuer.p)
+		r->first_issuer = r->issuer.name;
+	if (before)
+		*before = r->issuer;
+	else
+		LIST_PUSH(&c->arena, c->issuers, c->issuer_count, r->issuer);
+}
+
+void read_issuer(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	if (!name_fits(r, w))
+		return;
+	if (!n->block) {
+		choose(r, n);
+		return;
+	}
+	struct config_issuer *before = find(r->c, w->text);
+	r->issuer = (struct config_issuer){ .at = n->name.at };
+	r->issuer.name = arena_str(&r->c->arena, w->text);
+	rows_read(r, n, SCOPE_ISSUER);
+	if (before && before->at.line)
+		problem(&r->problems, w->at, "The issuer %.*s was defined already, in line %u.",
+			STR_ARG(shown(w->text)), before->at.line);
+	else if (str_eq_c(w->text, "internal"))
+		problem(&r->problems, w->at,
+			"`internal` is Everseal's own authority and has no directory: give yours another "
+			"name.");
+	else
+		keep(r, n, before);
+}
+
+/* RFC 8555 6.1: HTTPS only. */
+void read_directory(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	struct err err = ERR_INIT;
+	struct url url;
+	if (!url_parse(w->text, &url, &err))
+		problem(&r->problems, w->at, "%s", err.text);
+	else if (!url.https)
+		problem(&r->problems, w->at,
+			"An ACME directory is spoken to over HTTPS only: write https://.");
+	else
+		r->issuer.directory = arena_str(&r->c->arena, w->text);
+}
+
+/* Each block between BEGIN and END must hold a certificate that can be read. */
+static bool trust_fits(struct reader *r, struct str pem, struct err *err)
+{
+	const char *begin = "-----BEGIN CERTIFICATE-----", *end = "-----END CERTIFICATE-----";
+	size_t found = 0;
+	for (struct str rest = pem; rest.n;) {
+		const char *from = memmem(rest.p, rest.n, begin, strlen(begin));
+		if (!from)
+			break;
+		rest = str_from(rest, (size_t)(from - rest.p));
+		const char *to = memmem(rest.p, rest.n, end, strlen(end));
+		const size_t n = to ? (size_t)(to - rest.p) + strlen(end) : rest.n;
+		struct str der[CHAIN_MOST];
+		size_t count;
+		struct cert cert;
+		if (!cert_chain_from_pem(&r->scratch, str_head(rest, n), der, &count, err) ||
+			!cert_read(&r->scratch, der[0], &cert, err))
+			return false;
+		found++;
+		rest = str_from(rest, n);
+	}
+	return found || err_set(err, ERR_INPUT,
+				"It holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\").");
+}
+
+void read_trust(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	struct err err = ERR_INIT;
+	struct str pem;
+	if (!value_file(&r->c->arena, w->text, TRUST_MOST, &pem, &err)) {
+		problem(&r->problems, w->at, "%s", err.text);
+		return;
+	}
+	if (!trust_fits(r, pem, &err))
+		problem(&r->problems, w->at, "\"%.*s\" is of no use: %s", STR_ARG(shown(w->text)),
+			err.text);
+	else
+		r->issuer.trust = pem;
+}
+
+void read_eab(struct reader *r, const struct node *n)
+{
+	struct arena *a = &r->c->arena;
+	struct err err = ERR_INIT;
+	struct str kid, key;
+	if (!value_secret(a, n->params[0].text, "key identifier", &kid, &err)) {
+		problem(&r->problems, n->params[0].at, "%s", err.text);
+		return;
+	}
+	if (!value_secret(a, n->params[1].text, "key", &key, &err)) {
+		problem(&r->problems, n->params[1].at, "%s", err.text);
+		return;
+	}
+	while (str_ends(key, STR("=")))
+		key.n--;
+	BUF_AUTO bytes = BUF_INIT(64 << 10);
+	const bool fits = buf_decode_base64url(&bytes, key) && bytes.n > 0;
+	buf_wipe(&bytes);
+	if (!fits) {
+		problem(&r->problems, n->params[1].at,
+			"The key is not base64url: copy it as the authority shows it.");
+		return;
+	}
+	r->issuer.eab_kid = kid;
+	r->issuer.eab_hmac = key;
+}
