@@ -25,10 +25,24 @@ struct conn_ops {
 	size_t (*pending)(const struct conn *c); /* bytes that a read gives without an event */
 };
 
+/* Lives in the object of whoever holds a connection; `ready` finds that object by
+ * OWNER(c->holder, struct client, held). */
+struct conn_holder {
+	struct conn *conn;
+};
+
 struct conn {
 	const struct conn_ops *ops;
-	void (*ready)(struct conn *c, unsigned events); /* the holder sets it */
+	void (*ready)(struct conn *c, unsigned events); /* this and the next: by conn_hold */
+	struct conn_holder *holder;
 };
+static inline void conn_hold(struct conn_holder *h, struct conn *c,
+        void (*ready)(struct conn *c, unsigned events))
+{
+	h->conn = c;
+	c->holder = h;
+	c->ready = ready;
+}
 
 /* > 0: bytes; 0: the peer has ended its side (TLS: by close_notify; a bare FIN on TLS is FAILED);
  * CONN_AGAIN; CONN_FAILED. */

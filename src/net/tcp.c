@@ -76,11 +76,8 @@ static void tcp_shutdown(struct conn *c)
 static void tcp_free(struct conn *c)
 {
 	struct tcp *t = tcp_of(c);
-	int fd = t->watch.fd;
-	watch_stop(&t->watch);
+	watch_close(&t->watch);
 	later_stop(&t->end);
-	if (fd >= 0)
-		(void)close(fd);
 	free(t);
 }
 
