@@ -15,7 +15,8 @@
  *
  * Exactly one of exchange_end, exchange_abort and `gone` ends an exchange for its handler; it
  * touches neither ex nor its memory afterwards. Calls into the exchange may come inside `start`,
- * `body` or `room`. Everything runs on the worker's one thread. */
+ * `body` or `room`, or at any other time; none of them calls the handler back before it returns.
+ * Everything runs on the worker's one thread. */
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
@@ -64,9 +65,10 @@ struct exchange {
 	struct sockaddr_storage client; /* the peer's address */
 	bool tls;
 	bool temporary; /* the connection's certificate is the temporary one */
-	bool response_started, response_ended;
+	bool response_started; /* the final head was given */
 };
 
+/* The client may now send that many bytes of body, whatever was wanted before; `body` spends them. */
 static inline void exchange_want(struct exchange *ex, size_t bytes)
 {
 	ex->ops->want(ex, bytes);
@@ -80,13 +82,18 @@ static inline ptrdiff_t exchange_body(struct exchange *ex, struct str piece)
 {
 	return ex->ops->body(ex, piece);
 }
-void exchange_end(struct exchange *ex);
+static inline void exchange_end(struct exchange *ex)
+{
+	ex->ops->end(ex);
+}
 /* After the head: an abort that the client can see. Before it: a page with 502 and the sentence. */
 void exchange_abort(struct exchange *ex, const char *why);
 
-/* A whole short answer with one clear sentence: status, and a page made of it. */
+/* A whole short answer with one clear sentence: status, and a page made of it. Ends the exchange. */
 void exchange_answer(struct exchange *ex, unsigned status, const char *sentence);
-/* Redirect with Location (301 for GET and HEAD, 308 otherwise). */
+/* The same with a text of its own. */
+void exchange_answer_text(struct exchange *ex, unsigned status, struct str type, struct str text);
+/* Redirect with Location (301 for GET and HEAD, 308 otherwise). Ends the exchange. */
 void exchange_redirect(struct exchange *ex, struct str location);
 
 #endif

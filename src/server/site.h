@@ -11,7 +11,8 @@
 #include "server/exchange.h"
 #include <stdatomic.h>
 
-#define SITE_KINDS(X) X(PROXY, "proxy") X(NONE, "none") /* NONE: named, but nothing stands behind it */
+/* NONE: named, but nothing stands behind it; API: within control, portal/ answers. */
+#define SITE_KINDS(X) X(PROXY, "proxy") X(NONE, "none") X(API, "api")
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
@@ -46,7 +47,7 @@ struct listener_row {
 	struct str address, default_name; /* default_name: the certificate for clients without SNI */
 	uint16_t port;
 	bool tls;
-	int fd; /* owned by the generation */
+	int fd; /* owned by the generation until generation_close_listeners; -1 afterwards */
 };
 
 /* The data plane's settings, each with its row in server/settings.c (default, bounds, help). */
@@ -71,11 +72,14 @@ struct generation {
 };
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation **g);
+/* Once no worker accepts for it any more: running exchanges may hold the rest for long. */
+void generation_close_listeners(struct generation *g);
 
 /* The site that answers for this host (lower case, no port): exact, wildcard, fallback, or NULL. */
 const struct site *generation_site(const struct generation *g, struct str host);
 
-/* Building: one builder takes the rows in any order between begin and end. */
+/* Building: one builder takes the rows in any order between begin and end. A row's descriptor is
+ * the builder's in any case. A generation without rows has the defaults and no site. */
 struct generation_builder;
 struct generation_builder *generation_begin(const struct msg_generation *m);
 MUST_CHECK bool generation_row(struct generation_builder *b, enum msg_type type, const void *fields,

@@ -1,14 +1,18 @@
-/* What one worker thread owns. Shared read-only with the other threads: the current generation,
- * the certificate table, the challenge table; everything else is its own. */
+/* What one worker thread owns. Shared read-only with the other threads: the current generation and
+ * the certificate table; everything else is its own. control has one, too, for the connections of
+ * its socket: without certificates, challenges and TLS, which are then NULL, as is `tell`. */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
 #include "certs/table.h"
+#include "server/challenge.h"
 #include "server/site.h"
+#include "server/told.h"
 
 struct proxy_pools; /* proxy/'s upstream connections, made by worker/ */
 struct tls_worker;  /* tls/'s contexts, decoded certificates and ticket keys of this thread */
-struct challenges;  /* server/challenge.h */
+
+enum { WORKER_SCRATCH = 64 << 10 };
 
 struct worker {
 	struct loop *loop;
@@ -22,9 +26,36 @@ struct worker {
 	struct list connections; /* of clients */
 	size_t connection_count;
 	struct list listeners;
+	struct timer accept_again; /* descriptors ran out: accepting pauses */
+	bool accepting;
 	bool draining;
+	struct told told;
+	char *scratch; /* WORKER_SCRATCH bytes for what is read and used up at once */
+	char date[32]; /* for Date headers, of date_second */
+	int64_t date_second;
 	/* Events for control: never block, dropped and counted when there is no room. */
 	void (*tell)(struct worker *w, enum msg_type type, const void *fields);
 };
+#define worker_tell(w, name, ...)                                                                  \
+	do {                                                                                       \
+		if ((w)->tell)                                                                     \
+			(w)->tell((w), MSG_##name, &(const struct msg_##name){ __VA_ARGS__ });     \
+	} while (0)
+
+/* The owner sets what it has of the members behind it; worker_done frees what stands above. */
+void worker_init(struct worker *w, struct loop *loop);
+/* Resets every connection that is left, stops listening, lets go of the generation. */
+void worker_done(struct worker *w);
+
+/* A generation in two steps: what may fail, for each worker, then what cannot. commit takes over
+ * the caller's reference and returns the one to the generation before (NULL: there was none). */
+MUST_CHECK bool worker_prepare(const struct worker *w, const struct generation *g, struct err *err);
+struct generation *worker_commit(struct worker *w, struct generation *g);
+
+/* Accepts no more; idle connections end now, the others after the exchange under way. */
+void worker_drain(struct worker *w);
+
+/* "Tue, 24 Nov 2026 15:43:29 GMT" (RFC 9110 5.6.7). */
+struct str worker_date(struct worker *w);
 
 #endif

@@ -1,0 +1,144 @@
+#include "server/challenge.h"
+#include "base/log.h"
+#include "net/address.h"
+#include "server/told.h"
+#include "server/worker.h"
+
+#define CHALLENGE_PATH STR("/.well-known/acme-challenge/")
+
+struct challenge {
+	struct map_node node; /* its key is `token` */
+	char *token, *thumbprint;
+	unsigned epoch;
+};
+
+static struct challenge *challenge_of(struct map_node *node)
+{
+	return node ? OWNER(node, struct challenge, node) : NULL;
+}
+
+static void forget(struct challenges *c, struct challenge *gone)
+{
+	map_remove(&c->open, &gone->node);
+	free(gone->token);
+	free(gone->thumbprint);
+	free(gone);
+}
+
+void challenges_done(struct challenges *c)
+{
+	MAP_EACH (node, &c->open)
+		forget(c, challenge_of(node));
+	map_done(&c->open);
+}
+
+void challenge_open(struct challenges *c, struct str token, struct str thumbprint)
+{
+	challenge_close(c, token);
+	struct challenge *new = mem_new(struct challenge);
+	new->token = str_dup(token);
+	new->thumbprint = str_dup(thumbprint);
+	new->epoch = c->epoch;
+	map_add(&c->open, str_c(new->token), &new->node);
+}
+
+void challenge_close(struct challenges *c, struct str token)
+{
+	struct map_node *node = map_find(&c->open, token);
+	if (node)
+		forget(c, challenge_of(node));
+}
+
+void challenges_epoch(struct challenges *c, unsigned epoch)
+{
+	c->epoch = epoch;
+}
+
+void challenges_forget(struct challenges *c)
+{
+	MAP_EACH (node, &c->open) {
+		if (challenge_of(node)->epoch != c->epoch)
+			forget(c, challenge_of(node));
+	}
+}
+
+struct str challenge_thumbprint(const struct challenges *c, struct str token)
+{
+	struct challenge *found = c ? challenge_of(map_find(&c->open, token)) : NULL;
+	return found ? str_c(found->thumbprint) : STR_NONE;
+}
+
+bool challenge_token_valid(struct str token)
+{
+	if (token.n < 16 || token.n > 128)
+		return false;
+	for (size_t i = 0; i < token.n; i++) {
+		char c = token.p[i];
+		bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		                    (c >= '0' && c <= '9');
+		if (!alphanumeric && c != '-' && c != '_')
+			return false;
+	}
+	return true;
+}
+
+/* RFC 8555 8.3: the key authorization, as application/octet-stream. */
+static void give(struct exchange *ex, struct str token, struct str thumbprint)
+{
+	struct str text =
+		arena_printf(ex->arena, "%.*s.%.*s", STR_ARG(token), STR_ARG(thumbprint));
+	exchange_answer_text(ex, 200, STR("application/octet-stream"), text);
+}
+
+static void tell(struct exchange *ex, const char *answer)
+{
+	char client[ADDRESS_TEXT];
+	struct str fields = arena_printf(ex->arena, "host=%.*s client=%s", STR_ARG(ex->request.host),
+		address_text(&ex->client, client));
+	struct str text = arena_printf(ex->arena, "Challenge %s://%.*s%.*s: %s.",
+		ex->tls ? "https" : "http", STR_ARG(ex->request.authority),
+		STR_ARG(ex->request.path), answer);
+	worker_tell(ex->worker, log, .level = LOG_INFO, .fields = fields, .text = text);
+}
+
+/* The open challenges first, then the default account's thumbprint, so that any node answers any
+ * token. */
+static bool answer_token(struct exchange *ex, struct str token)
+{
+	struct str thumbprint = challenge_thumbprint(ex->worker->challenges, token);
+	if (thumbprint.p) {
+		tell(ex, "answered with the thumbprint of the order that is open");
+	} else if (ex->site && ex->site->challenge_pass) {
+		tell(ex, "not ours, handed to the application");
+		return false;
+	} else if (ex->generation->thumbprint.n > 0) {
+		thumbprint = ex->generation->thumbprint;
+		tell(ex, "no such order is open here, answered with the default account's thumbprint");
+	} else {
+		tell(ex, "no such order is open here, and there is no account yet, answered with 404");
+		exchange_answer(ex, 404, "No challenge with this token is open here.");
+		return true;
+	}
+	give(ex, token, thumbprint);
+	return true;
+}
+
+static bool method_reads(const struct request *r)
+{
+	return str_eq(r->method, STR("GET")) || str_eq(r->method, STR("HEAD"));
+}
+
+bool challenge_answered(struct exchange *ex)
+{
+	if (!ex->worker->challenges || !str_starts(ex->request.path, CHALLENGE_PATH))
+		return false;
+	struct str token = str_from(ex->request.path, CHALLENGE_PATH.n);
+	token = str_head(token, str_find(token, '?'));
+	if (method_reads(&ex->request) && challenge_token_valid(token))
+		return answer_token(ex, token);
+	if (ex->site && ex->site->challenge_pass)
+		return false;
+	tell(ex, "no token, answered with 404");
+	exchange_answer(ex, 404, "This is no token of a challenge.");
+	return true;
+}

@@ -1,0 +1,47 @@
+/* A client's connection, from accept to close, whatever is spoken on it: the handshake and its
+ * time-out, the choice of the protocol, one deadline, the place in the worker's books. What speaks
+ * HTTP on it is a session (http1_session.c). */
+#ifndef SERVER_CLIENT_H
+#define SERVER_CLIENT_H
+
+#include "net/conn.h"
+#include "server/worker.h"
+
+struct client;
+struct session;
+
+/* Each may free the client. */
+struct session_ops {
+	void (*ready)(struct session *s, unsigned events); /* of the connection */
+	void (*expired)(struct session *s);                /* the client's deadline has passed */
+	void (*drain)(struct session *s); /* ends now if idle, else after what is under way */
+	void (*free)(struct session *s);  /* exchanges under way are told that the client is gone */
+};
+struct session {
+	const struct session_ops *ops;
+};
+
+struct client {
+	struct list node; /* in worker->connections */
+	struct worker *worker;
+	struct conn *conn;
+	struct session *session; /* NULL until the handshake is done */
+	struct timer timer;
+	int64_t deadline; /* mono ms, INT64_MAX: none */
+	struct sockaddr_storage address;
+	bool tls, temporary;
+};
+
+/* Serves the connection; takes it. listener is NULL for one that does not come from a listener:
+ * then it is plain HTTP. */
+void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
+                const struct listener_row *listener);
+void client_free(struct client **c);  /* closes in an orderly way */
+void client_reset(struct client **c); /* so that the client sees a failure */
+
+/* One deadline at a time; moving it costs nothing. Negative: none. */
+void client_deadline(struct client *c, int64_t after_ms);
+
+struct session *http1_session_new(struct client *c);
+
+#endif

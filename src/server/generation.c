@@ -1,0 +1,276 @@
+#include "net/address.h"
+#include "server/settings.h"
+
+struct upstream_row {
+	int64_t site;
+	struct upstream upstream;
+};
+
+struct name_row {
+	int64_t site;
+	struct str name;
+};
+
+struct generation_builder {
+	struct generation *g;
+	struct site *sites; /* heap until built, as are the arrays behind it */
+	struct name_row *names;
+	struct upstream_row *upstreams;
+	size_t site_count, name_count, upstream_count;
+};
+
+static struct str keep(struct generation_builder *b, struct str text)
+{
+	return arena_str(&b->g->arena, text);
+}
+
+struct generation *generation_ref(struct generation *g)
+{
+	atomic_fetch_add_explicit(&g->refs, 1, memory_order_relaxed);
+	return g;
+}
+
+void generation_close_listeners(struct generation *g)
+{
+	for (size_t i = 0; i < g->listener_count; i++) {
+		if (g->listeners[i].fd >= 0)
+			(void)close(g->listeners[i].fd);
+		g->listeners[i].fd = -1;
+	}
+}
+
+void generation_unref(struct generation **g)
+{
+	struct generation *gone = *g;
+	*g = NULL;
+	if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) > 1)
+		return;
+	generation_close_listeners(gone);
+	free(gone->listeners);
+	free(gone->trusted_proxies);
+	map_done(&gone->names);
+	arena_done(&gone->arena);
+	free(gone);
+}
+
+static const struct site *named(const struct generation *g, struct str name)
+{
+	struct map_node *node = map_find(&g->names, name);
+	return node ? OWNER(node, struct site_name, node)->site : NULL;
+}
+
+/* A wildcard stands for one label (RFC 9525 6.3). */
+static const struct site *named_by_wildcard(const struct generation *g, struct str host)
+{
+	char text[256] = "*";
+	struct str parent = str_from(host, str_find(host, '.'));
+	if (parent.n == 0 || parent.n == host.n || parent.n + 1 > sizeof text)
+		return NULL;
+	memcpy(text + 1, parent.p, parent.n);
+	return named(g, str_n(text, parent.n + 1));
+}
+
+const struct site *generation_site(const struct generation *g, struct str host)
+{
+	const struct site *site = named(g, host);
+	if (!site)
+		site = named_by_wildcard(g, host);
+	return site ? site : g->fallback;
+}
+
+struct generation_builder *generation_begin(const struct msg_generation *m)
+{
+	struct generation_builder *b = mem_new(struct generation_builder);
+	b->g = mem_new(struct generation);
+	atomic_init(&b->g->refs, 1);
+	b->g->number = m->number;
+	b->g->thumbprint = keep(b, m->thumbprint);
+	limits_init(&b->g->limits);
+	return b;
+}
+
+static bool add_listener(struct generation_builder *b, const struct msg_listener *m, struct err *err)
+{
+	if (m->fd < 0)
+		return err_set(err, ERR_INPUT, "The listener at %.*s has no socket.",
+			STR_ARG(m->address));
+	struct generation *g = b->g;
+	g->listeners = mem_grow(g->listeners, sizeof *g->listeners, g->listener_count + 1);
+	g->listeners[g->listener_count++] = (struct listener_row){
+		.id = m->id,
+		.address = keep(b, m->address),
+		.default_name = keep(b, m->default_name),
+		.port = (uint16_t)m->port,
+		.tls = m->tls,
+		.fd = m->fd,
+	};
+	return true;
+}
+
+static bool add_site(struct generation_builder *b, const struct msg_site *m, struct err *err)
+{
+	if (m->kind < 0 || m->kind >= SITE_KIND_COUNT)
+		return err_set(err, ERR_INPUT, "The site %.*s is of no known kind.", STR_ARG(m->name));
+	b->sites = mem_grow(b->sites, sizeof *b->sites, b->site_count + 1);
+	b->sites[b->site_count++] = (struct site){
+		.id = m->id,
+		.name = keep(b, m->name),
+		.fallback = m->fallback,
+		.kind = (enum site_kind)m->kind,
+		.force_ssl = m->force_ssl,
+		.hsts_subdomains = m->hsts_subdomains,
+		.hsts_preload = m->hsts_preload,
+		.challenge_pass = m->challenge_pass,
+		.url_port = (uint16_t)m->url_port,
+		.hsts_age = m->hsts_age,
+	};
+	return true;
+}
+
+static bool add_name(struct generation_builder *b, const struct msg_site_name *m)
+{
+	b->names = mem_grow(b->names, sizeof *b->names, b->name_count + 1);
+	b->names[b->name_count++] = (struct name_row){ m->site, keep(b, m->name) };
+	return true;
+}
+
+static bool add_upstream(struct generation_builder *b, const struct msg_site_upstream *m,
+	struct err *err)
+{
+	struct upstream_row row = { .site = m->site, .upstream.shown = keep(b, m->shown) };
+	if (m->port < 1 || m->port > 65535 ||
+		!address_parse(m->address, (uint16_t)m->port, &row.upstream.address))
+		return err_set(err, ERR_INPUT, "%.*s is no address and port of an application.",
+			STR_ARG(m->shown));
+	b->upstreams = mem_grow(b->upstreams, sizeof *b->upstreams, b->upstream_count + 1);
+	b->upstreams[b->upstream_count++] = row;
+	return true;
+}
+
+static bool add_trusted_proxy(struct generation_builder *b, const struct msg_trusted_proxy *m,
+	struct err *err)
+{
+	struct generation *g = b->g;
+	if (!cidr_valid(m->cidr))
+		return err_set(err, ERR_INPUT, "%.*s is no range of addresses.", STR_ARG(m->cidr));
+	g->trusted_proxies =
+		mem_grow(g->trusted_proxies, sizeof *g->trusted_proxies, g->trusted_proxy_count + 1);
+	g->trusted_proxies[g->trusted_proxy_count++] = keep(b, m->cidr);
+	return true;
+}
+
+bool generation_row(struct generation_builder *b, enum msg_type type, const void *fields,
+	struct err *err)
+{
+	switch (type) {
+	case MSG_listener:
+		return add_listener(b, fields, err);
+	case MSG_site:
+		return add_site(b, fields, err);
+	case MSG_site_name:
+		return add_name(b, fields);
+	case MSG_site_upstream:
+		return add_upstream(b, fields, err);
+	case MSG_trusted_proxy:
+		return add_trusted_proxy(b, fields, err);
+	case MSG_limit: {
+		const struct msg_limit *m = fields;
+		return limits_set(&b->g->limits, m->name, m->value, err);
+	}
+	default:
+		return err_set(err, ERR_PROTOCOL, "%s is no row of a generation.", msg_name(type));
+	}
+}
+
+/* Sites move into the arena, in the order of their ids, so that rows find theirs by bisection. */
+static int by_id(const void *a, const void *b)
+{
+	int64_t x = ((const struct site *)a)->id, y = ((const struct site *)b)->id;
+	return (x > y) - (x < y);
+}
+
+static struct site *settle_sites(struct generation_builder *b)
+{
+	struct site *sites = arena_array(&b->g->arena, struct site, b->site_count);
+	if (b->site_count > 0) {
+		qsort(b->sites, b->site_count, sizeof *sites, by_id);
+		memcpy(sites, b->sites, b->site_count * sizeof *sites);
+	}
+	for (size_t i = 0; i < b->site_count; i++) {
+		if (sites[i].fallback)
+			b->g->fallback = &sites[i];
+	}
+	return sites;
+}
+
+static struct site *site_of(struct site *sites, size_t count, int64_t id, struct err *err)
+{
+	struct site key = { .id = id };
+	struct site *found = count > 0 ? bsearch(&key, sites, count, sizeof key, by_id) : NULL;
+	if (!found)
+		(void)err_set(err, ERR_PROTOCOL, "A row speaks of site %lld, which no row made.",
+			(long long)id);
+	return found;
+}
+
+static bool settle_names(struct generation_builder *b, struct site *sites, struct err *err)
+{
+	for (size_t i = 0; i < b->name_count; i++) {
+		struct site *site = site_of(sites, b->site_count, b->names[i].site, err);
+		if (!site)
+			return false;
+		if (map_find(&b->g->names, b->names[i].name))
+			return err_set(err, ERR_CONFLICT, "Two sites are named %.*s.",
+				STR_ARG(b->names[i].name));
+		struct site_name *name = arena_new(&b->g->arena, struct site_name);
+		name->site = site;
+		map_add(&b->g->names, b->names[i].name, &name->node);
+	}
+	return true;
+}
+
+/* Counts each site's upstreams first, so that they lie together; a second pass fills them in. */
+static bool settle_upstreams(struct generation_builder *b, struct site *sites, struct err *err)
+{
+	for (size_t i = 0; i < b->upstream_count; i++) {
+		struct site *site = site_of(sites, b->site_count, b->upstreams[i].site, err);
+		if (!site)
+			return false;
+		site->upstream_count++;
+	}
+	for (size_t i = 0; i < b->site_count; i++) {
+		sites[i].upstreams =
+			arena_array(&b->g->arena, struct upstream, sites[i].upstream_count);
+		sites[i].upstream_count = 0;
+	}
+	for (size_t i = 0; i < b->upstream_count; i++) {
+		struct site *site = site_of(sites, b->site_count, b->upstreams[i].site, err);
+		site->upstreams[site->upstream_count++] = b->upstreams[i].upstream;
+	}
+	return true;
+}
+
+struct generation *generation_build(struct generation_builder **b, struct err *err)
+{
+	struct generation *g = NULL;
+	struct site *sites = settle_sites(*b);
+	if (settle_names(*b, sites, err) && settle_upstreams(*b, sites, err)) {
+		g = (*b)->g;
+		(*b)->g = NULL;
+	}
+	generation_drop(b);
+	return g;
+}
+
+void generation_drop(struct generation_builder **b)
+{
+	struct generation_builder *gone = *b;
+	*b = NULL;
+	if (!gone)
+		return;
+	generation_unref(&gone->g);
+	free(gone->sites);
+	free(gone->names);
+	free(gone->upstreams);
+	free(gone);
+}

@@ -1,0 +1,57 @@
+#include "server/route.h"
+#include "server/challenge.h"
+#include "server/worker.h"
+
+static bool has_own_certificate(const struct exchange *ex)
+{
+	struct cert_record r;
+	return ex->worker->certs && cert_table_find(ex->worker->certs, ex->request.host, &r) &&
+	       (r.flags & CERT_TEMPORARY) == 0;
+}
+
+/* In one hop to where the site's https URL is; the query stays. */
+static void redirect_to_https(struct exchange *ex)
+{
+	struct str host = ex->request.host, path = ex->request.path;
+	bool six = str_has(host, ':');
+	struct str port = STR("");
+	if (ex->site->url_port != 443 && ex->site->url_port != 0)
+		port = arena_printf(ex->arena, ":%u", ex->site->url_port);
+	if (!str_starts(path, STR("/"))) /* OPTIONS * */
+		path = STR("/");
+	exchange_redirect(ex, arena_printf(ex->arena, "https://%s%.*s%s%.*s%.*s", six ? "[" : "",
+		STR_ARG(host), six ? "]" : "", STR_ARG(port), STR_ARG(path)));
+}
+
+static bool redirected(struct exchange *ex)
+{
+	if (ex->tls || !ex->site->force_ssl || !has_own_certificate(ex))
+		return false;
+	redirect_to_https(ex);
+	return true;
+}
+
+static void answer_unknown(struct exchange *ex)
+{
+	struct str sentence = arena_printf(ex->arena, "No site named %.*s is served here.",
+		STR_ARG(ex->request.host));
+	exchange_answer(ex, 421, sentence.p);
+}
+
+void exchange_route(struct exchange *ex)
+{
+	ex->site = generation_site(ex->generation, ex->request.host);
+	if (challenge_answered(ex))
+		return;
+	if (!ex->site) {
+		answer_unknown(ex);
+		return;
+	}
+	if (redirected(ex))
+		return;
+	const struct handler *handler = ex->worker->handlers[ex->site->kind];
+	if (handler)
+		handler->start(ex);
+	else
+		exchange_answer(ex, 404, "No application stands behind this name.");
+}
