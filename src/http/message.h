@@ -37,8 +37,8 @@ struct request {
 	struct str host;      /* of authority, without brackets */
 	uint16_t port;        /* of authority, 0 if it has none */
 	struct str path;      /* origin form with query, starts with '/'; "*" for OPTIONS * */
-	struct headers headers; /* without Host, Content-Length, Transfer-Encoding, Connection and
-	                           what Connection lists */
+	struct headers headers; /* without Host, Content-Length, Expect, and all that is hop-by-hop:
+	                           Connection, what it lists, Transfer-Encoding, Upgrade, … */
 	enum body_kind body;
 	uint64_t length;
 	bool keep_alive;       /* of this connection, by version and Connection */
@@ -53,7 +53,8 @@ struct response {
 	enum body_kind body;
 	uint64_t length;
 	bool keep_alive;
-	bool head_only; /* answers HEAD, or is 204 or 304: `length` may be told, no content follows */
+	bool head_only; /* answers HEAD, or is 1xx, 204 or 304: body and length may be told, no
+	                   content follows */
 };
 
 const char *http_reason(unsigned status); /* "Not Found"; "" if unknown */

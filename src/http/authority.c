@@ -1,0 +1,71 @@
+#include "http/authority.h"
+
+#include <arpa/inet.h>
+
+enum { HOST_MOST = 255 };
+
+static bool is_name_byte(unsigned char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
+		c == '~';
+}
+
+static bool is_ipv6(struct str s)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	if (s.n == 0 || s.n >= sizeof text)
+		return false;
+	memcpy(text, s.p, s.n);
+	text[s.n] = 0;
+	return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* What stands behind the host: nothing, ":" or ":" port. */
+static bool read_port(struct str rest, uint16_t *ret_port)
+{
+	*ret_port = 0;
+	if (rest.n == 0)
+		return true;
+	if (rest.p[0] != ':' || rest.n > 6)
+		return false;
+	unsigned port = 0;
+	for (size_t i = 1; i < rest.n; i++) {
+		unsigned digit = (unsigned)(unsigned char)rest.p[i] - '0';
+		if (digit > 9 || (i == 1 && digit == 0))
+			return false;
+		port = port * 10 + digit;
+	}
+	*ret_port = (uint16_t)port;
+	return port <= UINT16_MAX;
+}
+
+bool authority_read(char *p, size_t n, struct authority *ret_authority)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] >= 'A' && p[i] <= 'Z')
+			p[i] = (char)(p[i] | 0x20);
+	struct authority a = { .text = { p, n } };
+	size_t end = 0;
+	if (n > 0 && p[0] == '[') {
+		end = str_find(a.text, ']');
+		if (end == n)
+			return false;
+		a.host = (struct str){ p + 1, end - 1 };
+		end++;
+		if (!is_ipv6(a.host))
+			return false;
+	} else {
+		while (end < n && is_name_byte((unsigned char)p[end]))
+			end++;
+		a.host = (struct str){ p, end };
+		if (end == 0 || end > HOST_MOST)
+			return false;
+	}
+	if (!read_port(str_from(a.text, end), &a.port))
+		return false;
+	if (a.port == 0)
+		a.text.n = end;
+	*ret_authority = a;
+	return true;
+}
