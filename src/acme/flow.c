@@ -1,0 +1,522 @@
+/* The driver of the table, and what all answers have in common. */
+#include "acme/step.h"
+
+#include "base/clock.h"
+#include <stdarg.h>
+
+enum {
+	TURNS_MOST = 5000,     /* 100 names at a CA that refuses nine of ten nonces need 2,300 */
+	BAD_NONCES_MOST = 200, /* in a row: at nine of ten refused, a chance of 1 in 10^9 */
+	TRIES_AT_START = 5,    /* while nothing is ordered, another attempt costs nothing */
+};
+#define ATTEMPT_TIME (10 * MINUTE)
+#define ATTEMPT_MOST HOUR
+#define WAIT_MOST    (366 * DAY) /* what a CA may ask for without the sum overflowing */
+
+static const struct {
+	const char *name;
+	struct acme_ask (*ask)(struct flow *f);
+	struct next (*heard)(struct flow *f, const struct answer *a);
+	enum acme_step lost;
+} steps[] = {
+#define X(name, ask, heard, lost) [ACME_STEP_##name] = { #name, ask, heard, ACME_STEP_##lost },
+	ACME_STEPS(X)
+#undef X
+};
+
+/* All other refusals end the attempt with the CA's words. type NULL: whatever it says. */
+static const struct {
+	enum acme_step step;
+	const char *type;
+	struct next (*heard)(struct flow *f, const struct answer *a);
+} ways_on[] = {
+	{ ACME_STEP_account, "accountDoesNotExist", heard_no_account },
+	{ ACME_STEP_order, "accountDoesNotExist", heard_account_gone },
+	{ ACME_STEP_order, NULL, heard_order_refused },
+	{ ACME_STEP_authz, NULL, heard_authz_refused },
+	{ ACME_STEP_answer, NULL, heard_challenge_refused },
+	{ ACME_STEP_finalize, "orderNotReady", heard_not_ready },
+};
+
+const char *acme_step_name(enum acme_step step)
+{
+	CHECK(step < ACME_STEP_COUNT);
+	return steps[step].name;
+}
+
+const char *acme_step_words(enum acme_step step)
+{
+	static const char *const words[] = {
+		[ACME_STEP_directory] = "Reach the CA",
+		[ACME_STEP_account] = "Find or make the account",
+		[ACME_STEP_order] = "Order the certificate",
+		[ACME_STEP_authz] = "Read what proof is wanted",
+		[ACME_STEP_answer] = "Prove control of the name",
+		[ACME_STEP_await] = "Wait for the CA",
+		[ACME_STEP_finalize] = "Hand in the certificate request",
+		[ACME_STEP_download] = "Collect the certificate",
+	};
+	CHECK(step < ACME_STEP_COUNT);
+	return words[step];
+}
+
+/* Asking */
+
+struct acme_ask post_as_get(struct str url)
+{
+	return (struct acme_ask){ .effect = ACME_POST, .url = url };
+}
+
+struct acme_ask post(struct flow *f, struct str url)
+{
+	CHECK(buf_ok(&f->payload));
+	return (struct acme_ask){ .effect = ACME_POST, .url = url, .payload = buf_str(&f->payload) };
+}
+
+struct acme_ask publish(void)
+{
+	return (struct acme_ask){ .effect = ACME_PUBLISH };
+}
+
+bool tokens_missing(const struct flow *f)
+{
+	for (size_t i = 0; i < f->name_count; i++)
+		if (f->names[i].token.n && !f->names[i].valid && !f->names[i].published)
+			return true;
+	return false;
+}
+
+static bool is_post(enum acme_effect effect)
+{
+	return effect == ACME_POST || effect == ACME_POST_JWK;
+}
+
+struct acme_ask flow_ask(struct flow *f)
+{
+	buf_clear(&f->payload);
+	struct acme_ask ask = steps[f->step].ask(f);
+	if (is_post(ask.effect) && f->nonce.n == 0)
+		/* RFC 8555 7.2: a nonce of its own */
+		ask = (struct acme_ask){ .effect = ACME_HEAD, .url = f->directory.new_nonce };
+	if (is_post(ask.effect))
+		ask.nonce = buf_str(&f->nonce);
+	f->asked = ask.effect;
+	return ask;
+}
+
+/* Verdicts */
+
+struct next go_to(enum acme_step step)
+{
+	return (struct next){ .what = FLOW_GO, .step = step };
+}
+
+struct next go_to_name(enum acme_step step, size_t at)
+{
+	return (struct next){ .what = FLOW_GO, .step = step, .at = at };
+}
+
+static struct next stay(const struct flow *f)
+{
+	return go_to_name(f->step, f->at);
+}
+
+struct next go_first(const struct flow *f)
+{
+	if (f->directory.new_order.n == 0)
+		return go_to(ACME_STEP_directory);
+	if (f->account.n == 0)
+		return go_to(ACME_STEP_account);
+	return go_to(f->order.n == 0 ? ACME_STEP_order : ACME_STEP_await);
+}
+
+struct next go_names(const struct flow *f)
+{
+	for (size_t i = 0; i < f->name_count; i++)
+		if (!f->names[i].valid && f->names[i].challenge.n == 0)
+			return go_to_name(ACME_STEP_authz, i);
+	for (size_t i = 0; i < f->name_count; i++)
+		if (!f->names[i].valid && !f->names[i].answered)
+			return go_to_name(ACME_STEP_answer, i);
+	return go_to(ACME_STEP_await);
+}
+
+struct next fail(enum err_code code, const char *format, ...)
+{
+	char text[sizeof(((struct err *)0)->text)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	struct next n = { .what = FLOW_FAIL,
+		.ca_at_fault = code == ERR_UNREACHABLE || code == ERR_PROTOCOL || code == ERR_TIMEOUT ||
+	                       code == ERR_LIMIT };
+	err_set(&n.err, code, "%s", text);
+	return n;
+}
+
+static const char *step_noun(enum acme_step step)
+{
+	static const char *const nouns[] = {
+		[ACME_STEP_directory] = "the directory",
+		[ACME_STEP_account] = "the account",
+		[ACME_STEP_order] = "the order",
+		[ACME_STEP_authz] = "the authorization",
+		[ACME_STEP_answer] = "the answer to the challenge",
+		[ACME_STEP_await] = "the state of the order",
+		[ACME_STEP_finalize] = "the certificate request",
+		[ACME_STEP_download] = "the certificate",
+	};
+	return nouns[step];
+}
+
+/* " of shop.example.com" where a step is about one name. */
+static struct str of_name(const struct flow *f)
+{
+	return f->step == ACME_STEP_authz || f->step == ACME_STEP_answer ? f->names[f->at].name :
+	                                                                  STR_NONE;
+}
+
+static const char *of(const struct flow *f)
+{
+	return of_name(f).n ? " of " : "";
+}
+
+struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
+{
+	const struct str ca = ca_of(f), name = of_name(f);
+	if (!a->body || a->reply->status >= 300 || a->reply->status < 200)
+		return fail(ERR_PROTOCOL,
+			"%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME. Check the "
+			"issuer's directory URL %.*s, and what stands between here and there.",
+			STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), a->reply->status,
+			body_words(a->reply->body), STR_ARG(f->directory_url));
+	return fail(ERR_PROTOCOL,
+		"The answer of %.*s about %s%s%.*s has no usable %s, so that it cannot be followed. Try "
+		"again; if it comes back, ask the CA or choose another issuer.",
+		STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), lacks);
+}
+
+struct next refused(struct flow *f, const struct answer *a)
+{
+	const struct str ca = ca_of(f), name = of_name(f), words = problem_words(f);
+	if (words.n == 0)
+		return not_acme(f, a, "");
+	const struct str type = f->problem.type, link = f->problem.instance;
+	const struct str shown = str_eq_c(type, "userActionRequired") ? link : STR_NONE;
+	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%s%.*s", STR_ARG(ca),
+		step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words), problem_advice(type),
+		shown.n ? " " : "", STR_ARG(shown));
+	n.ca_at_fault = str_eq_c(type, "serverInternal");
+	return n;
+}
+
+/* Waiting */
+
+static struct next waited_long(struct flow *f, const struct answer *a)
+{
+	const long long minutes = (a->reply->now - f->deadline + ATTEMPT_TIME) / MINUTE;
+	return fail(ERR_TIMEOUT,
+		"No certificate came from %.*s in %lld minutes: %.*s. It is tried again; if it comes back, "
+		"look whether the CA reports an outage, or choose another issuer.",
+		STR_ARG(ca_of(f)), minutes > 10 ? minutes : 10, STR_ARG(f->waiting_for));
+}
+
+static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t until)
+{
+	char text[CLOCK_TEXT];
+	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
+	struct next n = fail(ERR_LIMIT,
+		"%.*s asks to wait until %s%s%.*s. Nothing to do: it is tried again then.",
+		STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words));
+	n.not_before = until;
+	return n;
+}
+
+/* Waits as long as the CA asks, or as we would; what it asks for is added to the attempt's time. */
+static struct next later(struct flow *f, const struct answer *a, struct next n, int64_t own)
+{
+	const int64_t asked = a->reply->retry_after < WAIT_MOST ? a->reply->retry_after : WAIT_MOST;
+	n.after = asked > own ? asked : own;
+	if (asked > own)
+		f->deadline += asked;
+	if (f->deadline > f->deadline_most)
+		f->deadline = f->deadline_most;
+	if (a->reply->now + n.after <= f->deadline)
+		return n;
+	return asked > own ? told_to_wait(f, a, a->reply->now + asked) : waited_long(f, a);
+}
+
+struct next poll_again(struct flow *f, const struct answer *a, enum acme_step step, const char *words)
+{
+	const int64_t own = f->poll_wait;
+	f->polls++;
+	f->poll_wait = own * 3 / 2 < POLL_MOST ? own * 3 / 2 : POLL_MOST;
+	f->waiting_for = str_c(words);
+	return later(f, a, go_to(step), own);
+}
+
+/* What all answers have in common */
+
+static struct str why_lost(struct flow *f, const struct answer *a)
+{
+	if (a->reply->status == 0)
+		return a->reply->silence ? str_c(a->reply->silence->text) : STR("no answer came.");
+	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
+	if (a->reply->status < 400)
+		return STR("it gave no nonce, which every request needs.");
+	return arena_printf(&f->problem_arena, "HTTP %u%s%.*s.", a->reply->status, words.n ? ", " : "",
+		STR_ARG(words));
+}
+
+/* Silence, outage, and a newNonce that gives none: nobody knows whether we were heard. */
+static struct next lost(struct flow *f, const struct answer *a)
+{
+	f->lost++;
+	f->lost_in_row++;
+	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
+		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s", STR_ARG(ca_of(f)),
+			STR_ARG(why_lost(f, a)));
+	int64_t own = LOST_FIRST;
+	for (unsigned i = 1; i < f->lost_in_row && own < LOST_MOST; i++)
+		own *= 2;
+	f->waiting_for = a->reply->status ? STR("the CA is busy or out of order") :
+	                                    STR("the CA does not answer");
+	struct next n = later(f, a, go_to_name(steps[f->step].lost, f->at),
+		own < LOST_MOST ? own : LOST_MOST);
+	n.ca_at_fault = true;
+	return n;
+}
+
+/* RFC 8555 6.6: a limit that does not say until when lasts hours with every CA that we know. */
+static struct next limited(struct flow *f, const struct answer *a, struct str type)
+{
+	if (a->reply->retry_after > 0 || !str_eq_c(type, "rateLimited"))
+		return lost(f, a);
+	return fail(ERR_LIMIT,
+		"A limit of %.*s is reached: %.*s. It does not say until when; it is tried again later, "
+		"with growing waits.",
+		STR_ARG(ca_of(f)), STR_ARG(problem_words(f)));
+}
+
+/* RFC 8555 6.5: the refusal brings a nonce; the request was not looked at. */
+static struct next again(struct flow *f, const struct answer *a)
+{
+	f->bad_nonces++;
+	f->bad_nonces_in_row++;
+	if (f->bad_nonces_in_row > BAD_NONCES_MOST || a->reply->now > f->deadline)
+		return fail(ERR_PROTOCOL,
+			"%.*s refused %u nonces in a row that it had given itself. Try again; if it comes "
+			"back, its servers do not know of each other: tell the CA.",
+			STR_ARG(ca_of(f)), f->bad_nonces_in_row);
+	return stay(f);
+}
+
+static struct next heard_refusal(struct flow *f, const struct answer *a)
+{
+	for (size_t i = 0; i < sizeof ways_on / sizeof *ways_on; i++)
+		if (ways_on[i].step == f->step &&
+			(!ways_on[i].type || str_eq_c(f->problem.type, ways_on[i].type)))
+			return ways_on[i].heard(f, a);
+	return refused(f, a);
+}
+
+static struct next judge(struct flow *f, const struct answer *a)
+{
+	const unsigned status = a->reply->status;
+	if (status == 0)
+		return lost(f, a);
+	const struct str type = status >= 400 ? problem_type(a->body) : STR_NONE;
+	if (str_eq_c(type, "badNonce"))
+		return again(f, a);
+	f->bad_nonces_in_row = 0;
+	/* The reason of an invalid order is not overwritten by what happens while it is looked for. */
+	if (status >= 400 && !f->order_invalid)
+		problem_keep(f, a->body, status);
+	if (status == 429 || str_eq_c(type, "rateLimited"))
+		return limited(f, a, type);
+	if (status >= 500)
+		return lost(f, a);
+	if (f->asked == ACME_HEAD)
+		return f->nonce.n ? stay(f) : lost(f, a);
+	f->lost_in_row = 0;
+	if (status >= 400)
+		return heard_refusal(f, a);
+	if (status < 200 || status >= 300)
+		return not_acme(f, a, "");
+	return steps[f->step].heard(f, a);
+}
+
+/* RFC 8555 6.5.1: base64url, else it is ignored. */
+static bool is_nonce(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", s.p[i]) ||
+			s.p[i] == '\0')
+			return false;
+	return s.n > 0;
+}
+
+static void keep_nonce(struct flow *f, struct str nonce)
+{
+	buf_clear(&f->nonce);
+	if (is_nonce(nonce))
+		buf_add(&f->nonce, nonce);
+}
+
+struct next flow_heard(struct flow *f, const struct acme_reply *reply)
+{
+	if (f->deadline == 0) {
+		f->deadline = reply->now + ATTEMPT_TIME;
+		f->deadline_most = reply->now + ATTEMPT_MOST;
+	}
+	keep_nonce(f, reply->nonce);
+	if (++f->turns > TURNS_MOST)
+		return fail(ERR_PROTOCOL, "%.*s led us in circles: %d requests and no end. Tell the CA.",
+			STR_ARG(ca_of(f)), TURNS_MOST);
+	struct err no_json;
+	JSON_AUTO *body = json_parse(reply->body, "The answer", &no_json);
+	const struct answer a = { reply, json_is_object(body) ? body : NULL };
+	struct next n = judge(f, &a);
+	if (n.after == 0)
+		f->waiting_for = STR_NONE;
+	return n;
+}
+
+struct next flow_did(struct flow *f, const struct err *failed)
+{
+	if (failed) {
+		struct next n = { .what = FLOW_FAIL, .err = *failed };
+		return n;
+	}
+	CHECK(f->asked != ACME_CSR || f->csr.n);
+	for (size_t i = 0; f->asked == ACME_PUBLISH && i < f->name_count; i++)
+		f->names[i].published = f->names[i].token.n > 0;
+	return stay(f);
+}
+
+struct next flow_lost(struct flow *f, int64_t now)
+{
+	f->lost++;
+	f->lost_in_row = 0;
+	f->deadline = now + ATTEMPT_TIME;
+	f->deadline_most = now + ATTEMPT_MOST;
+	f->poll_wait = POLL_FIRST;
+	f->waiting_for = STR_NONE;
+	buf_clear(&f->nonce);
+	for (size_t i = 0; i < f->name_count; i++) {
+		struct flow_name *name = &f->names[i];
+		name->published = false;
+		/* Perhaps it is answered and we do not know: its authorization is read again. */
+		if (!name->answered)
+			name->challenge = STR_NONE;
+	}
+	return go_first(f);
+}
+
+void flow_take(struct flow *f, const struct next *n)
+{
+	if (n->what != FLOW_GO)
+		return;
+	CHECK(n->step < ACME_STEP_COUNT && n->at < f->name_count);
+	f->step = n->step;
+	f->at = n->at;
+}
+
+/* Making and knowing */
+
+void keep(struct flow *f, struct str *place, struct str text)
+{
+	if (!str_eq(*place, text))
+		*place = text.n ? arena_str(&f->arena, text) : STR_NONE;
+}
+
+bool keep_url(struct flow *f, struct str *place, struct str text)
+{
+	if (!url_usable(f->directory_url, text))
+		return false;
+	keep(f, place, text);
+	return true;
+}
+
+static bool check_want(const struct flow_want *want, struct err *err)
+{
+	if (want->name_count == 0)
+		return err_set(err, ERR_INPUT, "A certificate needs a name: give at least one.");
+	if (want->name_count > FLOW_NAMES_MOST)
+		return err_set(err, ERR_INPUT,
+			"%zu names are too many for one certificate: give at most %d.", want->name_count,
+			FLOW_NAMES_MOST);
+	for (size_t i = 0; i < want->name_count; i++)
+		if (str_starts(want->names[i], STR("*.")))
+			return err_set(err, ERR_INPUT,
+				"%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and only proof over "
+				"HTTP (HTTP-01) is made here. Give the names one by one.",
+				STR_ARG(want->names[i]));
+	return true;
+}
+
+struct flow *flow_new(const struct flow_want *want, struct err *err)
+{
+	if (!check_want(want, err))
+		return NULL;
+	struct flow *f = mem_new(struct flow);
+	*f = (struct flow){
+		.terms_agreed = want->terms_agreed,
+		.name_count = want->name_count,
+		.poll_wait = POLL_FIRST,
+		.started = want->now,
+		.nonce = BUF_INIT(1024),
+		.payload = BUF_INIT(ACME_PAYLOAD_MOST),
+	};
+	keep(f, &f->directory_url, want->directory_url);
+	keep(f, &f->email, want->email);
+	keep(f, &f->profile, want->profile);
+	keep(f, &f->replaces, want->replaces);
+	f->names = arena_array(&f->arena, struct flow_name, want->name_count);
+	for (size_t i = 0; i < want->name_count; i++)
+		keep(f, &f->names[i].name, want->names[i]);
+	return f;
+}
+
+void flow_free(struct flow **f)
+{
+	if (!*f)
+		return;
+	buf_done(&(*f)->nonce);
+	buf_done(&(*f)->payload);
+	arena_done(&(*f)->problem_arena);
+	arena_done(&(*f)->arena);
+	free(*f);
+	*f = NULL;
+}
+
+void flow_know_directory(struct flow *f, const struct acme_directory *d)
+{
+	const struct acme_directory copy = {
+		.new_nonce = arena_str(&f->arena, d->new_nonce),
+		.new_account = arena_str(&f->arena, d->new_account),
+		.new_order = arena_str(&f->arena, d->new_order),
+		.revoke_cert = arena_str(&f->arena, d->revoke_cert),
+		.key_change = arena_str(&f->arena, d->key_change),
+		.renewal_info = arena_str(&f->arena, d->renewal_info),
+		.terms = arena_str(&f->arena, d->terms),
+		.website = arena_str(&f->arena, d->website),
+		.external_account_required = d->external_account_required,
+	};
+	f->directory = copy;
+	const struct next n = go_first(f);
+	flow_take(f, &n);
+}
+
+void flow_know_account(struct flow *f, struct str url)
+{
+	keep(f, &f->account, url);
+	const struct next n = go_first(f);
+	flow_take(f, &n);
+}
+
+void flow_set_csr(struct flow *f, struct str der)
+{
+	keep(f, &f->csr, der);
+}

@@ -1,0 +1,17 @@
+/* The protected header of every request (RFC 8555 6.2). */
+#include "acme/flow.h"
+
+void acme_protected(struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk)
+{
+	struct json_writer w;
+	json_write_init(&w, out);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "alg", "ES256");
+	if (kid.n)
+		json_write_text(&w, "kid", kid);
+	else
+		json_write_raw(&w, "jwk", jwk);
+	json_write_text(&w, "nonce", nonce);
+	json_write_text(&w, "url", url);
+	json_write_end(&w);
+}

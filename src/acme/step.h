@@ -1,0 +1,77 @@
+/* What the steps of the flow share among themselves: what they hear, and the verdicts they give.
+ * Private to acme/.
+ *
+ * A file of this folder is one message or a pair: what says it (ask_…) and what hears its answer
+ * (heard_…) stand together. heard_… is called for answers that are neither silence, refusal nor
+ * outage: flow.c has judged those. */
+#ifndef ACME_STEP_H
+#define ACME_STEP_H
+
+#include "acme/flow.h"
+
+/* A reply, with what flow.c found in it. */
+struct answer {
+	const struct acme_reply *reply;
+	const struct json *body; /* an object, or NULL */
+};
+
+#define X(name, ask, heard, lost)                                                                  \
+	struct acme_ask ask(struct flow *f);                                                       \
+	struct next heard(struct flow *f, const struct answer *a);
+ACME_STEPS(X)
+#undef X
+
+/* Refusals that have a way on; each ends in refused() if it has none. */
+struct next heard_no_account(struct flow *f, const struct answer *a);
+struct next heard_account_gone(struct flow *f, const struct answer *a);
+struct next heard_order_refused(struct flow *f, const struct answer *a);
+struct next heard_authz_refused(struct flow *f, const struct answer *a);
+struct next heard_challenge_refused(struct flow *f, const struct answer *a);
+struct next heard_not_ready(struct flow *f, const struct answer *a);
+
+/* Verdicts. */
+struct next go_to(enum acme_step step);
+struct next go_to_name(enum acme_step step, size_t at);
+/* The first step whose result is not there yet: directory, account, order, await. */
+struct next go_first(const struct flow *f);
+/* The first name that needs something, else the order. */
+struct next go_names(const struct flow *f);
+/* The same question again after a wait that grows from poll to poll. `words` say what for: a
+ * literal. */
+struct next poll_again(struct flow *f, const struct answer *a, enum acme_step step, const char *words);
+__attribute__((format(printf, 2, 3))) struct next fail(enum err_code code, const char *format, ...);
+/* The CA said no: f->problem, if it gave one. */
+struct next refused(struct flow *f, const struct answer *a);
+/* The answer is not one that ACME knows; `lacks` names what it has no usable form of. */
+struct next not_acme(struct flow *f, const struct answer *a, const char *lacks);
+/* The order is invalid, and no authorization tells why. */
+struct next fail_invalid(struct flow *f);
+struct next why_invalid(struct flow *f);
+
+/* Asking. The payload is written into f->payload. */
+struct acme_ask post_as_get(const struct str url);
+struct acme_ask post(struct flow *f, struct str url);
+bool tokens_missing(const struct flow *f);
+struct acme_ask publish(void);
+
+/* Keeping. Texts are copied into the flow. */
+void keep(struct flow *f, struct str *place, struct str text);
+/* A URL that we may ask: https, or http where the directory is http. Else nothing is kept. */
+bool keep_url(struct flow *f, struct str *place, struct str text);
+bool url_usable(struct str directory_url, struct str text);
+
+/* Problems. */
+struct str problem_type(const struct json *problem); /* without the URN's prefix; STR_NONE if none */
+/* f->problem becomes this one; NULL or no object clears it. */
+void problem_keep(struct flow *f, const struct json *problem, unsigned status);
+const char *problem_advice(struct str type); /* "" or a sentence */
+/* At most 640 bytes of acme_problem_words, for a sentence. */
+struct str problem_words(struct flow *f);
+
+/* What a text looks like that is no ACME: "a web page (HTML)". */
+const char *body_words(struct str body);
+struct str ca_of(const struct flow *f);
+
+enum { POLL_FIRST = 50, POLL_MOST = 5000, LOST_FIRST = 1000, LOST_MOST = 30000 };
+
+#endif
