@@ -35,15 +35,16 @@ static void refuse_overlap(struct reader *r, const struct listener *a, const str
 	const struct address *la = late->address, *ea = early->address;
 	const char *open = ipv6(ea) ? "[" : "", *close = ipv6(ea) ? "]" : "";
 	if (ea->at.line)
-		problem(&r->problems, la->at,
-			"Port %u is taken already, by `%s %s%.*s%s:%u` in line %u.", la->port,
-			early->directive, open, STR_ARG(ea->host), close, ea->port, ea->at.line);
+		config_problem(&r->problems, la->at,
+		        "Port %u is taken already, by `%s %s%.*s%s:%u` in line %u.", la->port,
+		        early->directive, open, STR_ARG(ea->host), close, ea->port, ea->at.line);
 	else
-		problem(&r->problems, la->at,
-			"Port %u is taken already, by the default `%s %s%.*s%s:%u`: give `%s` a line of "
-			"its own.",
-			la->port, early->directive, open, STR_ARG(ea->host), close, ea->port,
-			early->directive);
+		config_problem(&r->problems, la->at,
+		        "Port %u is taken already, by the default `%s %s%.*s%s:%u`: give `%s` a "
+		        "line of "
+		        "its own.",
+		        la->port, early->directive, open, STR_ARG(ea->host), close, ea->port,
+		        early->directive);
 }
 
 static void check_ports(struct reader *r)
@@ -58,7 +59,7 @@ static void check_ports(struct reader *r)
 		LIST_PUSH(a, all, count, (struct listener){ "http", &c->http[i] });
 	for (size_t i = 0; i < c->https_count; i++)
 		LIST_PUSH(a, all, count, (struct listener){ "https", &c->https[i] });
-	if (c->page_at.line && value_endpoint(a, c->page, 0, &page, &err)) {
+	if (c->page_at.line && config_value_endpoint(a, c->page, 0, &page, &err)) {
 		page.at = c->page_at;
 		LIST_PUSH(a, all, count, (struct listener){ "page", &page });
 	}
@@ -78,12 +79,11 @@ static void check_issuers(struct reader *r)
 			continue;
 		BUF_AUTO known = BUF_INIT(400);
 		for (size_t j = 0; j < r->c->issuer_count; j++)
-			buf_printf(&known, "%s%.*s", j ? ", " : "",
-				STR_ARG(r->c->issuers[j].name));
-		problem(&r->problems, use->at,
-			"There is no issuer \"%.*s\": known are %s; others need `issuer NAME { "
-			"directory URL }` at top level.",
-			STR_ARG(shown(use->name)), buf_c(&known));
+			buf_printf(&known, "%s%.*s", j ? ", " : "", STR_ARG(r->c->issuers[j].name));
+		config_problem(&r->problems, use->at,
+		        "There is no issuer \"%.*s\": known are %s; others need `issuer NAME { "
+		        "directory URL }` at top level.",
+		        STR_ARG(config_shown(use->name)), buf_c(&known));
 	}
 }
 
@@ -94,18 +94,18 @@ static void check_terms(struct reader *r)
 	for (size_t i = 0; i < c->site_count; i++)
 		email |= c->sites[i].email.p != NULL;
 	if (c->agree_to_terms && !email)
-		problem(&r->problems, r->agree_at,
-			"`agree-to-terms yes` needs an `email MAIL` beside it.");
+		config_problem(&r->problems, r->agree_at,
+		        "`agree-to-terms yes` needs an `email MAIL` beside it.");
 }
 
 static void check_page_name(struct reader *r)
 {
 	struct map_node *site = map_find(&r->site_names, r->c->page_name);
 	if (r->c->page_name.p && site)
-		problem(&r->problems, OWNER(site, struct site_entry, node)->at,
-			"%.*s is the page's name: a site needs another, since the page shares its "
-			"origin with nobody.",
-			STR_ARG(shown(r->c->page_name)));
+		config_problem(&r->problems, OWNER(site, struct site_entry, node)->at,
+		        "%.*s is the page's name: a site needs another, since the page shares its "
+		        "origin with nobody.",
+		        STR_ARG(config_shown(r->c->page_name)));
 }
 
 /* The site's own wins. */

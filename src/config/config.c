@@ -20,7 +20,7 @@ void config_free(struct config **c)
 static void report(const struct reader *r, struct buf *ret_errors, struct err *err)
 {
 	BUF_AUTO lines = BUF_INIT(ERRORS_TEXT_MOST);
-	problems_print(&r->problems, r->source->file, &lines);
+	config_problems_print(&r->problems, r->source->file, &lines);
 	const struct str all = buf_str(&lines);
 	if (ret_errors)
 		buf_add(ret_errors, all);
@@ -29,16 +29,16 @@ static void report(const struct reader *r, struct buf *ret_errors, struct err *e
 }
 
 struct config *config_parse(const struct config_source *source, struct str text,
-	struct buf *ret_errors, struct err *err)
+        struct buf *ret_errors, struct err *err)
 {
 	struct config *c = mem_new(struct config);
 	struct reader r = { .c = c, .source = source };
 	r.problems.arena = &r.scratch;
 	c->file = arena_str(&c->arena, str_c(source->file));
 	config_defaults(c);
-	issuers_init(c);
-	limits_init(&r);
-	rows_read(&r, tree_parse(&r.scratch, text, &r.problems), SCOPE_TOP);
+	config_issuers_init(c);
+	config_rows_defaults(&r);
+	config_rows_read(&r, config_tree(&r.scratch, text, &r.problems), SCOPE_TOP);
 	config_check(&r);
 	if (r.problems.count) {
 		report(&r, ret_errors, err);
@@ -49,13 +49,14 @@ struct config *config_parse(const struct config_source *source, struct str text,
 	return c;
 }
 
-struct config *config_read(const struct config_source *source, struct buf *ret_errors,
-	struct err *err)
+struct config *config_read(
+        const struct config_source *source, struct buf *ret_errors, struct err *err)
 {
 	struct arena file = ARENA_INIT;
 	struct str text = STR("");
 	struct config *c = NULL;
-	const bool read = value_file(&file, str_c(source->file), CONFIG_FILE_MOST, &text, err);
+	const bool read =
+	        config_value_file(&file, str_c(source->file), CONFIG_FILE_MOST, &text, err);
 	if (read || (source->optional && err->code == ERR_NOT_FOUND)) {
 		c = config_parse(source, text, ret_errors, err);
 	} else {
@@ -75,10 +76,10 @@ struct str config_state_of(const char *file, struct arena *a)
 	struct problems ignored = { .arena = &scratch };
 	struct err err = ERR_INIT;
 	struct str text, state = STR("/var/lib/everseal");
-	if (value_file(&scratch, str_c(file), CONFIG_FILE_MOST, &text, &err)) {
-		const struct node *n = tree_parse(&scratch, text, &ignored)->children;
+	if (config_value_file(&scratch, str_c(file), CONFIG_FILE_MOST, &text, &err)) {
+		const struct node *n = config_tree(&scratch, text, &ignored)->children;
 		while (n && (!str_eq_c(n->name.text, "state") || n->param_count != 1 ||
-				    !str_starts(n->params[0].text, STR("/"))))
+		                    !str_starts(n->params[0].text, STR("/"))))
 			n = n->next;
 		if (n)
 			state = n->params[0].text;

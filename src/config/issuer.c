@@ -5,14 +5,14 @@
 
 enum { TRUST_MOST = 1 << 20 };
 
-void issuers_init(struct config *c)
+void config_issuers_init(struct config *c)
 {
 	static const struct config_issuer builtin[] = {
 		{ .name = STR_INIT("letsencrypt"),
-			.directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory") },
+		        .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory") },
 		{ .name = STR_INIT("letsencrypt-staging"),
-			.directory =
-				STR_INIT("https://acme-staging-v02.api.letsencrypt.org/directory") },
+		        .directory = STR_INIT(
+		                "https://acme-staging-v02.api.letsencrypt.org/directory") },
 		{ .name = STR_INIT("internal") },
 	};
 	for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++)
@@ -27,10 +27,11 @@ static bool name_fits(struct reader *r, const struct word *w)
 		fits = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
 	}
 	if (!fits)
-		problem(&r->problems, w->at,
-			"\"%.*s\" cannot name an issuer: use small letters, digits and hyphens, and put "
-			"its URL into the block: `issuer NAME { directory URL }`.",
-			STR_ARG(shown(w->text)));
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" cannot name an issuer: use small letters, digits and hyphens, "
+		        "and put "
+		        "its URL into the block: `issuer NAME { directory URL }`.",
+		        STR_ARG(config_shown(w->text)));
 	return fits;
 }
 
@@ -38,9 +39,10 @@ static void choose(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	if (r->issuer_choice_at.line) {
-		problem(&r->problems, n->name.at,
-			"`issuer` was chosen already, in line %u: other issuers may be named in sites.",
-			r->issuer_choice_at.line);
+		config_problem(&r->problems, n->name.at,
+		        "`issuer` was chosen already, in line %u: other issuers may be named in "
+		        "sites.",
+		        r->issuer_choice_at.line);
 		return;
 	}
 	r->issuer_choice_at = w->at;
@@ -74,8 +76,8 @@ static void keep(struct reader *r, const struct node *n, struct config_issuer *b
 	for (const struct node *child = n->children; child; child = child->next)
 		asked |= str_eq_c(child->name.text, "directory");
 	if (!r->issuer.directory.p && !asked)
-		problem(&r->problems, n->name.at,
-			"This issuer has no `directory`: add the URL of its ACME directory.");
+		config_problem(&r->problems, n->name.at,
+		        "This issuer has no `directory`: add the URL of its ACME directory.");
 	if (!r->first_issuer.p)
 		r->first_issuer = r->issuer.name;
 	if (before)
@@ -84,7 +86,7 @@ static void keep(struct reader *r, const struct node *n, struct config_issuer *b
 		LIST_PUSH(&c->arena, c->issuers, c->issuer_count, r->issuer);
 }
 
-void read_issuer(struct reader *r, const struct node *n)
+void config_set_issuer(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	if (!name_fits(r, w))
@@ -96,29 +98,31 @@ void read_issuer(struct reader *r, const struct node *n)
 	struct config_issuer *before = find(r->c, w->text);
 	r->issuer = (struct config_issuer){ .at = n->name.at };
 	r->issuer.name = arena_str(&r->c->arena, w->text);
-	rows_read(r, n, SCOPE_ISSUER);
+	config_rows_read(r, n, SCOPE_ISSUER);
 	if (before && before->at.line)
-		problem(&r->problems, w->at, "The issuer %.*s was defined already, in line %u.",
-			STR_ARG(shown(w->text)), before->at.line);
+		config_problem(&r->problems, w->at,
+		        "The issuer %.*s was defined already, in line %u.",
+		        STR_ARG(config_shown(w->text)), before->at.line);
 	else if (str_eq_c(w->text, "internal"))
-		problem(&r->problems, w->at,
-			"`internal` is Everseal's own authority and has no directory: give yours another "
-			"name.");
+		config_problem(&r->problems, w->at,
+		        "`internal` is Everseal's own authority and has no directory: give yours "
+		        "another "
+		        "name.");
 	else
 		keep(r, n, before);
 }
 
 /* RFC 8555 6.1: HTTPS only. */
-void read_directory(struct reader *r, const struct node *n)
+void config_set_directory(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	struct err err = ERR_INIT;
 	struct url url;
 	if (!url_parse(w->text, &url, &err))
-		problem(&r->problems, w->at, "%s", err.text);
+		config_problem(&r->problems, w->at, "%s", err.text);
 	else if (!url.https)
-		problem(&r->problems, w->at,
-			"An ACME directory is spoken to over HTTPS only: write https://.");
+		config_problem(&r->problems, w->at,
+		        "An ACME directory is spoken to over HTTPS only: write https://.");
 	else
 		r->issuer.directory = arena_str(&r->c->arena, w->text);
 }
@@ -139,42 +143,43 @@ static bool trust_fits(struct reader *r, struct str pem, struct err *err)
 		size_t count;
 		struct cert cert;
 		if (!cert_chain_from_pem(&r->scratch, str_head(rest, n), der, &count, err) ||
-			!cert_read(&r->scratch, der[0], &cert, err))
+		        !cert_read(&r->scratch, der[0], &cert, err))
 			return false;
 		found++;
 		rest = str_from(rest, n);
 	}
-	return found || err_set(err, ERR_INPUT,
-				"It holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\").");
+	return found ||
+	       err_set(err, ERR_INPUT,
+	               "It holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\").");
 }
 
-void read_trust(struct reader *r, const struct node *n)
+void config_set_trust(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	struct err err = ERR_INIT;
 	struct str pem;
-	if (!value_file(&r->c->arena, w->text, TRUST_MOST, &pem, &err)) {
-		problem(&r->problems, w->at, "%s", err.text);
+	if (!config_value_file(&r->c->arena, w->text, TRUST_MOST, &pem, &err)) {
+		config_problem(&r->problems, w->at, "%s", err.text);
 		return;
 	}
 	if (!trust_fits(r, pem, &err))
-		problem(&r->problems, w->at, "\"%.*s\" is of no use: %s", STR_ARG(shown(w->text)),
-			err.text);
+		config_problem(&r->problems, w->at, "\"%.*s\" is of no use: %s",
+		        STR_ARG(config_shown(w->text)), err.text);
 	else
 		r->issuer.trust = pem;
 }
 
-void read_eab(struct reader *r, const struct node *n)
+void config_set_eab(struct reader *r, const struct node *n)
 {
 	struct arena *a = &r->c->arena;
 	struct err err = ERR_INIT;
 	struct str kid, key;
-	if (!value_secret(a, n->params[0].text, "key identifier", &kid, &err)) {
-		problem(&r->problems, n->params[0].at, "%s", err.text);
+	if (!config_value_secret(a, n->params[0].text, "key identifier", &kid, &err)) {
+		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 		return;
 	}
-	if (!value_secret(a, n->params[1].text, "key", &key, &err)) {
-		problem(&r->problems, n->params[1].at, "%s", err.text);
+	if (!config_value_secret(a, n->params[1].text, "key", &key, &err)) {
+		config_problem(&r->problems, n->params[1].at, "%s", err.text);
 		return;
 	}
 	while (str_ends(key, STR("=")))
@@ -183,8 +188,8 @@ void read_eab(struct reader *r, const struct node *n)
 	const bool fits = buf_decode_base64url(&bytes, key) && bytes.n > 0;
 	buf_wipe(&bytes);
 	if (!fits) {
-		problem(&r->problems, n->params[1].at,
-			"The key is not base64url: copy it as the authority shows it.");
+		config_problem(&r->problems, n->params[1].at,
+		        "The key is not base64url: copy it as the authority shows it.");
 		return;
 	}
 	r->issuer.eab_kid = kid;

@@ -33,9 +33,9 @@ static void add_bounds(struct buf *out, const struct setting *s)
 	if (s->type != SETTING_COUNT && s->type != SETTING_SIZE && s->type != SETTING_DURATION)
 		return;
 	buf_add_c(out, "\tFrom ");
-	value_show(s->type, s->least, out);
+	config_value_show(s->type, s->least, out);
 	buf_add_c(out, " to ");
-	value_show(s->type, s->most, out);
+	config_value_show(s->type, s->most, out);
 	buf_add_c(out, ".\n\n");
 }
 
@@ -55,8 +55,8 @@ void config_manual(const struct setting *extra, size_t extra_count, struct buf *
 {
 	for (enum scope scope = SCOPE_TOP; scope < SCOPE_COUNT; scope++) {
 		buf_printf(out, "## %s\n\n", headings[scope]);
-		for (size_t i = 0; i < blocks[scope].count; i++)
-			add_row(out, &blocks[scope].rows[i].setting);
+		for (size_t i = 0; i < config_blocks[scope].count; i++)
+			add_row(out, &config_blocks[scope].rows[i].setting);
 		if (scope != SCOPE_TOP || extra_count == 0)
 			continue;
 		buf_add_c(out, "## LIMITS, AT TOP LEVEL\n\n");
@@ -70,7 +70,7 @@ static bool number_fits(const struct setting *s, struct err *err)
 	int64_t value;
 	if (s->least > s->most)
 		return err_set(err, ERR_INPUT, "`%s` has a least value above its most.", s->name);
-	return value_bounded(s, str_c(s->fallback), &value, err) ||
+	return config_value_bounded(s, str_c(s->fallback), &value, err) ||
 	       err_prefix(err, "The default of `%s`: ", s->name);
 }
 
@@ -98,8 +98,8 @@ static bool row_fits(const struct setting *s, struct err *err)
 bool config_manual_complete(const struct setting *extra, size_t extra_count, struct err *err)
 {
 	for (enum scope scope = SCOPE_TOP; scope < SCOPE_COUNT; scope++)
-		for (size_t i = 0; i < blocks[scope].count; i++)
-			if (!row_fits(&blocks[scope].rows[i].setting, err))
+		for (size_t i = 0; i < config_blocks[scope].count; i++)
+			if (!row_fits(&config_blocks[scope].rows[i].setting, err))
 				return false;
 	for (size_t i = 0; i < extra_count; i++) {
 		if (extra[i].type == SETTING_SPECIAL)

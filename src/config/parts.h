@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "config/config.h"
+#include "config/nearest.h"
 
 struct problems { /* the first CONFIG_ERRORS_MOST by position */
 	struct arena *arena;
@@ -14,10 +15,10 @@ struct problems { /* the first CONFIG_ERRORS_MOST by position */
 	} at[CONFIG_ERRORS_MOST];
 	size_t count;
 };
-__attribute__((format(printf, 3, 4))) void problem(
-	struct problems *p, struct config_at at, const char *format, ...);
-void problems_print(const struct problems *p, const char *file, struct buf *ret_lines);
-struct str shown(struct str word); /* cut to a length fit for a sentence */
+__attribute__((format(printf, 3, 4))) void config_problem(
+        struct problems *p, struct config_at at, const char *format, ...);
+void config_problems_print(const struct problems *p, const char *file, struct buf *ret_lines);
+struct str config_shown(struct str word); /* cut to a length fit for a sentence */
 
 struct word {
 	struct str text;
@@ -28,13 +29,14 @@ struct node { /* a directive */
 	struct word name;
 	struct word *params;
 	size_t param_count;
+	bool broken; /* it has a word that is none: told already */
 	bool block;
 	struct config_at block_at;
 	struct node *children, *last, *next;
 };
 /* The children of the returned node are the file's directives; text is copied nowhere unless it
  * was escaped. */
-struct node *tree_parse(struct arena *a, struct str text, struct problems *p);
+struct node *config_tree(struct arena *a, struct str text, struct problems *p);
 
 enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_COUNT };
 
@@ -73,82 +75,74 @@ struct block {
 	const struct row *rows;
 	size_t count;
 };
-extern const struct block blocks[SCOPE_COUNT];
+extern const struct block config_blocks[SCOPE_COUNT];
 
 /* Reads a node's children by their scope's table, into config, site or issuer. */
-void rows_read(struct reader *r, const struct node *parent, enum scope scope);
-void limits_init(struct reader *r);
+void config_rows_read(struct reader *r, const struct node *parent, enum scope scope);
+void config_rows_defaults(struct reader *r);
 
 /* rows.c's special parsers, by file. */
-void read_state(struct reader *r, const struct node *n);
-void read_http(struct reader *r, const struct node *n);
-void read_https(struct reader *r, const struct node *n);
-void read_page(struct reader *r, const struct node *n);
-void read_user(struct reader *r, const struct node *n);
-void read_resolver(struct reader *r, const struct node *n);
-void read_trusted_proxy(struct reader *r, const struct node *n);
-void read_port_http(struct reader *r, const struct node *n);
-void read_port_https(struct reader *r, const struct node *n);
-void read_challenge_ports(struct reader *r, const struct node *n);
+void config_set_state(struct reader *r, const struct node *n);
+void config_set_http(struct reader *r, const struct node *n);
+void config_set_https(struct reader *r, const struct node *n);
+void config_set_page(struct reader *r, const struct node *n);
+void config_set_user(struct reader *r, const struct node *n);
+void config_set_resolver(struct reader *r, const struct node *n);
+void config_set_trusted_proxy(struct reader *r, const struct node *n);
+void config_set_port_http(struct reader *r, const struct node *n);
+void config_set_port_https(struct reader *r, const struct node *n);
+void config_set_challenge_ports(struct reader *r, const struct node *n);
 
-void read_email(struct reader *r, const struct node *n);
-void read_force_ssl(struct reader *r, const struct node *n);
-void read_hsts(struct reader *r, const struct node *n);
-void read_agree(struct reader *r, const struct node *n);
+void config_set_email(struct reader *r, const struct node *n);
+void config_set_force_ssl(struct reader *r, const struct node *n);
+void config_set_hsts(struct reader *r, const struct node *n);
+void config_set_agree(struct reader *r, const struct node *n);
 
-void read_site(struct reader *r, const struct node *n);
-void read_site_email(struct reader *r, const struct node *n);
-void read_site_force_ssl(struct reader *r, const struct node *n);
-void read_site_hsts(struct reader *r, const struct node *n);
-void read_site_issuer(struct reader *r, const struct node *n);
-void read_site_challenge(struct reader *r, const struct node *n);
-void read_site_renew_before(struct reader *r, const struct node *n);
-void read_proxy(struct reader *r, const struct node *n);
+void config_set_site(struct reader *r, const struct node *n);
+void config_set_site_email(struct reader *r, const struct node *n);
+void config_set_site_force_ssl(struct reader *r, const struct node *n);
+void config_set_site_hsts(struct reader *r, const struct node *n);
+void config_set_site_issuer(struct reader *r, const struct node *n);
+void config_set_site_challenge(struct reader *r, const struct node *n);
+void config_set_site_renew_before(struct reader *r, const struct node *n);
+void config_set_proxy(struct reader *r, const struct node *n);
 
-void issuers_init(struct config *c);
-void read_issuer(struct reader *r, const struct node *n);
-void read_directory(struct reader *r, const struct node *n);
-void read_trust(struct reader *r, const struct node *n);
-void read_eab(struct reader *r, const struct node *n);
+void config_issuers_init(struct config *c);
+void config_set_issuer(struct reader *r, const struct node *n);
+void config_set_directory(struct reader *r, const struct node *n);
+void config_set_trust(struct reader *r, const struct node *n);
+void config_set_eab(struct reader *r, const struct node *n);
 
 /* What only the whole file can tell; and the site's values that come from the top level. */
 void config_check(struct reader *r);
 void config_defaults(struct config *c);
 
 /* value.c: text → value, each with a sentence of its own. */
-MUST_CHECK bool value_yes_no(struct str text, bool *ret_value, struct err *err);
-MUST_CHECK bool value_duration(struct str text, int64_t *ret_ms, struct err *err);
-MUST_CHECK bool value_size(struct str text, uint64_t *ret_bytes, struct err *err);
-MUST_CHECK bool value_bounded(const struct setting *s, struct str text, int64_t *ret_value,
-                              struct err *err); /* COUNT, SIZE, DURATION */
-void value_show(enum setting_type type, int64_t value, struct buf *out); /* as the file says it */
+MUST_CHECK bool config_value_yes_no(struct str text, bool *ret_value, struct err *err);
+MUST_CHECK bool config_value_duration(struct str text, int64_t *ret_ms, struct err *err);
+MUST_CHECK bool config_value_size(struct str text, uint64_t *ret_bytes, struct err *err);
+MUST_CHECK bool config_value_bounded(const struct setting *s, struct str text, int64_t *ret_value,
+        struct err *err); /* COUNT, SIZE, DURATION */
+void config_value_show(
+        enum setting_type type, int64_t value, struct buf *out); /* as the file says it */
 /* ADDRESS:PORT with a numeric address, made canonical in the arena. */
-MUST_CHECK bool value_endpoint(struct arena *a, struct str text, uint16_t default_port,
-                               struct address *ret_address, struct err *err);
-bool value_is_address(struct str host); /* IPv4 or IPv6, numeric, without brackets */
-MUST_CHECK bool value_cidr(struct arena *a, struct str text, struct str *ret_cidr,
-                           struct err *err);
+MUST_CHECK bool config_value_endpoint(struct arena *a, struct str text, uint16_t default_port,
+        struct address *ret_address, struct err *err);
+bool config_value_is_address(struct str host); /* IPv4 or IPv6, numeric, without brackets */
+MUST_CHECK bool config_value_cidr(
+        struct arena *a, struct str text, struct str *ret_cidr, struct err *err);
 /* The text itself, what @FILE holds, or what credential:NAME does. `what` for the sentence. */
-MUST_CHECK bool value_secret(struct arena *a, struct str text, const char *what,
-                             struct str *ret_secret, struct err *err);
-MUST_CHECK bool value_file(struct arena *a, struct str path, size_t most, struct str *ret_content,
-                           struct err *err);
-
-/* The nearest of the words, and whether it is near enough to be what was meant. */
-struct nearest {
-	struct str typed;
-	const char *word; /* NULL before the first */
-	unsigned distance;
-};
-void nearest_try(struct nearest *n, const char *word);
-bool nearest_is_close(const struct nearest *n);
+MUST_CHECK bool config_value_secret(struct arena *a, struct str text, const char *what,
+        struct str *ret_secret, struct err *err);
+MUST_CHECK bool config_value_file(
+        struct arena *a, struct str path, size_t most, struct str *ret_content, struct err *err);
 
 /* A list in an arena that grows by one: capacity is the next power of two. */
 #define LIST_PUSH(arena, array, count, ...)                                                        \
 	do {                                                                                       \
 		if (((count) & ((count) - 1)) == 0) {                                              \
 			__auto_type bigger_ = arena_array(                                         \
-				(arena), __typeof__(*(array)), (count) ? 2 * (count) : 1);         \
+			        (arena), __typeof__(*(array)), (count) ? 2 * (count) : 1);         \
 			if (count)                                                                 \
 				memcpy(bigger_, (array), (count) * sizeof *(array));               \
 			(array) = bigger_;                                                         \

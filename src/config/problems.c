@@ -4,7 +4,7 @@
 
 enum { SHOWN_MOST = 80 };
 
-struct str shown(struct str word)
+struct str config_shown(struct str word)
 {
 	if (word.n <= SHOWN_MOST)
 		return word;
@@ -19,7 +19,7 @@ static bool before(struct config_at a, struct config_at b)
 	return a.line != b.line ? a.line < b.line : a.column < b.column;
 }
 
-void problem(struct problems *p, struct config_at at, const char *format, ...)
+void config_problem(struct problems *p, struct config_at at, const char *format, ...)
 {
 	const bool full = p->count == CONFIG_ERRORS_MOST;
 	if (full && !before(at, p->at[p->count - 1].at))
@@ -35,28 +35,14 @@ void problem(struct problems *p, struct config_at at, const char *format, ...)
 	p->at[i] = (struct problem){ at, arena_str(p->arena, str_c(text)) };
 }
 
-void problems_print(const struct problems *p, const char *file, struct buf *ret_lines)
+void config_problems_print(const struct problems *p, const char *file, struct buf *ret_lines)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct problem *one = &p->at[i];
 		if (one->at.line)
 			buf_printf(ret_lines, "%s:%u:%u: %.*s\n", file, one->at.line,
-				one->at.column, STR_ARG(one->sentence));
+			        one->at.column, STR_ARG(one->sentence));
 		else
 			buf_printf(ret_lines, "%s: %.*s\n", file, STR_ARG(one->sentence));
 	}
-}
-
-void nearest_try(struct nearest *n, const char *word)
-{
-	const unsigned distance = str_distance(n->typed, str_c(word));
-	if (!n->word || distance < n->distance) {
-		n->word = word;
-		n->distance = distance;
-	}
-}
-
-bool nearest_is_close(const struct nearest *n)
-{
-	return n->word && n->distance <= (n->typed.n + 2) / 3;
 }

@@ -8,76 +8,76 @@ static const struct row top_rows[] = {
 		"Where Everseal keeps all that it must not forget: accounts, keys, certificates, what is "
 		"edited on the page. An absolute path. The directory is made with mode 0700 if it does not "
 		"exist; the commands find the running server through it." },
-	  .special = read_state, .least_params = 1, .most_params = 1 },
+	  .special = config_set_state, .least_params = 1, .most_params = 1 },
 	{ .setting = { "http", SETTING_SPECIAL, .params = "ADDRESS:PORT…",
 		.fallback = "0.0.0.0:80 [::]:80", .help =
 		"Listen here for plain HTTP: challenges of certificate authorities, and requests, which go "
 		"to the application or, with *force-ssl*, are sent on to HTTPS. Addresses are numeric; "
 		"0.0.0.0 is every IPv4 address, [::] every IPv6 address and no IPv4 one." },
-	  .special = read_http, .least_params = 1, .repeats = true },
+	  .special = config_set_http, .least_params = 1, .repeats = true },
 	{ .setting = { "https", SETTING_SPECIAL, .params = "ADDRESS:PORT…",
 		.fallback = "0.0.0.0:443 [::]:443", .help =
 		"Listen here for HTTPS. Every site is served on all of these addresses." },
-	  .special = read_https, .least_params = 1, .repeats = true },
+	  .special = config_set_https, .least_params = 1, .repeats = true },
 	{ .setting = { "page", SETTING_SPECIAL, .params = "ADDRESS:PORT [NAME]",
 		.fallback = "127.0.0.1:8007", .help =
 		"Where the configuration page lives: an address of its own, and the name by which it may "
 		"be called besides an IP address and localhost. The name may not be a site's." },
-	  .special = read_page, .least_params = 1, .most_params = 2 },
+	  .special = config_set_page, .least_params = 1, .most_params = 2 },
 	{ .setting = { "user", SETTING_SPECIAL, .params = "USER",
 		.fallback = "everseal-net", .restart = true, .help =
 		"Whom the processes that talk to the network become when Everseal is started by root. "
 		"Must not own the state directory. If there is no user everseal-net and this line is "
 		"absent, it is nobody." },
-	  .special = read_user, .least_params = 1, .most_params = 1 },
+	  .special = config_set_user, .least_params = 1, .most_params = 1 },
 	{ .setting = { "email", SETTING_SPECIAL, .params = "MAIL", .fallback = "", .help =
 		"The address that certificate authorities are given as the account's contact." },
-	  .special = read_email, .least_params = 1, .most_params = 1 },
+	  .special = config_set_email, .least_params = 1, .most_params = 1 },
 	{ .setting = { "agree-to-terms", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Whether you agree to the terms of service of the certificate authorities that are used "
 		"here. With *email* and *agree-to-terms yes* every site of this file gets its certificate "
 		"by itself; without them it is served with a temporary self-signed one until somebody "
 		"registers it." },
-	  .special = read_agree, .least_params = 1, .most_params = 1 },
+	  .special = config_set_agree, .least_params = 1, .most_params = 1 },
 	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME [{ … }]", .fallback = "", .help =
 		"With a block: defines a certificate authority that speaks ACME. Without: chooses who "
 		"issues for the sites that do not say it themselves. Built in are letsencrypt, "
 		"letsencrypt-staging and internal. If no line chooses, the first one that defines an "
 		"issuer does; without any it is internal for localhost, .test, .internal and names of one "
 		"word, else letsencrypt." },
-	  .special = read_issuer, .least_params = 1, .most_params = 1, .repeats = true,
+	  .special = config_set_issuer, .least_params = 1, .most_params = 1, .repeats = true,
 	  .block = SCOPE_ISSUER },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Send visitors who come over plain HTTP on to HTTPS. Acts only while a certificate other "
 		"than the temporary one is served; challenges are answered before it." },
-	  .special = read_force_ssl, .least_params = 1, .most_params = 1 },
+	  .special = config_set_force_ssl, .least_params = 1, .most_params = 1 },
 	{ .setting = { "hsts", SETTING_SPECIAL, .params = "TIME [include-subdomains] [preload] | off",
 		.fallback = "", .help =
 		"Tell browsers to use nothing but HTTPS for so long (HTTP Strict Transport Security). "
 		"*off* tells those that remember to forget it. *preload* needs *include-subdomains* and "
 		"at least 1y. Sent over HTTPS only, and only while a certificate other than the temporary "
 		"one is served." },
-	  .special = read_hsts, .least_params = 1 },
+	  .special = config_set_hsts, .least_params = 1 },
 	{ .setting = { "resolver", SETTING_SPECIAL, .params = "ADDRESS[:PORT]…", .fallback = "", .help =
 		"DNS servers to ask for diagnosis and DNS challenges; port 53 if none is given. Without "
 		"this line the system's are asked." },
-	  .special = read_resolver, .least_params = 1, .repeats = true },
+	  .special = config_set_resolver, .least_params = 1, .repeats = true },
 	{ .setting = { "site", SETTING_SPECIAL, .params = "NAME… { … } | * { … }", .fallback = "",
 		.help =
 		"An application behind these names, all of them in one certificate. *site \\** is what "
 		"stands behind every name that has no site of its own." },
-	  .special = read_site, .least_params = 1, .repeats = true, .block = SCOPE_SITE },
+	  .special = config_set_site, .least_params = 1, .repeats = true, .block = SCOPE_SITE },
 	{ .setting = { "challenge-ports", SETTING_SPECIAL, .params = "{ http PORT; https PORT }",
 		.fallback = "", .help =
 		"The ports on which the outside world reaches us, if a router or a container maps them to "
 		"other ones, or if a test authority asks on others. URLs that Everseal writes carry this "
 		"HTTPS port." },
-	  .special = read_challenge_ports, .block = SCOPE_PORTS },
+	  .special = config_set_challenge_ports, .block = SCOPE_PORTS },
 	{ .setting = { "trusted-proxy", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]…",
 		.fallback = "", .help =
 		"Proxies in front of Everseal whose X-Forwarded-… and Forwarded headers are believed. "
 		"Everybody else's are dropped." },
-	  .special = read_trusted_proxy, .least_params = 1, .repeats = true },
+	  .special = config_set_trusted_proxy, .least_params = 1, .repeats = true },
 	{ .setting = { "workers", SETTING_COUNT, offsetof(struct config, workers), .fallback = "0",
 		.least = 0, .most = 1024, .restart = true, .help =
 		"Threads that serve. 0 is one for each processor." } },
@@ -87,58 +87,58 @@ static const struct row site_rows[] = {
 	{ .setting = { "proxy", SETTING_SPECIAL, .params = "ADDRESS:PORT…", .fallback = "", .help =
 		"Where the application listens for plain HTTP: one IP address and port, or several among "
 		"which requests are shared out. localhost is 127.0.0.1." },
-	  .special = read_proxy, .least_params = 1, .repeats = true },
+	  .special = config_set_proxy, .least_params = 1, .repeats = true },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "", .help =
 		"As at top level, for this site." },
-	  .special = read_site_force_ssl, .least_params = 1, .most_params = 1 },
+	  .special = config_set_site_force_ssl, .least_params = 1, .most_params = 1 },
 	{ .setting = { "hsts", SETTING_SPECIAL, .params = "TIME [include-subdomains] [preload] | off",
 		.fallback = "", .help =
 		"As at top level, for this site." },
-	  .special = read_site_hsts, .least_params = 1 },
+	  .special = config_set_site_hsts, .least_params = 1 },
 	{ .setting = { "email", SETTING_SPECIAL, .params = "MAIL", .fallback = "", .help =
 		"As at top level, for this site." },
-	  .special = read_site_email, .least_params = 1, .most_params = 1 },
+	  .special = config_set_site_email, .least_params = 1, .most_params = 1 },
 	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
 		"Who issues this site's certificate: a built-in issuer, or one that the file defines." },
-	  .special = read_site_issuer, .least_params = 1, .most_params = 1 },
+	  .special = config_set_site_issuer, .least_params = 1, .most_params = 1 },
 	{ .setting = { "challenge", SETTING_SPECIAL, .params = "pass", .fallback = "", .help =
 		"Hand requests for challenges that are not ours to the application, which has an ACME "
 		"client of its own." },
-	  .special = read_site_challenge, .least_params = 1, .most_params = 1 },
+	  .special = config_set_site_challenge, .least_params = 1, .most_params = 1 },
 	{ .setting = { "renew-before", SETTING_SPECIAL, .params = "TIME", .fallback = "", .help =
 		"Renew when so much of the certificate's life is left, instead of when the authority "
 		"suggests it or, failing that, 21 days or a third of its life before the end, whichever is "
 		"less." },
-	  .special = read_site_renew_before, .least_params = 1, .most_params = 1 },
+	  .special = config_set_site_renew_before, .least_params = 1, .most_params = 1 },
 };
 
 static const struct row issuer_rows[] = {
 	{ .setting = { "directory", SETTING_SPECIAL, .params = "URL", .fallback = "", .help =
 		"The URL of the authority's ACME directory (RFC 8555), which begins with https://." },
-	  .special = read_directory, .least_params = 1, .most_params = 1 },
+	  .special = config_set_directory, .least_params = 1, .most_params = 1 },
 	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
 		"Certificates in PEM that vouch for the directory's own HTTPS, instead of the system's. "
 		"Read when the configuration is read." },
-	  .special = read_trust, .least_params = 1, .most_params = 1 },
+	  .special = config_set_trust, .least_params = 1, .most_params = 1 },
 	{ .setting = { "eab", SETTING_SPECIAL, .params = "KID KEY", .fallback = "", .secret = true,
 		.help =
 		"The key identifier and the key, in base64url, by which the authority ties the account to "
 		"a customer (external account binding). The key is best kept elsewhere: see *SECRETS*." },
-	  .special = read_eab, .least_params = 2, .most_params = 2 },
+	  .special = config_set_eab, .least_params = 2, .most_params = 2 },
 };
 
 static const struct row port_rows[] = {
 	{ .setting = { "http", SETTING_SPECIAL, .params = "PORT", .fallback = "80", .help =
 		"The port on which the outside world reaches our plain HTTP." },
-	  .special = read_port_http, .least_params = 1, .most_params = 1 },
+	  .special = config_set_port_http, .least_params = 1, .most_params = 1 },
 	{ .setting = { "https", SETTING_SPECIAL, .params = "PORT", .fallback = "443", .help =
 		"The port on which the outside world reaches our HTTPS." },
-	  .special = read_port_https, .least_params = 1, .most_params = 1 },
+	  .special = config_set_port_https, .least_params = 1, .most_params = 1 },
 };
 /* clang-format on */
 
 #define BLOCK(text, rows) { text, rows, sizeof(rows) / sizeof *(rows) }
-const struct block blocks[SCOPE_COUNT] = {
+const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_TOP] = BLOCK(NULL, top_rows),
 	[SCOPE_SITE] = BLOCK("site NAME { … }", site_rows),
 	[SCOPE_ISSUER] = BLOCK("issuer NAME { … }", issuer_rows),
@@ -147,12 +147,12 @@ const struct block blocks[SCOPE_COUNT] = {
 
 static size_t row_count(const struct reader *r, enum scope scope)
 {
-	return blocks[scope].count + (scope == SCOPE_TOP ? r->source->extra_count : 0);
+	return config_blocks[scope].count + (scope == SCOPE_TOP ? r->source->extra_count : 0);
 }
 
 static struct row row_at(const struct reader *r, enum scope scope, size_t i)
 {
-	const struct block *b = &blocks[scope];
+	const struct block *b = &config_blocks[scope];
 	return i < b->count ? b->rows[i]
 	                    : (struct row){ .setting = r->source->extra[i - b->count] };
 }
@@ -168,30 +168,31 @@ static size_t find(const struct reader *r, enum scope scope, struct str name)
 /* A word that is unknown here may be at home in another block, or be mistyped. */
 static void refuse_unknown(struct reader *r, const struct node *n, enum scope scope)
 {
-	const struct str name = n->name.text, s = shown(name);
+	const struct str name = n->name.text, s = config_shown(name);
 	for (enum scope other = SCOPE_TOP; other < SCOPE_COUNT; other++) {
 		if (other == scope || find(r, other, name) == row_count(r, other))
 			continue;
 		if (other == SCOPE_TOP)
-			problem(&r->problems, n->name.at,
-				"`%.*s` stands at top level, not in a block.", STR_ARG(s));
+			config_problem(&r->problems, n->name.at,
+			        "`%.*s` stands at top level, not in a block.", STR_ARG(s));
 		else
-			problem(&r->problems, n->name.at, "`%.*s` stands in a block: `%s`.",
-				STR_ARG(s), blocks[other].opens);
+			config_problem(&r->problems, n->name.at, "`%.*s` stands in a block: `%s`.",
+			        STR_ARG(s), config_blocks[other].opens);
 		return;
 	}
 	struct nearest nearest = { .typed = name };
 	for (size_t i = 0; i < row_count(r, scope); i++)
 		nearest_try(&nearest, row_at(r, scope, i).setting.name);
 	if (nearest_is_close(&nearest))
-		problem(&r->problems, n->name.at,
-			"There is no directive \"%.*s\": did you mean `%s`?", STR_ARG(s),
-			nearest.word);
+		config_problem(&r->problems, n->name.at,
+		        "There is no directive \"%.*s\": did you mean `%s`?", STR_ARG(s),
+		        nearest.word);
 	else
-		problem(&r->problems, n->name.at,
-			"There is no directive \"%.*s\": the nearest here is `%s`; everseal.conf(5) "
-			"lists all.",
-			STR_ARG(s), nearest.word);
+		config_problem(&r->problems, n->name.at,
+		        "There is no directive \"%.*s\": the nearest here is `%s`; "
+		        "everseal.conf(5) "
+		        "lists all.",
+		        STR_ARG(s), nearest.word);
 }
 
 static const char *params_of(const struct setting *s)
@@ -211,19 +212,19 @@ static bool shape_fits(struct reader *r, const struct row *row, const struct nod
 	const size_t most = row->special ? row->most_params : 1;
 	const bool unlimited = row->special && most == 0 && row->least_params > 0;
 	if (n->param_count < least) {
-		problem(&r->problems, n->name.at, "`%s` is incomplete: write `%s %s`.", s->name,
-			s->name, params_of(s));
+		config_problem(&r->problems, n->name.at, "`%s` is incomplete: write `%s %s`.",
+		        s->name, s->name, params_of(s));
 		return false;
 	}
 	if (!unlimited && n->param_count > most) {
-		problem(&r->problems, n->params[most].at,
-			"\"%.*s\" is one word too many: write `%s %s`.",
-			STR_ARG(shown(n->params[most].text)), s->name, params_of(s));
+		config_problem(&r->problems, n->params[most].at,
+		        "\"%.*s\" is one word too many: write `%s %s`.",
+		        STR_ARG(config_shown(n->params[most].text)), s->name, params_of(s));
 		return false;
 	}
 	if (n->block && row->block == SCOPE_TOP) {
-		problem(&r->problems, n->block_at, "`%s` takes no block: write `%s %s`.", s->name,
-			s->name, params_of(s));
+		config_problem(&r->problems, n->block_at, "`%s` takes no block: write `%s %s`.",
+		        s->name, s->name, params_of(s));
 		return false;
 	}
 	return true;
@@ -234,15 +235,15 @@ static void read_number(struct reader *r, const struct setting *s, const struct 
 {
 	struct err err = ERR_INIT;
 	int64_t value;
-	if (!value_bounded(s, n->params[0].text, &value, &err))
-		problem(&r->problems, n->params[0].at, "%s", err.text);
-	else if (i >= blocks[SCOPE_TOP].count)
-		r->c->limits[i - blocks[SCOPE_TOP].count].value = value;
+	if (!config_value_bounded(s, n->params[0].text, &value, &err))
+		config_problem(&r->problems, n->params[0].at, "%s", err.text);
+	else if (i >= config_blocks[SCOPE_TOP].count)
+		r->c->limits[i - config_blocks[SCOPE_TOP].count].value = value;
 	else
 		*(uint64_t *)((char *)r->c + s->offset) = (uint64_t)value;
 }
 
-void limits_init(struct reader *r)
+void config_rows_defaults(struct reader *r)
 {
 	struct config *c = r->c;
 	c->limits = arena_array(&c->arena, struct config_limit, r->source->extra_count);
@@ -251,11 +252,11 @@ void limits_init(struct reader *r)
 		const struct setting *s = &r->source->extra[i];
 		struct err err = ERR_INIT;
 		c->limits[i].name = s->name;
-		CHECK(value_bounded(s, str_c(s->fallback), &c->limits[i].value, &err));
+		CHECK(config_value_bounded(s, str_c(s->fallback), &c->limits[i].value, &err));
 	}
 }
 
-void rows_read(struct reader *r, const struct node *parent, enum scope scope)
+void config_rows_read(struct reader *r, const struct node *parent, enum scope scope)
 {
 	struct config_at *seen = arena_array(&r->scratch, struct config_at, row_count(r, scope));
 	for (const struct node *n = parent->children; n; n = n->next) {
@@ -266,12 +267,13 @@ void rows_read(struct reader *r, const struct node *parent, enum scope scope)
 		}
 		const struct row row = row_at(r, scope, i);
 		if (seen[i].line && !row.repeats) {
-			problem(&r->problems, n->name.at, "`%s` was given already, in line %u.",
-				row.setting.name, seen[i].line);
+			config_problem(&r->problems, n->name.at,
+			        "`%s` was given already, in line %u.", row.setting.name,
+			        seen[i].line);
 			continue;
 		}
 		seen[i] = n->name.at;
-		if (!shape_fits(r, &row, n))
+		if (n->broken || !shape_fits(r, &row, n))
 			continue;
 		if (row.special)
 			row.special(r, n);

@@ -14,15 +14,15 @@ static void take_email(struct reader *r, const struct word *w, struct str *ret_e
 	if (email_read(w->text, &email, &err))
 		*ret_email = arena_str(&r->c->arena, email);
 	else
-		problem(&r->problems, w->at, "%s", err.text);
+		config_problem(&r->problems, w->at, "%s", err.text);
 }
 
-void read_email(struct reader *r, const struct node *n)
+void config_set_email(struct reader *r, const struct node *n)
 {
 	take_email(r, &n->params[0], &r->c->email);
 }
 
-void read_site_email(struct reader *r, const struct node *n)
+void config_set_site_email(struct reader *r, const struct node *n)
 {
 	take_email(r, &n->params[0], &r->site.email);
 }
@@ -31,16 +31,16 @@ static void take_yes_no(struct reader *r, const struct word *w, bool *ret_value,
 {
 	struct err err = ERR_INIT;
 	*ret_set = true;
-	if (!value_yes_no(w->text, ret_value, &err))
-		problem(&r->problems, w->at, "%s", err.text);
+	if (!config_value_yes_no(w->text, ret_value, &err))
+		config_problem(&r->problems, w->at, "%s", err.text);
 }
 
-void read_force_ssl(struct reader *r, const struct node *n)
+void config_set_force_ssl(struct reader *r, const struct node *n)
 {
 	take_yes_no(r, &n->params[0], &r->c->force_ssl, &r->c->force_ssl_set);
 }
 
-void read_site_force_ssl(struct reader *r, const struct node *n)
+void config_set_site_force_ssl(struct reader *r, const struct node *n)
 {
 	take_yes_no(r, &n->params[0], &r->site.force_ssl, &r->site.force_ssl_set);
 }
@@ -51,10 +51,11 @@ static bool hsts_flag(struct reader *r, const struct word *w, struct hsts *hsts)
 	             : str_eq_c(w->text, "preload")          ? &hsts->preload
 	                                                     : NULL;
 	if (!flag) {
-		problem(&r->problems, w->at,
-			"\"%.*s\" is unknown to `hsts`: behind the time may stand include-subdomains "
-			"and preload.",
-			STR_ARG(shown(w->text)));
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is unknown to `hsts`: behind the time may stand "
+		        "include-subdomains "
+		        "and preload.",
+		        STR_ARG(config_shown(w->text)));
 		return false;
 	}
 	*flag = true;
@@ -66,9 +67,9 @@ static bool preload_fits(struct reader *r, const struct node *n, const struct hs
 {
 	if (!hsts->preload || (hsts->subdomains && hsts->max_age >= 365 * DAY / SECOND))
 		return true;
-	problem(&r->problems, n->name.at,
-		"Browsers take no name into their preload list without all of it: write `hsts 1y "
-		"include-subdomains preload`.");
+	config_problem(&r->problems, n->name.at,
+	        "Browsers take no name into their preload list without all of it: write `hsts 1y "
+	        "include-subdomains preload`.");
 	return false;
 }
 
@@ -82,12 +83,13 @@ static void take_hsts(struct reader *r, const struct node *n, struct hsts *ret_h
 	int64_t ms = 0;
 	if (str_eq_c(n->params[0].text, "off")) {
 		if (n->param_count > 1)
-			problem(&r->problems, n->params[1].at, "Nothing may follow `hsts off`.");
+			config_problem(
+			        &r->problems, n->params[1].at, "Nothing may follow `hsts off`.");
 		*ret_hsts = hsts;
 		return;
 	}
-	if (!value_bounded(&age, n->params[0].text, &ms, &err)) {
-		problem(&r->problems, n->params[0].at, "%s", err.text);
+	if (!config_value_bounded(&age, n->params[0].text, &ms, &err)) {
+		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 		return;
 	}
 	hsts.max_age = ms / SECOND;
@@ -98,41 +100,42 @@ static void take_hsts(struct reader *r, const struct node *n, struct hsts *ret_h
 		*ret_hsts = hsts;
 }
 
-void read_hsts(struct reader *r, const struct node *n)
+void config_set_hsts(struct reader *r, const struct node *n)
 {
 	take_hsts(r, n, &r->c->hsts);
 }
 
-void read_site_hsts(struct reader *r, const struct node *n)
+void config_set_site_hsts(struct reader *r, const struct node *n)
 {
 	take_hsts(r, n, &r->site.hsts);
 }
 
-void read_site_issuer(struct reader *r, const struct node *n)
+void config_set_site_issuer(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	r->site.issuer = arena_str(&r->c->arena, w->text);
 	LIST_PUSH(&r->scratch, r->uses, r->use_count, (struct issuer_use){ w->text, w->at });
 }
 
-void read_site_challenge(struct reader *r, const struct node *n)
+void config_set_site_challenge(struct reader *r, const struct node *n)
 {
 	if (str_eq_c(n->params[0].text, "pass"))
 		r->site.challenge_pass = true;
 	else
-		problem(&r->problems, n->params[0].at,
-			"`challenge` knows one word: write `challenge pass`, or leave the line out.");
+		config_problem(&r->problems, n->params[0].at,
+		        "`challenge` knows one word: write `challenge pass`, or leave the line "
+		        "out.");
 }
 
-void read_site_renew_before(struct reader *r, const struct node *n)
+void config_set_site_renew_before(struct reader *r, const struct node *n)
 {
 	static const struct setting before = {
 		.name = "renew-before", .type = SETTING_DURATION, .least = HOUR, .most = 365 * DAY
 	};
 	struct err err = ERR_INIT;
 	r->site.renew_before_set = true;
-	if (!value_bounded(&before, n->params[0].text, &r->site.renew_before, &err))
-		problem(&r->problems, n->params[0].at, "%s", err.text);
+	if (!config_value_bounded(&before, n->params[0].text, &r->site.renew_before, &err))
+		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 }
 
 /* "http://127.0.0.1:3000/" was meant as 127.0.0.1:3000. */
@@ -140,15 +143,15 @@ static void refuse_url(struct reader *r, const struct word *w)
 {
 	struct err err = ERR_INIT;
 	struct url url;
-	if (!url_parse(w->text, &url, &err) || !value_is_address(url.host))
-		problem(&r->problems, w->at,
-			"\"%.*s\" is a URL: give the application's IP address and port, such as "
-			"127.0.0.1:3000.",
-			STR_ARG(shown(w->text)));
+	if (!url_parse(w->text, &url, &err) || !config_value_is_address(url.host))
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is a URL: give the application's IP address and port, such as "
+		        "127.0.0.1:3000.",
+		        STR_ARG(config_shown(w->text)));
 	else
-		problem(&r->problems, w->at, "\"%.*s\" is a URL: write %s%.*s%s:%u.",
-			STR_ARG(shown(w->text)), url.host_is_ipv6 ? "[" : "", STR_ARG(url.host),
-			url.host_is_ipv6 ? "]" : "", url.port);
+		config_problem(&r->problems, w->at, "\"%.*s\" is a URL: write %s%.*s%s:%u.",
+		        STR_ARG(config_shown(w->text)), url.host_is_ipv6 ? "[" : "",
+		        STR_ARG(url.host), url.host_is_ipv6 ? "]" : "", url.port);
 }
 
 static bool read_upstream(struct reader *r, const struct word *w, struct config_upstream *ret)
@@ -161,21 +164,22 @@ static bool read_upstream(struct reader *r, const struct word *w, struct config_
 		return false;
 	}
 	if (!url_parse_hostport(w->text, 0, &host, &port, &err)) {
-		problem(&r->problems, w->at, "%s", err.text);
+		config_problem(&r->problems, w->at, "%s", err.text);
 		return false;
 	}
 	if (str_eq_nocase(host, STR("localhost")))
 		host = STR("127.0.0.1");
-	if (!value_is_address(host)) {
-		problem(&r->problems, w->at,
-			"\"%.*s\" is a host name: give an IP address and port, such as 127.0.0.1:%u.",
-			STR_ARG(shown(host)), port);
+	if (!config_value_is_address(host)) {
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is a host name: give an IP address and port, such as "
+		        "127.0.0.1:%u.",
+		        STR_ARG(config_shown(host)), port);
 		return false;
 	}
 	if (str_eq_c(host, "0.0.0.0") || str_eq_c(host, "::")) {
-		problem(&r->problems, w->at,
-			"Nobody can connect to %.*s: write %s:%u if the application runs here.",
-			STR_ARG(host), str_has(host, ':') ? "[::1]" : "127.0.0.1", port);
+		config_problem(&r->problems, w->at,
+		        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
+		        STR_ARG(host), str_has(host, ':') ? "[::1]" : "127.0.0.1", port);
 		return false;
 	}
 	struct arena *a = &r->c->arena;
@@ -183,7 +187,7 @@ static bool read_upstream(struct reader *r, const struct word *w, struct config_
 	return true;
 }
 
-void read_proxy(struct reader *r, const struct node *n)
+void config_set_proxy(struct reader *r, const struct node *n)
 {
 	struct config_site *s = &r->site;
 	for (size_t i = 0; i < n->param_count; i++) {
@@ -192,11 +196,13 @@ void read_proxy(struct reader *r, const struct node *n)
 		if (!read_upstream(r, w, &u))
 			continue;
 		size_t twin = 0;
-		while (twin < s->upstream_count && (s->upstreams[twin].port != u.port ||
-							   !str_eq(s->upstreams[twin].host, u.host)))
+		while (twin < s->upstream_count &&
+		        (s->upstreams[twin].port != u.port ||
+		                !str_eq(s->upstreams[twin].host, u.host)))
 			twin++;
 		if (twin < s->upstream_count)
-			problem(&r->problems, w->at, "%.*s is named twice.", STR_ARG(shown(w->text)));
+			config_problem(&r->problems, w->at, "%.*s is named twice.",
+			        STR_ARG(config_shown(w->text)));
 		else
 			LIST_PUSH(&r->c->arena, s->upstreams, s->upstream_count, u);
 	}
@@ -213,11 +219,12 @@ static bool name_is_new(struct reader *r, struct str name, const struct word *w)
 	}
 	const unsigned line = OWNER(found, struct site_entry, node)->at.line;
 	if (line == w->at.line)
-		problem(&r->problems, w->at, "%.*s is named twice.", STR_ARG(shown(name)));
+		config_problem(
+		        &r->problems, w->at, "%.*s is named twice.", STR_ARG(config_shown(name)));
 	else
-		problem(&r->problems, w->at,
-			"%.*s has a site already, in line %u: a name belongs to one site.",
-			STR_ARG(shown(name)), line);
+		config_problem(&r->problems, w->at,
+		        "%.*s has a site already, in line %u: a name belongs to one site.",
+		        STR_ARG(config_shown(name)), line);
 	return false;
 }
 
@@ -228,18 +235,19 @@ static void read_site_name(struct reader *r, const struct node *n, const struct 
 	struct name name = { .ascii = STR("*") };
 	const bool fallback = str_eq_c(w->text, "*");
 	if (fallback && n->param_count > 1) {
-		problem(&r->problems, w->at,
-			"`site *` stands for every name without a site: it takes no other name beside "
-			"it.");
+		config_problem(&r->problems, w->at,
+		        "`site *` stands for every name without a site: it takes no other name "
+		        "beside "
+		        "it.");
 		return;
 	}
 	if (!fallback && !name_read(&r->c->arena, w->text, /* public_only= */ false, &name, &err)) {
-		problem(&r->problems, w->at, "%s", err.text);
+		config_problem(&r->problems, w->at, "%s", err.text);
 		return;
 	}
 	if (!name_is_new(r, name.ascii, w))
 		return;
-	s->fallback = fallback;
+	s->fallback |= fallback;
 	if (!fallback)
 		LIST_PUSH(&r->c->arena, s->names, s->name_count, name.ascii);
 }
@@ -252,19 +260,21 @@ static bool has_directive(const struct node *n, const char *name)
 	return child != NULL;
 }
 
-void read_site(struct reader *r, const struct node *n)
+void config_set_site(struct reader *r, const struct node *n)
 {
 	r->site = (struct config_site){ .at = n->name.at };
 	for (size_t i = 0; i < n->param_count; i++)
 		read_site_name(r, n, &n->params[i]);
 	if (r->site.name_count > NAMES_MOST)
-		problem(&r->problems, n->name.at,
-			"This site has %zu names, and a certificate holds %d: make several sites of it.",
-			r->site.name_count, NAMES_MOST);
-	rows_read(r, n, SCOPE_SITE);
+		config_problem(&r->problems, n->name.at,
+		        "This site has %zu names, and a certificate holds %d: make several sites "
+		        "of it.",
+		        r->site.name_count, NAMES_MOST);
+	config_rows_read(r, n, SCOPE_SITE);
 	if (!has_directive(n, "proxy"))
-		problem(&r->problems, n->name.at,
-			"This site does not say where its application listens: add a block with `proxy "
-			"ADDRESS:PORT`.");
+		config_problem(&r->problems, n->name.at,
+		        "This site does not say where its application listens: add a block with "
+		        "`proxy "
+		        "ADDRESS:PORT`.");
 	LIST_PUSH(&r->c->arena, r->c->sites, r->c->site_count, r->site);
 }

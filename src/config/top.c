@@ -20,13 +20,13 @@ void config_defaults(struct config *c)
 	}
 }
 
-void read_state(struct reader *r, const struct node *n)
+void config_set_state(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	if (!str_starts(w->text, STR("/"))) {
-		problem(&r->problems, w->at,
-			"\"%.*s\" is not an absolute path: write one that begins with /.",
-			STR_ARG(shown(w->text)));
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is not an absolute path: write one that begins with /.",
+		        STR_ARG(config_shown(w->text)));
 		return;
 	}
 	struct str path = w->text;
@@ -42,31 +42,31 @@ static bool has_port(struct str text)
 	                                  : str_has(text, ':');
 }
 
-static bool read_listener(struct reader *r, const struct word *w, uint16_t usual,
-	struct address *ret_address)
+static bool read_listener(
+        struct reader *r, const struct word *w, uint16_t usual, struct address *ret_address)
 {
 	struct err err = ERR_INIT;
 	uint64_t port;
 	if (str_to_u64(w->text, &port) && port > 0 && port <= UINT16_MAX) {
-		problem(&r->problems, w->at,
-			"%u is a port without an address: write 0.0.0.0:%u for every IPv4 address.",
-			(unsigned)port, (unsigned)port);
+		config_problem(&r->problems, w->at,
+		        "%u is a port without an address: write 0.0.0.0:%u for every IPv4 address.",
+		        (unsigned)port, (unsigned)port);
 		return false;
 	}
-	if (!value_endpoint(&r->c->arena, w->text, usual, ret_address, &err)) {
-		problem(&r->problems, w->at, "%s", err.text);
+	if (!config_value_endpoint(&r->c->arena, w->text, usual, ret_address, &err)) {
+		config_problem(&r->problems, w->at, "%s", err.text);
 		return false;
 	}
 	if (!has_port(w->text)) {
-		problem(&r->problems, w->at, "%.*s has no port: write %.*s:%u.",
-			STR_ARG(shown(w->text)), STR_ARG(shown(w->text)), usual);
+		config_problem(&r->problems, w->at, "%.*s has no port: write %.*s:%u.",
+		        STR_ARG(config_shown(w->text)), STR_ARG(config_shown(w->text)), usual);
 		return false;
 	}
 	ret_address->at = w->at;
 	return true;
 }
 
-void read_http(struct reader *r, const struct node *n)
+void config_set_http(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	if (c->http_count && !c->http[0].at.line)
@@ -78,7 +78,7 @@ void read_http(struct reader *r, const struct node *n)
 	}
 }
 
-void read_https(struct reader *r, const struct node *n)
+void config_set_https(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	if (c->https_count && !c->https[0].at.line)
@@ -91,7 +91,7 @@ void read_https(struct reader *r, const struct node *n)
 	}
 }
 
-void read_page(struct reader *r, const struct node *n)
+void config_set_page(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	struct err err = ERR_INIT;
@@ -106,47 +106,47 @@ void read_page(struct reader *r, const struct node *n)
 	if (name_read(&c->arena, n->params[1].text, /* public_only= */ false, &name, &err))
 		c->page_name = name.ascii;
 	else
-		problem(&r->problems, n->params[1].at, "%s", err.text);
+		config_problem(&r->problems, n->params[1].at, "%s", err.text);
 }
 
-void read_user(struct reader *r, const struct node *n)
+void config_set_user(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
 	r->c->user = arena_str(&r->c->arena, w->text);
 	r->c->user_set = true;
 	if (!getpwnam(r->c->user.p))
-		problem(&r->problems, w->at,
-			"This machine has no user \"%.*s\": create it, or name another.",
-			STR_ARG(shown(w->text)));
+		config_problem(&r->problems, w->at,
+		        "This machine has no user \"%.*s\": create it, or name another.",
+		        STR_ARG(config_shown(w->text)));
 }
 
-void read_resolver(struct reader *r, const struct node *n)
+void config_set_resolver(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	for (size_t i = 0; i < n->param_count; i++) {
 		struct err err = ERR_INIT;
 		struct address a;
-		if (!value_endpoint(&r->scratch, n->params[i].text, 53, &a, &err)) {
-			problem(&r->problems, n->params[i].at, "%s", err.text);
+		if (!config_value_endpoint(&r->scratch, n->params[i].text, 53, &a, &err)) {
+			config_problem(&r->problems, n->params[i].at, "%s", err.text);
 			continue;
 		}
 		const bool ipv6 = str_has(a.host, ':');
 		const struct str text = arena_printf(&c->arena, "%s%.*s%s:%u", ipv6 ? "[" : "",
-			STR_ARG(a.host), ipv6 ? "]" : "", a.port);
+		        STR_ARG(a.host), ipv6 ? "]" : "", a.port);
 		LIST_PUSH(&c->arena, c->resolvers, c->resolver_count, text);
 	}
 }
 
-void read_trusted_proxy(struct reader *r, const struct node *n)
+void config_set_trusted_proxy(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	for (size_t i = 0; i < n->param_count; i++) {
 		struct err err = ERR_INIT;
 		struct str cidr;
-		if (value_cidr(&c->arena, n->params[i].text, &cidr, &err))
+		if (config_value_cidr(&c->arena, n->params[i].text, &cidr, &err))
 			LIST_PUSH(&c->arena, c->trusted_proxies, c->trusted_proxy_count, cidr);
 		else
-			problem(&r->problems, n->params[i].at, "%s", err.text);
+			config_problem(&r->problems, n->params[i].at, "%s", err.text);
 	}
 }
 
@@ -156,34 +156,35 @@ static void read_port(struct reader *r, const struct word *w, uint16_t *ret_port
 	if (str_to_u64(w->text, &port) && port > 0 && port <= UINT16_MAX)
 		*ret_port = (uint16_t)port;
 	else
-		problem(&r->problems, w->at,
-			"\"%.*s\" is not a port: write a number from 1 to 65535.",
-			STR_ARG(shown(w->text)));
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is not a port: write a number from 1 to 65535.",
+		        STR_ARG(config_shown(w->text)));
 }
 
-void read_port_http(struct reader *r, const struct node *n)
+void config_set_port_http(struct reader *r, const struct node *n)
 {
 	read_port(r, &n->params[0], &r->c->challenge_http);
 }
 
-void read_port_https(struct reader *r, const struct node *n)
+void config_set_port_https(struct reader *r, const struct node *n)
 {
 	read_port(r, &n->params[0], &r->c->challenge_https);
 }
 
-void read_challenge_ports(struct reader *r, const struct node *n)
+void config_set_challenge_ports(struct reader *r, const struct node *n)
 {
 	if (!n->block)
-		problem(&r->problems, n->name.at,
-			"`challenge-ports` is incomplete: write `challenge-ports { http PORT; https "
-			"PORT }`.");
-	rows_read(r, n, SCOPE_PORTS);
+		config_problem(&r->problems, n->name.at,
+		        "`challenge-ports` is incomplete: write `challenge-ports { http PORT; "
+		        "https "
+		        "PORT }`.");
+	config_rows_read(r, n, SCOPE_PORTS);
 }
 
-void read_agree(struct reader *r, const struct node *n)
+void config_set_agree(struct reader *r, const struct node *n)
 {
 	struct err err = ERR_INIT;
 	r->agree_at = n->name.at;
-	if (!value_yes_no(n->params[0].text, &r->c->agree_to_terms, &err))
-		problem(&r->problems, n->params[0].at, "%s", err.text);
+	if (!config_value_yes_no(n->params[0].text, &r->c->agree_to_terms, &err))
+		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 }

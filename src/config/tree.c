@@ -1,9 +1,9 @@
-/* Text → words → directives. A broken word costs its line, not the file: reading goes on with the
- * next one, so that all errors are found at once. */
+/* Text → words → directives. A broken word costs its directive, not the file: reading goes on behind
+ * it, so that all errors are found at once. */
 #include "config/parts.h"
 
 enum { DEPTH_MOST = 8 };
-enum token { TOKEN_WORD, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_END, TOKEN_EOF };
+enum token { TOKEN_WORD, TOKEN_BROKEN, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_END, TOKEN_EOF };
 
 struct lexer {
 	struct arena *arena;
@@ -60,13 +60,17 @@ static bool is_blank(const struct lexer *l)
 static bool character_fits(struct lexer *l)
 {
 	const unsigned char c = (unsigned char)peek(l);
-	if ((c < ' ' && c != '\t') || c == 0x7f) {
-		problem(l->problems, l->at, "A control character (0x%02x) stands here: remove it.", c);
+	const bool c1 = str_starts(str_from(l->text, l->pos), STR("\xc2")) &&
+	                str_utf8(str_from(l->text, l->pos)) == 2 &&
+	                (unsigned char)l->text.p[l->pos + 1] < 0xa0;
+	if ((c < ' ' && c != '\t') || c == 0x7f || c1) {
+		config_problem(l->problems, l->at,
+		        "A control character (0x%02x) stands here: remove it.", c);
 		return false;
 	}
 	if (str_utf8(str_from(l->text, l->pos)) == 0) {
-		problem(l->problems, l->at,
-			"This byte (0x%02x) is not UTF-8: save the file in that encoding.", c);
+		config_problem(l->problems, l->at,
+		        "This byte (0x%02x) is not UTF-8: save the file in that encoding.", c);
 		return false;
 	}
 	return true;
@@ -83,8 +87,8 @@ static bool read_bare(struct lexer *l)
 	const size_t start = l->pos;
 	while (!ends_bare_word(l)) {
 		if (peek(l) == '"' || peek(l) == '\'') {
-			problem(l->problems, l->at,
-				"A quote begins inside a word: quote the whole word.");
+			config_problem(l->problems, l->at,
+			        "A quote begins inside a word: quote the whole word.");
 			return false;
 		}
 		if (!character_fits(l))
@@ -101,9 +105,9 @@ static bool read_escape(struct lexer *l, struct buf *out)
 	const struct config_at at = l->at;
 	skip(l);
 	if (peek(l) != '"' && peek(l) != '\\') {
-		problem(l->problems, at,
-			"A backslash in \"…\" stands before \" or \\ only: write \\\\ for one, or "
-			"use '…'.");
+		config_problem(l->problems, at,
+		        "A backslash in \"…\" stands before \" or \\ only: write \\\\ for one, or "
+		        "use '…'.");
 		return false;
 	}
 	buf_add_char(out, peek(l));
@@ -115,7 +119,8 @@ static bool read_quoted_into(struct lexer *l, char quote, struct buf *out)
 {
 	while (peek(l) != quote || at_end(l)) {
 		if (at_end(l) || peek(l) == '\n') {
-			problem(l->problems, l->word.at, "This quote is not closed on its line.");
+			config_problem(
+			        l->problems, l->word.at, "This quote is not closed on its line.");
 			return false;
 		}
 		if (quote == '"' && peek(l) == '\\') {
@@ -141,7 +146,7 @@ static bool read_quoted(struct lexer *l)
 		return false;
 	skip(l);
 	if (!ends_bare_word(l)) {
-		problem(l->problems, l->at, "After the closing quote a space is missing.");
+		config_problem(l->problems, l->at, "After the closing quote a space is missing.");
 		return false;
 	}
 	l->word.text = arena_str(l->arena, buf_str(&content));
@@ -150,11 +155,17 @@ static bool read_quoted(struct lexer *l)
 
 static enum token read_word(struct lexer *l)
 {
-	const bool quoted = peek(l) == '"' || peek(l) == '\'';
-	if (quoted ? read_quoted(l) : read_bare(l))
+	if (peek(l) == '"' || peek(l) == '\'') {
+		if (read_quoted(l))
+			return TOKEN_WORD;
+		skip_line(l);
+		return TOKEN_BROKEN;
+	}
+	if (read_bare(l))
 		return TOKEN_WORD;
-	skip_line(l);
-	return TOKEN_END;
+	while (!ends_bare_word(l))
+		skip(l);
+	return TOKEN_BROKEN;
 }
 
 static enum token next_token(struct lexer *l)
@@ -193,7 +204,8 @@ static void read_block(struct lexer *l, struct node *n, unsigned depth)
 	n->block = true;
 	n->block_at = l->word.at;
 	if (depth == DEPTH_MOST) {
-		problem(l->problems, l->word.at, "Blocks stand more than %d deep here.", DEPTH_MOST);
+		config_problem(l->problems, l->word.at, "Blocks stand more than %d deep here.",
+		        DEPTH_MOST);
 		l->too_deep = true;
 		return;
 	}
@@ -207,6 +219,9 @@ static void read_rest(struct lexer *l, struct node *n, unsigned depth)
 		switch (next_token(l)) {
 		case TOKEN_WORD:
 			LIST_PUSH(l->arena, n->params, n->param_count, l->word);
+			break;
+		case TOKEN_BROKEN:
+			n->broken = true;
 			break;
 		case TOKEN_OPEN:
 			read_block(l, n, depth);
@@ -235,8 +250,8 @@ static struct node *add_child(struct lexer *l, struct node *parent)
 
 static void read_stray_block(struct lexer *l, unsigned depth)
 {
-	problem(l->problems, l->word.at,
-		"A { stands on the line of its directive: move it there.");
+	config_problem(
+	        l->problems, l->word.at, "A { stands on the line of its directive: move it there.");
 	struct node nobody = { 0 };
 	read_block(l, &nobody, depth);
 }
@@ -248,27 +263,31 @@ static void read_children(struct lexer *l, struct node *parent, unsigned depth)
 		case TOKEN_WORD:
 			read_rest(l, add_child(l, parent), depth);
 			break;
+		case TOKEN_BROKEN:
+			read_rest(l, arena_new(l->arena, struct node), depth);
+			break;
 		case TOKEN_OPEN:
 			read_stray_block(l, depth);
 			break;
 		case TOKEN_CLOSE:
 			if (depth > 0)
 				return;
-			problem(l->problems, l->word.at, "This } closes nothing: remove it.");
+			config_problem(
+			        l->problems, l->word.at, "This } closes nothing: remove it.");
 			break;
 		case TOKEN_END:
 			break;
 		case TOKEN_EOF:
 			if (depth > 0)
-				problem(l->problems, parent->block_at,
-					"The block that opens here is not closed: add a }.");
+				config_problem(l->problems, parent->block_at,
+				        "The block that opens here is not closed: add a }.");
 			l->held = true;
 			return;
 		}
 	}
 }
 
-struct node *tree_parse(struct arena *a, struct str text, struct problems *p)
+struct node *config_tree(struct arena *a, struct str text, struct problems *p)
 {
 	struct lexer l = { .arena = a, .problems = p, .text = text, .at = { 1, 1 } };
 	if (str_starts(text, STR("\xef\xbb\xbf")))
