@@ -13,18 +13,23 @@ struct name {
 
 /* Repairs in silence: spaces around, capitals, a final dot. Converts an IDN. Refuses, each with its
  * own sentence: a URL or a name with port or path (the bare name is offered), '_', spaces, empty or
- * long labels, an IP address, a wildcard (needs DNS-01), a public suffix, a name of one label only
- * if `public_only`. */
+ * long labels, an IP address, a wildcard (needs DNS-01), a public suffix. A name of one label is
+ * refused only if `public_only`. */
 MUST_CHECK bool name_read(struct arena *a, struct str typed, bool public_only, struct name *ret_name,
                           struct err *err);
 
-/* Whether no public CA issues for it: localhost, .test, .internal, .local, .example?, one label. */
+/* Whether no public CA issues for it: one label, or a name under .localhost, .test, .internal,
+ * .local, .example, .invalid, .onion, .home.arpa, .lan, .corp, .home. */
 bool name_is_private(struct str ascii);
+
+/* Whether it is a public suffix by ICANN's part of the list ("com", "co.uk"). */
+bool name_is_public_suffix(struct str ascii);
 
 /* The registered domain by the public suffix list ("example.co.uk"), or STR_NONE. Borrowed. */
 struct str name_registered_domain(struct str ascii);
 
-/* A mailbox good enough for a CA's contact (one '@', something on both sides, no spaces). */
+/* A mailbox good enough for a CA's contact (one '@', something on both sides, no
+ * spaces, nothing that would end a mailto). Borrowed from what was typed. */
 MUST_CHECK bool email_read(struct str typed, struct str *ret_email, struct err *err);
 
 #endif

@@ -1,0 +1,68 @@
+#include "certs/record.h"
+
+uint64_t record_place(size_t segment, size_t offset)
+{
+	return ((uint64_t)segment << 32 | offset) + 1;
+}
+
+void record_place_split(uint64_t place, size_t *ret_segment, size_t *ret_offset)
+{
+	*ret_segment = (size_t)((place - 1) >> 32);
+	*ret_offset = (size_t)((place - 1) & UINT32_MAX);
+}
+
+/* The head is copied once, so that what was checked is what is used. */
+bool record_open(struct str segment, size_t offset, struct record *ret_record)
+{
+	struct record r;
+	if (offset % RECORD_ALIGN != 0 || offset > segment.n || segment.n - offset < sizeof r.head)
+		return false;
+	memcpy(&r.head, segment.p + offset, sizeof r.head);
+	if (r.head.bytes < sizeof r.head || r.head.bytes % RECORD_ALIGN != 0 ||
+	        r.head.bytes > segment.n - offset ||
+	        r.head.item_bytes > r.head.bytes - sizeof r.head)
+		return false;
+	r.items = (struct str){ segment.p + offset + sizeof r.head, r.head.item_bytes };
+	*ret_record = r;
+	return true;
+}
+
+bool record_item(struct str *rest, struct str *ret_item)
+{
+	uint32_t n;
+	if (rest->n < sizeof n)
+		return false;
+	memcpy(&n, rest->p, sizeof n);
+	if (n > rest->n - sizeof n)
+		return false;
+	*ret_item = (struct str){ rest->p + sizeof n, n };
+	*rest = str_from(*rest, sizeof n + n);
+	return true;
+}
+
+static bool check_items(const struct record *r, size_t plain)
+{
+	struct str rest = r->items, item;
+	for (size_t i = 0; i < r->head.items; i++) {
+		if (!record_item(&rest, &item) || item.n == 0)
+			return false;
+		if (i >= plain && item.n > RECORD_NAME_BYTES_MOST)
+			return false;
+	}
+	return rest.n == 0;
+}
+
+bool record_check(const struct record *r)
+{
+	size_t items = r->head.items;
+	switch (r->head.kind) {
+	case RECORD_CHAIN:
+		return items >= 1 && items <= RECORD_CHAIN_MOST && check_items(r, items);
+	case RECORD_CERTIFICATE:
+		return items >= 3 && items <= RECORD_NAMES_MOST + 2 && check_items(r, 2);
+	case RECORD_FORGET:
+		return items >= 1 && items <= RECORD_NAMES_MOST && check_items(r, 0);
+	default:
+		return false;
+	}
+}

@@ -1,0 +1,265 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "certs/name.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define L63      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static void names_are_taken_and_repaired(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *typed, *ascii, *unicode;
+	} cases[] = {
+		{ "shop.example.com", "shop.example.com", NULL },
+		{ "  shop.example.com\t\n", "shop.example.com", NULL },
+		{ "Shop.EXAMPLE.com", "shop.example.com", NULL },
+		{ "shop.example.com.", "shop.example.com", NULL },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		        "xn--bcher-kva.example",
+		        "b\xc3\xbc"
+		        "cher.example" },
+		{ "B\xc3\x9c"
+		  "CHER.Example.",
+		        "xn--bcher-kva.example",
+		        "b\xc3\xbc"
+		        "cher.example" },
+		{ "xn--bcher-kva.example", "xn--bcher-kva.example",
+		        "b\xc3\xbc"
+		        "cher.example" },
+		{ "stra\xc3\x9f"
+		  "e.de",
+		        "xn--strae-oqa.de",
+		        "stra\xc3\x9f"
+		        "e.de" },
+		{ "\xe4\xbe\x8b\xe3\x80\x82\xe4\xb8\xad\xe5\x9b\xbd\xe3\x80\x82",
+		        "xn--fsq.xn--fiqs8s", /* ideographic full stops */
+		        "\xe4\xbe\x8b.\xe4\xb8\xad\xe5\x9b\xbd" },
+		{ "a-b.c--d.example", "a-b.c--d.example", NULL },
+		{ "user.github.io", "user.github.io", NULL },
+		{ "github.io", "github.io", NULL },
+		{ "1.2.3.4.example", "1.2.3.4.example", NULL },
+		{ L63 ".example", L63 ".example", NULL },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		ARENA_AUTO a = ARENA_INIT;
+		struct err err = ERR_INIT;
+		struct name name = { 0 };
+		if (!name_read(&a, str_c(cases[i].typed), /* public_only= */ true, &name, &err))
+			fail_msg("%s: %s", cases[i].typed, err.text);
+		if (!str_eq_c(name.ascii, cases[i].ascii))
+			fail_msg("%s: got %.*s", cases[i].typed, STR_ARG(name.ascii));
+		const char *unicode = cases[i].unicode ? cases[i].unicode : cases[i].ascii;
+		if (!str_eq_c(name.unicode, unicode))
+			fail_msg("%s: shown as %.*s", cases[i].typed, STR_ARG(name.unicode));
+	}
+}
+
+static const struct refusal {
+	const char *typed, *sentence;
+} refusals[] = {
+	{ "", "Give a DNS name, such as shop.example.com." },
+	{ " \t", "Give a DNS name, such as shop.example.com." },
+	{ "https://shop.example.com/path",
+	        "This is a web address; a DNS name is needed. Use shop.example.com." },
+	{ "http://Shop.example.com",
+	        "This is a web address; a DNS name is needed. Use shop.example.com." },
+	{ "https://user:pw@shop.example.com:8443/?q#f",
+	        "This is a web address; a DNS name is needed. Use shop.example.com." },
+	{ "https://b\xc3\xbc"
+	  "cher.example./",
+	        "This is a web address; a DNS name is needed. Use b\xc3\xbc"
+	        "cher.example." },
+	{ "https://co.uk/", "This is a web address; a DNS name is needed." },
+	{ "https://", "This is a web address; a DNS name is needed." },
+	{ "https://203.0.113.7/",
+	        "203.0.113.7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	{ "https://[2001:db8::7]:443/",
+	        "2001:db8::7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	{ "shop.example.com/path", "A DNS name has no port and no path. Use shop.example.com." },
+	{ "shop.example.com:443", "A DNS name has no port and no path. Use shop.example.com." },
+	{ "shop.example.com?x=1", "A DNS name has no port and no path. Use shop.example.com." },
+	{ "//shop.example.com", "A DNS name has no port and no path." },
+	{ ":443", "A DNS name has no port and no path." },
+	{ "shop example.com",
+	        "A DNS name has no spaces, commas or semicolons. Give further names one by one." },
+	{ "a.example,b.example",
+	        "A DNS name has no spaces, commas or semicolons. Give further names one by one." },
+	{ "my_shop.example.com", "A name with an underscore gets no certificate: CAs issue for "
+	                         "letters, digits and hyphens "
+	                         "only." },
+	{ "shop!.example.com",
+	        "\"!\" cannot stand in a DNS name: it has letters, digits, hyphens and dots." },
+	{ "ops@example.com",
+	        "\"@\" cannot stand in a DNS name: it has letters, digits, hyphens and dots." },
+	{ "203.0.113.7",
+	        "203.0.113.7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	{ "2001:db8::7",
+	        "2001:db8::7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	{ "256.1.1.1", "256.1.1.1 ends in a number, which no domain does. Give a DNS name such as "
+	               "shop.example.com." },
+	{ "*.example.com", "A wildcard name needs a DNS challenge (DNS-01), which is not set up "
+	                   "here: give each name "
+	                   "by itself, such as www.example.com." },
+	{ "shop.*.example.com",
+	        "\"*\" cannot stand in a DNS name: it has letters, digits, hyphens and dots." },
+	{ "shop..example.com",
+	        "The name has an empty part: two dots in a row, or a dot in front." },
+	{ ".example.com", "The name has an empty part: two dots in a row, or a dot in front." },
+	{ ".", "The name has an empty part: two dots in a row, or a dot in front." },
+	{ "a..", "The name has an empty part: two dots in a row, or a dot in front." },
+	{ "a" L63 ".example",
+	        "\"a" L63 "\" is too long: a part between two dots has at most 63 characters." },
+	{ "-shop.example.com",
+	        "\"-shop\" begins or ends with a hyphen, which a DNS name may not." },
+	{ "shop.example-", "\"example-\" begins or ends with a hyphen, which a DNS name may not." },
+	{ L63 "." L63 "." L63 "." L63,
+	        "The name is too long: 255 characters, a DNS name has at most 253." },
+	{ "com", "com is a public suffix: no CA issues for it. Give a name under it, such as "
+	         "example.com." },
+	{ "co.uk", "co.uk is a public suffix: no CA issues for it. Give a name under it, such as "
+	           "example.co.uk." },
+	{ "shop", "shop is a public suffix: no CA issues for it. Give a name under it, such as "
+	          "example.shop." },
+	{ "intranet", "intranet has no domain: a public CA issues for full names only, such as "
+	              "intranet.example.com." },
+	{ "localhost", "localhost has no domain: a public CA issues for full names only, such as "
+	               "localhost.example.com." },
+};
+
+static void names_are_refused_each_with_its_sentence(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(refusals); i++) {
+		ARENA_AUTO a = ARENA_INIT;
+		struct err err = ERR_INIT;
+		struct name name = { 0 };
+		if (name_read(&a, str_c(refusals[i].typed), /* public_only= */ true, &name, &err))
+			fail_msg("%s was taken", refusals[i].typed);
+		assert_int_equal(err.code, ERR_INPUT);
+		assert_string_equal(err.text, refusals[i].sentence);
+		assert_null(name.ascii.p);
+	}
+}
+
+static void broken_idns_are_refused(void **state)
+{
+	(void)state;
+	static const char *const typed[] = {
+		"xn--.example",
+		"xn--\xc3\xbc.example",
+		"xn--999999999.example",
+		"\xff.example",
+		"a\xe2\x80\x8b.\xf0\x9f\x92\xa9\xcc\x80\xed\xa0\x80",
+		"\xe2\x84\xa6\xe2\x80\xa8.example",
+	};
+	for (size_t i = 0; i < COUNT(typed); i++) {
+		ARENA_AUTO a = ARENA_INIT;
+		struct err err = ERR_INIT;
+		struct name name = { 0 };
+		if (name_read(&a, str_c(typed[i]), /* public_only= */ true, &name, &err))
+			fail_msg("%s was taken as %.*s", typed[i], STR_ARG(name.ascii));
+		assert_int_equal(err.code, ERR_INPUT);
+	}
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct name name;
+	assert_false(name_read(&a, STR("a\0.example"), /* public_only= */ false, &name, &err));
+	assert_string_equal(err.text, "A DNS name holds no control characters.");
+}
+
+static void one_label_is_a_name_in_house(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct name name;
+	assert_true(name_read(&a, STR("intranet"), /* public_only= */ false, &name, &err));
+	assert_true(str_eq_c(name.ascii, "intranet"));
+	assert_true(name_read(&a, STR("localhost"), /* public_only= */ false, &name, &err));
+	assert_true(name_read(&a, STR("shop"), /* public_only= */ false, &name, &err));
+	assert_false(name_read(&a, STR("co.uk"), /* public_only= */ false, &name, &err));
+	assert_false(name_read(&a, STR("http://intranet/"), /* public_only= */ false, &name, &err));
+	assert_string_equal(err.text, "This is a web address; a DNS name is needed. Use intranet.");
+}
+
+static void private_names_are_known(void **state)
+{
+	(void)state;
+	static const char *const private[] = { "localhost", "shop", "shop.test", "a.b.internal",
+		"printer.local", "a.localhost", "nas.home.arpa" };
+	static const char *const public[] = { "example.com", "shop.test.de", "latest.dev",
+		"internal.example.com" };
+	for (size_t i = 0; i < COUNT(private); i++)
+		assert_true(name_is_private(str_c(private[i])));
+	for (size_t i = 0; i < COUNT(public); i++)
+		assert_false(name_is_private(str_c(public[i])));
+}
+
+static void the_registered_domain_is_found(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *domain;
+	} cases[] = {
+		{ "example.com", "example.com" },
+		{ "a.b.example.com", "example.com" },
+		{ "www.example.co.uk", "example.co.uk" },
+		{ "shop.user.github.io", "user.github.io" },
+		{ "co.uk", NULL },
+		{ "com", NULL },
+		{ "", NULL },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str got = name_registered_domain(str_c(cases[i].name));
+		if (!str_eq_c(got, cases[i].domain ? cases[i].domain : ""))
+			fail_msg("%s: got %.*s", cases[i].name, STR_ARG(got));
+		assert_int_equal(got.p != NULL, cases[i].domain != NULL);
+	}
+	/* borrowed text need not end in a NUL */
+	assert_true(str_eq_c(name_registered_domain(str_n("a.example.comX", 13)), "example.com"));
+}
+
+static void mail_addresses(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "ops@example.com", " ops@example.com ",
+		"o'a+b.c@localhost", "a@b" };
+	static const char *const bad[] = { "", "ops", "@example.com", "ops@", "a@b@c",
+		"a b@example.com", "a@example.com,b@example.com", "a@example.com?cc=b",
+		"<a@example.com>", "a\n@example.com" };
+	for (size_t i = 0; i < COUNT(good); i++) {
+		struct err err = ERR_INIT;
+		struct str email = STR_NONE;
+		assert_true(email_read(str_c(good[i]), &email, &err));
+		assert_false(str_has(email, ' '));
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct err err = ERR_INIT;
+		struct str email = STR_NONE;
+		if (email_read(str_c(bad[i]), &email, &err))
+			fail_msg("%s was taken", bad[i]);
+		assert_int_equal(err.code, ERR_INPUT);
+		assert_non_null(strstr(err.text, "ops@example.com"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_are_taken_and_repaired),
+		cmocka_unit_test(names_are_refused_each_with_its_sentence),
+		cmocka_unit_test(broken_idns_are_refused),
+		cmocka_unit_test(one_label_is_a_name_in_house),
+		cmocka_unit_test(private_names_are_known),
+		cmocka_unit_test(the_registered_domain_is_found),
+		cmocka_unit_test(mail_addresses),
+	};
+	return cmocka_run_group_tests_name("certs_name", tests, NULL, NULL);
+}
