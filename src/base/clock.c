@@ -144,7 +144,7 @@ static const char *const month_names[] = { "Jan", "Feb", "Mar", "Apr", "May", "J
 static const char *const day_names[] = { "Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
 	"Saturday", "Sunday", NULL };
 
-/* strptime's letters, strictly: as many digits as the field has; %e is a day padded with a space. */
+/* strptime's letters, strictly: all the digits that a field has; %e pads the day with a space. */
 static bool take_field(struct str *rest, char letter, struct when *w)
 {
 	int ignored;
