@@ -1,11 +1,13 @@
 #include "server/client.h"
 #include "server/listener.h"
+#include "base/log.h"
 #include "tls/tls.h"
 
 static void free_parts(struct client *c)
 {
 	if (c->session)
 		c->session->ops->free(c->session);
+	generation_unref(&c->generation);
 	timer_stop(&c->timer);
 	list_remove(&c->node);
 	c->worker->connection_count--;
@@ -13,24 +15,18 @@ static void free_parts(struct client *c)
 	free(c);
 }
 
-void client_free(struct client **c)
+void client_free(struct client *c)
 {
-	if (!*c)
-		return;
-	struct conn *conn = (*c)->conn;
-	free_parts(*c);
+	struct conn *conn = c->held.conn;
+	free_parts(c);
 	conn_free(&conn);
-	*c = NULL;
 }
 
-void client_reset(struct client **c)
+void client_reset(struct client *c)
 {
-	if (!*c)
-		return;
-	struct conn *conn = (*c)->conn;
-	free_parts(*c);
+	struct conn *conn = c->held.conn;
+	free_parts(c);
 	conn_reset(&conn);
-	*c = NULL;
 }
 
 static void due(struct timer *t)
@@ -44,9 +40,10 @@ static void due(struct timer *t)
 	else if (c->session)
 		c->session->ops->expired(c->session);
 	else
-		client_free(&c);
+		client_free(c);
 }
 
+/* A timer without a deadline stays where it is: the next request wants it again. */
 void client_deadline(struct client *c, int64_t after_ms)
 {
 	if (after_ms < 0) {
@@ -58,10 +55,62 @@ void client_deadline(struct client *c, int64_t after_ms)
 		timer_start(&c->timer, c->worker->loop, after_ms, due);
 }
 
-static void session_ready(struct conn *conn, unsigned events);
-
 static void ready(struct conn *conn, unsigned events)
 {
-	struct client *c = conn_holder(conn);
+	struct client *c = OWNER(conn->holder, struct client, held);
 	c->session->ops->ready(c->session, events);
+}
+
+static void start_session(struct client *c)
+{
+	conn_hold(&c->held, c->held.conn, ready);
+	generation_unref(&c->generation);
+	c->session = http1_session_new(c);
+}
+
+/* What went wrong with our own certificate somebody must know; what the client did wrong happens
+ * all day. */
+static void handshake_failed(struct client *c)
+{
+	const struct err *fault = conn_tls_fault(c->held.conn);
+	if (fault)
+		worker_tell(c->worker, log, .level = LOG_ERROR, .text = str_c(fault->text));
+	client_free(c);
+}
+
+static void handshake_ready(struct conn *conn, unsigned events)
+{
+	struct client *c = OWNER(conn->holder, struct client, held);
+	if (!conn_tls_established(conn)) {
+		handshake_failed(c);
+		return;
+	}
+	c->temporary = conn_tls_temporary(conn);
+	start_session(c);
+	c->session->ops->ready(c->session, events);
+}
+
+static void start_handshake(struct client *c, struct conn *below, const struct listener_row *l)
+{
+	struct worker *w = c->worker;
+	c->tls = true;
+	c->generation = generation_ref(w->generation);
+	conn_hold(&c->held, conn_tls_new(w->tls, below, l->default_name), handshake_ready);
+	client_deadline(c, w->generation->limits.handshake_timeout);
+}
+
+void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
+	const struct listener_row *listener)
+{
+	struct client *c = mem_new(struct client);
+	c->worker = w;
+	c->address = *from;
+	c->deadline = INT64_MAX;
+	c->held.conn = conn;
+	list_add_last(&w->connections, &c->node);
+	w->connection_count++;
+	if (listener && listener->tls)
+		start_handshake(c, conn, listener);
+	else
+		start_session(c);
 }

@@ -24,8 +24,9 @@ struct session {
 struct client {
 	struct list node; /* in worker->connections */
 	struct worker *worker;
-	struct conn *conn;
-	struct session *session; /* NULL until the handshake is done */
+	struct conn_holder held;
+	struct session *session;       /* NULL until the handshake is done */
+	struct generation *generation; /* the listener's, until then */
 	struct timer timer;
 	int64_t deadline; /* mono ms, INT64_MAX: none */
 	struct sockaddr_storage address;
@@ -36,8 +37,8 @@ struct client {
  * then it is plain HTTP. */
 void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
                 const struct listener_row *listener);
-void client_free(struct client **c);  /* closes in an orderly way */
-void client_reset(struct client **c); /* so that the client sees a failure */
+void client_free(struct client *c);  /* closes in an orderly way */
+void client_reset(struct client *c); /* so that the client sees a failure */
 
 /* One deadline at a time; moving it costs nothing. Negative: none. */
 void client_deadline(struct client *c, int64_t after_ms);

@@ -1,4 +1,6 @@
 #include "server/exchange.h"
+#include "base/buf.h"
+#include "base/err.h"
 #include "server/told.h"
 #include "server/worker.h"
 

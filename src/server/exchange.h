@@ -32,8 +32,8 @@ struct worker; /* what a thread owns: loop, pools, certificate cache (server/wor
 
 struct handling_ops {
 	void (*body)(struct handling *h, struct str piece); /* at most what was wanted */
-	void (*body_end)(struct handling *h);
-	void (*room)(struct handling *h);
+	void (*body_end)(struct handling *h); /* not for a request of BODY_NONE */
+	void (*room)(struct handling *h);     /* once, after exchange_body gave <= 0 */
 	void (*gone)(struct handling *h);
 };
 struct handling { /* a handler's state of one exchange begins with, or contains, this */

@@ -1,0 +1,51 @@
+/* HTTP/1 on a client's connection: one exchange at a time, pipelined requests in their order.
+ *
+ * http1_session.c reads and decides what comes next; http1_answer.c is the exchange's side and
+ * writes. Calls of a handler only change state and output; what follows from them is done by
+ * http1_work at the end of the turn, or by the pump if that is running anyway. So a handler is
+ * never called from within its own calls. */
+#ifndef SERVER_HTTP1_SESSION_H
+#define SERVER_HTTP1_SESSION_H
+
+#include "http/http1.h"
+#include "server/client.h"
+
+enum http1_state { HTTP1_READING_HEAD, HTTP1_EXCHANGING, HTTP1_LINGERING };
+enum http1_wait { WAIT_NONE, WAIT_IDLE, WAIT_HEAD, WAIT_BODY, WAIT_WRITE, WAIT_LINGER };
+enum http1_framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
+
+struct http1_session {
+	struct session session;
+	struct client *client;
+	struct later work;
+	enum http1_state state;
+	enum http1_wait wait; /* for what the client's deadline stands */
+	bool progress;        /* since it was set */
+
+	struct buf in; /* received, not yet used */
+	bool readable, peer_ended;
+	struct http1_scan scan;
+	size_t parsed; /* bytes of `in` in which no head ends */
+	struct http1_body body;
+	size_t wanted;
+	uint64_t body_bytes;
+	bool body_done, continue_owed;
+
+	struct buf out; /* to be sent from `sent` on */
+	size_t sent;
+	bool blocked, failed;
+
+	struct exchange ex; /* while EXCHANGING */
+	struct arena arena;
+	uint64_t requests;
+	enum http1_framing framing;
+	uint64_t left; /* of FRAMING_LENGTH */
+	bool keep_alive, ended, aborted, room_owed;
+};
+
+extern const struct exchange_ops http1_exchange_ops;
+void http1_flush(struct http1_session *s);
+size_t http1_unsent(const struct http1_session *s);
+void http1_work_soon(struct http1_session *s);
+
+#endif

@@ -1,0 +1,106 @@
+#include "server/listener.h"
+#include "server/client.h"
+#include <errno.h>
+
+enum { ACCEPTS_PER_EVENT = 16, PAUSE = 100 };
+
+struct listener {
+	struct list node;
+	struct worker *worker;
+	struct watch watch;
+	const struct listener_row *row; /* of the worker's current generation */
+};
+
+static struct listener *listener_of(struct list *node)
+{
+	return OWNER(node, struct listener, node);
+}
+
+static void pause_accepting(struct worker *w)
+{
+	w->accepting = false;
+	LIST_EACH (node, &w->listeners)
+		watch_stop(&listener_of(node)->watch);
+}
+
+static bool is_full(const struct worker *w)
+{
+	return w->connection_count >= w->generation->limits.connections_per_worker;
+}
+
+static void resume(struct worker *w);
+
+static void try_again(struct timer *t)
+{
+	resume(OWNER(t, struct worker, accept_again));
+}
+
+/* Accepting is what is given up when descriptors or memory run out; those who wait stay in the
+ * socket's queue. */
+static void pause_for_a_moment(struct worker *w)
+{
+	pause_accepting(w);
+	timer_start(&w->accept_again, w->loop, PAUSE, try_again);
+}
+
+static void acceptable(struct watch *watch, unsigned events)
+{
+	(void)events;
+	struct listener *l = OWNER(watch, struct listener, watch);
+	struct worker *w = l->worker;
+	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+		struct sockaddr_storage peer;
+		int fd = conn_accept(watch->fd, &peer);
+		if (fd == -EAGAIN)
+			return;
+		if (fd < 0) {
+			pause_for_a_moment(w);
+			return;
+		}
+		client_new(w, conn_tcp_new(w->loop, fd), &peer, l->row);
+		if (is_full(w)) {
+			pause_accepting(w);
+			return;
+		}
+	}
+}
+
+static void resume(struct worker *w)
+{
+	timer_stop(&w->accept_again);
+	if (w->accepting || w->draining || !w->generation || is_full(w))
+		return;
+	w->accepting = true;
+	LIST_EACH (node, &w->listeners) {
+		struct listener *l = listener_of(node);
+		watch_start_listener(&l->watch, w->loop, l->row->fd, acceptable);
+	}
+}
+
+void listeners_room(struct worker *w)
+{
+	if (!w->accepting && !timer_active(&w->accept_again))
+		resume(w);
+}
+
+void listeners_stop(struct worker *w)
+{
+	pause_accepting(w);
+	timer_stop(&w->accept_again);
+	LIST_EACH (node, &w->listeners) {
+		list_remove(node);
+		free(listener_of(node));
+	}
+}
+
+void listeners_replace(struct worker *w)
+{
+	listeners_stop(w);
+	for (size_t i = 0; i < w->generation->listener_count; i++) {
+		struct listener *l = mem_new(struct listener);
+		l->worker = w;
+		l->row = &w->generation->listeners[i];
+		list_add_last(&w->listeners, &l->node);
+	}
+	resume(w);
+}

@@ -1,0 +1,263 @@
+#include "tls/inside.h"
+#include <openssl/err.h>
+
+static struct tls_conn *tls_of(const struct conn *c)
+{
+	return OWNER((struct conn *)c, struct tls_conn, conn);
+}
+
+static void announce_end(struct later *l)
+{
+	struct tls_conn *t = OWNER(l, struct tls_conn, end);
+	t->conn.ready(&t->conn, CONN_IN);
+}
+
+/* What SSL_read could not give: CONN_AGAIN, the end, or a failure. */
+static ssize_t read_stopped(struct tls_conn *t, int result)
+{
+	int why = SSL_get_error(t->ssl, result);
+	if (why == SSL_ERROR_WANT_READ)
+		return CONN_AGAIN;
+	if (why == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	ERR_clear_error();
+	t->failed = true;
+	return CONN_FAILED;
+}
+
+/* One record at a time until p is full or nothing is left, so that a short read means the latter. */
+static ssize_t tls_read(struct conn *c, char *p, size_t n)
+{
+	struct tls_conn *t = tls_of(c);
+	size_t all = 0;
+	if (t->failed || !t->established)
+		return t->failed ? CONN_FAILED : CONN_AGAIN;
+	while (all < n) {
+		int want = n - all < INT32_MAX ? (int)(n - all) : INT32_MAX;
+		int got = SSL_read(t->ssl, p + all, want);
+		if (got > 0) {
+			all += (size_t)got;
+			continue;
+		}
+		ssize_t stopped = read_stopped(t, got);
+		if (all == 0)
+			return stopped;
+		if (stopped != CONN_AGAIN)
+			later_start(&t->end, t->worker->loop, announce_end);
+		break;
+	}
+	return (ssize_t)all;
+}
+
+/* The next record's content: a part itself if it is large or the last, else as many as fit,
+ * copied together. *index and *offset move behind it. */
+static struct str next_record(struct tls_conn *t, const struct iovec *v, int count, int *index,
+	size_t *offset)
+{
+	struct str part = str_n((char *)v[*index].iov_base + *offset, v[*index].iov_len - *offset);
+	if (part.n >= TLS_RECORD || *index == count - 1)
+		return str_head(part, TLS_RECORD);
+	size_t all = 0, from = *offset;
+	for (int i = *index; i < count && all < TLS_RECORD; i++, from = 0) {
+		size_t left = v[i].iov_len - from, n = left < TLS_RECORD - all ? left : TLS_RECORD - all;
+		memcpy(t->worker->gather + all, (char *)v[i].iov_base + from, n);
+		all += n;
+	}
+	return str_n(t->worker->gather, all);
+}
+
+static void move_on(const struct iovec *v, int count, size_t n, int *index, size_t *offset)
+{
+	*offset += n;
+	while (*index < count && *offset >= v[*index].iov_len) {
+		*offset -= v[*index].iov_len;
+		(*index)++;
+	}
+}
+
+static bool write_record(struct tls_conn *t, struct str content)
+{
+	int put = SSL_write(t->ssl, content.p, (int)content.n);
+	if (put == (int)content.n)
+		return true;
+	ERR_clear_error();
+	t->failed = true;
+	return false;
+}
+
+static ssize_t tls_write(struct conn *c, const struct iovec *v, int count)
+{
+	struct tls_conn *t = tls_of(c);
+	int index = 0;
+	size_t offset = 0, all = 0;
+	move_on(v, count, 0, &index, &offset);
+	while (index < count && t->established && !t->failed && !t->below_blocked) {
+		struct str content = next_record(t, v, count, &index, &offset);
+		if (!write_record(t, content))
+			break;
+		all += content.n;
+		move_on(v, count, content.n, &index, &offset);
+	}
+	tls_flush(t);
+	if (t->failed)
+		return CONN_FAILED;
+	t->blocked = index < count;
+	return t->blocked && all == 0 ? CONN_AGAIN : (ssize_t)all;
+}
+
+/* RFC 8446 6.1: close_notify, and then the end of the connection's own. */
+static void say_goodbye(struct tls_conn *t)
+{
+	if (!t->established || t->failed || t->shut)
+		return;
+	t->shut = true;
+	(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+	tls_flush(t);
+}
+
+static void tls_shutdown(struct conn *c)
+{
+	struct tls_conn *t = tls_of(c);
+	say_goodbye(t);
+	if (t->out_size == 0)
+		conn_shutdown(t->below.conn);
+}
+
+static struct conn *take_apart(struct tls_conn *t)
+{
+	struct conn *below = t->below.conn;
+	later_stop(&t->flush);
+	later_stop(&t->end);
+	SSL_free(t->ssl);
+	free(t->out);
+	free(t->fault);
+	free(t);
+	return below;
+}
+
+static void tls_free(struct conn *c)
+{
+	struct tls_conn *t = tls_of(c);
+	say_goodbye(t);
+	tls_flush(t); /* an alert of a handshake that failed */
+	struct conn *below = take_apart(t);
+	conn_free(&below);
+}
+
+static void tls_reset(struct conn *c)
+{
+	struct conn *below = take_apart(tls_of(c));
+	conn_reset(&below);
+}
+
+static const char *tls_failure(const struct conn *c)
+{
+	const struct tls_conn *t = tls_of(c);
+	const char *below = conn_failure(t->below.conn);
+	return below[0] != '\0' ? below : "The peer broke off TLS";
+}
+
+static size_t tls_pending(const struct conn *c)
+{
+	return (size_t)SSL_pending(tls_of(c)->ssl);
+}
+
+static const struct conn_ops tls_ops = {
+	.read = tls_read,
+	.write = tls_write,
+	.shutdown = tls_shutdown,
+	.free = tls_free,
+	.reset = tls_reset,
+	.failure = tls_failure,
+	.pending = tls_pending,
+};
+
+static void flush_later(struct later *l)
+{
+	tls_flush(OWNER(l, struct tls_conn, flush));
+}
+
+/* The holder hears of it only when it has ended. The session ticket that libssl has written then
+ * waits for the end of the turn, since the first request often came with the client's Finished. */
+static void handshake(struct tls_conn *t)
+{
+	ERR_clear_error();
+	int result = SSL_do_handshake(t->ssl);
+	if (result != 1 && SSL_get_error(t->ssl, result) == SSL_ERROR_WANT_READ) {
+		tls_flush(t);
+		return;
+	}
+	if (result == 1) {
+		t->established = true;
+		t->default_name = STR_NONE;
+		later_start(&t->flush, t->worker->loop, flush_later);
+	} else {
+		ERR_clear_error();
+		tls_flush(t);
+		t->failed = true;
+	}
+	t->conn.ready(&t->conn, CONN_IN);
+}
+
+/* What was held back is written; if that was the last of a connection that we have shut, so is
+ * what is below. */
+static void writable(struct tls_conn *t)
+{
+	t->below_blocked = false;
+	tls_flush(t);
+	if (t->shut && t->out_size == 0)
+		conn_shutdown(t->below.conn);
+}
+
+static void below_ready(struct conn *below, unsigned events)
+{
+	struct tls_conn *t = OWNER(below->holder, struct tls_conn, below);
+	unsigned told = events & CONN_IN;
+	if (events & CONN_IN)
+		t->readable = true;
+	if (events & CONN_OUT)
+		writable(t);
+	if (!t->established && !t->failed) {
+		handshake(t);
+		return;
+	}
+	if (t->blocked && !t->below_blocked) {
+		t->blocked = false;
+		told |= CONN_OUT;
+	}
+	if (told != 0)
+		t->conn.ready(&t->conn, told);
+}
+
+struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name)
+{
+	struct tls_conn *t = mem_new(struct tls_conn);
+	t->conn.ops = &tls_ops;
+	t->worker = w;
+	t->default_name = default_name;
+	conn_hold(&t->below, below, below_ready);
+	t->ssl = SSL_new(w->intermediate);
+	BIO *bio = BIO_new(w->bio);
+	CHECK(t->ssl && bio);
+	BIO_set_data(bio, t);
+	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_app_data(t->ssl, t);
+	SSL_set_accept_state(t->ssl);
+	return &t->conn;
+}
+
+bool conn_tls_established(const struct conn *c)
+{
+	return tls_of(c)->established;
+}
+
+bool conn_tls_temporary(const struct conn *c)
+{
+	return tls_of(c)->temporary;
+}
+
+const struct err *conn_tls_fault(const struct conn *c)
+{
+	return tls_of(c)->fault;
+}

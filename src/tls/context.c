@@ -1,0 +1,157 @@
+#include "tls/inside.h"
+#include "base/secret.h"
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+/* Mozilla "intermediate" 5.7, TLS 1.2; the suites of TLS 1.3 are libssl's defaults. */
+#define SUITES                                                                                     \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define GROUPS "X25519:prime256v1:secp384r1"
+
+enum { PAIRS_MOST = 4096 };
+
+struct tls_conn *tls_conn_of(const SSL *ssl)
+{
+	return SSL_get_app_data(ssl);
+}
+
+static bool find(struct tls_conn *t, struct str server_name, struct cert_record *ret_record)
+{
+	const struct cert_table *certs = t->worker->certs;
+	if (server_name.n > 0 && cert_table_find(certs, server_name, ret_record))
+		return true;
+	if (server_name.n == 0 && t->default_name.n > 0 &&
+		cert_table_find(certs, t->default_name, ret_record))
+		return true;
+	return cert_table_find(certs, STR("*"), ret_record);
+}
+
+static struct str server_name_of(const SSL *ssl)
+{
+	return str_c(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+}
+
+/* Called for every ClientHello, with a server name or without, resumed or not. */
+static int choose(SSL *ssl, int *ret_alert, void *unused)
+{
+	(void)unused;
+	struct tls_conn *t = tls_conn_of(ssl);
+	struct cert_record r;
+	if (!find(t, server_name_of(ssl), &r)) {
+		*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	}
+	t->temporary = (r.flags & CERT_TEMPORARY) != 0;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* Called only where a certificate is needed: not on resumption. */
+static int attach(SSL *ssl, void *unused)
+{
+	(void)unused;
+	struct tls_conn *t = tls_conn_of(ssl);
+	struct cert_record r;
+	if (!find(t, server_name_of(ssl), &r))
+		return 0;
+	struct pair_source source = {
+		.number = r.number,
+		.leaf = r.leaf,
+		.key = r.key,
+		.chain = r.chain,
+		.chain_count = r.chain_count,
+		.chain_number = r.chain_number,
+	};
+	struct err err;
+	if (keys_attach(ssl, t->worker->pairs, &source, &err))
+		return 1;
+	if (!t->fault)
+		t->fault = mem_new(struct err);
+	*t->fault = err;
+	return 0;
+}
+
+/* RFC 7301 3.2: no protocol in common is fatal. */
+static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_size,
+	const unsigned char *offered, unsigned offered_size, void *unused)
+{
+	static const unsigned char ours[] = "\x08http/1.1";
+	(void)ssl, (void)unused;
+	unsigned char *name;
+	if (SSL_select_next_proto(&name, ret_size, ours, sizeof ours - 1, offered, offered_size) !=
+		OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*ret_name = name;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static void set_callbacks(SSL_CTX *ctx, struct tls_worker *w)
+{
+	SSL_CTX_set_app_data(ctx, w);
+	SSL_CTX_set_tlsext_servername_callback(ctx, choose);
+	SSL_CTX_set_cert_cb(ctx, attach, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	tls_tickets_use(ctx);
+}
+
+static SSL_CTX *intermediate_new(struct tls_worker *w)
+{
+	static const unsigned char policy[] = "intermediate"; /* tickets are good for it alone */
+	SSL_CTX *ctx = SSL_CTX_new_ex(w->lib, NULL, TLS_server_method());
+	if (!ctx)
+		return NULL;
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_read_ahead(ctx, 1);
+	bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	          SSL_CTX_set_cipher_list(ctx, SUITES) == 1 &&
+	          SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 &&
+	          SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
+	          SSL_CTX_set_session_id_context(ctx, policy, sizeof policy - 1) == 1;
+	if (!ok) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	set_callbacks(ctx, w);
+	return ctx;
+}
+
+struct tls_worker *tls_worker_new(struct loop *loop, const struct cert_table *certs, struct err *err)
+{
+	struct tls_worker *w = mem_new(struct tls_worker);
+	w->loop = loop;
+	w->certs = certs;
+	w->gather = mem_alloc(TLS_RECORD);
+	w->bio = tls_bio_new();
+	w->lib = OSSL_LIB_CTX_new();
+	if (w->lib) {
+		w->intermediate = intermediate_new(w);
+		w->ticket_cipher = EVP_CIPHER_fetch(w->lib, "AES-256-CBC", NULL);
+		w->pairs = pair_cache_new(w->lib, PAIRS_MOST);
+	}
+	if (w->intermediate && w->ticket_cipher)
+		return w;
+	(void)err_set(err, ERR_IO, "OpenSSL cannot be used for TLS: %s.",
+		ERR_reason_error_string(ERR_peek_last_error()));
+	tls_worker_free(&w);
+	return NULL;
+}
+
+void tls_worker_free(struct tls_worker **w)
+{
+	struct tls_worker *gone = *w;
+	*w = NULL;
+	if (!gone)
+		return;
+	pair_cache_free(&gone->pairs);
+	EVP_CIPHER_free(gone->ticket_cipher);
+	SSL_CTX_free(gone->intermediate);
+	OSSL_LIB_CTX_free(gone->lib);
+	BIO_meth_free(gone->bio);
+	wipe(&gone->tickets, sizeof gone->tickets);
+	free(gone->gather);
+	free(gone);
+}

@@ -1,0 +1,49 @@
+/* What the files of tls/ share. */
+#ifndef TLS_INSIDE_H
+#define TLS_INSIDE_H
+
+#include "keys/pair.h"
+#include "tls/tls.h"
+#include <openssl/ssl.h>
+
+struct tls_worker {
+	struct loop *loop;
+	const struct cert_table *certs;
+	OSSL_LIB_CTX *lib;
+	SSL_CTX *intermediate; /* one per policy */
+	BIO_METHOD *bio;
+	struct pair_cache *pairs;
+	EVP_CIPHER *ticket_cipher;
+	struct tls_ticket_keys tickets;
+	char *gather; /* TLS_RECORD bytes: small parts of one write become one record */
+};
+
+enum { TLS_RECORD = 16 << 10 };
+
+struct tls_conn {
+	struct conn conn;
+	struct conn_holder below;
+	struct tls_worker *worker;
+	SSL *ssl;
+	struct str default_name; /* until established */
+	char *out;               /* records that wait to be written; NULL if none */
+	size_t out_size, out_cap;
+	struct later flush; /* what the handshake leaves goes with the first answer of the turn */
+	struct later end;   /* an end that was met behind bytes is an event of its own */
+	bool readable;      /* there may be more to read below */
+	bool below_blocked, blocked, established, failed, shut, temporary;
+	struct err *fault; /* heap; NULL: none */
+};
+
+/* bio.c: the lower edge. Small writes are gathered until tls_flush, large ones pass; a write is
+ * always taken, so that libssl never has to repeat one. */
+BIO_METHOD *tls_bio_new(void);
+void tls_flush(struct tls_conn *t);
+
+/* tickets.c */
+void tls_tickets_use(SSL_CTX *ctx);
+
+/* context.c */
+struct tls_conn *tls_conn_of(const SSL *ssl);
+
+#endif

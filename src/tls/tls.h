@@ -1,0 +1,42 @@
+/* TLS for connections of clients, as a filter (net/conn.h) over what carries it.
+ *
+ * One tls_worker per thread: an OSSL_LIB_CTX of its own, one SSL_CTX per policy, decoded
+ * certificates, ticket keys. Policy: TLS 1.2 and 1.3, Mozilla "intermediate" (5.7) without its
+ * finite-field DHE suites, which cost a stranger nothing and us much.
+ *
+ * A handshake gets the certificate of its server name from the table; without a server name that of
+ * the listener's default name; without any, that of "*", under which control puts the certificate
+ * of `site *`. If there is none, the alert is unrecognized_name (RFC 6066 3). */
+#ifndef TLS_TLS_H
+#define TLS_TLS_H
+
+#include "certs/table.h"
+#include "net/conn.h"
+
+/* Session tickets: made in one place, shared by all workers, so that each resumes what another
+ * began. The previous key still opens tickets, the current one seals them. */
+struct tls_ticket_key {
+	unsigned char name[16], cipher[32], mac[32];
+};
+struct tls_ticket_keys {
+	struct tls_ticket_key current, previous;
+};
+/* Moves current to previous and makes a new one of random bytes. Twice at the start. */
+MUST_CHECK bool tls_ticket_keys_rotate(struct tls_ticket_keys *k, struct err *err);
+
+struct tls_worker;
+/* loop and certs are borrowed. */
+MUST_CHECK struct tls_worker *tls_worker_new(struct loop *loop, const struct cert_table *certs,
+                                             struct err *err);
+void tls_worker_free(struct tls_worker **w); /* after its connections */
+void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *keys);
+
+/* The server's side over `below`, which it owns. The first `ready` tells that the handshake has
+ * ended, well or not. default_name is borrowed until then. */
+struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
+bool conn_tls_established(const struct conn *c);
+bool conn_tls_temporary(const struct conn *c);       /* it was given a temporary certificate */
+/* NULL, or why a certificate of ours cannot be used. */
+const struct err *conn_tls_fault(const struct conn *c);
+
+#endif
