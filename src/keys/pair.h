@@ -6,8 +6,8 @@
  * chains are shared between pairs by their own number. Links libcrypto and libssl only: no sodium,
  * no libc resolver.
  *
- * Costs: about 7 KiB per pair; a pair that is not in the cache costs 200-350 us of decoding
- * (OpenSSL 3.0), one that is 20 us. */
+ * Costs (OpenSSL 3.0): about 7 KiB per pair. Attaching takes 3 us when the pair is in the cache,
+ * else 210 us of decoding, and 190 more for each certificate of a chain not seen before. */
 #ifndef KEYS_PAIR_H
 #define KEYS_PAIR_H
 
