@@ -1,4 +1,5 @@
 #include "link/child.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -9,6 +10,8 @@ bool child_started(void)
 	socklen_t size = sizeof type;
 	if (getsockopt(CHILD_LINK, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
 		return false;
+	prctl(PR_SET_NAME, program_invocation_short_name);
+	signal(SIGPIPE, SIG_IGN);
 	int flags = fcntl(CHILD_LINK, F_GETFL);
 	return flags >= 0 && fcntl(CHILD_LINK, F_SETFL, flags | O_NONBLOCK) >= 0 &&
 	       fcntl(CHILD_LINK, F_SETFD, FD_CLOEXEC) >= 0;

@@ -76,6 +76,9 @@ bool link_send_message(struct link *l, enum msg_type type, const void *fields);
 	link_send_message((l), MSG_##name, &(const struct msg_##name){ ._ = 0, __VA_ARGS__ })
 size_t link_queued(const struct link *l); /* bytes */
 
+/* For a message whose descriptor nobody here has a use for; harmless if it has none. */
+void msg_close_fd(const struct msg *m);
+
 /* The bytes of one message, and back; for tests and the fuzz target. *ret_fd is borrowed from
  * `fields`, -1 if there is none. fd is -1 or becomes the message's; on failure the caller still has
  * it. Texts of *ret_msg are borrowed from `bytes`. */

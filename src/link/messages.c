@@ -102,6 +102,17 @@ void msg_encode(enum msg_type type, const void *fields, struct buf *out, int *re
 		encode_field(f->kind, (const char *)fields + f->offset, out, ret_fd);
 }
 
+void msg_close_fd(const struct msg *m)
+{
+	for (const struct field *f = fields_of(m->type); f->kind != FIELD_END; f++) {
+		if (f->kind != FIELD_FD)
+			continue;
+		int fd = *(const int *)((const char *)&m->is + f->offset);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 static bool take(struct str *rest, size_t n, struct str *ret_part)
 {
 	if (rest->n < n)

@@ -19,7 +19,7 @@ const char *process_name(enum process p);
 #define MESSAGES(X, INT, FLAG, TEXT, FD)                                                           \
 	/* supervisor -> any: your link to another process; replaces the one you had */            \
 	X(peer, INT(process) INT(pid) FD(fd))                                                      \
-	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (812)" */   \
+	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (process 812)" */ \
 	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
 	/* supervisor -> control: SIGHUP came */                                                   \
 	X(reload, )                                                                                \

@@ -1,0 +1,352 @@
+#include "supervisor/supervisor.h"
+#include "base/log.h"
+#include "supervisor/inside.h"
+#include <errno.h>
+#include <sys/wait.h>
+
+#define STOP_MOST   (12 * SECOND) /* for an orderly end */
+#define SILENT_MOST (2 * SECOND)  /* for a process whose link has ended */
+#define STEADY      (10 * SECOND) /* who lived that long did not fall at its start */
+static const int64_t pauses[] = { 0, 100, 500, 1000 }; /* ms before the nth revival in a row */
+
+enum { CHILDREN = PROCESS_SERVE + 1 };
+
+struct child {
+	enum process process;
+	struct supervisor *supervisor;
+	int program;
+	pid_t pid; /* 0: not running */
+	struct on_exit_of exit;
+	struct link link;
+	struct timer timer; /* until it is started again; until it must be gone */
+	int64_t started;
+	unsigned falls; /* in a row, each soon after its start */
+};
+
+struct supervisor {
+	const struct supervisor_want *want;
+	struct loop *loop;
+	struct child children[CHILDREN];
+	struct sockets sockets;
+	bool identified, ready, stopping;
+	bool become;
+	uid_t uid;
+	gid_t gid;
+	int64_t workers;
+	int status;
+	struct on_signal signals;
+	struct timer patience;
+};
+
+static const struct log top = { .key = NULL };
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+
+static void start(struct child *c);
+
+static void pass_link(struct child *to, enum process process, pid_t pid, int fd)
+{
+	link_send(&to->link, peer, .process = process, .pid = pid, .fd = fd);
+	close(fd);
+}
+
+/* A new pair between the two; the one they had is void. */
+static void connect_both(struct child *a, struct child *b)
+{
+	int fds[2];
+	struct err err = ERR_INIT;
+	if (!a->pid || !b->pid)
+		return;
+	if (!link_pair(fds, &err)) {
+		log_error(&top, "%s", err.text);
+		return;
+	}
+	pass_link(a, b->process, b->pid, fds[0]);
+	pass_link(b, a->process, a->pid, fds[1]);
+}
+
+static void connect_child(struct supervisor *s, struct child *c)
+{
+	struct child *control = &s->children[PROCESS_CONTROL];
+	for (struct child *other = s->children; other < s->children + CHILDREN; other++)
+		if (other != control && (c == control || c == other))
+			connect_both(control, other);
+}
+
+static void start_all(struct supervisor *s)
+{
+	for (struct child *c = s->children; c < s->children + CHILDREN; c++)
+		if (!c->pid && !timer_active(&c->timer))
+			start(c);
+}
+
+static void kill_late(struct timer *t)
+{
+	struct child *c = OWNER(t, struct child, timer);
+	log_warning(&top, "%s (process %d) has ended its link but not itself, ending it.",
+	        process_name(c->process), (int)c->pid);
+	kill(c->pid, SIGKILL);
+}
+
+static void identity(struct supervisor *s, const struct msg_identity *m)
+{
+	/* (uid_t)-1 would mean: stay who you are. */
+	if (m->uid < 0 || m->uid >= UINT32_MAX || m->gid < 0 || m->gid >= UINT32_MAX) {
+		log_error(&top, "control named a user that cannot be: %lld.", (long long)m->uid);
+		return;
+	}
+	s->identified = true;
+	s->become =
+	        rights_may_become() && ((uid_t)m->uid != geteuid() || (gid_t)m->gid != getegid());
+	s->uid = (uid_t)m->uid;
+	s->gid = (gid_t)m->gid;
+	s->workers = m->workers;
+	if (!s->stopping)
+		start_all(s);
+}
+
+static void control_heard(struct supervisor *s, const struct msg *m)
+{
+	switch (m->type) {
+	case MSG_identity:
+		identity(s, &m->is.identity);
+		break;
+	case MSG_bind:
+		sockets_bind(&s->sockets, &m->is.bind);
+		break;
+	case MSG_release:
+		sockets_release(&s->sockets, m->is.release.id);
+		break;
+	case MSG_ready:
+		s->ready = true;
+		sockets_settle(&s->sockets);
+		notify("READY=1\nSTATUS=%.*s", STR_ARG(m->is.ready.status));
+		break;
+	default:
+		msg_close_fd(m);
+	}
+}
+
+/* Fetch and serve have nothing to say here: what they send is dropped. */
+static void heard(struct link *l, const struct msg *m)
+{
+	struct child *c = OWNER(l, struct child, link);
+	if (c->process == PROCESS_CONTROL)
+		control_heard(c->supervisor, m);
+	else
+		msg_close_fd(m);
+}
+
+static void link_ended(struct link *l, const struct err *why)
+{
+	struct child *c = OWNER(l, struct child, link);
+	if (why->code == ERR_PROTOCOL) {
+		log_error(&top, "%s (process %d) is ended: %s", process_name(c->process),
+		        (int)c->pid, why->text);
+		kill(c->pid, SIGKILL);
+	} else if (!c->supervisor->stopping) {
+		timer_start(&c->timer, c->supervisor->loop, SILENT_MOST, kill_late);
+	}
+}
+
+static const struct link_ops child_link = { .heard = heard, .ended = link_ended };
+
+static void stop_late(struct timer *t)
+{
+	struct supervisor *s = OWNER(t, struct supervisor, patience);
+	for (struct child *c = s->children; c < s->children + CHILDREN; c++) {
+		if (!c->pid)
+			continue;
+		log_warning(&top, "%s (process %d) did not end in time, ending it.",
+		        process_name(c->process), (int)c->pid);
+		kill(c->pid, SIGKILL);
+	}
+}
+
+static bool any_running(const struct supervisor *s)
+{
+	for (size_t i = 0; i < CHILDREN; i++)
+		if (s->children[i].pid)
+			return true;
+	return false;
+}
+
+static void stop(struct supervisor *s, int status)
+{
+	if (s->stopping)
+		return;
+	s->stopping = true;
+	s->status = status;
+	notify("STOPPING=1");
+	for (struct child *c = s->children; c < s->children + CHILDREN; c++) {
+		timer_stop(&c->timer);
+		if (c->pid && !link_send(&c->link, stop))
+			kill(c->pid, SIGTERM);
+	}
+	timer_start(&s->patience, s->loop, STOP_MOST, stop_late);
+	if (!any_running(s))
+		loop_stop(s->loop);
+}
+
+static void due(struct timer *t)
+{
+	start(OWNER(t, struct child, timer));
+}
+
+static void revive(struct child *c)
+{
+	enum { LAST = sizeof pauses / sizeof pauses[0] - 1 };
+	int64_t now = loop_mono(c->supervisor->loop);
+	c->falls = now - c->started < STEADY ? c->falls : 0;
+	int64_t pause = pauses[c->falls < LAST ? c->falls : LAST];
+	c->falls++;
+	if (pause > 0)
+		timer_start(&c->timer, c->supervisor->loop, pause, due);
+	else
+		start(c);
+}
+
+static void say_ended(const struct child *c, int pid, int status)
+{
+	if (WIFSIGNALED(status))
+		log_warning(&top, "%s (process %d) was ended by signal %d (%s), starting it again.",
+		        process_name(c->process), pid, WTERMSIG(status),
+		        strsignal(WTERMSIG(status)));
+	else
+		log_warning(&top, "%s (process %d) ended with status %d, starting it again.",
+		        process_name(c->process), pid, WEXITSTATUS(status));
+}
+
+static void child_ended(struct on_exit_of *e, int status)
+{
+	struct child *c = OWNER(e, struct child, exit);
+	struct supervisor *s = c->supervisor;
+	int pid = (int)c->pid;
+	c->pid = 0;
+	link_done(&c->link);
+	timer_stop(&c->timer);
+	if (c->process == PROCESS_CONTROL)
+		sockets_control_gone(&s->sockets);
+	if (s->stopping) {
+		if (!any_running(s))
+			loop_stop(s->loop);
+		return;
+	}
+	/* A control that cannot begin has said why; beginning again would say it for ever. */
+	if (c->process == PROCESS_CONTROL && !s->ready && WIFEXITED(status) &&
+	        WEXITSTATUS(status)) {
+		stop(s, 1);
+		return;
+	}
+	say_ended(c, pid, status);
+	revive(c);
+}
+
+static void arguments(const struct child *c, const char *ret_argv[6], char workers[static 24])
+{
+	const struct supervisor *s = c->supervisor;
+	static const char *const names[CHILDREN] = { "everseal-control", "everseal-fetch",
+		"everseal-serve" };
+	size_t n = 0;
+	ret_argv[n++] = names[c->process];
+	if (c->process == PROCESS_CONTROL && s->want->config) {
+		ret_argv[n++] = "--config";
+		ret_argv[n++] = s->want->config;
+	}
+	if (c->process == PROCESS_CONTROL && s->want->state) {
+		ret_argv[n++] = "--state";
+		ret_argv[n++] = s->want->state;
+	}
+	if (c->process == PROCESS_SERVE) {
+		snprintf(workers, 24, "%lld", (long long)s->workers);
+		ret_argv[n++] = "--workers";
+		ret_argv[n++] = workers;
+	}
+	ret_argv[n] = NULL;
+}
+
+static bool try_start(struct child *c, struct err *err)
+{
+	struct supervisor *s = c->supervisor;
+	const char *argv[6];
+	char workers[24];
+	int fds[2];
+	arguments(c, argv, workers);
+	if (!link_pair(fds, err))
+		return false;
+	pid_t pid = spawn(&(struct spawn_want){ .process = c->process,
+	                          .program = c->program,
+	                          .link = fds[1],
+	                          .argv = argv,
+	                          .become = s->become && c->process != PROCESS_CONTROL,
+	                          .uid = s->uid,
+	                          .gid = s->gid },
+	        err);
+	close(fds[1]);
+	if (pid < 0) {
+		close(fds[0]);
+		return false;
+	}
+	c->pid = pid;
+	link_init(&c->link, s->loop, fds[0], &child_link);
+	on_exit_of_start(&c->exit, s->loop, pid, child_ended);
+	return true;
+}
+
+static void start(struct child *c)
+{
+	struct err err = ERR_INIT;
+	c->started = loop_mono(c->supervisor->loop);
+	if (!try_start(c, &err)) {
+		log_error(&top, "%s Trying again in a second.", err.text);
+		timer_start(&c->timer, c->supervisor->loop, SECOND, due);
+		return;
+	}
+	log_info(&top, "%s is process %d.", process_name(c->process), (int)c->pid);
+	connect_child(c->supervisor, c);
+}
+
+static void caught(struct on_signal *on, int number)
+{
+	struct supervisor *s = OWNER(on, struct supervisor, signals);
+	if (number == SIGTERM || number == SIGINT)
+		stop(s, 0);
+	else if (number == SIGHUP)
+		link_send(&s->children[PROCESS_CONTROL].link, reload);
+}
+
+static bool open_programs(struct supervisor *s, struct err *err)
+{
+	for (size_t i = 0; i < CHILDREN; i++) {
+		struct child *c = &s->children[i];
+		*c = (struct child){ .process = (enum process)i, .supervisor = s };
+		c->program = program_open(c->process, err);
+		if (c->program < 0)
+			return false;
+	}
+	return true;
+}
+
+int supervisor_run(const struct supervisor_want *want)
+{
+	struct supervisor s = { .want = want };
+	struct err err = ERR_INIT;
+	log_set_process("supervisor");
+	if (!open_programs(&s, &err)) {
+		log_error(&top, "%s", err.text);
+		return 1;
+	}
+	signals_block(signals, sizeof signals / sizeof signals[0]);
+	s.loop = loop_new(&clock_system);
+	sockets_init(&s.sockets, s.loop, &s.children[PROCESS_CONTROL].link);
+	on_signal_start(&s.signals, s.loop, signals, sizeof signals / sizeof signals[0], caught);
+	rights_drop();
+	start(&s.children[PROCESS_CONTROL]);
+	loop_run(s.loop);
+	sockets_done(&s.sockets);
+	timer_stop(&s.patience);
+	on_signal_stop(&s.signals);
+	loop_free(&s.loop);
+	for (size_t i = 0; i < CHILDREN; i++)
+		close(s.children[i].program);
+	return s.status;
+}
