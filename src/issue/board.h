@@ -19,7 +19,7 @@ struct notice {
 	struct map_node node;
 	struct str token, thumbprint, name; /* must live until withdrawn */
 	struct list waiting;
-	unsigned missing; /* serves that have not answered yet */
+	uint32_t confirmed; /* one bit per serve that answers it */
 	bool told;
 };
 void board_publish(struct board *b, struct notice *n, void (*ready)(struct notice *n));

@@ -17,6 +17,7 @@
 
 #include "acme/flow.h"
 #include "base/log.h"
+#include "certs/cert.h"
 #include "fetch/fetch.h"
 #include "issue/board.h"
 #include "keys/keys.h"
@@ -43,30 +44,32 @@ struct issuer_row {
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
 
-/* Loads or makes and stores the account key of this issuer; `done` gets its JWK thumbprint: what
- * the challenge responder needs before anything else (the default issuer's). */
+/* Loads or makes and stores the account key of this issuer; `done` gets it once it is stored (the
+ * default issuer's thumbprint is what the challenge responder needs before anything else). The key
+ * belongs to the issuers. */
 struct issuer_key_call {
-	void (*done)(struct issuer_key_call *c, const char *thumbprint, const struct err *err);
-	struct later later;
-	struct store_tx tx;
-	struct issuers *issuers;
-	struct str issuer;
+	void (*done)(struct issuer_key_call *c, const struct key *key, const struct err *err);
+	struct list node;
 };
 void issuer_key(struct issuers *i, struct str issuer, struct issuer_key_call *call,
-                void (*done)(struct issuer_key_call *c, const char *thumbprint,
+                void (*done)(struct issuer_key_call *c, const struct key *key,
                              const struct err *err));
 void issuer_key_abort(struct issuer_key_call *call);
 
 /* What an attempt made. Texts live during the callback. */
 struct issued {
-	struct str chain_pem;        /* as the CA sent it */
-	const struct secret *key_der;
-	struct str account;
+	const struct str *chain; /* DER, as the CA sent it, leaf first; the leaf was checked: it is for
+	                            the names and the key, and has not expired */
+	size_t chain_count;
+	const struct secret *key; /* DER */
+	struct cert leaf;
 };
 
 struct attempt_want {
 	struct str id;      /* of the record flow, and in the log */
-	struct str issuer, email, terms, profile, replaces;
+	struct str issuer;  /* a row's name */
+	struct str email, profile, replaces; /* may be STR_NONE */
+	bool terms_agreed;
 	const struct str *names;
 	size_t name_count;
 };
@@ -75,15 +78,18 @@ struct attempt_want {
 struct attempt {
 	/* At every GO, wait and effect: `flow` is what the page shows. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
-	/* Exactly once: issued, or err with the flow's last problem (may be NULL) and what the CA
-	 * said about when (FLOW_FAIL's `next`). The flow's records are gone by then, or will be with
-	 * the caller's own transaction: attempt_clear(tx) adds their deletion to it. */
-	void (*done)(struct attempt *a, const struct issued *issued, const struct next *failed);
+	/* Exactly once: issued, or why not (failed->err, and what the CA said about when). The caller
+	 * stores the outcome in a transaction to which attempt_clear, called within `done`, adds that
+	 * the flow is forgotten. `flow` lives during the call; NULL if the attempt failed before
+	 * there was one. */
+	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
+	             const struct next *failed);
 	struct attempt_state *state; /* NULL when not started */
 };
+/* Texts are copied. */
 void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want);
-/* Goes on with a stored flow; false if there is none for that id (or it cannot be read: it is
- * dropped, with its sentence in err). */
+/* Goes on with a stored flow. False if there is none for that id (ERR_NOT_FOUND), if its issuer is
+ * not configured any more, or if it cannot be read: then start anew, which replaces it. */
 MUST_CHECK bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct err *err);
 void attempt_abort(struct attempt *a); /* `done` never fires; the stored flow stays */
 /* Within `done`: adds the deletion of the flow's records to the caller's transaction, so that the

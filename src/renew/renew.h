@@ -40,6 +40,8 @@ struct serving_ops {
 	/* Registrations changed: build a generation of the file's sites and renewals_each_site. */
 	void (*change)(struct serving *s, struct serving_change *c);
 	void (*change_abort)(struct serving *s, struct serving_change *c);
+	/* Whether that address is bound; if not, err says who holds it. */
+	bool (*bound)(struct serving *s, const struct address *a, struct err *err);
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
 	size_t (*addresses)(struct serving *s, struct str name, struct serving_address *ret, size_t most);
 };
@@ -85,28 +87,31 @@ struct register_want {
 	uint16_t port; /* 0: not given */
 	bool agree_tos;
 };
-/* Completes when the request is stored (it survives any crash from then on). */
+/* Owned by the caller; `done` fires exactly once, when the request is stored: it survives any crash
+ * from then on. id and task live during the call; task is empty if there is none to follow;
+ * existing: it was there before. */
+struct renew_request;
+typedef void renew_done(struct renew_request *q, struct str id, struct str task, bool existing,
+                        const struct err *err);
 struct renew_request {
-	void (*done)(struct renew_request *q, struct str id, struct str task, bool existing,
-	             const struct err *err);
-	struct store_tx tx;
-	struct serving_change change;
-	struct renewals *renewals;
+	renew_done *done;
+	struct renewals *renewals; /* NULL when not started */
+	struct list node;
+	struct later later;
+	struct err err;
 	char id[300], task[32];
 	bool existing;
 };
+/* The same names, issuer and key type again return what is there and order nothing. */
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
-                    void (*done)(struct renew_request *q, struct str id, struct str task,
-                                 bool existing, const struct err *err));
+                    renew_done *done);
 /* name: any name of the certificate, or its id. */
-void renew_now(struct renewals *r, struct renew_request *q, struct str name,
-               void (*done)(struct renew_request *q, struct str id, struct str task, bool existing,
-                            const struct err *err));
+void renew_now(struct renewals *r, struct renew_request *q, struct str name, renew_done *done);
 /* Stops renewal; goes on serving. While browsers may remember HSTS for a name it needs
  * `despite_hsts`, and the error says until when. */
 void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
-                   void (*done)(struct renew_request *q, struct str id, struct str task,
-                                bool existing, const struct err *err));
+                   renew_done *done);
+/* What was asked for still happens; `done` will not. */
 void renew_request_abort(struct renew_request *q);
 
 /* HSTS as told to browsers: the longest promise per host, kept in the store (record hsts). */
@@ -138,6 +143,7 @@ struct task_reader {
 	void (*event)(struct task_reader *t, struct str json);
 	void (*ended)(struct task_reader *t);
 	struct list node;
+	size_t next; /* the event it gets next */
 };
 MUST_CHECK bool task_read(struct renewals *r, struct task_reader *t, struct str task, size_t from,
                           struct err *err);

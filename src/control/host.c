@@ -1,0 +1,189 @@
+/* What the API asks of control: the state of things, and to read the file again. */
+#include "control/control.h"
+#include "server/settings.h"
+
+/* ---- status ---- */
+
+static void write_fences(struct control *c, struct json_writer *w)
+{
+	json_write_array(w, "fences");
+	for (unsigned p = 0; p < PROCESS_COUNT; p++) {
+		if (!c->fences[p].n)
+			continue;
+		json_write_object(w, NULL);
+		json_write_c(w, "process", process_name((enum process)p));
+		json_write_text(w, "standing", buf_str(&c->fences[p]));
+		json_write_end(w);
+	}
+	json_write_end(w);
+}
+
+static void write_listeners(struct control *c, struct json_writer *w)
+{
+	json_write_array(w, "listeners");
+	LIST_EACH(n, &c->bindings) {
+		struct binding *b = OWNER(n, struct binding, node);
+		json_write_object(w, NULL);
+		json_write_c(w, "address", b->host);
+		json_write_int(w, "port", b->port);
+		json_write_c(w, "scheme", b->tls ? "https" : "http");
+		json_write_c(w, "state", b->fd >= 0 ? "listening" : b->error ? "failed" : "binding");
+		json_write_c(w, "holder", b->holder && *b->holder ? b->holder : NULL);
+		json_write_c(w, "error", b->error ? strerror(b->error) : NULL);
+		json_write_end(w);
+	}
+	json_write_end(w);
+}
+
+static void write_site(struct control *c, struct json_writer *w, const struct config_site *s)
+{
+	const struct hsts *hsts = s->hsts.set ? &s->hsts : &c->config->hsts;
+	json_write_object(w, NULL);
+	json_write_array(w, "names");
+	if (s->fallback)
+		json_write_c(w, NULL, "*");
+	for (size_t i = 0; i < s->name_count; i++)
+		json_write_text(w, NULL, s->names[i]);
+	json_write_end(w);
+	json_write_array(w, "upstreams");
+	for (size_t i = 0; i < s->upstream_count; i++)
+		json_write_text(w, NULL, s->upstreams[i].shown);
+	json_write_end(w);
+	json_write_bool(w, "force_ssl", s->force_ssl_set ? s->force_ssl : c->config->force_ssl);
+	if (hsts->set)
+		json_write_int(w, "hsts", hsts->max_age);
+	else
+		json_write_null(w, "hsts");
+	json_write_object(w, "source");
+	json_write_text(w, "file", c->config->file);
+	json_write_int(w, "line", s->at.line);
+	json_write_end(w);
+	json_write_end(w);
+}
+
+struct write_registered {
+	struct renew_site_each each;
+	struct json_writer *w;
+};
+
+static void write_registered(struct renew_site_each *e, const struct renew_site *site)
+{
+	struct json_writer *w = OWNER(e, struct write_registered, each)->w;
+	json_write_object(w, NULL);
+	json_write_array(w, "names");
+	for (size_t i = 0; i < site->name_count; i++)
+		json_write_text(w, NULL, site->names[i]);
+	json_write_end(w);
+	json_write_array(w, "upstreams");
+	if (site->proxy)
+		json_write_text(w, NULL, site->proxy->shown);
+	json_write_end(w);
+	json_write_c(w, "source", "store");
+	json_write_end(w);
+}
+
+static void write_sites(struct control *c, struct json_writer *w)
+{
+	json_write_array(w, "sites");
+	for (size_t i = 0; i < c->config->site_count; i++)
+		write_site(c, w, &c->config->sites[i]);
+	struct write_registered each = { .each.site = write_registered, .w = w };
+	renewals_each_site(c->renewals, &each.each);
+	json_write_end(w);
+}
+
+static void status(struct portal_host *h, struct json_writer *w)
+{
+	struct control *c = OWNER(h, struct control, host);
+	json_write_c(w, "version", EVERSEAL_VERSION);
+	json_write_time(w, "started", c->started);
+	json_write_c(w, "state", c->state);
+	json_write_int(w, "generation", c->current ? c->current->number : 0);
+	json_write_bool(w, "serving", link_alive(&c->serve) && c->current);
+	json_write_c(w, "master_key", master_source(c->master) == MASTER_CREDENTIAL
+		? "a credential" : "beside the database");
+	write_fences(c, w);
+	write_listeners(c, w);
+	write_sites(c, w);
+}
+
+/* ---- reload ---- */
+
+struct reload {
+	struct serving_change change;
+	struct later later; /* a file that cannot be read is told after the call has returned */
+	struct list node;
+	struct control *control;
+	struct portal_reload *asked; /* NULL: nobody waits for the outcome */
+	struct err err;
+};
+
+static void tell(struct reload *r, const struct err *err)
+{
+	struct portal_reload *asked = r->asked;
+	if (err)
+		log_error(&r->control->log, "The configuration was not reloaded, keeping the old one: %s",
+			err->text);
+	else
+		log_info(&r->control->log, "The configuration was reloaded.");
+	list_remove(&r->node);
+	free(r);
+	if (asked)
+		asked->done(asked, err);
+}
+
+static void in_force(struct serving_change *change, const struct err *err)
+{
+	tell(OWNER(change, struct reload, change), err);
+}
+
+static void unreadable(struct later *l)
+{
+	struct reload *r = OWNER(l, struct reload, later);
+	struct err err = r->err;
+	tell(r, &err);
+}
+
+void host_reload(struct control *c, struct portal_reload *asked)
+{
+	struct reload *r = mem_new(struct reload);
+	BUF_AUTO errors = BUF(64 << 10);
+	r->control = c;
+	r->asked = asked;
+	r->change.done = in_force;
+	list_add_last(&c->reloads, &r->node);
+	struct config *config = config_read(&c->source, &errors, &r->err);
+	if (!config && errors.n)
+		err_set(&r->err, ERR_INPUT, "%.*s", STR_ARG(str_trim(buf_str(&errors))));
+	if (config)
+		generation_want(c, config, &r->change);
+	else
+		later_start(&r->later, c->loop, unreadable);
+}
+
+static void reload(struct portal_host *h, struct portal_reload *asked)
+{
+	host_reload(OWNER(h, struct control, host), asked);
+}
+
+static void reload_abort(struct portal_host *h, struct portal_reload *asked)
+{
+	struct control *c = OWNER(h, struct control, host);
+	LIST_EACH(n, &c->reloads) {
+		struct reload *r = OWNER(n, struct reload, node);
+		if (r->asked == asked)
+			r->asked = NULL;
+	}
+}
+
+static const struct portal_host_ops host_ops = {
+	.status = status,
+	.reload = reload,
+	.reload_abort = reload_abort,
+};
+
+void host_init(struct control *c)
+{
+	c->host.ops = &host_ops;
+	list_init(&c->reloads);
+}

@@ -1,0 +1,102 @@
+/* The links to the other processes. */
+#include "control/control.h"
+#include "link/fence.h"
+
+static void serve_heard(struct link *l, const struct msg *m)
+{
+	struct control *c = OWNER(l, struct control, serve);
+	switch (m->type) {
+	case MSG_prepared:
+	case MSG_refused:
+	case MSG_committed:
+		generation_heard(c, m);
+		break;
+	case MSG_challenge_ready:
+		board_heard_ready(c->board, l, m->is.challenge_ready.token);
+		break;
+	case MSG_fences:
+		buf_clear(&c->fences[PROCESS_SERVE]);
+		buf_add(&c->fences[PROCESS_SERVE], m->is.fences.standing);
+		break;
+	case MSG_log:
+		log_line((enum log_level)m->is.log.level, m->is.log.fields, m->is.log.text);
+		break;
+	case MSG_dropped:
+		log_warning(&c->log, "%lld log events of the data plane found no room and are lost.",
+			(long long)m->is.dropped.events);
+		break;
+	case MSG_seen:
+		renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, m->is.seen.at);
+		break;
+	case MSG_hsts_sent:
+		renew_hsts_sent(c->renewals, m->is.hsts_sent.host, m->is.hsts_sent.age,
+			m->is.hsts_sent.at);
+		break;
+	default:
+		break;
+	}
+}
+
+static void serve_ended(struct link *l, const struct err *why)
+{
+	struct control *c = OWNER(l, struct control, serve);
+	log_warning(&c->log, "The data plane is gone, its successor gets the same generation: %s",
+		why->text);
+	link_done(l);
+	generation_serve_went(c);
+}
+
+static const struct link_ops serve_ops = { .heard = serve_heard, .ended = serve_ended };
+
+static void peer(struct control *c, const struct msg_peer *m)
+{
+	if (m->process == PROCESS_SERVE) {
+		if (link_alive(&c->serve))
+			generation_serve_went(c);
+		link_done(&c->serve);
+		link_init(&c->serve, c->loop, m->fd, &serve_ops);
+		generation_serve_came(c);
+	} else if (m->process == PROCESS_FETCH) {
+		fetch_link_attach(c->fetch, m->fd);
+	} else if (m->fd >= 0) {
+		close(m->fd);
+	}
+}
+
+static void supervisor_heard(struct link *l, const struct msg *m)
+{
+	struct control *c = OWNER(l, struct control, supervisor);
+	switch (m->type) {
+	case MSG_peer:
+		peer(c, &m->is.peer);
+		break;
+	case MSG_bound:
+		generation_bound(c, &m->is.bound);
+		break;
+	case MSG_reload:
+		host_reload(c, NULL);
+		break;
+	case MSG_stop:
+		loop_stop(c->loop);
+		break;
+	default:
+		break;
+	}
+}
+
+static void supervisor_ended(struct link *l, const struct err *why)
+{
+	struct control *c = OWNER(l, struct control, supervisor);
+	(void)why;
+	loop_stop(c->loop);
+}
+
+static const struct link_ops supervisor_ops = {
+	.heard = supervisor_heard,
+	.ended = supervisor_ended,
+};
+
+void peers_init(struct control *c, int supervisor_fd)
+{
+	link_init(&c->supervisor, c->loop, supervisor_fd, &supervisor_ops);
+}

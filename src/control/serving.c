@@ -1,0 +1,171 @@
+/* Certificates on their way into handshakes: into the segments, and serve told how far they are
+ * valid. A name without a certificate gets a temporary one, all of them with one key. */
+#include "certs/cert.h"
+#include "control/control.h"
+
+struct installed {
+	struct map_node node;
+	char name[];
+};
+
+static struct control *control_of(struct serving *s)
+{
+	return OWNER(s, struct control, serving);
+}
+
+/* Tells serve of the segments from `first` on, and how far the last one is valid. */
+static void tell(struct control *c, size_t first)
+{
+	for (size_t i = first; i < segments_count(c->segments); i++) {
+		link_send(&c->serve, segment, .index = (int64_t)i, .fd = segments_fd(c->segments, i));
+		link_send(&c->serve, segment_valid, .index = (int64_t)i,
+			.valid = (int64_t)segments_valid(c->segments, i));
+	}
+}
+
+void serving_send(struct control *c)
+{
+	tell(c, 0);
+}
+
+bool serving_has(const struct control *c, struct str name)
+{
+	return map_find(&c->installed, name);
+}
+
+static void note(struct control *c, struct str name)
+{
+	if (serving_has(c, name))
+		return;
+	struct installed *i = mem_alloc(sizeof *i + name.n);
+	memcpy(i->name, name.p, name.n);
+	map_add(&c->installed, str_n(i->name, name.n), &i->node);
+}
+
+static bool put(struct control *c, const struct str *names, size_t count,
+                const struct cert_record *record, struct err *err)
+{
+	size_t had = segments_count(c->segments);
+	uint64_t number;
+	if (!segments_add(c->segments, names, count, record, &number, err))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		note(c, names[i]);
+	size_t last = segments_count(c->segments) - 1;
+	if (segments_count(c->segments) > had)
+		tell(c, had);
+	else
+		link_send(&c->serve, segment_valid, .index = (int64_t)last,
+			.valid = (int64_t)segments_valid(c->segments, last));
+	return true;
+}
+
+static void install(struct serving *s, const struct serving_certificate *cert)
+{
+	struct control *c = control_of(s);
+	struct err err = ERR_INIT;
+	struct cert_record record = {
+		.leaf = cert->leaf,
+		.key = secret_bytes(cert->key),
+		.chain_count = cert->chain_count,
+	};
+	for (size_t i = 0; i < cert->chain_count; i++)
+		record.chain[i] = cert->chain[i];
+	if (!put(c, cert->names, cert->name_count, &record, &err))
+		log_error(&c->log, "The certificate for %.*s cannot be served, keeping the old one: %s",
+			STR_ARG(cert->names[0]), err.text);
+}
+
+void serving_temporary(struct control *c, const struct str *names, size_t count)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO der = BUF(64 << 10);
+	/* `site *` stands in the table as "*"; its certificate needs a name that can be one. */
+	struct str shown = str_eq_c(names[0], "*") ? STR("localhost") : names[0];
+	int64_t now = loop_wall(c->loop);
+	if (!c->temporary_key && !(c->temporary_key = key_new(&err)))
+		BUG(err.text);
+	bool one = count == 1;
+	if (!key_self_signed(c->temporary_key, one ? &shown : names, count, now - DAY,
+		    now + 3650 * DAY, &der, &err)) {
+		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(names[0]), err.text);
+		return;
+	}
+	SECRET_AUTO key = key_to_der(c->temporary_key);
+	struct cert_record record = {
+		.flags = CERT_TEMPORARY,
+		.leaf = buf_str(&der),
+		.key = secret_bytes(&key),
+	};
+	if (!put(c, names, count, &record, &err))
+		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(names[0]), err.text);
+}
+
+static void change(struct serving *s, struct serving_change *change)
+{
+	generation_want(control_of(s), NULL, change);
+}
+
+static void change_abort(struct serving *s, struct serving_change *change)
+{
+	(void)s;
+	generation_change_abort(change);
+}
+
+/* An address that can be dialled from this machine. */
+static struct str dialled(struct str host)
+{
+	if (str_eq_c(host, "0.0.0.0"))
+		return STR("127.0.0.1");
+	return str_eq_c(host, "::") ? STR("::1") : host;
+}
+
+static size_t addresses(struct serving *s, struct str name, struct serving_address *ret, size_t most)
+{
+	struct control *c = control_of(s);
+	size_t count = 0;
+	(void)name; /* every TLS listener serves every name */
+	LIST_EACH(n, &c->bindings) {
+		struct binding *b = OWNER(n, struct binding, node);
+		if (b->tls && b->fd >= 0 && count < most)
+			ret[count++] = (struct serving_address){ dialled(str_c(b->host)), b->port };
+	}
+	return count;
+}
+
+static bool bound(struct serving *s, const struct address *a, struct err *err)
+{
+	struct control *c = control_of(s);
+	LIST_EACH(n, &c->bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (b->port != a->port || !str_eq_c(a->host, b->host))
+			continue;
+		return b->fd >= 0 || binding_error(b, err);
+	}
+	return err_set(err, ERR_BUSY, "Port %u of %.*s is not bound yet.", a->port, STR_ARG(a->host));
+}
+
+static const struct serving_ops serving_ops = {
+	.install = install,
+	.change = change,
+	.change_abort = change_abort,
+	.bound = bound,
+	.addresses = addresses,
+};
+
+void serving_init(struct control *c)
+{
+	c->serving.ops = &serving_ops;
+	c->segments = segments_new();
+}
+
+void serving_done(struct control *c)
+{
+	MAP_EACH(n, &c->installed) {
+		map_remove(&c->installed, n);
+		free(OWNER(n, struct installed, node));
+	}
+	map_done(&c->installed);
+	segments_free(&c->segments);
+	key_free(&c->temporary_key);
+}

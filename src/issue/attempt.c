@@ -1,0 +1,485 @@
+/* The driver: executes what the flow's steps ask for, saves the flow before each send. */
+#include "issue/issuer.h"
+
+enum { JWS_MOST = 128 << 10 };
+
+/* A name's token on the board. */
+struct place {
+	struct notice notice;
+	struct attempt_state *state;
+};
+
+struct attempt_state {
+	struct attempt *attempt;
+	struct issuer *issuer;
+	char *id;
+	struct flow *flow;
+	const struct key *account_key;
+	struct key *key; /* the certificate's */
+	struct secret key_der;
+	int64_t flow_version, key_version; /* in the store; 0: not there */
+	struct issuer_key_call key_call;
+	struct fetch_call call;
+	struct store_tx tx;
+	struct timer wait;
+	struct later later;
+	struct list following; /* in issuer->followers */
+	int64_t after;         /* ms from now on until the next ask */
+	char thumbprint[JWK_THUMBPRINT + 1];
+	struct place *places; /* one per name */
+	size_t places_missing;
+	struct next failed;
+};
+
+static void ask(struct attempt_state *s);
+
+static struct issue_needs *needs_of(struct attempt_state *s)
+{
+	return &s->issuer->issuers->needs;
+}
+
+/* ---- who finds out the account ---- */
+
+static void lead_next(struct issuer *r)
+{
+	r->leader = NULL;
+	while (!list_empty(&r->followers)) {
+		struct attempt_state *s = OWNER(list_first(&r->followers), struct attempt_state, following);
+		list_remove(&s->following);
+		later_start(&s->later, r->issuers->needs.loop, s->later.run);
+		if (!r->account)
+			return;
+	}
+}
+
+static void stop_leading(struct attempt_state *s)
+{
+	if (s->issuer->leader == s)
+		lead_next(s->issuer);
+}
+
+/* ---- its end ---- */
+
+static void withdraw_notices(struct attempt_state *s)
+{
+	for (size_t i = 0; s->places && i < s->flow->name_count; i++)
+		board_withdraw(needs_of(s)->board, &s->places[i].notice);
+}
+
+static void state_free(struct attempt_state *s)
+{
+	list_remove(&s->following);
+	issuer_key_abort(&s->key_call);
+	fetch_abort(&s->call);
+	store_tx_abort(&s->tx);
+	timer_stop(&s->wait);
+	later_stop(&s->later);
+	withdraw_notices(s);
+	stop_leading(s);
+	free(s->places);
+	flow_free(&s->flow);
+	key_free(&s->key);
+	secret_done(&s->key_der);
+	issuer_unref(&s->issuer);
+	free(s->id);
+	free(s);
+}
+
+void attempt_abort(struct attempt *a)
+{
+	if (!a->state)
+		return;
+	struct attempt_state *s = a->state;
+	a->state = NULL;
+	state_free(s);
+}
+
+void attempt_clear(struct attempt *a, struct store_tx *tx)
+{
+	struct attempt_state *s = a->state;
+	if (s->flow_version)
+		store_tx_delete(tx, STR("flow"), str_c(s->id), s->flow_version);
+	if (s->key_version)
+		store_tx_delete(tx, STR("flow-key"), str_c(s->id), s->key_version);
+}
+
+static void finish(struct attempt_state *s, const struct issued *issued, const struct next *failed)
+{
+	struct attempt *a = s->attempt;
+	a->done(a, s->flow, issued, failed);
+	if (a->state != s)
+		return;
+	a->state = NULL;
+	state_free(s);
+}
+
+static void fail(struct attempt_state *s, const struct err *err, bool ca_at_fault)
+{
+	s->failed = (struct next){ .what = FLOW_FAIL, .ca_at_fault = ca_at_fault, .err = *err };
+	finish(s, NULL, &s->failed);
+}
+
+static void fail_later(struct later *l)
+{
+	struct attempt_state *s = OWNER(l, struct attempt_state, later);
+	finish(s, NULL, &s->failed);
+}
+
+/* What the CA sent must be what was asked for, before it replaces anything. */
+static bool check_leaf(struct attempt_state *s, const struct issued *issued, struct err *err)
+{
+	const struct cert *leaf = &issued->leaf;
+	if (!key_fits(s->key, issued->chain[0]))
+		return err_set(err, ERR_PROTOCOL, "%s sent a certificate for another key.", s->issuer->name);
+	for (size_t i = 0; i < s->flow->name_count; i++)
+		if (!cert_covers(leaf, s->flow->names[i].name))
+			return err_set(err, ERR_PROTOCOL, "%s sent a certificate that is not for %.*s.",
+				s->issuer->name, STR_ARG(s->flow->names[i].name));
+	if (leaf->not_after <= loop_wall(needs_of(s)->loop))
+		return err_set(err, ERR_PROTOCOL, "%s sent a certificate that has expired already. Check "
+			"this machine's clock; if it is right, the CA is at fault.", s->issuer->name);
+	return true;
+}
+
+static void issued(struct attempt_state *s)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct str chain[CHAIN_MOST];
+	struct issued out = { .chain = chain, .key = &s->key_der };
+	if (!cert_chain_from_pem(&a, s->flow->chain, chain, &out.chain_count, &err) ||
+		!cert_read(&a, chain[0], &out.leaf, &err) || !check_leaf(s, &out, &err))
+		fail(s, &err, /* ca_at_fault= */ true);
+	else
+		finish(s, &out, NULL);
+}
+
+/* ---- saving, then waiting, then asking ---- */
+
+static void waited(struct timer *t)
+{
+	ask(OWNER(t, struct attempt_state, wait));
+}
+
+static void saved(struct store_tx *tx, const struct err *err)
+{
+	struct attempt_state *s = OWNER(tx, struct attempt_state, tx);
+	if (err) {
+		fail(s, err, /* ca_at_fault= */ false);
+		return;
+	}
+	s->flow_version++;
+	if (s->after > 0)
+		timer_start(&s->wait, needs_of(s)->loop, s->after, waited);
+	else
+		ask(s);
+}
+
+static void save(struct attempt_state *s, int64_t after)
+{
+	BUF_AUTO flow = BUF(1 << 20), value = BUF(1 << 20);
+	struct json_writer w;
+	s->after = after;
+	flow_save(s->flow, &flow);
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "issuer", s->issuer->name);
+	json_write_raw(&w, "flow", buf_str(&flow));
+	json_write_end(&w);
+	store_tx_init(&s->tx);
+	store_tx_put(&s->tx, STR("flow"), str_c(s->id), s->flow_version, buf_str(&value), STR_NONE);
+	store_tx_start(needs_of(s)->store, &s->tx, saved);
+}
+
+static void heard(struct attempt_state *s, const struct next *n)
+{
+	issuer_learn(s->issuer, s->flow);
+	if (s->flow->account.n)
+		stop_leading(s);
+	flow_take(s->flow, n);
+	s->attempt->moved(s->attempt, s->flow, n);
+	if (n->what == FLOW_GO)
+		save(s, n->after);
+	else if (n->what == FLOW_FAIL)
+		finish(s, NULL, n);
+	else
+		issued(s);
+}
+
+/* ---- effects ---- */
+
+static void answered(struct fetch_call *call, const struct fetch_reply *reply,
+                     const struct err *err)
+{
+	struct attempt_state *s = OWNER(call, struct attempt_state, call);
+	int64_t now = loop_wall(needs_of(s)->loop);
+	struct acme_reply r = { .retry_after = -1, .now = now, .silence = err };
+	if (reply) {
+		r.status = reply->status;
+		r.body = reply->body;
+		r.nonce = fetch_header(reply, "replay-nonce", 0);
+		r.location = fetch_header(reply, "location", 0);
+		r.content_type = fetch_header(reply, "content-type", 0);
+		r.retry_after = fetch_retry_after(reply, now);
+	}
+	struct next n = flow_heard(s->flow, &r);
+	heard(s, &n);
+}
+
+/* RFC 8555 6.2: signed by kid, or by jwk where the CA does not know the key yet. */
+static bool sign(struct attempt_state *s, const struct acme_ask *a, struct buf *out, struct err *err)
+{
+	BUF_AUTO jwk = BUF(1024), header = BUF(16 << 10);
+	key_jwk(s->account_key, &jwk);
+	struct str kid = a->effect == ACME_POST ? s->flow->account : STR_NONE;
+	acme_protected(&header, a->nonce, a->url, kid, buf_str(&jwk));
+	return key_jws(s->account_key, buf_str(&header), a->payload, out, err);
+}
+
+static void send(struct attempt_state *s, const struct acme_ask *a)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO body = BUF(JWS_MOST), headers = BUF(1024);
+	bool post = a->effect == ACME_POST || a->effect == ACME_POST_JWK;
+	if (post && !sign(s, a, &body, &err)) {
+		fail(s, &err, /* ca_at_fault= */ false);
+		return;
+	}
+	if (post)
+		buf_add_c(&headers, "content-type: application/jose+json\n");
+	if (a->accept)
+		buf_printf(&headers, "accept: %s\n", a->accept);
+	s->call = (struct fetch_call){
+		.purpose = "acme",
+		.method = post ? "POST" : a->effect == ACME_HEAD ? "HEAD" : "GET",
+		.url = a->url,
+		.headers = buf_str(&headers),
+		.body = buf_str(&body),
+		.trust = str_c(s->issuer->trust),
+		.done = answered,
+	};
+	fetch_start(needs_of(s)->fetch, &s->call);
+}
+
+static void did(struct attempt_state *s, const struct err *failed)
+{
+	struct next n = flow_did(s->flow, failed);
+	heard(s, &n);
+}
+
+/* ---- the token of each name that is not in place yet ---- */
+
+static void place_ready(struct notice *n)
+{
+	struct place *p = OWNER(n, struct place, notice);
+	struct attempt_state *s = p->state;
+	s->flow->names[p - s->places].published = true;
+	if (--s->places_missing == 0)
+		did(s, NULL);
+}
+
+static void publish(struct attempt_state *s)
+{
+	for (size_t i = 0; i < s->flow->name_count; i++) {
+		struct flow_name *name = &s->flow->names[i];
+		struct notice *n = &s->places[i].notice;
+		if (name->published || !name->token.n)
+			continue;
+		board_withdraw(needs_of(s)->board, n);
+		n->token = name->token;
+		n->thumbprint = str_c(s->thumbprint);
+		n->name = name->name;
+		s->places[i].state = s;
+		s->places_missing++;
+		board_publish(needs_of(s)->board, n, place_ready);
+	}
+}
+
+/* ---- the certificate's key and its request: the key is stored before finalize ---- */
+
+static void key_stored(struct store_tx *tx, const struct err *err)
+{
+	struct attempt_state *s = OWNER(tx, struct attempt_state, tx);
+	if (!err)
+		s->key_version++;
+	did(s, err);
+}
+
+static void store_key(struct attempt_state *s)
+{
+	BUF_AUTO blob = BUF(16 << 10);
+	struct str kind = STR("flow-key"), id = str_c(s->id);
+	seal(needs_of(s)->master, (struct seal_for){ kind, id, s->key_version + 1 }, &s->key_der, &blob);
+	store_tx_init(&s->tx);
+	store_tx_put(&s->tx, kind, id, s->key_version, STR("{}"), buf_str(&blob));
+	store_tx_start(needs_of(s)->store, &s->tx, key_stored);
+}
+
+static bool make_request(struct attempt_state *s, struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO csr = BUF(64 << 10);
+	struct str *names = arena_array(&a, struct str, s->flow->name_count);
+	for (size_t i = 0; i < s->flow->name_count; i++)
+		names[i] = s->flow->names[i].name;
+	if (!s->key && !(s->key = key_new(err)))
+		return false;
+	if (!key_csr(s->key, names, s->flow->name_count, &csr, err))
+		return false;
+	secret_done(&s->key_der);
+	s->key_der = key_to_der(s->key);
+	flow_set_csr(s->flow, buf_str(&csr));
+	return true;
+}
+
+static void ask(struct attempt_state *s)
+{
+	struct err err = ERR_INIT;
+	struct acme_ask a = flow_ask(s->flow);
+	if (a.effect == ACME_PUBLISH)
+		publish(s);
+	else if (a.effect != ACME_CSR)
+		send(s, &a);
+	else if (make_request(s, &err))
+		store_key(s);
+	else
+		did(s, &err);
+}
+
+/* ---- its beginning ---- */
+
+static void begin(struct attempt_state *s)
+{
+	struct issuer *r = s->issuer;
+	if (!r->account && r->leader && r->leader != s) {
+		list_add_last(&r->followers, &s->following);
+		return;
+	}
+	if (!r->account)
+		r->leader = s;
+	if (issuer_directory(r) && !s->flow->directory.new_order.n)
+		flow_know_directory(s->flow, issuer_directory(r));
+	if (r->account && !s->flow->account.n)
+		flow_know_account(s->flow, str_c(r->account));
+	save(s, 0);
+}
+
+static void begin_later(struct later *l)
+{
+	begin(OWNER(l, struct attempt_state, later));
+}
+
+static void have_account_key(struct issuer_key_call *call, const struct key *key,
+                             const struct err *err)
+{
+	struct attempt_state *s = OWNER(call, struct attempt_state, key_call);
+	if (err) {
+		fail(s, err, /* ca_at_fault= */ false);
+		return;
+	}
+	s->account_key = key;
+	key_thumbprint(key, s->thumbprint);
+	begin(s);
+}
+
+static void take_flow(struct attempt_state *s, struct flow *f)
+{
+	s->flow = f;
+	s->places = mem_array(sizeof *s->places, f->name_count);
+	issuer_key(s->issuer->issuers, str_c(s->issuer->name), &s->key_call, have_account_key);
+}
+
+/* A stored flow of the same id is replaced by the new one. */
+static int64_t version_of(struct attempt_state *s, struct str kind)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	struct err err = ERR_INIT;
+	return store_get(needs_of(s)->store, &a, kind, str_c(s->id), &r, &err) ? r.version : 0;
+}
+
+static struct attempt_state *state_new(struct issuer *r, struct attempt *a, struct str id)
+{
+	struct attempt_state *s = mem_new(struct attempt_state);
+	s->attempt = a;
+	s->issuer = issuer_ref(r);
+	s->id = str_dup(id);
+	s->key_der = SECRET_NONE;
+	s->later.run = begin_later;
+	s->flow_version = version_of(s, STR("flow"));
+	s->key_version = version_of(s, STR("flow-key"));
+	return s;
+}
+
+void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want)
+{
+	struct issuer *r = issuer_find(i, want->issuer);
+	CHECK(r);
+	struct attempt_state *s = state_new(r, a, want->id);
+	a->state = s;
+	struct flow_want flow = {
+		.directory_url = str_c(r->directory_url),
+		.email = want->email,
+		.profile = want->profile,
+		.replaces = want->replaces,
+		.terms_agreed = want->terms_agreed,
+		.names = want->names,
+		.name_count = want->name_count,
+		.now = loop_wall(i->needs.loop),
+	};
+	struct flow *f = flow_new(&flow, &s->failed.err);
+	s->failed.what = FLOW_FAIL;
+	if (f)
+		take_flow(s, f);
+	else
+		later_start(&s->later, i->needs.loop, fail_later);
+}
+
+static bool load_flow_key(struct attempt_state *s, struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	if (!s->key_version)
+		return true;
+	if (!store_get(needs_of(s)->store, &a, STR("flow-key"), str_c(s->id), &r, err) ||
+		!unseal(needs_of(s)->master, (struct seal_for){ r.kind, r.id, r.version },
+			"The key of the certificate that was under way", r.blob, &s->key_der, err))
+		return false;
+	s->key = key_from_der(secret_bytes(&s->key_der), "The stored key", err);
+	return s->key;
+}
+
+static struct flow *load_flow(const struct json *json, struct err *err)
+{
+	BUF_AUTO text = BUF(1 << 20);
+	json_print(json_object(json, "flow"), &text);
+	return flow_load(buf_str(&text), err);
+}
+
+bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct err *err)
+{
+	ARENA_AUTO arena = ARENA_INIT;
+	struct record r;
+	if (!store_get(i->needs.store, &arena, STR("flow"), id, &r, err))
+		return false;
+	JSON_AUTO *json = json_parse(r.value, "The stored attempt", err);
+	if (!json)
+		return false;
+	struct issuer *issuer = issuer_find(i, json_text(json, "issuer"));
+	if (!issuer)
+		return err_set(err, ERR_NOT_FOUND, "The issuer of the attempt is not configured any more.");
+	struct flow *f = load_flow(json, err);
+	if (!f)
+		return false;
+	struct attempt_state *s = state_new(issuer, a, id);
+	if (!load_flow_key(s, err)) {
+		flow_free(&f);
+		state_free(s);
+		return false;
+	}
+	a->state = s;
+	struct next n = flow_lost(f, loop_wall(i->needs.loop));
+	flow_take(f, &n);
+	take_flow(s, f);
+	return true;
+}

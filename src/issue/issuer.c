@@ -1,0 +1,293 @@
+#include "issue/issuer.h"
+
+enum { DIRECTORY_FRESH = HOUR };
+
+/* ---- account keys ---- */
+
+/* Let's Encrypt and its staging share an account key, every other issuer has its own. */
+static struct str key_id(const struct issuer *r)
+{
+	struct str url = str_c(r->directory_url);
+	bool lets_encrypt = str_starts(url, STR("https://acme-v02.api.letsencrypt.org/")) ||
+		str_starts(url, STR("https://acme-staging-v02.api.letsencrypt.org/"));
+	return lets_encrypt ? STR("letsencrypt") : url;
+}
+
+static void tell_calls(struct account_key *k)
+{
+	while (!list_empty(&k->calls)) {
+		struct issuer_key_call *call = OWNER(list_first(&k->calls), struct issuer_key_call, node);
+		list_remove(&call->node);
+		call->done(call, k->key, k->key ? NULL : &k->err);
+	}
+}
+
+static void tell_later(struct later *l)
+{
+	tell_calls(OWNER(l, struct account_key, later));
+}
+
+static void stored(struct store_tx *tx, const struct err *err)
+{
+	struct account_key *k = OWNER(tx, struct account_key, tx);
+	if (err) {
+		k->err = *err;
+		key_free(&k->storing);
+	} else {
+		k->key = k->storing;
+		k->storing = NULL;
+	}
+	tell_calls(k);
+}
+
+/* The key is stored before the account is asked for. */
+static bool make_key(struct account_key *k, struct err *err)
+{
+	struct issuers *i = k->issuers;
+	struct str kind = STR("account-key"), id = str_c(k->id);
+	k->storing = key_new(err);
+	if (!k->storing)
+		return false;
+	SECRET_AUTO der = key_to_der(k->storing);
+	BUF_AUTO blob = BUF(4096);
+	seal(i->needs.master, (struct seal_for){ kind, id, 1 }, &der, &blob);
+	store_tx_init(&k->tx);
+	store_tx_put(&k->tx, kind, id, 0, STR("{}"), buf_str(&blob));
+	store_tx_start(i->needs.store, &k->tx, stored);
+	return true;
+}
+
+/* An account key that is there but cannot be read is an error: never a new account. */
+static bool load_key(struct account_key *k, struct err *err)
+{
+	struct issuers *i = k->issuers;
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	BUF_AUTO what = BUF(512);
+	if (!store_get(i->needs.store, &a, STR("account-key"), str_c(k->id), &r, err))
+		return false;
+	SECRET_AUTO der = SECRET_NONE;
+	buf_printf(&what, "The account key for %s", k->id);
+	if (!unseal(i->needs.master, (struct seal_for){ r.kind, r.id, r.version }, buf_c(&what), r.blob,
+		    &der, err))
+		return false;
+	k->key = key_from_der(secret_bytes(&der), buf_c(&what), err);
+	return k->key;
+}
+
+static struct account_key *account_key(struct issuers *i, struct str id)
+{
+	struct map_node *n = map_find(&i->keys, id);
+	if (n)
+		return OWNER(n, struct account_key, node);
+	struct account_key *k = mem_new(struct account_key);
+	k->id = str_dup(id);
+	k->issuers = i;
+	list_init(&k->calls);
+	map_add(&i->keys, str_c(k->id), &k->node);
+	return k;
+}
+
+static void key_call(struct account_key *k, struct issuer_key_call *call)
+{
+	list_add_last(&k->calls, &call->node);
+	if (k->storing)
+		return;
+	k->err = (struct err)ERR_INIT;
+	bool known = k->key || load_key(k, &k->err);
+	if (!known && k->err.code == ERR_NOT_FOUND && make_key(k, &k->err))
+		return;
+	later_start(&k->later, k->issuers->needs.loop, tell_later);
+}
+
+void issuer_key(struct issuers *i, struct str name, struct issuer_key_call *call,
+                void (*done)(struct issuer_key_call *c, const struct key *key,
+                             const struct err *err))
+{
+	struct issuer *r = issuer_find(i, name);
+	CHECK(r);
+	call->done = done;
+	key_call(account_key(i, key_id(r)), call);
+}
+
+void issuer_key_abort(struct issuer_key_call *call)
+{
+	list_remove(&call->node);
+}
+
+static void account_key_free(struct account_key *k)
+{
+	store_tx_abort(&k->tx);
+	later_stop(&k->later);
+	key_free(&k->key);
+	key_free(&k->storing);
+	free(k->id);
+	free(k);
+}
+
+/* ---- issuers ---- */
+
+struct issuers *issuers_new(const struct issue_needs *needs)
+{
+	struct issuers *i = mem_new(struct issuers);
+	i->needs = *needs;
+	return i;
+}
+
+void issuers_free(struct issuers **issuers)
+{
+	struct issuers *i = *issuers;
+	if (!i)
+		return;
+	issuers_set(i, NULL, 0);
+	MAP_EACH(n, &i->keys) {
+		map_remove(&i->keys, n);
+		account_key_free(OWNER(n, struct account_key, node));
+	}
+	map_done(&i->keys);
+	map_done(&i->by_name);
+	free(i);
+	*issuers = NULL;
+}
+
+struct issuer *issuer_find(struct issuers *i, struct str name)
+{
+	struct map_node *n = map_find(&i->by_name, name);
+	return n ? OWNER(n, struct issuer, node) : NULL;
+}
+
+struct issuer *issuer_ref(struct issuer *r)
+{
+	r->refs++;
+	return r;
+}
+
+void issuer_unref(struct issuer **issuer)
+{
+	struct issuer *r = *issuer;
+	*issuer = NULL;
+	if (!r || --r->refs)
+		return;
+	store_tx_abort(&r->tx);
+	arena_done(&r->arena);
+	free(r->account);
+	free(r->name);
+	free(r->directory_url);
+	free(r->trust);
+	free(r);
+}
+
+/* The account that was stored when it was made. */
+static char *stored_account(struct issuers *i, struct str directory)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	struct err err = ERR_INIT;
+	if (!store_get(i->needs.store, &a, STR("account"), directory, &r, &err))
+		return NULL;
+	JSON_AUTO *json = json_parse(r.value, "The stored account", &err);
+	struct str url = json_text(json, "url");
+	return url.n ? str_dup(url) : NULL;
+}
+
+static void add_issuer(struct issuers *i, const struct issuer_row *row)
+{
+	struct issuer *r = mem_new(struct issuer);
+	r->issuers = i;
+	r->refs = 1;
+	r->name = str_dup(row->name);
+	r->directory_url = str_dup(row->directory);
+	r->trust = str_dup(row->trust);
+	r->account = stored_account(i, row->directory);
+	list_init(&r->followers);
+	map_add(&i->by_name, str_c(r->name), &r->node);
+}
+
+static bool same(const struct issuer *r, const struct issuer_row *row)
+{
+	return str_eq_c(row->directory, r->directory_url) && str_eq_c(row->trust, r->trust);
+}
+
+static const struct issuer_row *row_of(const struct issuer *r, const struct issuer_row *rows,
+                                       size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq_c(rows[i].name, r->name) && same(r, &rows[i]))
+			return &rows[i];
+	return NULL;
+}
+
+void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count)
+{
+	MAP_EACH(n, &i->by_name) {
+		struct issuer *r = OWNER(n, struct issuer, node);
+		if (row_of(r, rows, count))
+			continue;
+		map_remove(&i->by_name, n);
+		issuer_unref(&r);
+	}
+	for (size_t k = 0; k < count; k++)
+		if (!issuer_find(i, rows[k].name))
+			add_issuer(i, &rows[k]);
+}
+
+const struct acme_directory *issuer_directory(const struct issuer *r)
+{
+	bool fresh = r->directory_at && loop_mono(r->issuers->needs.loop) - r->directory_at < DIRECTORY_FRESH;
+	return fresh ? &r->directory : NULL;
+}
+
+static void keep_directory(struct issuer *r, const struct acme_directory *d)
+{
+	struct arena *a = &r->arena;
+	arena_clear(a);
+	r->directory = *d;
+	struct str *texts[] = { &r->directory.new_nonce, &r->directory.new_account,
+		&r->directory.new_order, &r->directory.revoke_cert, &r->directory.key_change,
+		&r->directory.renewal_info, &r->directory.terms, &r->directory.website };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		*texts[i] = texts[i]->n ? arena_str(a, *texts[i]) : STR_NONE;
+	r->directory_at = loop_mono(r->issuers->needs.loop);
+}
+
+static void account_stored(struct store_tx *tx, const struct err *err)
+{
+	struct issuer *r = OWNER(tx, struct issuer, tx);
+	if (err)
+		log_warning(r->issuers->needs.log, "The account's URL could not be stored, it is asked "
+			"for again at the next start: %s", err->text);
+}
+
+static void store_account(struct issuer *r, const struct flow *f)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO value = BUF(16 << 10);
+	struct record old = { 0 };
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	struct str id = str_c(r->directory_url);
+	if (!store_get(r->issuers->needs.store, &a, STR("account"), id, &old, &err))
+		old.version = 0;
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "url", r->account);
+	json_write_text(&w, "email", f->email);
+	json_write_text(&w, "terms", f->directory.terms);
+	json_write_end(&w);
+	store_tx_abort(&r->tx);
+	store_tx_init(&r->tx);
+	store_tx_put(&r->tx, STR("account"), id, old.version, buf_str(&value), STR_NONE);
+	store_tx_start(r->issuers->needs.store, &r->tx, account_stored);
+}
+
+void issuer_learn(struct issuer *r, const struct flow *f)
+{
+	if (f->directory.new_order.n && !issuer_directory(r))
+		keep_directory(r, &f->directory);
+	if (!f->account.n || (r->account && str_eq_c(f->account, r->account)))
+		return;
+	free(r->account);
+	r->account = str_dup(f->account);
+	log_info(r->issuers->needs.log, "The account at %s is %s.", r->name, r->account);
+	store_account(r, f);
+}

@@ -1,0 +1,47 @@
+/* What is known of each CA, shared by its attempts. Private to issue/. */
+#ifndef ISSUE_ISSUER_H
+#define ISSUE_ISSUER_H
+
+#include "issue/issue.h"
+
+/* An account key: of one directory, or of both of Let's Encrypt's. */
+struct account_key {
+	struct map_node node;
+	char *id; /* of the record */
+	struct issuers *issuers;
+	struct key *key;      /* NULL until it is loaded, or made and stored */
+	struct key *storing;  /* made, not yet stored */
+	struct store_tx tx;
+	struct later later;
+	struct list calls;    /* struct issuer_key_call, waiting */
+	struct err err;
+};
+
+struct issuer {
+	struct map_node node; /* by name; key.p NULL: no longer configured, lives for its attempts */
+	char *name, *directory_url, *trust;
+	struct issuers *issuers;
+	unsigned refs;
+	struct arena arena; /* of the directory */
+	struct acme_directory directory;
+	int64_t directory_at; /* mono; 0: not known */
+	char *account;        /* URL; NULL: not known */
+	struct store_tx tx;   /* the record account */
+	struct attempt_state *leader; /* finds out the account; the others wait for it */
+	struct list followers;
+};
+
+struct issuers {
+	struct issue_needs needs;
+	struct map by_name, keys;
+};
+
+struct issuer *issuer_find(struct issuers *i, struct str name);
+struct issuer *issuer_ref(struct issuer *r);
+void issuer_unref(struct issuer **r);
+/* The directory, if it was heard within the last hour. */
+const struct acme_directory *issuer_directory(const struct issuer *r);
+/* What a flow has learned is kept for the others; a new account is stored. */
+void issuer_learn(struct issuer *r, const struct flow *f);
+
+#endif

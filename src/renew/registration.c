@@ -1,0 +1,203 @@
+/* Registrations: made by command or page and kept in the store, or told by the file. */
+#include "renew/private.h"
+
+struct registration *registration_by_id(struct renewals *r, struct str id)
+{
+	struct map_node *n = map_find(&r->registrations, id);
+	return n ? OWNER(n, struct registration, node) : NULL;
+}
+
+static bool has_name(const struct registration *g, struct str name)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		if (str_eq_nocase(g->names[i], name))
+			return true;
+	return false;
+}
+
+/* By id, else by a name: one that still renews goes before one that is only kept. */
+struct registration *registration_find(struct renewals *r, struct str name)
+{
+	struct registration *found = registration_by_id(r, name);
+	if (found)
+		return found;
+	MAP_EACH(n, &r->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		if (has_name(g, name) && (!found || registration_wanted(g)))
+			found = g;
+	}
+	return found;
+}
+
+struct registration *registration_new(struct renewals *r, struct str id)
+{
+	struct registration *g = mem_new(struct registration);
+	g->renewals = r;
+	g->id = str_dup(id);
+	list_init(&g->requests);
+	map_add(&r->registrations, str_c(g->id), &g->node);
+	return g;
+}
+
+void registration_free(struct registration **registration)
+{
+	struct registration *g = *registration;
+	if (!g)
+		return;
+	schedule_stop(g);
+	store_tx_abort(&g->tx);
+	store_tx_abort(&g->request_tx);
+	if (list_linked(&g->change.node))
+		g->renewals->needs.serving->ops->change_abort(g->renewals->needs.serving, &g->change);
+	map_remove(&g->renewals->registrations, &g->node);
+	held_clear(&g->held);
+	held_clear(&g->fresh);
+	arena_done(&g->arena);
+	arena_done(&g->seen_arena);
+	free(g->id);
+	free(g);
+	*registration = NULL;
+}
+
+bool registration_wanted(const struct registration *g)
+{
+	return (g->in_file || g->in_store) && !g->disabled;
+}
+
+/* ---- ids ---- */
+
+static int by_text(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* FNV-1a: the id must be the same in every process and for ever, so it is not the keyed hash. */
+static uint64_t fnv(uint64_t h, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
+	return (h ^ 0xff) * UINT64_C(1099511628211);
+}
+
+struct str registration_id(struct arena *a, const struct str *names, size_t count,
+                           struct str issuer)
+{
+	struct str *sorted = arena_array(a, struct str, count);
+	uint64_t h = UINT64_C(14695981039346656037);
+	memcpy(sorted, names, count * sizeof *names);
+	qsort(sorted, count, sizeof *sorted, by_text);
+	for (size_t i = 0; i < count; i++)
+		h = fnv(h, sorted[i]);
+	h = fnv(fnv(h, issuer), STR("P-256"));
+	return arena_printf(a, "%.*s-%016llx", STR_ARG(names[0]), (unsigned long long)h);
+}
+
+struct str registration_issuer(const struct config *c, struct str given, struct str name)
+{
+	if (given.n)
+		return given;
+	if (c->issuer.n)
+		return c->issuer;
+	return name_is_private(name) ? STR("internal") : STR("letsencrypt");
+}
+
+/* ---- the record ---- */
+
+void registration_put(struct registration *g, struct store_tx *tx)
+{
+	BUF_AUTO value = BUF(256 << 10);
+	struct json_writer w;
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_array(&w, "names");
+	for (size_t i = 0; i < g->name_count; i++)
+		json_write_text(&w, NULL, g->names[i]);
+	json_write_end(&w);
+	json_write_text(&w, "email", g->email);
+	json_write_text(&w, "issuer", g->issuer);
+	json_write_bool(&w, "terms", g->terms);
+	json_write_time(&w, "created", g->created);
+	if (g->listen.host.n) {
+		json_write_text(&w, "address", g->listen.host);
+		json_write_int(&w, "port", g->listen.port);
+	}
+	if (g->proxy.host.n) {
+		json_write_text(&w, "proxy_shown", g->proxy.shown);
+		json_write_text(&w, "proxy_host", g->proxy.host);
+		json_write_int(&w, "proxy_port", g->proxy.port);
+	}
+	json_write_end(&w);
+	store_tx_put(tx, STR("registration"), str_c(g->id), g->version++, buf_str(&value), STR_NONE);
+}
+
+int64_t stored_version(struct renewals *r, struct str kind, const char *id)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	struct err err = ERR_INIT;
+	return store_get(r->needs.store, &a, kind, str_c(id), &record, &err) ? record.version : 0;
+}
+
+void registration_settle(struct registration *g, const struct err *err)
+{
+	if (err)
+		g->version = stored_version(g->renewals, STR("registration"), g->id);
+}
+
+static struct str keep_text(struct registration *g, const struct json *json, const char *key)
+{
+	struct str text = json_text(json, key);
+	return text.n ? arena_str(&g->arena, text) : STR_NONE;
+}
+
+static uint16_t read_port(const struct json *json, const char *key)
+{
+	int64_t port = 0;
+	return json_int(json, key, &port) && port > 0 && port < 65536 ? (uint16_t)port : 0;
+}
+
+static void read_registration(struct registration *g, const struct json *json)
+{
+	const struct json *names = json_array(json, "names");
+	g->name_count = json_count(names);
+	g->names = arena_array(&g->arena, struct str, g->name_count);
+	for (size_t i = 0; i < g->name_count; i++)
+		g->names[i] = arena_str(&g->arena, json_value_text(json_at(names, i)));
+	g->email = keep_text(g, json, "email");
+	g->issuer = keep_text(g, json, "issuer");
+	g->listen.host = keep_text(g, json, "address");
+	g->listen.port = read_port(json, "port");
+	g->proxy.shown = keep_text(g, json, "proxy_shown");
+	g->proxy.host = keep_text(g, json, "proxy_host");
+	g->proxy.port = read_port(json, "proxy_port");
+	json_bool(json, "terms", &g->terms);
+	clock_from_rfc3339(json_text(json, "created"), &g->created);
+	g->in_store = true;
+}
+
+struct load {
+	struct store_scan scan;
+	struct renewals *renewals;
+};
+
+static bool load_registration(struct store_scan *scan, const struct record *record)
+{
+	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
+	struct err err = ERR_INIT;
+	JSON_AUTO *json = json_parse(record->value, "The stored registration", &err);
+	if (!json_count(json_array(json, "names"))) {
+		log_error(r->needs.log, "The stored registration %.*s cannot be read and is left as it is: "
+			"register its names again.", STR_ARG(record->id));
+		return true;
+	}
+	struct registration *g = registration_new(r, record->id);
+	g->version = record->version;
+	read_registration(g, json);
+	return true;
+}
+
+bool registrations_load(struct renewals *r, struct err *err)
+{
+	struct load load = { .scan.each = load_registration, .renewals = r };
+	return store_each(r->needs.store, STR("registration"), &load.scan, err);
+}

@@ -1,0 +1,440 @@
+/* What people ask for: register, renew now, disable. Each is checked whole before anything is
+ * stored, and answered once it is stored. */
+#include "base/url.h"
+#include "net/address.h"
+#include "renew/private.h"
+
+/* ---- register: checking ---- */
+
+struct wanted {
+	struct arena arena;
+	struct name names[NAMES_MOST];
+	struct str ascii[NAMES_MOST];
+	size_t count;
+	struct str email, issuer;
+	struct address listen;
+	struct config_upstream proxy;
+};
+
+static bool check_names(struct wanted *w, const struct register_want *want, struct err *err)
+{
+	if (!want->name_count)
+		return err_set(err, ERR_INPUT, "Give at least one DNS name.");
+	if (want->name_count > NAMES_MOST)
+		return err_set(err, ERR_INPUT, "%zu names are too many for one certificate: Let's Encrypt "
+			"takes at most %d. Register them in several certificates.", want->name_count,
+			NAMES_MOST);
+	for (size_t i = 0; i < want->name_count; i++) {
+		struct name *n = &w->names[w->count];
+		if (!name_read(&w->arena, want->names[i], /* public_only= */ false, n, err))
+			return false;
+		bool twice = false;
+		for (size_t k = 0; k < w->count; k++)
+			twice |= str_eq(w->ascii[k], n->ascii);
+		if (!twice)
+			w->ascii[w->count++] = n->ascii;
+	}
+	return true;
+}
+
+static bool check_issuer(struct renewals *r, struct wanted *w, const struct register_want *want,
+                         struct err *err)
+{
+	const struct config *c = r->config;
+	w->issuer = registration_issuer(c, want->issuer, w->ascii[0]);
+	const struct config_issuer *issuer = config_issuer(c, w->issuer);
+	BUF_AUTO known = BUF(4096);
+	for (size_t i = 0; i < c->issuer_count; i++)
+		buf_printf(&known, "%s%.*s", i ? ", " : "", STR_ARG(c->issuers[i].name));
+	if (!issuer)
+		return err_set(err, ERR_INPUT, "There is no issuer %.*s. Known are: %s. Add it to the "
+			"configuration with `issuer %.*s { directory URL }`.", STR_ARG(w->issuer),
+			buf_c(&known), STR_ARG(w->issuer));
+	if (!issuer->directory.n)
+		return err_set(err, ERR_INPUT, "No public CA issues for %.*s, it keeps its temporary "
+			"certificate. Name a CA of your own with --issuer (known are: %s).",
+			STR_ARG(w->ascii[0]), buf_c(&known));
+	bool lets_encrypt = str_starts(w->issuer, STR("letsencrypt"));
+	struct name again;
+	for (size_t i = 0; lets_encrypt && i < w->count; i++)
+		if (!name_read(&w->arena, w->ascii[i], /* public_only= */ true, &again, err))
+			return false;
+	return true;
+}
+
+static bool check_person(struct renewals *r, struct wanted *w, const struct register_want *want,
+                         struct err *err)
+{
+	struct str email = want->email.n ? want->email : r->config->email;
+	if (!email.n)
+		return err_set(err, ERR_INPUT, "Give an e-mail address for the CA (--email).");
+	if (!email_read(email, &w->email, err))
+		return false;
+	if (!want->agree_tos && !r->config->agree_to_terms)
+		return err_set(err, ERR_INPUT, "Accept the CA's terms of service to register (--agree-tos).");
+	return true;
+}
+
+static bool check_kind(const struct register_want *want, struct err *err)
+{
+	struct str k = want->key_type;
+	if (k.n && !str_eq_nocase(k, STR("p256")) && !str_eq_nocase(k, STR("P-256")))
+		return err_set(err, ERR_INPUT, "Everseal makes keys of type P-256, not %.*s.", STR_ARG(k));
+	if (want->profile.n)
+		return err_set(err, ERR_INPUT, "Everseal orders certificates of the CA's default profile; "
+			"leave --profile out.");
+	return true;
+}
+
+static bool check_listen(struct wanted *w, const struct register_want *want, struct err *err)
+{
+	struct sockaddr_storage parsed;
+	if (!want->address.n && !want->port)
+		return true;
+	struct str host = want->address.n ? want->address : STR("0.0.0.0");
+	if (host.n > 2 && host.p[0] == '[')
+		host = str_head(str_from(host, 1), host.n - 2);
+	if (!address_parse(host, 443, &parsed))
+		return err_set(err, ERR_INPUT, "%.*s is not an IP address. Give one of this machine's, or "
+			"0.0.0.0 for all.", STR_ARG(want->address));
+	w->listen.host = arena_str(&w->arena, host);
+	w->listen.port = want->port ? want->port : 443;
+	return true;
+}
+
+static bool own_listener(const struct config *c, const struct sockaddr_storage *at)
+{
+	struct local_addresses ours = { 0 };
+	bool is = address_is_ours(&ours, at, 1);
+	local_addresses_done(&ours);
+	for (size_t i = 0; is && i < c->http_count; i++)
+		if (c->http[i].port == address_port(at))
+			return true;
+	for (size_t i = 0; is && i < c->https_count; i++)
+		if (c->https[i].port == address_port(at))
+			return true;
+	return false;
+}
+
+/* DESIGN 5: upstreams set by page or API may not be link-local nor our own listeners. */
+static bool check_proxy(struct renewals *r, struct wanted *w, const struct register_want *want,
+                        struct err *err)
+{
+	struct config_upstream *u = &w->proxy;
+	struct sockaddr_storage at;
+	struct str host;
+	if (!want->proxy.n)
+		return true;
+	if (!url_parse_hostport(want->proxy, 0, &host, &u->port, err))
+		return err_prefix(err, "The application's address: ");
+	if (str_eq_c(host, "localhost"))
+		host = STR("127.0.0.1");
+	u->host = arena_str(&w->arena, host);
+	u->shown = arena_str(&w->arena, want->proxy);
+	if (!address_parse(host, u->port, &at))
+		return err_set(err, ERR_INPUT, "Give the application's IP address and port, like "
+			"127.0.0.1:3000, not %.*s.", STR_ARG(want->proxy));
+	if (address_is_link_local(&at))
+		return err_set(err, ERR_INPUT, "%.*s is a link-local address; only the configuration file "
+			"may name one as an application.", STR_ARG(want->proxy));
+	if (own_listener(r->config, &at))
+		return err_set(err, ERR_INPUT, "%.*s is where Everseal itself listens, not the application.",
+			STR_ARG(want->proxy));
+	return true;
+}
+
+static bool file_has_site(const struct config *c, struct str name)
+{
+	for (size_t i = 0; i < c->site_count; i++) {
+		if (c->sites[i].fallback)
+			return true;
+		for (size_t k = 0; k < c->sites[i].name_count; k++)
+			if (str_eq(c->sites[i].names[k], name))
+				return true;
+	}
+	return str_eq(c->page_name, name) && name.n;
+}
+
+static bool check_site(struct renewals *r, struct wanted *w, struct err *err)
+{
+	for (size_t i = 0; !w->proxy.host.n && i < w->count; i++)
+		if (!file_has_site(r->config, w->ascii[i]))
+			return err_set(err, ERR_INPUT, "Nothing stands behind %.*s: give the application's "
+				"address with --proxy ADDRESS:PORT, or add `site * { proxy ADDRESS:PORT }` to "
+				"the configuration.", STR_ARG(w->ascii[i]));
+	return true;
+}
+
+static bool check(struct renewals *r, struct wanted *w, const struct register_want *want,
+                  struct err *err)
+{
+	return check_names(w, want, err) && check_issuer(r, w, want, err) &&
+		check_person(r, w, want, err) && check_kind(want, err) &&
+		check_listen(w, want, err) && check_proxy(r, w, want, err) && check_site(r, w, err);
+}
+
+/* ---- answering ---- */
+
+static void answer(struct renew_request *q, const struct err *err)
+{
+	list_remove(&q->node);
+	q->renewals = NULL;
+	q->done(q, str_c(q->id), str_c(q->task), q->existing, err);
+}
+
+static void answer_later(struct later *l)
+{
+	struct renew_request *q = OWNER(l, struct renew_request, later);
+	struct err err = q->err;
+	answer(q, err.code ? &err : NULL);
+}
+
+static void request_init(struct renewals *r, struct renew_request *q, renew_done *done)
+{
+	*q = (struct renew_request){ .renewals = r, .done = done };
+}
+
+static void answer_soon(struct renew_request *q)
+{
+	later_start(&q->later, q->renewals->needs.loop, answer_later);
+}
+
+void renew_request_abort(struct renew_request *q)
+{
+	if (!q->renewals)
+		return;
+	later_stop(&q->later);
+	list_remove(&q->node);
+	q->renewals = NULL;
+}
+
+static void about(struct renew_request *q, const struct registration *g)
+{
+	snprintf(q->id, sizeof q->id, "%s", g->id);
+	snprintf(q->task, sizeof q->task, "%s", g->task_id);
+}
+
+/* What was asked for is being stored: the request is answered with the outcome. */
+static void answer_when_stored(struct renew_request *q, struct registration *g)
+{
+	about(q, g);
+	list_add_last(&g->requests, &q->node);
+}
+
+static void answer_all(struct registration *g, const struct err *err)
+{
+	while (!list_empty(&g->requests))
+		answer(OWNER(list_first(&g->requests), struct renew_request, node), err);
+}
+
+/* ---- register: storing ---- */
+
+static void in_force(struct serving_change *change, const struct err *err)
+{
+	struct registration *g = OWNER(change, struct registration, change);
+	if (err)
+		log_error(g->renewals->needs.log, "%s: %s", g->id, err->text);
+}
+
+/* The registration survives any crash from here on: now the sites are built anew and the attempt
+ * begins. */
+static void start(struct registration *g)
+{
+	struct serving *s = g->renewals->needs.serving;
+	g->change.done = in_force;
+	if (!list_linked(&g->change.node))
+		s->ops->change(s, &g->change);
+	if (g->held.is)
+		task_end(g->task, "There is a certificate already", NULL);
+	if (g->held.is)
+		g->task = NULL;
+	else if (g->renewals->begun)
+		schedule_now(g);
+	schedule(g);
+}
+
+static void registered(struct store_tx *tx, const struct err *err)
+{
+	struct registration *g = OWNER(tx, struct registration, request_tx);
+	registration_settle(g, err);
+	schedule_state_settle(g, err);
+	if (err) {
+		g->in_store = g->version > 0;
+		task_end(g->task, NULL, err);
+		g->task = NULL;
+	} else {
+		g->task->version++;
+		start(g);
+	}
+	answer_all(g, err);
+}
+
+static void keep_wanted(struct registration *g, const struct wanted *w)
+{
+	struct arena *a = &g->arena;
+	if (!g->name_count) {
+		g->names = arena_array(a, struct str, w->count);
+		for (size_t i = 0; i < w->count; i++)
+			g->names[i] = arena_str(a, w->ascii[i]);
+		g->name_count = w->count;
+	}
+	g->email = arena_str(a, w->email);
+	g->issuer = arena_str(a, w->issuer);
+	g->listen = (struct address){ .host = arena_str(a, w->listen.host), .port = w->listen.port };
+	g->proxy = (struct config_upstream){ .host = arena_str(a, w->proxy.host),
+		.shown = arena_str(a, w->proxy.shown), .port = w->proxy.port };
+	g->terms = true;
+	g->in_store = true;
+	g->disabled = false;
+	g->failures = 0;
+	g->next_try = 0;
+	if (!g->created)
+		g->created = loop_wall(g->renewals->needs.loop);
+}
+
+static void store_registration(struct renew_request *q, struct registration *g,
+                               const struct wanted *w)
+{
+	struct renewals *r = q->renewals;
+	keep_wanted(g, w);
+	g->task = task_new(r, "Register", str_c(g->id));
+	snprintf(g->task_id, sizeof g->task_id, "%s", g->task->id);
+	store_tx_init(&g->request_tx);
+	registration_put(g, &g->request_tx);
+	schedule_state_put(g, &g->request_tx);
+	task_put(g->task, &g->request_tx);
+	answer_when_stored(q, g);
+	store_tx_start(r->needs.store, &g->request_tx, registered);
+}
+
+/* The same request again: what is there is returned. Only where there is no certificate yet and
+ * nothing is under way it is an urgent wish to try again now. */
+static void answer_existing(struct renew_request *q, struct registration *g)
+{
+	if (!g->held.is && g->renewals->begun)
+		schedule_now(g);
+	about(q, g);
+	q->existing = true;
+	answer_soon(q);
+}
+
+void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
+                    renew_done *done)
+{
+	request_init(r, q, done);
+	struct wanted *w = mem_new(struct wanted);
+	if (!check(r, w, want, &q->err)) {
+		answer_soon(q);
+	} else {
+		struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer);
+		struct registration *g = registration_by_id(r, id);
+		if (!g)
+			g = registration_new(r, id);
+		if (g->request_tx.store) {
+			q->existing = true;
+			answer_when_stored(q, g);
+		} else if (registration_wanted(g)) {
+			answer_existing(q, g);
+		} else {
+			store_registration(q, g, w);
+		}
+	}
+	arena_done(&w->arena);
+	free(w);
+}
+
+/* ---- renew, disable ---- */
+
+static struct registration *find(struct renew_request *q, struct str name)
+{
+	struct registration *g = registration_find(q->renewals, name);
+	if (!g)
+		err_set(&q->err, ERR_NOT_FOUND, "There is no certificate for %.*s: `everseal status` lists "
+			"those that there are.", STR_ARG(name));
+	return g;
+}
+
+static bool may_renew(struct registration *g, struct err *err)
+{
+	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
+	if (g->disabled)
+		return err_set(err, ERR_CONFLICT, "%.*s is disabled: register it again.",
+			STR_ARG(g->names[0]));
+	if (!registration_wanted(g))
+		return err_set(err, ERR_CONFLICT, "%.*s is no longer in the configuration, its certificate "
+			"is only kept: register it again.", STR_ARG(g->names[0]));
+	if (!issuer || !issuer->directory.n)
+		return err_set(err, ERR_CONFLICT, "The issuer %.*s does not issue for %.*s; add it to the "
+			"configuration with `issuer %.*s { directory URL }`.", STR_ARG(g->issuer),
+			STR_ARG(g->names[0]), STR_ARG(g->issuer));
+	return true;
+}
+
+void renew_now(struct renewals *r, struct renew_request *q, struct str name, renew_done *done)
+{
+	request_init(r, q, done);
+	struct registration *g = find(q, name);
+	if (g && may_renew(g, &q->err)) {
+		q->existing = g->attempting;
+		schedule_now(g);
+		about(q, g);
+	}
+	answer_soon(q);
+}
+
+static bool may_disable(struct registration *g, bool despite_hsts, struct err *err)
+{
+	char until[CLOCK_TEXT];
+	int64_t promised = promised_until(g->renewals, g->names, g->name_count);
+	if (!promised || despite_hsts)
+		return true;
+	return err_set(err, ERR_CONFLICT, "Browsers may remember until %s that %.*s must be reached by "
+		"HTTPS; once its certificate has expired they let nobody in. Send `hsts off` first "
+		"and wait, or insist with --despite-hsts.", clock_rfc3339(promised, until),
+		STR_ARG(g->names[0]));
+}
+
+static void disabled(struct store_tx *tx, const struct err *err)
+{
+	struct registration *g = OWNER(tx, struct registration, request_tx);
+	schedule_state_settle(g, err);
+	if (err) {
+		g->disabled = false;
+		schedule(g);
+	}
+	answer_all(g, err);
+}
+
+static void stop_attempt(struct registration *g)
+{
+	struct err canceled = ERR_INIT;
+	err_set(&canceled, ERR_CANCELED, "Renewal was disabled meanwhile.");
+	if (g->task)
+		task_end(g->task, NULL, &canceled);
+	g->task = NULL;
+	schedule_stop(g);
+}
+
+void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
+                   renew_done *done)
+{
+	request_init(r, q, done);
+	struct registration *g = find(q, name);
+	if (!g || g->disabled || !may_disable(g, despite_hsts, &q->err)) {
+		q->existing = g && g->disabled;
+		if (g)
+			about(q, g);
+		answer_soon(q);
+		return;
+	}
+	stop_attempt(g);
+	g->disabled = true;
+	about(q, g);
+	q->task[0] = 0;
+	if (g->request_tx.store)
+		store_tx_abort(&g->request_tx);
+	store_tx_init(&g->request_tx);
+	schedule_state_put(g, &g->request_tx);
+	list_add_last(&g->requests, &q->node);
+	store_tx_start(r->needs.store, &g->request_tx, disabled);
+}
