@@ -3,16 +3,24 @@
 #include "base/log.h"
 #include "tls/tls.h"
 
+static void leave(struct worker *w)
+{
+	w->connection_count--;
+	listeners_room(w);
+	if (w->draining && w->connection_count == 0 && w->emptied)
+		w->emptied(w);
+}
+
 static void free_parts(struct client *c)
 {
+	struct worker *w = c->worker;
 	if (c->session)
 		c->session->ops->free(c->session);
 	generation_unref(&c->generation);
 	timer_stop(&c->timer);
 	list_remove(&c->node);
-	c->worker->connection_count--;
-	listeners_room(c->worker);
 	free(c);
+	leave(w);
 }
 
 void client_free(struct client *c)

@@ -33,6 +33,8 @@ struct worker {
 	char *scratch; /* WORKER_SCRATCH bytes for what is read and used up at once */
 	char date[32]; /* for Date headers, of date_second */
 	int64_t date_second;
+	/* While draining: the last connection has ended. May be NULL. */
+	void (*emptied)(struct worker *w);
 	/* Events for control: never block, dropped and counted when there is no room. */
 	void (*tell)(struct worker *w, enum msg_type type, const void *fields);
 };

@@ -1,0 +1,253 @@
+#include "worker/thread.h"
+#include "proxy/proxy.h"
+#include "worker/events.h"
+#include <sched.h>
+
+/* One thread's copy of an order, and its answer. */
+struct command {
+	struct letter letter;
+	struct thread *thread;
+	struct round *round;
+	bool refused;
+	struct err why;
+};
+
+struct round *round_new(enum order order, void (*done)(struct round *r))
+{
+	struct round *r = mem_new(struct round);
+	r->order = order;
+	r->done = done;
+	return r;
+}
+
+void round_free(struct round *r)
+{
+	generation_unref(&r->generation);
+	free(r->token);
+	free(r->thumbprint);
+	free(r);
+}
+
+static struct thread *thread_of(struct worker *w)
+{
+	return OWNER(w, struct thread, worker);
+}
+
+static void answer(struct thread *t, struct letter *l)
+{
+	mail_post(t->all->answers, l);
+}
+
+static void drained(struct thread *t)
+{
+	struct letter *l = t->drained;
+	t->drained = NULL;
+	timer_stop(&t->drain);
+	if (l)
+		answer(t, l);
+}
+
+static void connections_gone(struct worker *w)
+{
+	drained(thread_of(w));
+}
+
+static void drained_enough(struct timer *timer)
+{
+	drained(OWNER(timer, struct thread, drain));
+}
+
+static void start_draining(struct thread *t, struct command *c)
+{
+	struct worker *w = &t->worker;
+	int64_t most = w->generation ? w->generation->limits.drain_timeout : 0;
+	t->drained = &c->letter;
+	timer_start(&t->drain, w->loop, most, drained_enough);
+	worker_drain(w);
+	if (w->connection_count == 0)
+		drained(t);
+}
+
+static void commit(struct thread *t, struct generation *g)
+{
+	struct generation *before = worker_commit(&t->worker, generation_ref(g));
+	generation_unref(&before);
+}
+
+/* True: the answer comes later, or never. */
+static bool obey(struct thread *t, struct command *c)
+{
+	const struct round *r = c->round;
+	switch (r->order) {
+	case ORDER_PREPARE:
+		c->refused = !worker_prepare(&t->worker, r->generation, &c->why);
+		break;
+	case ORDER_COMMIT:
+		commit(t, r->generation);
+		break;
+	case ORDER_EPOCH:
+		challenges_epoch(&t->challenges, r->epoch);
+		break;
+	case ORDER_FORGET:
+		challenges_forget(&t->challenges);
+		break;
+	case ORDER_CHALLENGE:
+		challenge_open(&t->challenges, str_c(r->token), str_c(r->thumbprint));
+		break;
+	case ORDER_CHALLENGE_GONE:
+		challenge_close(&t->challenges, str_c(r->token));
+		break;
+	case ORDER_TICKETS:
+		tls_worker_ticket_keys(t->worker.tls, &r->tickets);
+		break;
+	case ORDER_DRAIN:
+		start_draining(t, c);
+		return true;
+	case ORDER_END:
+		t->ending = true;
+		break;
+	}
+	return false;
+}
+
+static void open_command(struct mailbox *m, struct letter *l)
+{
+	(void)m;
+	struct command *c = OWNER(l, struct command, letter);
+	struct thread *t = c->thread;
+	if (!obey(t, c))
+		answer(t, l);
+}
+
+static void open_answer(struct mailbox *m, struct letter *l)
+{
+	(void)m;
+	struct command *c = OWNER(l, struct command, letter);
+	struct round *r = c->round;
+	if (c->refused && !r->refused) {
+		r->refused = true;
+		r->why = c->why;
+	}
+	free(c);
+	if (--r->waiting == 0)
+		r->done(r);
+}
+
+void threads_order(struct threads *t, struct round *r)
+{
+	r->threads = t;
+	r->waiting = t->count;
+	for (unsigned i = 0; i < t->count; i++) {
+		struct command *c = mem_new(struct command);
+		c->thread = &t->at[i];
+		c->round = r;
+		mail_post(c->thread->in, &c->letter);
+	}
+}
+
+static void tell(struct worker *w, enum msg_type type, const void *fields)
+{
+	(void)w;
+	events_post(type, fields);
+}
+
+static void *run(void *pointer)
+{
+	struct thread *t = pointer;
+	while (!t->ending) {
+		loop_turn(t->worker.loop, -1);
+		cert_reader_quiet(&t->reader);
+	}
+	return NULL;
+}
+
+static bool init(struct threads *all, struct thread *t, unsigned index, struct err *err)
+{
+	struct worker *w = &t->worker;
+	t->all = all;
+	worker_init(w, loop_new(&clock_system));
+	w->index = index;
+	w->certs = all->certs;
+	w->challenges = &t->challenges;
+	w->tell = tell;
+	w->emptied = connections_gone;
+	w->proxy = proxy_pools_new(w);
+	w->handlers[SITE_PROXY] = &proxy_handler;
+	w->tls = tls_worker_new(w->loop, all->certs, err);
+	t->in = mailbox_new(w->loop, open_command);
+	return w->tls != NULL;
+}
+
+static void done(struct thread *t)
+{
+	struct worker *w = &t->worker;
+	w->emptied = NULL;
+	timer_stop(&t->drain);
+	drained(t);
+	worker_done(w);
+	proxy_pools_free(&w->proxy);
+	tls_worker_free(&w->tls);
+	challenges_done(&t->challenges);
+	mailbox_free(&t->in);
+	loop_free(&w->loop);
+}
+
+static void pin(const struct thread *t, unsigned count)
+{
+	cpu_set_t ours, one;
+	if (sched_getaffinity(0, sizeof ours, &ours) != 0 || (unsigned)CPU_COUNT(&ours) != count)
+		return;
+	unsigned skip = t->worker.index;
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &ours) || skip-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		(void)pthread_setaffinity_np(t->id, sizeof one, &one);
+		return;
+	}
+}
+
+static bool start(struct thread *t, struct err *err)
+{
+	int number = pthread_create(&t->id, NULL, run, t);
+	return number == 0 ||
+	       err_sys(err, ERR_IO, number, "A worker thread cannot be started");
+}
+
+bool threads_start(struct threads *t, struct loop *loop, struct cert_table *certs, unsigned count,
+	struct err *err)
+{
+	*t = (struct threads){ .certs = certs, .answers = mailbox_new(loop, open_answer) };
+	t->at = mem_array(sizeof *t->at, count);
+	for (unsigned i = 0; i < count; i++) {
+		if (!init(t, &t->at[i], i, err))
+			return false;
+		cert_reader_add(certs, &t->at[i].reader);
+	}
+	for (; t->count < count; t->count++) {
+		if (!start(&t->at[t->count], err))
+			return false;
+		pin(&t->at[t->count], count);
+	}
+	return true;
+}
+
+static void ended(struct round *r)
+{
+	round_free(r);
+}
+
+void threads_end(struct threads *t)
+{
+	struct round *r = round_new(ORDER_END, ended);
+	threads_order(t, r);
+	for (unsigned i = 0; i < t->count; i++)
+		CHECK(pthread_join(t->at[i].id, NULL) == 0);
+	for (unsigned i = 0; i < t->count; i++) {
+		cert_reader_remove(t->certs, &t->at[i].reader);
+		done(&t->at[i]);
+	}
+	mailbox_free(&t->answers); /* opens what was answered at last */
+	free(t->at);
+}
