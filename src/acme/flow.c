@@ -203,10 +203,12 @@ struct next refused(struct flow *f, const struct answer *a)
 	if (words.n == 0)
 		return not_acme(f, a, "");
 	const struct str type = f->problem.type, link = f->problem.instance;
-	const struct str shown = str_eq_c(type, "userActionRequired") ? link : STR_NONE;
-	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%s%.*s", STR_ARG(ca),
-		step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words), problem_advice(type),
-		shown.n ? " " : "", STR_ARG(shown));
+	/* RFC 8555 7.3.3: the page that tells what to agree to */
+	const bool act = str_eq_c(type, "userActionRequired") && link.n;
+	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%.*s%s", STR_ARG(ca),
+		step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
+		act ? "Do what it asks for on " : problem_advice(type), STR_ARG(act ? link : STR_NONE),
+		act ? " and try again." : "");
 	n.ca_at_fault = str_eq_c(type, "serverInternal");
 	return n;
 }
@@ -275,8 +277,8 @@ static struct next lost(struct flow *f, const struct answer *a)
 	f->lost++;
 	f->lost_in_row++;
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
-		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s", STR_ARG(ca_of(f)),
-			STR_ARG(why_lost(f, a)));
+		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s It is tried again.",
+			STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
 	int64_t own = LOST_FIRST;
 	for (unsigned i = 1; i < f->lost_in_row && own < LOST_MOST; i++)
 		own *= 2;
@@ -331,8 +333,8 @@ static struct next judge(struct flow *f, const struct answer *a)
 		return again(f, a);
 	f->bad_nonces_in_row = 0;
 	/* The reason of an invalid order is not overwritten by what happens while it is looked for. */
-	if (status >= 400 && !f->order_invalid)
-		problem_keep(f, a->body, status);
+	if (!f->order_invalid)
+		problem_keep(f, status >= 400 ? a->body : NULL, status);
 	if (status == 429 || str_eq_c(type, "rateLimited"))
 		return limited(f, a, type);
 	if (status >= 500)

@@ -111,7 +111,8 @@ struct flow {
 	int64_t deadline, deadline_most;  /* wall ms, 0: not yet set. 10 minutes, and what the CA asks
 	                                     us to wait, but never more than an hour */
 	struct arena problem_arena;
-	struct problem problem;           /* the last one, also when we went on */
+	struct problem problem;           /* of the last answer, also when it is asked again; empty
+	                                     after a good one */
 	struct str waiting_for;           /* why the next ask is delayed; for the page */
 	/* Of this turn only, not saved. */
 	enum acme_effect asked;

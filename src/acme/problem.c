@@ -25,7 +25,7 @@ static const struct {
 	{ "unauthorized", "Look whether the account is still valid and may order these names." },
 	{ "unsupportedContact", "Give another e-mail address." },
 	{ "unsupportedIdentifier", "Choose a name that this CA issues certificates for." },
-	{ "userActionRequired", "The CA wants you to agree to something: read its page." },
+	{ "userActionRequired", "The CA wants you to agree to something: look at its site." },
 };
 
 const char *problem_advice(struct str type)
