@@ -6,8 +6,8 @@ enum { HOST_MOST = 255 };
 
 static bool is_name_byte(unsigned char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
-		c == '~';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+	       c == '_' || c == '~';
 }
 
 static bool is_ipv6(struct str s)

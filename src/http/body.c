@@ -32,8 +32,9 @@ enum state {
 
 void http1_body_init(struct http1_body *b, enum body_kind kind, uint64_t length)
 {
-	*b = (struct http1_body){ .kind = kind, .left = kind == BODY_LENGTH ? length : 0,
-		.state = SIZE_FIRST };
+	*b = (struct http1_body){
+		.kind = kind, .left = kind == BODY_LENGTH ? length : 0, .state = SIZE_FIRST
+	};
 }
 
 static bool is_token_byte(unsigned char c)
@@ -149,7 +150,7 @@ static void hear_framing(struct http1_body *b, struct str in, size_t *used)
 }
 
 static enum http1_result read_chunked(struct http1_body *b, struct str in, struct str *ret_piece,
-	size_t *ret_used, struct refusal *ret_refusal)
+        size_t *ret_used, struct refusal *ret_refusal)
 {
 	size_t used = 0;
 	hear_framing(b, in, &used);
@@ -172,7 +173,7 @@ static enum http1_result read_chunked(struct http1_body *b, struct str in, struc
 }
 
 enum http1_result http1_body_read(struct http1_body *b, struct str in, struct str *ret_piece,
-	size_t *ret_used, struct refusal *ret_refusal)
+        size_t *ret_used, struct refusal *ret_refusal)
 {
 	if (b->kind == BODY_STREAM)
 		return read_chunked(b, in, ret_piece, ret_used, ret_refusal);

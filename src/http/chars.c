@@ -2,6 +2,7 @@
 
 #include <endian.h>
 
+/* clang-format off */
 const unsigned char http_token_lower[256] = {
 	['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'',
 	['*'] = '*', ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',
@@ -31,6 +32,7 @@ const unsigned char http_target_byte[256] = {
 	['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
 	['{'] = 1, ['|'] = 1, ['}'] = 1, ['~'] = 1,
 };
+/* clang-format on */
 
 bool http_is_token(struct str s)
 {

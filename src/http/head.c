@@ -1,5 +1,5 @@
-#include "base/err.h"
 #include "http/head.h"
+#include "base/err.h"
 
 #include "http/chars.h"
 
@@ -16,8 +16,8 @@ static enum http1_result refuse(struct refusal *ret_refusal, unsigned status, co
 }
 
 /* Limits that hold whether or not the head is complete. */
-static enum http1_result check_limits(const struct http1_scan *scan, size_t bytes,
-	struct refusal *ret_refusal)
+static enum http1_result check_limits(
+        const struct http1_scan *scan, size_t bytes, struct refusal *ret_refusal)
 {
 	if (scan->lines == 0 && bytes - scan->line > HTTP1_LINE_MOST)
 		return refuse(ret_refusal, 414, "The request target is too long.");
@@ -29,7 +29,7 @@ static enum http1_result check_limits(const struct http1_scan *scan, size_t byte
 }
 
 enum http1_result head_find(struct http1_scan *scan, struct str in, size_t *ret_start,
-	size_t *ret_used, struct refusal *ret_refusal)
+        size_t *ret_used, struct refusal *ret_refusal)
 {
 	const char *lf;
 	while (scan->seen < in.n && (lf = memchr(in.p + scan->seen, '\n', in.n - scan->seen))) {
@@ -44,7 +44,8 @@ enum http1_result head_find(struct http1_scan *scan, struct str in, size_t *ret_
 			scan->lines++;
 			continue;
 		}
-		if (scan->lines == 0) { /* RFC 9112 2.2: one empty line before the first is let pass */
+		if (scan->lines ==
+		        0) { /* RFC 9112 2.2: one empty line before the first is let pass */
 			if (line > 0)
 				return refuse(ret_refusal, 400, "The request line is empty.");
 			continue;
@@ -167,7 +168,8 @@ static bool refuse_name(struct head *h, const char *name, const char *stop)
 	if (stop == name)
 		return head_refuse(h, 400, "A header field has no name, or one that is no token.");
 	if (*stop == ' ' || *stop == '\t')
-		return head_refuse(h, 400, "White space stands before the colon of a header field.");
+		return head_refuse(
+		        h, 400, "White space stands before the colon of a header field.");
 	return head_refuse(h, 400, "The name of a header field is no token, or has no colon.");
 }
 

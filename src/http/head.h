@@ -30,7 +30,7 @@ struct head {
 /* Looks for the empty line. On DONE the head is in[0 .. *ret_used), its first line begins at
  * *ret_start; line endings are CRLF throughout, and the limits are kept. */
 enum http1_result head_find(struct http1_scan *scan, struct str in, size_t *ret_start,
-	size_t *ret_used, struct refusal *ret_refusal);
+        size_t *ret_used, struct refusal *ret_refusal);
 /* The copy; the first line comes next. `lines` is the scan's count. */
 void head_init(struct head *h, struct arena *a, struct str text, unsigned lines);
 /* The fields and the empty line, to the end; then what Connection says. */

@@ -30,19 +30,18 @@ enum { HTTP1_HEAD_MOST = 32 << 10, HTTP1_HEADERS_MOST = 100, HTTP1_LINE_MOST = 1
  * Keep-Alive, Proxy-Connection, Proxy-Authenticate, Proxy-Authorization, TE, Trailer,
  * Transfer-Encoding, Upgrade. A content of length 0 is BODY_NONE. */
 enum http1_result http1_read_request(struct http1_scan *scan, struct str in, struct arena *a,
-                                     struct request *ret_request, size_t *ret_used,
-                                     struct refusal *ret_refusal);
+        struct request *ret_request, size_t *ret_used, struct refusal *ret_refusal);
 /* `request` decides about the body: HEAD has none. 1xx heads are DONE like any other: the caller
  * reads on with a fresh scan. BAD means a framing error of the upstream: 502. A response that may
  * not have content is head_only; its body and length then are what its head told. */
 enum http1_result http1_read_response(struct http1_scan *scan, struct str in, struct arena *a,
-                                      const struct request *request, struct response *ret_response,
-                                      size_t *ret_used, struct refusal *ret_refusal);
+        const struct request *request, struct response *ret_response, size_t *ret_used,
+        struct refusal *ret_refusal);
 
 /* The content of one message: pieces borrowed from `in`, framing checked and dropped. */
 struct http1_body {
 	enum body_kind kind;
-	uint64_t left;    /* of the content (LENGTH) or of the chunk (STREAM) */
+	uint64_t left; /* of the content (LENGTH) or of the chunk (STREAM) */
 	unsigned state;
 	unsigned line; /* bytes of the chunk-size line so far */
 	uint64_t trailer_bytes;
@@ -53,7 +52,7 @@ void http1_body_init(struct http1_body *b, enum body_kind kind, uint64_t length)
  * (MORE) or the next message (DONE) follow in it: no byte has to be kept. Without content the
  * first call, of no bytes, is DONE. Trailers of HTTP/1 are checked and dropped. */
 enum http1_result http1_body_read(struct http1_body *b, struct str in, struct str *ret_piece,
-                                  size_t *ret_used, struct refusal *ret_refusal);
+        size_t *ret_used, struct refusal *ret_refusal);
 /* The peer closed: is the content complete? (CLOSE: yes; LENGTH 0 left: yes; else no.) */
 bool http1_body_ends_at_close(const struct http1_body *b);
 
@@ -64,14 +63,14 @@ void http1_write_request(struct buf *out, const struct request *r);
 /* To a client of that version. BODY_STREAM becomes chunked for HTTP/1.1; for 1.0, and BODY_CLOSE
  * for both, the end is told by closing: http1_ends_by_close says so, and `Connection: close` is
  * written whatever keep_alive is. */
-void http1_write_response(struct buf *out, const struct response *r, enum http_version client,
-                          bool keep_alive);
+void http1_write_response(
+        struct buf *out, const struct response *r, enum http_version client, bool keep_alive);
 bool http1_ends_by_close(const struct response *r, enum http_version client);
 /* "1f\r\n"; the content, then HTTP1_CHUNK_END. The result borrows ret_text. */
 enum { HTTP1_CHUNK_HEAD = 20 };
 struct str http1_chunk_head(size_t bytes, char ret_text[HTTP1_CHUNK_HEAD]);
 void http1_write_chunk_head(struct buf *out, size_t bytes);
-#define HTTP1_CHUNK_END STR("\r\n")
+#define HTTP1_CHUNK_END  STR("\r\n")
 #define HTTP1_LAST_CHUNK STR("0\r\n\r\n")
 
 #endif

@@ -54,6 +54,7 @@ bool headers_list_has(const struct headers *h, struct str name, struct str token
 	return false;
 }
 
+/* clang-format off */
 #define REASONS(X)                                                                                 \
 	X(100, "Continue") X(101, "Switching Protocols") X(102, "Processing")                      \
 	X(103, "Early Hints") X(200, "OK") X(201, "Created") X(202, "Accepted")                    \
@@ -77,6 +78,7 @@ bool headers_list_has(const struct headers *h, struct str name, struct str token
 	X(505, "HTTP Version Not Supported") X(506, "Variant Also Negotiates")                     \
 	X(507, "Insufficient Storage") X(508, "Loop Detected") X(510, "Not Extended")              \
 	X(511, "Network Authentication Required")
+/* clang-format on */
 
 const char *http_reason(unsigned status)
 {

@@ -18,7 +18,7 @@ struct headers {
 };
 void headers_add(struct headers *h, struct arena *a, struct str name, struct str value);
 struct str headers_find(const struct headers *h, struct str name); /* the first; p NULL if absent */
-size_t headers_remove(struct headers *h, struct str name); /* how many there were */
+size_t headers_remove(struct headers *h, struct str name);         /* how many there were */
 /* Whether a comma-separated list header has that token, ASCII case ignored. */
 bool headers_list_has(const struct headers *h, struct str name, struct str token);
 
@@ -33,17 +33,17 @@ enum body_kind {
 struct request {
 	enum http_version version;
 	struct str method;
-	struct str authority; /* host [":" port] in lower case: Host or :authority, checked */
-	struct str host;      /* of authority, without brackets */
-	uint16_t port;        /* of authority, 0 if it has none */
-	struct str path;      /* origin form with query, starts with '/'; "*" for OPTIONS * */
+	struct str authority;   /* host [":" port] in lower case: Host or :authority, checked */
+	struct str host;        /* of authority, without brackets */
+	uint16_t port;          /* of authority, 0 if it has none */
+	struct str path;        /* origin form with query, starts with '/'; "*" for OPTIONS * */
 	struct headers headers; /* without Host, Content-Length, Expect, and all that is hop-by-hop:
 	                           Connection, what it lists, Transfer-Encoding, Upgrade, … */
 	enum body_kind body;
 	uint64_t length;
-	bool keep_alive;       /* of this connection, by version and Connection */
+	bool keep_alive; /* of this connection, by version and Connection */
 	bool expect_continue;
-	bool websocket;        /* Upgrade: websocket on a GET without body */
+	bool websocket; /* Upgrade: websocket on a GET without body */
 };
 
 struct response {

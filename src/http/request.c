@@ -58,7 +58,7 @@ static bool read_version(struct head *h, enum http_version *ret_version)
 	const char *p = h->at;
 	size_t left = (size_t)(h->end - p);
 	bool well_formed = left >= 10 && memcmp(p, "HTTP/", 5) == 0 && is_digit(p[5]) &&
-		p[6] == '.' && is_digit(p[7]) && p[8] == '\r' && p[9] == '\n';
+	                   p[6] == '.' && is_digit(p[7]) && p[8] == '\r' && p[9] == '\n';
 	if (!well_formed)
 		return head_refuse(h, 400, "The request line does not end with an HTTP version.");
 	if (p[5] != '1' || p[7] > '1')
@@ -121,14 +121,13 @@ static bool hear_authority(struct head *h, struct line *line, struct request *r)
 {
 	struct authority host, target;
 	if (h->hosts != 1)
-		return head_refuse(h, 400,
-			h->hosts ? "There is more than one Host." : "There is no Host.");
+		return head_refuse(
+		        h, 400, h->hosts ? "There is more than one Host." : "There is no Host.");
 	if (!authority_read(own(h, h->host), h->host.n, &host))
 		return head_refuse(h, 400, "Host is not a host with an optional port.");
 	struct str other = line->scheme_authority;
-	if (other.p &&
-		(!authority_read(own(h, other), other.n, &target) ||
-			!str_eq(host.text, target.text)))
+	if (other.p && (!authority_read(own(h, other), other.n, &target) ||
+	                       !str_eq(host.text, target.text)))
 		return head_refuse(h, 400, "Host is not the authority of the request target.");
 	r->authority = host.text;
 	r->host = host.host;
@@ -151,7 +150,7 @@ static bool hear_framing(struct head *h, struct request *r)
 	r->expect_continue = h->expects_continue && is_1_1 && r->body != BODY_NONE;
 	/* RFC 6455 4.1; every other upgrade is ignored (RFC 9110 7.8). */
 	r->websocket = h->upgrade && h->upgrade_websocket && is_1_1 && r->body == BODY_NONE &&
-		str_eq(r->method, STR("GET"));
+	               str_eq(r->method, STR("GET"));
 	return true;
 }
 
@@ -159,20 +158,20 @@ static bool read_request(struct head *h, struct arena *a, struct request *r)
 {
 	struct line line = { 0 };
 	if (!read_method(h, &r->method) || !read_target(h, &line) ||
-		!read_version(h, &r->version) || !hear_target(h, &line, a, r) ||
-		!head_read_fields(h) || !hear_authority(h, &line, r) || !hear_framing(h, r))
+	        !read_version(h, &r->version) || !hear_target(h, &line, a, r) ||
+	        !head_read_fields(h) || !hear_authority(h, &line, r) || !hear_framing(h, r))
 		return false;
 	r->headers = h->headers;
 	return true;
 }
 
 enum http1_result http1_read_request(struct http1_scan *scan, struct str in, struct arena *a,
-	struct request *ret_request, size_t *ret_used, struct refusal *ret_refusal)
+        struct request *ret_request, size_t *ret_used, struct refusal *ret_refusal)
 {
 	size_t start, used;
 	enum http1_result found = head_find(scan, in, &start, &used, ret_refusal);
 	if (found == HTTP1_MORE && in.n > 0 && in.p[0] != '\r' &&
-		!http_token_lower[(unsigned char)in.p[0]]) {
+	        !http_token_lower[(unsigned char)in.p[0]]) {
 		*ret_refusal = (struct refusal){ 400, "This is not an HTTP request." };
 		return HTTP1_BAD;
 	}

@@ -7,7 +7,8 @@ static bool read_status(struct head *h, struct response *r)
 {
 	char *p = h->at;
 	size_t left = (size_t)(h->end - p);
-	if (left < 14 || memcmp(p, "HTTP/1.", 7) != 0 || (p[7] != '0' && p[7] != '1') || p[8] != ' ')
+	if (left < 14 || memcmp(p, "HTTP/1.", 7) != 0 || (p[7] != '0' && p[7] != '1') ||
+	        p[8] != ' ')
 		return head_refuse(h, 502, "The answer does not begin with HTTP/1.0 or HTTP/1.1.");
 	r->version = p[7] == '0' ? HTTP_1_0 : HTTP_1_1;
 	for (unsigned i = 9; i < 12; i++) {
@@ -43,8 +44,8 @@ static bool hear_framing(struct head *h, const struct request *request, struct r
 	else
 		r->body = r->head_only ? BODY_NONE : BODY_CLOSE;
 	r->length = r->body == BODY_LENGTH ? h->length : 0;
-	r->keep_alive = !h->close && r->body != BODY_CLOSE &&
-		(r->version == HTTP_1_1 || h->keep_alive);
+	r->keep_alive =
+	        !h->close && r->body != BODY_CLOSE && (r->version == HTTP_1_1 || h->keep_alive);
 	return true;
 }
 
@@ -63,8 +64,8 @@ static bool read_response(struct head *h, const struct request *request, struct 
 }
 
 enum http1_result http1_read_response(struct http1_scan *scan, struct str in, struct arena *a,
-	const struct request *request, struct response *ret_response, size_t *ret_used,
-	struct refusal *ret_refusal)
+        const struct request *request, struct response *ret_response, size_t *ret_used,
+        struct refusal *ret_refusal)
 {
 	size_t start, used;
 	enum http1_result found = head_find(scan, in, &start, &used, ret_refusal);

@@ -65,7 +65,7 @@ static char *put_upgrade(char *p)
 static bool expects_content(struct str method)
 {
 	return str_eq(method, STR("POST")) || str_eq(method, STR("PUT")) ||
-		str_eq(method, STR("PATCH"));
+	       str_eq(method, STR("PATCH"));
 }
 
 static char *put_request_framing(char *p, const struct request *r)
@@ -83,8 +83,8 @@ static char *put_request_framing(char *p, const struct request *r)
 
 void http1_write_request(struct buf *out, const struct request *r)
 {
-	size_t size = r->method.n + r->path.n + r->authority.n + fields_size(&r->headers) +
-		FRAMING_MOST;
+	size_t size =
+	        r->method.n + r->path.n + r->authority.n + fields_size(&r->headers) + FRAMING_MOST;
 	char *start = buf_room(out, size), *p = start;
 	if (!start)
 		return;
@@ -117,8 +117,8 @@ static char *put_response_framing(char *p, const struct response *r, enum http_v
 	return p;
 }
 
-static char *put_response_connection(char *p, const struct response *r, enum http_version client,
-	bool keep_alive)
+static char *put_response_connection(
+        char *p, const struct response *r, enum http_version client, bool keep_alive)
 {
 	if (r->status == 101)
 		return put_upgrade(p);
@@ -129,8 +129,8 @@ static char *put_response_connection(char *p, const struct response *r, enum htt
 	return client == HTTP_1_0 ? PUT(p, "connection: keep-alive\r\n") : p;
 }
 
-void http1_write_response(struct buf *out, const struct response *r, enum http_version client,
-	bool keep_alive)
+void http1_write_response(
+        struct buf *out, const struct response *r, enum http_version client, bool keep_alive)
 {
 	struct str reason = str_c(http_reason(r->status));
 	size_t size = fields_size(&r->headers) + reason.n + FRAMING_MOST;

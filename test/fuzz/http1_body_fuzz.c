@@ -6,7 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static enum http1_result read_in_parts(struct str in, size_t part, struct buf *content, size_t *ret_used)
+static enum http1_result read_in_parts(
+        struct str in, size_t part, struct buf *content, size_t *ret_used)
 {
 	struct http1_body b;
 	http1_body_init(&b, BODY_STREAM, 0);
@@ -15,8 +16,8 @@ static enum http1_result read_in_parts(struct str in, size_t part, struct buf *c
 		struct str piece;
 		size_t used;
 		struct refusal why;
-		enum http1_result result =
-			http1_body_read(&b, (struct str){ in.p + at, end - at }, &piece, &used, &why);
+		enum http1_result result = http1_body_read(
+		        &b, (struct str){ in.p + at, end - at }, &piece, &used, &why);
 		if (result == HTTP1_BAD)
 			return result;
 		CHECK(used <= end - at && piece.n <= used);

@@ -45,10 +45,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t used = 0, used_parts = 0;
 	enum http1_result result = http1_read_request(&scan, in, &a, &r, &used, &why);
 	enum http1_result result_parts = http1_read_request(
-		&scan_parts, str_head(in, size / 2), &a, &parts, &used_parts, &why_parts);
+	        &scan_parts, str_head(in, size / 2), &a, &parts, &used_parts, &why_parts);
 	if (result_parts == HTTP1_MORE)
-		result_parts = http1_read_request(
-			&scan_parts, in, &a, &parts, &used_parts, &why_parts);
+		result_parts =
+		        http1_read_request(&scan_parts, in, &a, &parts, &used_parts, &why_parts);
 	CHECK(result == result_parts && used == used_parts);
 	if (result == HTTP1_BAD)
 		CHECK(why.status >= 400 && why.why);

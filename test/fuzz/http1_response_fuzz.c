@@ -4,7 +4,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_round_trip(const struct response *r, struct arena *a, const struct request *request)
+static void check_round_trip(
+        const struct response *r, struct arena *a, const struct request *request)
 {
 	BUF_AUTO out = BUF_INIT(1 << 20);
 	http1_write_response(&out, r, HTTP_1_1, r->keep_alive);
@@ -16,7 +17,7 @@ static void check_round_trip(const struct response *r, struct arena *a, const st
 	struct refusal why;
 	size_t used;
 	CHECK(http1_read_response(&scan, buf_str(&out), a, request, &again, &used, &why) ==
-		HTTP1_DONE);
+	        HTTP1_DONE);
 	CHECK(used == out.n && again.status == r->status && again.head_only == r->head_only);
 	CHECK(again.headers.count == r->headers.count);
 	if (!r->head_only)
@@ -35,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct response r;
 	struct refusal why = { 0 };
 	size_t used = 0;
-	enum http1_result result = http1_read_response(
-		&scan, str_n(data + 1, size - 1), &a, request, &r, &used, &why);
+	enum http1_result result =
+	        http1_read_response(&scan, str_n(data + 1, size - 1), &a, request, &r, &used, &why);
 	if (result == HTTP1_BAD)
 		CHECK(why.status == 502 && why.why);
 	if (result != HTTP1_DONE)

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/err.h"
@@ -15,15 +16,15 @@ static void assert_text(const char *what, struct str got, const char *want)
 }
 
 /* The whole at once, then byte by byte: the outcome must be the same. */
-static enum http1_result read_request_at_once(struct str in, struct arena *a, struct request *r,
-	size_t *used, struct refusal *why)
+static enum http1_result read_request_at_once(
+        struct str in, struct arena *a, struct request *r, size_t *used, struct refusal *why)
 {
 	struct http1_scan scan = { 0 };
 	return http1_read_request(&scan, in, a, r, used, why);
 }
 
-static enum http1_result read_request_slowly(struct str in, struct arena *a, struct request *r,
-	size_t *used, struct refusal *why)
+static enum http1_result read_request_slowly(
+        struct str in, struct arena *a, struct request *r, size_t *used, struct refusal *why)
 {
 	struct http1_scan scan = { 0 };
 	enum http1_result result = HTTP1_MORE;
@@ -32,11 +33,11 @@ static enum http1_result read_request_slowly(struct str in, struct arena *a, str
 	return result;
 }
 
-#define H "Host: a.example\r\n"
-#define GET "GET / HTTP/1.1\r\n"
+#define H    "Host: a.example\r\n"
+#define GET  "GET / HTTP/1.1\r\n"
 #define POST "POST / HTTP/1.1\r\n" H
-#define X10 "0123456789"
-#define END "\r\n"
+#define X10  "0123456789"
+#define END  "\r\n"
 
 /* One case per law of requests: what is refused, with which status. */
 static const struct {
@@ -45,40 +46,41 @@ static const struct {
 	struct str in;
 } refused[] = {
 	{ "Content-Length with Transfer-Encoding", 400,
-		STR_INIT(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n") },
+	        STR_INIT(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n") },
 	{ "Transfer-Encoding with Content-Length", 400,
-		STR_INIT(POST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n") },
 	{ "more than one Content-Length", 400,
-		STR_INIT(POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\n") },
+	        STR_INIT(POST "Content-Length: 5\r\nContent-Length: 6\r\n\r\n") },
 	{ "more than one Content-Length, even equal", 400,
-		STR_INIT(POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n") },
+	        STR_INIT(POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n") },
 	{ "Content-Length as a list", 400, STR_INIT(POST "Content-Length: 5, 5\r\n\r\n") },
 	{ "Content-Length with a plus", 400, STR_INIT(POST "Content-Length: +5\r\n\r\n") },
 	{ "Content-Length with a minus", 400, STR_INIT(POST "Content-Length: -5\r\n\r\n") },
 	{ "Content-Length in hex", 400, STR_INIT(POST "Content-Length: 0x5\r\n\r\n") },
 	{ "Content-Length with a space within", 400, STR_INIT(POST "Content-Length: 5 0\r\n\r\n") },
 	{ "Content-Length empty", 400, STR_INIT(POST "Content-Length:\r\n\r\n") },
-	{ "Content-Length of 20 digits", 400, STR_INIT(POST "Content-Length: " X10 X10 "\r\n\r\n") },
+	{ "Content-Length of 20 digits", 400,
+	        STR_INIT(POST "Content-Length: " X10 X10 "\r\n\r\n") },
 	{ "Transfer-Encoding other than chunked", 400,
-		STR_INIT(POST "Transfer-Encoding: gzip\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: gzip\r\n\r\n") },
 	{ "Transfer-Encoding xchunked", 400, STR_INIT(POST "Transfer-Encoding: xchunked\r\n\r\n") },
 	{ "Transfer-Encoding as a list", 400,
-		STR_INIT(POST "Transfer-Encoding: gzip, chunked\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: gzip, chunked\r\n\r\n") },
 	{ "Transfer-Encoding chunked, identity", 400,
-		STR_INIT(POST "Transfer-Encoding: chunked, identity\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: chunked, identity\r\n\r\n") },
 	{ "Transfer-Encoding not exactly chunked", 400,
-		STR_INIT(POST "Transfer-Encoding: Chunked\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: Chunked\r\n\r\n") },
 	{ "Transfer-Encoding empty", 400, STR_INIT(POST "Transfer-Encoding:\r\n\r\n") },
 	{ "Transfer-Encoding twice", 400,
-		STR_INIT(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n") },
+	        STR_INIT(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n") },
 	{ "Transfer-Encoding in HTTP/1.0", 400,
-		STR_INIT("POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n") },
+	        STR_INIT("POST / HTTP/1.0\r\n" H "Transfer-Encoding: chunked\r\n\r\n") },
 	{ "bare LF after the request line", 400, STR_INIT("GET / HTTP/1.1\n" H END) },
 	{ "bare LF after a field", 400, STR_INIT(GET "Host: a.example\n\r\n") },
 	{ "bare LF as the end", 400, STR_INIT(GET H "\n") },
 	{ "bare CR in a value", 400, STR_INIT(GET H "A: b\rc\r\n\r\n") },
 	{ "bare CR before a field (CVE-2023-30589)", 400,
-		STR_INIT(POST "X-Abc: \rxTransfer-Encoding: chunked\r\n\r\n") },
+	        STR_INIT(POST "X-Abc: \rxTransfer-Encoding: chunked\r\n\r\n") },
 	{ "CR CR LF", 400, STR_INIT(GET H "A: b\r\r\n\r\n") },
 	{ "NUL in a value", 400, STR_INIT(GET H "A: b\0c\r\n\r\n") },
 	{ "CTL in a value", 400, STR_INIT(GET H "A: b\x01\r\n\r\n") },
@@ -101,10 +103,8 @@ static const struct {
 	{ "missing Host in HTTP/1.0", 400, STR_INIT("GET / HTTP/1.0\r\n\r\n") },
 	{ "duplicate Host", 400, STR_INIT(GET H "Host: b.example\r\n\r\n") },
 	{ "duplicate Host, even equal", 400, STR_INIT(GET H H END) },
-	{ "mismatched Host", 400,
-		STR_INIT("GET http://b.example/ HTTP/1.1\r\n" H END) },
-	{ "mismatched port of Host", 400,
-		STR_INIT("GET http://a.example:81/ HTTP/1.1\r\n" H END) },
+	{ "mismatched Host", 400, STR_INIT("GET http://b.example/ HTTP/1.1\r\n" H END) },
+	{ "mismatched port of Host", 400, STR_INIT("GET http://a.example:81/ HTTP/1.1\r\n" H END) },
 	{ "empty Host", 400, STR_INIT(GET "Host:\r\n\r\n") },
 	{ "Host with user information", 400, STR_INIT(GET "Host: u@a.example\r\n\r\n") },
 	{ "Host with a path", 400, STR_INIT(GET "Host: a.example/x\r\n\r\n") },
@@ -128,12 +128,11 @@ static const struct {
 	{ "target of another scheme", 400, STR_INIT("GET ftp://a.example/ HTTP/1.1\r\n" H END) },
 	{ "absolute target without authority", 400, STR_INIT("GET http:/// HTTP/1.1\r\n" H END) },
 	{ "absolute target with user information", 400,
-		STR_INIT("GET http://u@a.example/ HTTP/1.1\r\n" H END) },
+	        STR_INIT("GET http://u@a.example/ HTTP/1.1\r\n" H END) },
 	{ "asterisk only for OPTIONS", 400, STR_INIT("GET * HTTP/1.1\r\n" H END) },
 	{ "asterisk with more", 400, STR_INIT("OPTIONS *x HTTP/1.1\r\n" H END) },
 	{ "CONNECT", 501, STR_INIT("CONNECT a.example:443 HTTP/1.1\r\n" H END) },
-	{ "method too long", 501,
-		STR_INIT("ABCDEFGHIJKLMNOPQRSTUVWXY / HTTP/1.1\r\n" H END) },
+	{ "method too long", 501, STR_INIT("ABCDEFGHIJKLMNOPQRSTUVWXY / HTTP/1.1\r\n" H END) },
 	{ "method no token", 400, STR_INIT("G(T / HTTP/1.1\r\n" H END) },
 	{ "HTTP/0.9", 400, STR_INIT("GET /\r\n" H END) },
 	{ "HTTP/1.2", 505, STR_INIT("GET / HTTP/1.2\r\n" H END) },
@@ -143,11 +142,12 @@ static const struct {
 	{ "two empty lines before", 400, STR_INIT("\r\n\r\n" GET H END) },
 	{ "TLS on a plain port", 400, STR_INIT("\x16\x03\x01\x02\x01\xfc") },
 	{ "Expect other than 100-continue", 417,
-		STR_INIT(POST "Content-Length: 1\r\nExpect: 200-ok\r\n\r\n") },
+	        STR_INIT(POST "Content-Length: 1\r\nExpect: 200-ok\r\n\r\n") },
 	{ "Connection with what is no token", 400, STR_INIT(GET H "Connection: a b\r\n\r\n") },
 	{ "five Connection fields", 400,
-		STR_INIT(GET H "Connection: a\r\nConnection: b\r\nConnection: c\r\nConnection: d\r\n"
-			     "Connection: e\r\n\r\n") },
+	        STR_INIT(
+	                GET H "Connection: a\r\nConnection: b\r\nConnection: c\r\nConnection: d\r\n"
+	                      "Connection: e\r\n\r\n") },
 };
 
 static void laws_of_requests(void **state)
@@ -159,13 +159,14 @@ static void laws_of_requests(void **state)
 		struct refusal why = { 0 }, again = { 0 };
 		size_t used;
 		enum http1_result at_once =
-			read_request_at_once(refused[i].in, &a, &r, &used, &why);
-		enum http1_result slowly = read_request_slowly(refused[i].in, &a, &r, &used, &again);
+		        read_request_at_once(refused[i].in, &a, &r, &used, &why);
+		enum http1_result slowly =
+		        read_request_slowly(refused[i].in, &a, &r, &used, &again);
 		if (at_once != HTTP1_BAD || why.status != refused[i].status)
 			fail_msg("%s: result %d, status %u", refused[i].law, at_once, why.status);
 		if (slowly != HTTP1_BAD || again.status != refused[i].status)
 			fail_msg("%s, byte by byte: result %d, status %u", refused[i].law, slowly,
-				again.status);
+			        again.status);
 		assert_non_null(why.why);
 	}
 }
@@ -180,77 +181,80 @@ static const struct accepted {
 	bool keep_alive, expect_continue, websocket;
 	const char *headers; /* "name=value;" each */
 } accepted[] = {
-	{ "the least there is", GET H END, "GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true,
-		false, false, "" },
-	{ "one empty line before", "\r\n" GET H END, "GET", "a.example", "a.example", "/", 0, BODY_NONE,
-		0, true, false, false, "" },
+	{ "the least there is", GET H END, "GET", "a.example", "a.example", "/", 0, BODY_NONE, 0,
+	        true, false, false, "" },
+	{ "one empty line before", "\r\n" GET H END, "GET", "a.example", "a.example", "/", 0,
+	        BODY_NONE, 0, true, false, false, "" },
 	{ "names and Host in lower case, values trimmed",
-		GET "HOST:  A.Example:8443\t\r\nX-Ab_C: \t v w\t \r\nEmpty:\r\n\r\n", "GET",
-		"a.example:8443", "a.example", "/", 8443, BODY_NONE, 0, true, false, false,
-		"x-ab_c=v w;empty=;" },
+	        GET "HOST:  A.Example:8443\t\r\nX-Ab_C: \t v w\t \r\nEmpty:\r\n\r\n", "GET",
+	        "a.example:8443", "a.example", "/", 8443, BODY_NONE, 0, true, false, false,
+	        "x-ab_c=v w;empty=;" },
 	{ "HTAB and bytes above ASCII in a value", GET H "A: b\tc\xe4\r\n\r\n", "GET", "a.example",
-		"a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=b\tc\xe4;" },
+	        "a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=b\tc\xe4;" },
 	{ "empty port", GET "Host: a.example:\r\n\r\n", "GET", "a.example", "a.example", "/", 0,
-		BODY_NONE, 0, true, false, false, "" },
-	{ "IPv6 Host", GET "Host: [::1]:80\r\n\r\n", "GET", "[::1]:80", "::1", "/", 80, BODY_NONE, 0,
-		true, false, false, "" },
-	{ "Content-Length", POST "Content-Length: 12\r\n\r\n", "POST", "a.example", "a.example", "/", 0,
-		BODY_LENGTH, 12, true, false, false, "" },
+	        BODY_NONE, 0, true, false, false, "" },
+	{ "IPv6 Host", GET "Host: [::1]:80\r\n\r\n", "GET", "[::1]:80", "::1", "/", 80, BODY_NONE,
+	        0, true, false, false, "" },
+	{ "Content-Length", POST "Content-Length: 12\r\n\r\n", "POST", "a.example", "a.example",
+	        "/", 0, BODY_LENGTH, 12, true, false, false, "" },
 	{ "Content-Length of 19 digits", POST "Content-Length: 9999999999999999999\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_LENGTH, UINT64_C(9999999999999999999), true,
-		false, false, "" },
-	{ "Content-Length 0 is no content", POST "Content-Length: 0\r\nExpect: 100-continue\r\n\r\n",
-		"POST", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
-	{ "chunked", POST "Transfer-Encoding: chunked\r\nTrailer: x\r\nTE: trailers\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_STREAM, 0, true, false, false, "" },
+	        "a.example", "a.example", "/", 0, BODY_LENGTH, UINT64_C(9999999999999999999), true,
+	        false, false, "" },
+	{ "Content-Length 0 is no content",
+	        POST "Content-Length: 0\r\nExpect: 100-continue\r\n\r\n", "POST", "a.example",
+	        "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	{ "chunked", POST "Transfer-Encoding: chunked\r\nTrailer: x\r\nTE: trailers\r\n\r\n",
+	        "POST", "a.example", "a.example", "/", 0, BODY_STREAM, 0, true, false, false, "" },
 	{ "Expect: 100-continue", POST "Content-Length: 1\r\nExpect: 100-Continue\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_LENGTH, 1, true, true, false, "" },
+	        "a.example", "a.example", "/", 0, BODY_LENGTH, 1, true, true, false, "" },
 	{ "Expect from HTTP/1.0 is ignored",
-		"POST / HTTP/1.0\r\n" H "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_LENGTH, 1, false, false, false, "" },
+	        "POST / HTTP/1.0\r\n" H "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n", "POST",
+	        "a.example", "a.example", "/", 0, BODY_LENGTH, 1, false, false, false, "" },
 	{ "HTTP/1.0 closes", "GET / HTTP/1.0\r\n" H END, "GET", "a.example", "a.example", "/", 0,
-		BODY_NONE, 0, false, false, false, "" },
+	        BODY_NONE, 0, false, false, false, "" },
 	{ "HTTP/1.0 that keeps", "GET / HTTP/1.0\r\n" H "Connection: Keep-Alive\r\n\r\n", "GET",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
-	{ "close wins", GET H "Connection: keep-alive, Close\r\n\r\n", "GET", "a.example", "a.example",
-		"/", 0, BODY_NONE, 0, false, false, false, "" },
+	        "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	{ "close wins", GET H "Connection: keep-alive, Close\r\n\r\n", "GET", "a.example",
+	        "a.example", "/", 0, BODY_NONE, 0, false, false, false, "" },
 	{ "absolute-form", "GET HTTP://A.example/p?q HTTP/1.1\r\n" H END, "GET", "a.example",
-		"a.example", "/p?q", 0, BODY_NONE, 0, true, false, false, "" },
+	        "a.example", "/p?q", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "absolute-form, https and no path", "GET https://a.example HTTP/1.1\r\n" H END, "GET",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	        "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "absolute-form with a query alone", "GET http://a.example?q=/x HTTP/1.1\r\n" H END, "GET",
-		"a.example", "a.example", "/?q=/x", 0, BODY_NONE, 0, true, false, false, "" },
+	        "a.example", "a.example", "/?q=/x", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "absolute-form of OPTIONS without path", "OPTIONS http://a.example HTTP/1.1\r\n" H END,
-		"OPTIONS", "a.example", "a.example", "*", 0, BODY_NONE, 0, true, false, false, "" },
-	{ "asterisk-form", "OPTIONS * HTTP/1.1\r\n" H END, "OPTIONS", "a.example", "a.example", "*", 0,
-		BODY_NONE, 0, true, false, false, "" },
+	        "OPTIONS", "a.example", "a.example", "*", 0, BODY_NONE, 0, true, false, false, "" },
+	{ "asterisk-form", "OPTIONS * HTTP/1.1\r\n" H END, "OPTIONS", "a.example", "a.example", "*",
+	        0, BODY_NONE, 0, true, false, false, "" },
 	{ "target of two slashes", "GET //b/c HTTP/1.1\r\n" H END, "GET", "a.example", "a.example",
-		"//b/c", 0, BODY_NONE, 0, true, false, false, "" },
+	        "//b/c", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "hop-by-hop headers are dropped",
-		GET H "Keep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nTE: x\r\n"
-		      "Trailer: x\r\nUpgrade: h2c\r\nA: b\r\n\r\n",
-		"GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=b;" },
+	        GET H "Keep-Alive: 5\r\nProxy-Connection: x\r\nProxy-Authorization: x\r\nTE: x\r\n"
+	              "Trailer: x\r\nUpgrade: h2c\r\nA: b\r\n\r\n",
+	        "GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=b;" },
 	{ "what Connection lists is dropped",
-		GET H "A: 1\r\nX-One: 1\r\nx-two: 2\r\nConnection: x-ONE,, X-Two ,\r\nX-One: 3\r\n\r\n",
-		"GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=1;" },
+	        GET H
+	        "A: 1\r\nX-One: 1\r\nx-two: 2\r\nConnection: x-ONE,, X-Two ,\r\nX-One: 3\r\n\r\n",
+	        "GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "a=1;" },
 	{ "Connection cannot undo framing",
-		POST "Connection: content-length, host\r\nContent-Length: 3\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_LENGTH, 3, true, false, false, "" },
+	        POST "Connection: content-length, host\r\nContent-Length: 3\r\n\r\n", "POST",
+	        "a.example", "a.example", "/", 0, BODY_LENGTH, 3, true, false, false, "" },
 	{ "Upgrade: websocket", GET H "Connection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n", "GET",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, true, "" },
+	        "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, true, "" },
 	{ "Upgrade without Connection is ignored", GET H "Upgrade: websocket\r\n\r\n", "GET",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	        "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "Upgrade to h2c is ignored",
-		GET H "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
-		"GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
-	{ "Upgrade on POST is ignored", POST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "POST",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	        GET H
+	        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n\r\n",
+	        "GET", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
+	{ "Upgrade on POST is ignored", POST "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+	        "POST", "a.example", "a.example", "/", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "Upgrade with content is ignored (CVE-2026-58055)",
-		GET H "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\n", "GET",
-		"a.example", "a.example", "/", 0, BODY_LENGTH, 3, true, false, false, "" },
+	        GET H "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n\r\n",
+	        "GET", "a.example", "a.example", "/", 0, BODY_LENGTH, 3, true, false, false, "" },
 	{ "Upgrade in HTTP/1.0 is ignored",
-		"GET / HTTP/1.0\r\n" H "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "GET",
-		"a.example", "a.example", "/", 0, BODY_NONE, 0, false, false, false, "" },
+	        "GET / HTTP/1.0\r\n" H "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "GET",
+	        "a.example", "a.example", "/", 0, BODY_NONE, 0, false, false, false, "" },
 };
 
 static void list_headers(struct buf *out, const struct headers *h)
@@ -269,11 +273,11 @@ static void assert_accepted(const struct accepted *c, const struct request *r)
 	list_headers(&headers, &r->headers);
 	assert_text(c->law, buf_str(&headers), c->headers);
 	if (r->port != c->port || r->body != c->body || r->length != c->length ||
-		r->keep_alive != c->keep_alive || r->expect_continue != c->expect_continue ||
-		r->websocket != c->websocket)
-		fail_msg("%s: port %u body %d length %llu keep %d expect %d websocket %d", c->law, r->port,
-			r->body, (unsigned long long)r->length, r->keep_alive, r->expect_continue,
-			r->websocket);
+	        r->keep_alive != c->keep_alive || r->expect_continue != c->expect_continue ||
+	        r->websocket != c->websocket)
+		fail_msg("%s: port %u body %d length %llu keep %d expect %d websocket %d", c->law,
+		        r->port, r->body, (unsigned long long)r->length, r->keep_alive,
+		        r->expect_continue, r->websocket);
 }
 
 static void what_is_accepted(void **state)
@@ -293,7 +297,8 @@ static void what_is_accepted(void **state)
 		assert_int_equal(used, strlen(c->in));
 		assert_accepted(c, &r);
 		if (read_request_slowly(buf_str(&in), &a, &r, &used, &why) != HTTP1_DONE)
-			fail_msg("%s, byte by byte: %s", c->law, why.why ? why.why : "not complete");
+			fail_msg(
+			        "%s, byte by byte: %s", c->law, why.why ? why.why : "not complete");
 		assert_int_equal(used, strlen(c->in));
 		memset(in.p, 'x', in.n); /* nothing is borrowed from what was read */
 		assert_accepted(c, &r);
@@ -388,12 +393,13 @@ static const struct {
 	struct str in;
 } responses_refused[] = {
 	{ "Content-Length with Transfer-Encoding",
-		STR_INIT(OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n") },
-	{ "more than one Content-Length", STR_INIT(OK "Content-Length: 5\r\nContent-Length: 5\r\n\r\n") },
+	        STR_INIT(OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n") },
+	{ "more than one Content-Length",
+	        STR_INIT(OK "Content-Length: 5\r\nContent-Length: 5\r\n\r\n") },
 	{ "Content-Length no number", STR_INIT(OK "Content-Length: -1\r\n\r\n") },
 	{ "Transfer-Encoding other than chunked", STR_INIT(OK "Transfer-Encoding: gzip\r\n\r\n") },
 	{ "Transfer-Encoding in HTTP/1.0",
-		STR_INIT("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") },
+	        STR_INIT("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") },
 	{ "bare LF", STR_INIT("HTTP/1.1 200 OK\nA: b\n\n") },
 	{ "bare CR", STR_INIT(OK "A: b\rc\r\n\r\n") },
 	{ "NUL", STR_INIT(OK "A: b\0\r\n\r\n") },
@@ -421,9 +427,10 @@ static void laws_of_responses(void **state)
 		struct refusal why = { 0 };
 		size_t used;
 		enum http1_result result = http1_read_response(
-			&scan, responses_refused[i].in, &a, &get, &r, &used, &why);
+		        &scan, responses_refused[i].in, &a, &get, &r, &used, &why);
 		if (result != HTTP1_BAD || why.status != 502)
-			fail_msg("%s: result %d, status %u", responses_refused[i].law, result, why.status);
+			fail_msg("%s: result %d, status %u", responses_refused[i].law, result,
+			        why.status);
 	}
 }
 
@@ -436,39 +443,40 @@ static const struct {
 	bool keep_alive, head_only;
 	const char *headers;
 } responses[] = {
-	{ "length", OK "Content-Length: 5\r\nServer: x\r\n\r\n", &get, 200, BODY_LENGTH, 5, true, false,
-		"server=x;" },
+	{ "length", OK "Content-Length: 5\r\nServer: x\r\n\r\n", &get, 200, BODY_LENGTH, 5, true,
+	        false, "server=x;" },
 	{ "length 0", OK "Content-Length: 0\r\n\r\n", &get, 200, BODY_NONE, 0, true, false, "" },
-	{ "chunked", OK "Transfer-Encoding: Chunked\r\n\r\n", &get, 200, BODY_STREAM, 0, true, false,
-		"" },
+	{ "chunked", OK "Transfer-Encoding: Chunked\r\n\r\n", &get, 200, BODY_STREAM, 0, true,
+	        false, "" },
 	{ "until close", OK "A: b\r\n\r\n", &get, 200, BODY_CLOSE, 0, false, false, "a=b;" },
-	{ "HEAD with a length", OK "Content-Length: 5\r\n\r\n", &head, 200, BODY_LENGTH, 5, true, true,
-		"" },
-	{ "HEAD with length 0", OK "Content-Length: 0\r\n\r\n", &head, 200, BODY_LENGTH, 0, true, true,
-		"" },
+	{ "HEAD with a length", OK "Content-Length: 5\r\n\r\n", &head, 200, BODY_LENGTH, 5, true,
+	        true, "" },
+	{ "HEAD with length 0", OK "Content-Length: 0\r\n\r\n", &head, 200, BODY_LENGTH, 0, true,
+	        true, "" },
 	{ "HEAD with nothing", OK END, &head, 200, BODY_NONE, 0, true, true, "" },
 	{ "204 with a length", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", &get, 204,
-		BODY_NONE, 0, true, true, "" },
+	        BODY_NONE, 0, true, true, "" },
 	{ "304 with a length", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", &get, 304,
-		BODY_LENGTH, 5, true, true, "" },
+	        BODY_LENGTH, 5, true, true, "" },
 	{ "100", "HTTP/1.1 100 Continue\r\n\r\n", &get, 100, BODY_NONE, 0, true, true, "" },
 	{ "103", "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", &get, 103, BODY_NONE, 0, true, true,
-		"link=a;" },
-	{ "HTTP/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", &get, 200, BODY_LENGTH,
-		5, false, false, "" },
+	        "link=a;" },
+	{ "HTTP/1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", &get, 200,
+	        BODY_LENGTH, 5, false, false, "" },
 	{ "HTTP/1.0 that keeps",
-		"HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n", &get, 200,
-		BODY_LENGTH, 5, true, false, "" },
-	{ "close", OK "Content-Length: 5\r\nConnection: close\r\n\r\n", &get, 200, BODY_LENGTH, 5, false,
-		false, "" },
-	{ "no reason", "HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n", &get, 200, BODY_LENGTH, 5, true,
-		false, "" },
+	        "HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n", &get, 200,
+	        BODY_LENGTH, 5, true, false, "" },
+	{ "close", OK "Content-Length: 5\r\nConnection: close\r\n\r\n", &get, 200, BODY_LENGTH, 5,
+	        false, false, "" },
+	{ "no reason", "HTTP/1.1 200 \r\nContent-Length: 5\r\n\r\n", &get, 200, BODY_LENGTH, 5,
+	        true, false, "" },
 	{ "no space before no reason", "HTTP/1.1 200\r\nContent-Length: 5\r\n\r\n", &get, 200,
-		BODY_LENGTH, 5, true, false, "" },
+	        BODY_LENGTH, 5, true, false, "" },
 	{ "hop-by-hop headers are dropped",
-		OK "Content-Length: 5\r\nKeep-Alive: x\r\nConnection: X-A\r\nX-A: 1\r\nUpgrade: h2c\r\n"
-		   "Proxy-Authenticate: x\r\nB: c\r\n\r\n",
-		&get, 200, BODY_LENGTH, 5, true, false, "b=c;" },
+	        OK "Content-Length: 5\r\nKeep-Alive: x\r\nConnection: X-A\r\nX-A: 1\r\nUpgrade: "
+	           "h2c\r\n"
+	           "Proxy-Authenticate: x\r\nB: c\r\n\r\n",
+	        &get, 200, BODY_LENGTH, 5, true, false, "b=c;" },
 };
 
 static void what_responses_say(void **state)
@@ -483,7 +491,7 @@ static void what_responses_say(void **state)
 		enum http1_result result = HTTP1_MORE;
 		for (size_t to = 1; to <= n && result == HTTP1_MORE; to++)
 			result = http1_read_response(&scan, str_n(responses[i].in, to), &a,
-				responses[i].request, &r, &used, &why);
+			        responses[i].request, &r, &used, &why);
 		if (result != HTTP1_DONE)
 			fail_msg("%s: %s", responses[i].law, why.why);
 		assert_int_equal(used, n);
@@ -491,17 +499,18 @@ static void what_responses_say(void **state)
 		list_headers(&headers, &r.headers);
 		assert_text(responses[i].law, buf_str(&headers), responses[i].headers);
 		if (r.status != responses[i].status || r.body != responses[i].body ||
-			r.length != responses[i].length || r.keep_alive != responses[i].keep_alive ||
-			r.head_only != responses[i].head_only)
+		        r.length != responses[i].length ||
+		        r.keep_alive != responses[i].keep_alive ||
+		        r.head_only != responses[i].head_only)
 			fail_msg("%s: status %u body %d length %llu keep %d head only %d",
-				responses[i].law, r.status, r.body, (unsigned long long)r.length,
-				r.keep_alive, r.head_only);
+			        responses[i].law, r.status, r.body, (unsigned long long)r.length,
+			        r.keep_alive, r.head_only);
 	}
 }
 
 /* Bodies: fed in steps of `step` bytes; the content, or NULL if refused. */
 static bool read_body(enum body_kind kind, uint64_t length, struct str in, size_t step,
-	struct buf *content, size_t *ret_used)
+        struct buf *content, size_t *ret_used)
 {
 	struct http1_body b;
 	struct refusal why;
@@ -541,22 +550,28 @@ static const struct {
 	{ "length cut off", BODY_LENGTH, 5, STR_INIT("hell"), NULL, 0 },
 	{ "until close", BODY_CLOSE, 0, STR_INIT("hello"), "hello", 5 },
 	{ "chunks", BODY_STREAM, 0, STR_INIT("3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\nnext"),
-		"abc0123456789", 28 },
+	        "abc0123456789", 28 },
 	{ "only the last chunk", BODY_STREAM, 0, STR_INIT("0\r\n\r\nnext"), "", 5 },
-	{ "zeros before the size", BODY_STREAM, 0, STR_INIT("0003\r\nabc\r\n000\r\n\r\n"), "abc", 18 },
-	{ "16 hex digits", BODY_STREAM, 0, STR_INIT("0000000000000001\r\na\r\n0\r\n\r\n"), "a", 26 },
-	{ "17 hex digits", BODY_STREAM, 0, STR_INIT("00000000000000001\r\na\r\n0\r\n\r\n"), NULL, 0 },
+	{ "zeros before the size", BODY_STREAM, 0, STR_INIT("0003\r\nabc\r\n000\r\n\r\n"), "abc",
+	        18 },
+	{ "16 hex digits", BODY_STREAM, 0, STR_INIT("0000000000000001\r\na\r\n0\r\n\r\n"), "a",
+	        26 },
+	{ "17 hex digits", BODY_STREAM, 0, STR_INIT("00000000000000001\r\na\r\n0\r\n\r\n"), NULL,
+	        0 },
 	{ "chunk extension dropped", BODY_STREAM, 0,
-		STR_INIT("1;a;b=c;d=\"e\\\" f\"\r\na\r\n0;x\r\n\r\n"), "a", 29 },
-	{ "chunk extension without a name", BODY_STREAM, 0, STR_INIT("1;\r\na\r\n0\r\n\r\n"), NULL, 0 },
-	{ "chunk extension without a value", BODY_STREAM, 0, STR_INIT("1;a=\r\na\r\n0\r\n\r\n"), NULL,
-		0 },
-	{ "chunk extension with a space", BODY_STREAM, 0, STR_INIT("1; a\r\na\r\n0\r\n\r\n"), NULL, 0 },
-	{ "chunk extension with a bare LF", BODY_STREAM, 0, STR_INIT("1;a\na\r\n0\r\n\r\n"), NULL, 0 },
+	        STR_INIT("1;a;b=c;d=\"e\\\" f\"\r\na\r\n0;x\r\n\r\n"), "a", 29 },
+	{ "chunk extension without a name", BODY_STREAM, 0, STR_INIT("1;\r\na\r\n0\r\n\r\n"), NULL,
+	        0 },
+	{ "chunk extension without a value", BODY_STREAM, 0, STR_INIT("1;a=\r\na\r\n0\r\n\r\n"),
+	        NULL, 0 },
+	{ "chunk extension with a space", BODY_STREAM, 0, STR_INIT("1; a\r\na\r\n0\r\n\r\n"), NULL,
+	        0 },
+	{ "chunk extension with a bare LF", BODY_STREAM, 0, STR_INIT("1;a\na\r\n0\r\n\r\n"), NULL,
+	        0 },
 	{ "chunk extension with an open quote", BODY_STREAM, 0,
-		STR_INIT("1;a=\"b\r\na\r\n0\r\n\r\n"), NULL, 0 },
+	        STR_INIT("1;a=\"b\r\na\r\n0\r\n\r\n"), NULL, 0 },
 	{ "chunk extension with more after the quote", BODY_STREAM, 0,
-		STR_INIT("1;a=\"b\"c\r\na\r\n0\r\n\r\n"), NULL, 0 },
+	        STR_INIT("1;a=\"b\"c\r\na\r\n0\r\n\r\n"), NULL, 0 },
 	{ "space after the size", BODY_STREAM, 0, STR_INIT("1 \r\na\r\n0\r\n\r\n"), NULL, 0 },
 	{ "space before the size", BODY_STREAM, 0, STR_INIT(" 1\r\na\r\n0\r\n\r\n"), NULL, 0 },
 	{ "size with 0x", BODY_STREAM, 0, STR_INIT("0x1\r\na\r\n0\r\n\r\n"), NULL, 0 },
@@ -570,10 +585,10 @@ static const struct {
 	{ "chunk longer than its size", BODY_STREAM, 0, STR_INIT("1\r\nab\r\n0\r\n\r\n"), NULL, 0 },
 	{ "last chunk with a bare LF", BODY_STREAM, 0, STR_INIT("0\r\n\n"), NULL, 0 },
 	{ "trailers checked and dropped", BODY_STREAM, 0,
-		STR_INIT("1\r\na\r\n0\r\nContent-Length: 5\r\nB: c\td\r\n\r\nnext"), "a", 38 },
+	        STR_INIT("1\r\na\r\n0\r\nContent-Length: 5\r\nB: c\td\r\n\r\nnext"), "a", 38 },
 	{ "trailer without a name", BODY_STREAM, 0, STR_INIT("0\r\n: b\r\n\r\n"), NULL, 0 },
-	{ "trailer with a space before the colon", BODY_STREAM, 0, STR_INIT("0\r\na : b\r\n\r\n"), NULL,
-		0 },
+	{ "trailer with a space before the colon", BODY_STREAM, 0, STR_INIT("0\r\na : b\r\n\r\n"),
+	        NULL, 0 },
 	{ "trailer folded", BODY_STREAM, 0, STR_INIT("0\r\na: b\r\n c\r\n\r\n"), NULL, 0 },
 	{ "trailer with NUL", BODY_STREAM, 0, STR_INIT("0\r\na: b\0\r\n\r\n"), NULL, 0 },
 	{ "trailer with a bare CR", BODY_STREAM, 0, STR_INIT("0\r\na: b\rc\r\n\r\n"), NULL, 0 },
@@ -589,10 +604,11 @@ static void laws_of_bodies(void **state)
 		for (size_t step = 1; step <= bodies[i].in.n; step++) {
 			BUF_AUTO content = BUF_INIT(1 << 16);
 			size_t used = 0;
-			bool ok = read_body(bodies[i].kind, bodies[i].length, bodies[i].in, step, &content,
-				&used);
+			bool ok = read_body(bodies[i].kind, bodies[i].length, bodies[i].in, step,
+			        &content, &used);
 			if (ok != !!bodies[i].content)
-				fail_msg("%s, step %zu: %s", bodies[i].law, step, ok ? "taken" : "refused");
+				fail_msg("%s, step %zu: %s", bodies[i].law, step,
+				        ok ? "taken" : "refused");
 			if (!ok)
 				continue;
 			assert_text(bodies[i].law, buf_str(&content), bodies[i].content);
@@ -653,21 +669,22 @@ static void do_not_keep(struct request *r)
 static void requests_are_written_anew(void **state)
 {
 	(void)state;
-	assert_request("GET http://A.example:81/p?q HTTP/1.0\r\nACCEPT:  x \r\nHost: a.example:81\r\n"
-		       "Connection: accept-x\r\nEmpty:\r\n\r\n",
-		NULL,
-		"GET /p?q HTTP/1.1\r\nhost: a.example:81\r\naccept: x\r\nempty: \r\n\r\n");
+	assert_request(
+	        "GET http://A.example:81/p?q HTTP/1.0\r\nACCEPT:  x \r\nHost: a.example:81\r\n"
+	        "Connection: accept-x\r\nEmpty:\r\n\r\n",
+	        NULL, "GET /p?q HTTP/1.1\r\nhost: a.example:81\r\naccept: x\r\nempty: \r\n\r\n");
 	assert_request(POST "content-length: 007\r\n\r\n", NULL,
-		"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 7\r\n\r\n");
+	        "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 7\r\n\r\n");
 	assert_request(POST "content-length: 0\r\n\r\n", NULL,
-		"POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 0\r\n\r\n");
+	        "POST / HTTP/1.1\r\nhost: a.example\r\ncontent-length: 0\r\n\r\n");
 	assert_request(POST "Transfer-Encoding: chunked\r\n\r\n", do_not_keep,
-		"POST / HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n"
-		"connection: close\r\n\r\n");
-	assert_request(GET H "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
-		NULL,
-		GET "host: a.example\r\nsec-websocket-key: k\r\nconnection: upgrade\r\n"
-		    "upgrade: websocket\r\n\r\n");
+	        "POST / HTTP/1.1\r\nhost: a.example\r\ntransfer-encoding: chunked\r\n"
+	        "connection: close\r\n\r\n");
+	assert_request(GET H
+	        "Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+	        NULL,
+	        GET "host: a.example\r\nsec-websocket-key: k\r\nconnection: upgrade\r\n"
+	            "upgrade: websocket\r\n\r\n");
 }
 
 static const struct {
@@ -678,33 +695,35 @@ static const struct {
 	const char *want;
 } written[] = {
 	{ "length", { .status = 200, .body = BODY_LENGTH, .length = 12345 }, HTTP_1_1, true,
-		OK "content-length: 12345\r\n\r\n" },
+	        OK "content-length: 12345\r\n\r\n" },
 	{ "none", { .status = 404, .body = BODY_NONE }, HTTP_1_1, true,
-		"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" },
+	        "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n" },
 	{ "stream", { .status = 200, .body = BODY_STREAM }, HTTP_1_1, true,
-		OK "transfer-encoding: chunked\r\n\r\n" },
+	        OK "transfer-encoding: chunked\r\n\r\n" },
 	{ "stream for HTTP/1.0", { .status = 200, .body = BODY_STREAM }, HTTP_1_0, true,
-		OK "connection: close\r\n\r\n" },
+	        OK "connection: close\r\n\r\n" },
 	{ "until close", { .status = 200, .body = BODY_CLOSE }, HTTP_1_1, true,
-		OK "connection: close\r\n\r\n" },
-	{ "length for HTTP/1.0", { .status = 200, .body = BODY_LENGTH, .length = 1 }, HTTP_1_0, true,
-		OK "content-length: 1\r\nconnection: keep-alive\r\n\r\n" },
+	        OK "connection: close\r\n\r\n" },
+	{ "length for HTTP/1.0", { .status = 200, .body = BODY_LENGTH, .length = 1 }, HTTP_1_0,
+	        true, OK "content-length: 1\r\nconnection: keep-alive\r\n\r\n" },
 	{ "not kept", { .status = 200, .body = BODY_LENGTH, .length = 1 }, HTTP_1_1, false,
-		OK "content-length: 1\r\nconnection: close\r\n\r\n" },
-	{ "head with length", { .status = 200, .body = BODY_LENGTH, .length = 9, .head_only = true },
-		HTTP_1_1, true, OK "content-length: 9\r\n\r\n" },
-	{ "head of a stream", { .status = 200, .body = BODY_STREAM, .head_only = true }, HTTP_1_0, true,
-		OK "connection: keep-alive\r\n\r\n" },
+	        OK "content-length: 1\r\nconnection: close\r\n\r\n" },
+	{ "head with length",
+	        { .status = 200, .body = BODY_LENGTH, .length = 9, .head_only = true }, HTTP_1_1,
+	        true, OK "content-length: 9\r\n\r\n" },
+	{ "head of a stream", { .status = 200, .body = BODY_STREAM, .head_only = true }, HTTP_1_0,
+	        true, OK "connection: keep-alive\r\n\r\n" },
 	{ "head of none", { .status = 200, .body = BODY_NONE, .head_only = true }, HTTP_1_1, true,
-		OK END },
+	        OK END },
 	{ "204", { .status = 204, .body = BODY_NONE, .head_only = true }, HTTP_1_1, true,
-		"HTTP/1.1 204 No Content\r\n\r\n" },
+	        "HTTP/1.1 204 No Content\r\n\r\n" },
 	{ "103", { .status = 103, .body = BODY_NONE, .head_only = true }, HTTP_1_1, false,
-		"HTTP/1.1 103 Early Hints\r\n\r\n" },
+	        "HTTP/1.1 103 Early Hints\r\n\r\n" },
 	{ "101", { .status = 101, .body = BODY_NONE, .head_only = true }, HTTP_1_1, true,
-		"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n" },
+	        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: "
+	        "websocket\r\n\r\n" },
 	{ "unknown status", { .status = 599, .body = BODY_NONE }, HTTP_1_1, true,
-		"HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n" },
+	        "HTTP/1.1 599 \r\ncontent-length: 0\r\n\r\n" },
 };
 
 static void responses_are_written(void **state)

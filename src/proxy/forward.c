@@ -1,0 +1,157 @@
+#include "proxy/forward.h"
+
+#include "net/address.h"
+
+/* RFC 7239, RFC 9110 7.6.3, and the usual ones. What a trusted proxy said of those that have a
+ * place below is continued; `Proxy` is dropped whoever sends it (CVE-2016-5385). */
+enum forwarding { X_FOR, X_PROTO, X_HOST, FORWARDED, VIA, REAL_IP, PROXY, FORWARDING_COUNT };
+static const struct str names[FORWARDING_COUNT] = {
+	[X_FOR] = STR_INIT("x-forwarded-for"),
+	[X_PROTO] = STR_INIT("x-forwarded-proto"),
+	[X_HOST] = STR_INIT("x-forwarded-host"),
+	[FORWARDED] = STR_INIT("forwarded"),
+	[VIA] = STR_INIT("via"),
+	[REAL_IP] = STR_INIT("x-real-ip"),
+	[PROXY] = STR_INIT("proxy"),
+};
+
+/* What the fields said, those of one name joined to a list. */
+struct said {
+	struct str of[FORWARDING_COUNT];
+};
+
+static struct str join(struct arena *a, const struct str *parts, size_t count)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++)
+		n += parts[i].n;
+	char *text = arena_alloc(a, n + 1), *p = text;
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].n)
+			memcpy(p, parts[i].p, parts[i].n);
+		p += parts[i].n;
+	}
+	return (struct str){ text, n };
+}
+#define JOIN(a, ...)                                                                               \
+	join((a), (const struct str[]){ __VA_ARGS__ },                                             \
+	        sizeof((const struct str[]){ __VA_ARGS__ }) / sizeof(struct str))
+
+static struct str append_to_list(struct arena *a, struct str list, struct str element)
+{
+	return list.n ? JOIN(a, list, STR(", "), element) : element;
+}
+
+/* Applications that get headers as variables cannot tell '_' from '-'. */
+static bool is_same_folded(struct str name, struct str with)
+{
+	if (name.n != with.n)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if ((name.p[i] == '_' ? '-' : name.p[i]) != with.p[i])
+			return false;
+	return true;
+}
+
+static enum forwarding forwarding_named(struct str name)
+{
+	char first = name.p[0];
+	if (first != 'x' && first != 'f' && first != 'v' && first != 'p')
+		return FORWARDING_COUNT;
+	for (enum forwarding f = 0; f < FORWARDING_COUNT; f++)
+		if (is_same_folded(name, names[f]))
+			return f;
+	return FORWARDING_COUNT;
+}
+
+static bool is_trusted(const struct exchange *ex)
+{
+	const struct generation *g = ex->generation;
+	for (size_t i = 0; i < g->trusted_proxy_count; i++)
+		if (address_in_cidr(&ex->client, g->trusted_proxies[i]))
+			return true;
+	return false;
+}
+
+/* Copies all but the forwarding fields, and gathers those. */
+static void sort_headers(
+        const struct exchange *ex, bool trusted, struct said *said, struct headers *out)
+{
+	const struct headers *in = &ex->request.headers;
+	out->cap = in->count + FORWARDING_COUNT;
+	out->at = arena_array(ex->arena, struct header, out->cap);
+	for (size_t i = 0; i < in->count; i++) {
+		enum forwarding f = forwarding_named(in->at[i].name);
+		if (f == FORWARDING_COUNT) {
+			out->at[out->count++] = in->at[i];
+			continue;
+		}
+		bool exact = str_eq(in->at[i].name, names[f]);
+		/* Via is heard in any case: a loop leads through us, and we are no trusted proxy. */
+		if (exact && (trusted || f == VIA))
+			said->of[f] = append_to_list(ex->arena, said->of[f], in->at[i].value);
+	}
+}
+
+static bool has_passed(struct str list, struct str via)
+{
+	struct str hop;
+	while (str_split(&list, ',', &hop)) {
+		hop = str_trim(hop);
+		hop = str_trim(str_from(hop, str_find(hop, ' ')));
+		if (str_eq_nocase(str_head(hop, str_find(hop, ' ')), via))
+			return true;
+	}
+	return false;
+}
+
+static struct str forwarded_element(const struct exchange *ex, struct str client, struct str proto)
+{
+	bool ipv6 = str_has(client, ':');
+	return JOIN(ex->arena, ipv6 ? STR("for=\"[") : STR("for="), client,
+	        ipv6 ? STR("]\";host=\"") : STR(";host=\""), ex->request.authority,
+	        STR("\";proto="), proto);
+}
+
+static void set(struct headers *h, const struct exchange *ex, enum forwarding f, struct str value)
+{
+	if (value.n)
+		headers_add(h, ex->arena, names[f], value);
+}
+
+static void set_ours(
+        const struct exchange *ex, struct str via, const struct said *said, struct headers *h)
+{
+	char text[ADDRESS_TEXT];
+	struct arena *a = ex->arena;
+	struct str client = arena_str(a, str_c(address_text(&ex->client, text)));
+	struct str proto = ex->tls ? STR("https") : STR("http");
+	struct str protocol = ex->request.version == HTTP_2     ? STR("2.0 ")
+	                      : ex->request.version == HTTP_1_1 ? STR("1.1 ")
+	                                                        : STR("1.0 ");
+	set(h, ex, X_FOR, append_to_list(a, said->of[X_FOR], client));
+	set(h, ex, X_PROTO, said->of[X_PROTO].n ? said->of[X_PROTO] : proto);
+	set(h, ex, X_HOST, said->of[X_HOST].n ? said->of[X_HOST] : ex->request.authority);
+	set(h, ex, FORWARDED,
+	        append_to_list(a, said->of[FORWARDED], forwarded_element(ex, client, proto)));
+	set(h, ex, VIA, append_to_list(a, said->of[VIA], JOIN(a, protocol, via)));
+	set(h, ex, REAL_IP, said->of[REAL_IP]);
+}
+
+bool forward_request(const struct exchange *ex, struct str via, struct request *ret_request)
+{
+	struct said said = { 0 };
+	struct headers headers = { 0 };
+	bool trusted = is_trusted(ex);
+	sort_headers(ex, trusted, &said, &headers);
+	if (has_passed(said.of[VIA], via))
+		return false;
+	if (!trusted)
+		said.of[VIA] = STR_NONE;
+	set_ours(ex, via, &said, &headers);
+	*ret_request = ex->request;
+	ret_request->headers = headers;
+	ret_request->keep_alive = true;
+	ret_request->websocket = false; /* upgrades are not passed on */
+	return true;
+}

@@ -1,0 +1,63 @@
+/* One exchange on its way through an upstream. Private to proxy/.
+ *
+ * proxy.c begins it, finds a connection and ends it; send.c brings the request to the upstream;
+ * receive.c brings the answer back. A passage lives in its exchange's arena: after passage_end and
+ * passage_fail neither it nor the exchange may be touched. */
+#ifndef PROXY_PASSAGE_H
+#define PROXY_PASSAGE_H
+
+#include "http/http1.h"
+#include "proxy/pool.h"
+
+struct passage {
+	struct handling handling;
+	struct channel_user user;
+	struct exchange *ex;
+	struct request request; /* as the upstream gets it */
+	uint64_t tried;         /* upstreams, by the bits of pools_choose */
+	struct later later;     /* the head goes without content; a failed write is looked into */
+
+	struct buf out;     /* what the upstream has not taken yet */
+	bool head_sent;     /* or waits in `out` */
+	bool sent_any;      /* on this connection */
+	bool content_taken; /* of the client: what is gone cannot be sent again */
+	bool content_ended, send_failed;
+
+	struct http1_scan scan;
+	struct http1_body body;
+	struct buf in;  /* the beginning of a head */
+	ptrdiff_t room; /* what may be read of content; <= 0: the client is slower */
+	unsigned interims;
+	bool heard_any; /* on this connection */
+	bool read_full; /* the last read took all that was asked for: there may be more */
+	bool responded, reusable, retried;
+	bool full, connect_late; /* why an upstream could not be had */
+};
+
+static inline struct proxy_pools *passage_pools(const struct passage *p)
+{
+	return p->ex->worker->proxy;
+}
+
+/* The connection stands: the request may go. */
+void passage_send(struct passage *p);
+/* There is room in the connection again. */
+void passage_flush(struct passage *p);
+void passage_body(struct passage *p, struct str piece);
+void passage_body_end(struct passage *p);
+/* All of the request was taken by the connection. */
+bool passage_sent(const struct passage *p);
+
+/* Reads what there is. May end the passage. */
+void passage_receive(struct passage *p);
+
+/* Sets the time-out that fits what is waited for. */
+void passage_wait(struct passage *p);
+/* The connection died: again on another one if that is harmless, else an end. */
+void passage_broken(struct passage *p, const char *why);
+/* The answer is complete; `clean`: nothing was read behind it. */
+void passage_end(struct passage *p, bool clean);
+/* Our own answer, or an abort that the client sees; `sentence` is for both client and log. */
+void passage_fail(struct passage *p, unsigned status, const char *sentence);
+
+#endif

@@ -1,0 +1,35 @@
+/* The handler of sites with upstreams: a request goes to one of them over HTTP/1.1, its answer
+ * streams back.
+ *
+ * Upstream: of those that are not marked as failed the one with the fewest requests under way, in
+ * turn among equals. A failed connect marks it for a while (1 s, doubling up to 30 s) and the next
+ * one is tried; when all are marked, all are tried. Connections are kept per worker and address,
+ * last used first, with one request at a time. A request is sent again only if nothing of it was
+ * sent, or, once and on a fresh connection, if a kept one died before the first byte of an answer
+ * and the request is idempotent and has no content.
+ *
+ * Both directions stream: no more content is wanted from the client than the upstream took, and no
+ * more is read from the upstream than the client has room for. Buffers are held only while a peer
+ * is slower than what was sent to it.
+ *
+ * What visitors see of a failure does not name the upstream; the log does, when an upstream begins
+ * to fail and when it recovers, and at most every ten seconds for other failures. */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include "server/worker.h"
+
+extern const struct handler proxy_handler;
+
+/* A worker's connections to upstreams: worker->proxy. Freed after the last exchange has ended. */
+struct proxy_pools *proxy_pools_new(struct worker *w);
+void proxy_pools_free(struct proxy_pools **p);
+
+struct proxy_counts {
+	uint64_t requests, retries, failures; /* failures: answered by us instead, or broken off */
+	uint64_t connects, connects_failed;
+	size_t open, kept; /* connections now; those of them without a request */
+};
+struct proxy_counts proxy_pools_counts(const struct proxy_pools *p);
+
+#endif
