@@ -1,5 +1,6 @@
 #include "tls/inside.h"
 #include "base/secret.h"
+#include "net/address.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -28,9 +29,12 @@ static bool find(struct tls_conn *t, struct str server_name, struct cert_record 
 	return cert_table_find(certs, STR("*"), ret_record);
 }
 
+/* RFC 6066 3: an address is no server name. Some clients send one; it counts as none. */
 static struct str server_name_of(const SSL *ssl)
 {
-	return str_c(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+	struct str name = str_c(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+	struct sockaddr_storage unused;
+	return name.n > 0 && address_parse(name, 0, &unused) ? STR_NONE : name;
 }
 
 /* Called for every ClientHello, with a server name or without, resumed or not. */
