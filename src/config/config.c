@@ -60,7 +60,7 @@ struct config *config_read(
 	if (read || (source->optional && err->code == ERR_NOT_FOUND)) {
 		c = config_parse(source, text, ret_errors, err);
 	} else {
-		err_prefix(err, "The configuration: ");
+		err_prefix(err, "The configuration file ");
 		if (ret_errors)
 			buf_printf(ret_errors, "%s\n", err->text);
 	}

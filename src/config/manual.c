@@ -32,10 +32,14 @@ static void add_bounds(struct buf *out, const struct setting *s)
 {
 	if (s->type != SETTING_COUNT && s->type != SETTING_SIZE && s->type != SETTING_DURATION)
 		return;
-	buf_add_c(out, "\tFrom ");
+	if (s->least <= 0 && s->most == INT64_MAX)
+		return;
+	buf_add_c(out, s->most == INT64_MAX ? "\tAt least " : "\tFrom ");
 	config_value_show(s->type, s->least, out);
-	buf_add_c(out, " to ");
-	config_value_show(s->type, s->most, out);
+	if (s->most != INT64_MAX) {
+		buf_add_c(out, " to ");
+		config_value_show(s->type, s->most, out);
+	}
 	buf_add_c(out, ".\n\n");
 }
 

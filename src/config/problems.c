@@ -25,14 +25,16 @@ void config_problem(struct problems *p, struct config_at at, const char *format,
 	if (full && !before(at, p->at[p->count - 1].at))
 		return;
 	char text[1024];
+	struct err clean = ERR_INIT;
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	err_set(&clean, ERR_INPUT, "%s", text);
 	size_t i = full ? p->count - 1 : p->count++;
 	for (; i > 0 && before(at, p->at[i - 1].at); i--)
 		p->at[i] = p->at[i - 1];
-	p->at[i] = (struct problem){ at, arena_str(p->arena, str_c(text)) };
+	p->at[i] = (struct problem){ at, arena_str(p->arena, str_c(clean.text)) };
 }
 
 void config_problems_print(const struct problems *p, const char *file, struct buf *ret_lines)

@@ -46,7 +46,8 @@ static void check_lines(struct str lines)
 	struct str line;
 	size_t count = 0;
 	while (str_split(&lines, '\n', &line) && line.p && line.n) {
-		CHECK(str_starts(line, STR("f:")) && str_ends(line, STR(".")));
+		CHECK(str_starts(line, STR("f:")));
+		CHECK(str_ends(line, STR(".")) || str_ends(line, STR("?")));
 		for (size_t i = 0; i < line.n; i++)
 			CHECK((unsigned char)line.p[i] >= ' ' && line.p[i] != 0x7f);
 		count++;

@@ -1,0 +1,12 @@
+#ifndef CLI_CERTIFICATE_H
+#define CLI_CERTIFICATE_H
+
+#include "cli/command.h"
+#include "json/json.h"
+
+/* Posts to /api/certificates/NAME/WHAT; `done` follows the name in the sentence for people. Follows
+ * the task with --wait. The exit status. */
+int certificate_do(struct command *c, const char *what, const char *done, struct str body);
+void certificate_print(const struct json *answer); /* as JSON, on a line of stdout */
+
+#endif

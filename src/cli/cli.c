@@ -1,0 +1,89 @@
+#include "cli/cli.h"
+
+#include "cli/command.h"
+
+#include "config/nearest.h"
+
+static int print(struct buf *text, FILE *where)
+{
+	fputs(buf_c(text), where);
+	return fflush(where) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int refuse_help(struct str words)
+{
+	struct nearest nearest = { .typed = words };
+	struct err err = ERR_INIT;
+	for (enum verb v = 0; v < VERB_COUNT; v++)
+		nearest_try(&nearest, verbs[v].words);
+	err_set(&err, ERR_INPUT,
+	        "There is no command \"%.*s\": the nearest is `%s`; `everseal help` lists all.",
+	        STR_ARG(str_head(words, 80)), nearest.word);
+	return command_usage(&err);
+}
+
+static int help_on(struct str words)
+{
+	BUF_AUTO text = BUF_INIT(64 << 10);
+	enum verb v = 0;
+	while (v < VERB_COUNT && !str_eq_c(words, verbs[v].words))
+		v++;
+	if (v < VERB_COUNT)
+		help_verb(v, &text);
+	else if (words.n == 0)
+		help_all(&text);
+	else if (command_is_group(words))
+		help_group(words, &text);
+	else
+		return refuse_help(words);
+	return print(&text, stdout);
+}
+
+static int command_help(struct command *c)
+{
+	struct str words = c->operand_count ? c->operands[0] : STR("");
+	if (c->operand_count > 1)
+		words = arena_printf(
+		        &c->arena, "%.*s %.*s", STR_ARG(c->operands[0]), STR_ARG(c->operands[1]));
+	return help_on(words);
+}
+
+typedef int command_function(struct command *c);
+static command_function *const functions[VERB_COUNT] = {
+	[VERB_CHECK] = command_check,
+	[VERB_RELOAD] = command_reload,
+	[VERB_STATUS] = command_status,
+	[VERB_REGISTER] = command_register,
+	[VERB_CERTIFICATE] = command_certificate,
+	[VERB_RENEW] = command_renew,
+	[VERB_DISABLE] = command_disable,
+	[VERB_HELP] = command_help,
+};
+
+static int act(struct command *c, cli_run *run)
+{
+	BUF_AUTO text = BUF_INIT(64 << 10);
+	if (command_has(c, OPTION_VERSION)) {
+		buf_add_c(&text, "everseal " EVERSEAL_VERSION "\n");
+		return print(&text, stdout);
+	}
+	if (command_has(c, OPTION_HELP))
+		return help_on(c->verb == VERB_COUNT ? c->group : str_c(verbs[c->verb].words));
+	if (c->verb == VERB_COUNT) {
+		help_all(&text);
+		print(&text, stderr);
+		return EXIT_USAGE;
+	}
+	if (c->verb == VERB_RUN)
+		return run(c->values[OPTION_CONFIG], c->values[OPTION_STATE]);
+	return functions[c->verb](c);
+}
+
+int cli_main(int argc, char **argv, cli_run *run)
+{
+	struct command c = { 0 };
+	struct err err = ERR_INIT;
+	const int status = command_parse(&c, argc, argv, &err) ? act(&c, run) : command_usage(&err);
+	arena_done(&c.arena);
+	return status;
+}

@@ -1,0 +1,9 @@
+/* everseal lets-encrypt disable */
+#include "cli/certificate.h"
+
+int command_disable(struct command *c)
+{
+	return certificate_do(c, "disable",
+	        "is no longer renewed; its certificate is served until it expires.",
+	        command_has(c, OPTION_DESPITE_HSTS) ? STR("{\"despite_hsts\":true}") : STR("{}"));
+}

@@ -1,0 +1,59 @@
+#include "cli/words.h"
+
+const struct option_words options[OPTION_COUNT] = {
+#define X(id, word, value, help) [OPTION_##id] = { word, value, help },
+	OPTIONS(X)
+#undef X
+};
+
+#define HAS(id) (1U << OPTION_##id)
+#define WHERE   (HAS(CONFIG) | HAS(STATE))
+
+/* clang-format off */
+const struct verb_words verbs[VERB_COUNT] = {
+	[VERB_RUN] = { "run", NULL, 0, WHERE, 0,
+		"serve in the foreground",
+		"Starts the server and stays in the foreground; the log goes to stderr. SIGTERM and SIGINT "
+		"end it, SIGHUP makes it read its configuration again. A configuration file that does not "
+		"exist stands for all defaults unless --config names it." },
+	[VERB_CHECK] = { "check", NULL, 0, HAS(CONFIG), 0,
+		"check a configuration",
+		"Reads the configuration and says what is wrong with it, each error on a line: file, line, "
+		"column, and a sentence. Changes nothing, and needs no running server." },
+	[VERB_RELOAD] = { "reload", NULL, 0, WHERE, 0,
+		"read the configuration again",
+		"Makes the running server read its configuration again. Connections that are open live on. "
+		"A bad file changes nothing, and its errors are printed." },
+	[VERB_STATUS] = { "status", NULL, 0, WHERE | HAS(JSON), 0,
+		"show listeners, sites and certificates",
+		"Shows the running server: where it listens, or who holds the port; its sites; each "
+		"certificate with its end, the next renewal and the rule that set it, and the last error; "
+		"and the fences that stand around its processes." },
+	[VERB_REGISTER] = { "lets-encrypt register", NULL, 0,
+		WHERE | HAS(NAME) | HAS(EMAIL) | HAS(AGREE_TOS) | HAS(PROXY) | HAS(ISSUER) | HAS(ADDRESS) |
+		HAS(PORT) | HAS(KEY_TYPE) | HAS(PROFILE) | HAS(WAIT) | HAS(JSON), HAS(NAME),
+		"obtain a certificate and renew it for ever",
+		"Registers DNS names: the running server obtains a certificate for them from a certificate "
+		"authority, serves it, and renews it from then on.\n\n"
+		"Returns when the request is stored: it survives any crash from then on. With --wait it "
+		"follows the steps and ends with the outcome. The same names, issuer and key type again "
+		"return what is there and order nothing." },
+	[VERB_CERTIFICATE] = { "lets-encrypt status", "[NAME]", 1, WHERE | HAS(JSON), 0,
+		"show certificates and their renewal",
+		"Shows one certificate, by any of its names, or all of them." },
+	[VERB_RENEW] = { "lets-encrypt renew", "[NAME]", 1, WHERE | HAS(WAIT) | HAS(JSON), 0,
+		"renew a certificate now",
+		"Renews the certificate with that name at once instead of when it is due. The name may be "
+		"left out if there is only one certificate. The old certificate is served until the new one "
+		"is, and kept if there is none." },
+	[VERB_DISABLE] = { "lets-encrypt disable", "[NAME]", 1,
+		WHERE | HAS(DESPITE_HSTS) | HAS(WAIT) | HAS(JSON), 0,
+		"stop renewing a certificate",
+		"Stops the renewal of the certificate with that name, which is still served until it "
+		"expires. While browsers may remember that its names are reached over HTTPS only, it says "
+		"until when, and needs --despite-hsts." },
+	[VERB_HELP] = { "help", "[COMMAND]", 2, 0, 0,
+		"explain a command",
+		"Prints the help of a command, or the list of all." },
+};
+/* clang-format on */

@@ -1,0 +1,89 @@
+/* The words of the command line: one list of options, one of commands. Parsing, help texts and the
+ * manual everseal(1) are made from them. */
+#ifndef CLI_WORDS_H
+#define CLI_WORDS_H
+
+#include "base/buf.h"
+
+/* id, word behind the two hyphens, what its value is (NULL: it takes none), help */
+#define OPTIONS(X)                                                                                 \
+	X(CONFIG, "config", "FILE",                                                                \
+	        "The configuration file. Default: /etc/everseal/everseal.conf.")                   \
+	X(STATE, "state", "DIR",                                                                   \
+	        "The state directory, if it is not the one that the configuration names.")         \
+	X(JSON, "json", NULL, "Print JSON for programs instead of text for people.")               \
+	X(WAIT, "wait", NULL, "Print each step as it happens, and end with the outcome.")          \
+	X(NAME, "name", "NAME",                                                                    \
+	        "A DNS name, such as shop.example.com. May be given several times: all names are " \
+	        "in one certificate.")                                                             \
+	X(EMAIL, "email", "MAIL",                                                                  \
+	        "The address that the certificate authority is given. Default: the "               \
+	        "configuration's.")                                                                \
+	X(AGREE_TOS, "agree-tos", NULL,                                                            \
+	        "You agree to the certificate authority's terms of service. Not needed if the "    \
+	        "configuration says `agree-to-terms yes`.")                                        \
+	X(PROXY, "proxy", "ADDRESS:PORT",                                                          \
+	        "Where the application behind the names listens. Default: the site that the "      \
+	        "configuration has for them, or its `site *`.")                                    \
+	X(ISSUER, "issuer", "ISSUER",                                                              \
+	        "Who issues: letsencrypt, letsencrypt-staging, or an issuer of the "               \
+	        "configuration.")                                                                  \
+	X(ADDRESS, "address", "IP",                                                                \
+	        "The IP address to serve the names on. Default: the configuration's `https` "      \
+	        "lines.")                                                                          \
+	X(PORT, "port", "N", "The port to serve the names on. Default: likewise.")                 \
+	X(KEY_TYPE, "key-type", "T", "The type of the certificate's key. Default: P-256.")         \
+	X(PROFILE, "profile", "P", "One of the certificate profiles that the authority offers.")   \
+	X(DESPITE_HSTS, "despite-hsts", NULL,                                                      \
+	        "Do it although browsers still remember that these names are reached over HTTPS "  \
+	        "only.")                                                                           \
+	X(HELP, "help", NULL, "Print the help of a command and do nothing else.")                  \
+	X(VERSION, "version", NULL, "Print the version and do nothing else.")
+
+enum option {
+#define X(id, word, value, help) OPTION_##id,
+	OPTIONS(X)
+#undef X
+	        OPTION_COUNT
+};
+struct option_words {
+	const char *word, *value, *help;
+};
+extern const struct option_words options[OPTION_COUNT];
+
+/* id, words */
+#define VERBS(X)                                                                                   \
+	X(RUN, "run")                                                                              \
+	X(CHECK, "check")                                                                          \
+	X(RELOAD, "reload")                                                                        \
+	X(STATUS, "status")                                                                        \
+	X(REGISTER, "lets-encrypt register")                                                       \
+	X(CERTIFICATE, "lets-encrypt status")                                                      \
+	X(RENEW, "lets-encrypt renew")                                                             \
+	X(DISABLE, "lets-encrypt disable")                                                         \
+	X(HELP, "help")
+
+enum verb {
+#define X(id, words) VERB_##id,
+	VERBS(X)
+#undef X
+	        VERB_COUNT
+};
+struct verb_words {
+	const char *words;
+	const char *operands; /* "[NAME]", or NULL */
+	size_t operands_most;
+	unsigned options;    /* bits 1 << OPTION_…; --help and --version go without saying */
+	unsigned required;   /* likewise */
+	const char *summary; /* half a sentence */
+	const char *help;    /* paragraphs, separated by an empty line */
+};
+extern const struct verb_words verbs[VERB_COUNT];
+
+/* everseal(1)'s sections on commands and on options, in scdoc. */
+void cli_manual_commands(struct buf *out);
+void cli_manual_options(struct buf *out);
+/* Whether every command and option has its text. */
+bool cli_manual_complete(void);
+
+#endif
