@@ -32,7 +32,7 @@ struct rows {
 };
 
 /* From asked for to in force, one at a time. */
-enum plan_stage { PLAN_NONE, PLAN_BINDING, PLAN_SENT, PLAN_COMMITTING };
+enum plan_stage { PLAN_NONE, PLAN_BINDING, PLAN_SENT };
 
 struct control {
 	struct loop *loop;
@@ -64,6 +64,9 @@ struct control {
 	enum plan_stage stage;
 	struct rows *plan, *current, *previous;
 	struct config *next_config; /* of the plan, when the file was read again */
+	struct rows *sending;       /* being sent; next_row and credit say how far */
+	size_t next_row;
+	int64_t credit;
 	bool strict;                /* the plan: a listener that cannot be bound refuses it */
 	struct list changes, waiting; /* struct serving_change: of the plan · of the next one */
 	struct config *waiting_config;
@@ -86,6 +89,7 @@ void generation_want(struct control *c, struct config *config, struct serving_ch
 void generation_change_abort(struct serving_change *change);
 void generation_bound(struct control *c, const struct msg_bound *m);
 void generation_heard(struct control *c, const struct msg *m); /* prepared, refused, committed */
+void generation_credit(struct control *c, int64_t messages);
 void generation_serve_came(struct control *c);
 void generation_serve_went(struct control *c);
 void rows_free(struct rows **r);

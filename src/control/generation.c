@@ -73,6 +73,9 @@ static void refuse(struct control *c, const struct err *err)
 {
 	log_error(&c->log, "Generation %lld is refused, keeping the one before: %s",
 		(long long)c->last_number, err->text);
+	if (c->plan)
+		link_send(&c->serve, abort, .number = c->plan->number);
+	c->sending = NULL;
 	rows_free(&c->plan);
 	config_free(&c->next_config);
 	c->stage = PLAN_NONE;
@@ -111,12 +114,35 @@ static void stands(struct control *c)
 
 /* ---- its stages ---- */
 
-static void send_rows(struct control *c, struct rows *r)
+/* Rows go by serve's credit, so that many sites do not pile up in the link. */
+static void send_rows(struct control *c)
 {
-	link_send(&c->serve, generation, .number = r->number, .thumbprint = str_c(c->thumbprint));
-	for (size_t i = 0; i < r->count; i++)
-		link_send_message(&c->serve, r->at[i].type, &r->at[i].is);
+	struct rows *r = c->sending;
+	while (r && c->next_row < r->count && c->credit > 0) {
+		const struct msg *m = &r->at[c->next_row++];
+		link_send_message(&c->serve, m->type, &m->is);
+		c->credit--;
+	}
+	if (!r || c->next_row < r->count)
+		return;
 	link_send(&c->serve, generation_end, .number = r->number);
+	c->sending = NULL;
+}
+
+static void begin_rows(struct control *c, struct rows *r)
+{
+	if (!link_alive(&c->serve))
+		return;
+	c->sending = r;
+	c->next_row = 0;
+	link_send(&c->serve, generation, .number = r->number, .thumbprint = str_c(c->thumbprint));
+	send_rows(c);
+}
+
+void generation_credit(struct control *c, int64_t messages)
+{
+	c->credit += messages;
+	send_rows(c);
 }
 
 /* Whether every address has been answered; *ret_failed is one that could not be had. */
@@ -184,8 +210,7 @@ static void go_on(struct control *c)
 	c->plan = rows_build(c, c->next_config ? c->next_config : c->config);
 	c->plan->number = c->last_number;
 	c->stage = PLAN_SENT;
-	if (link_alive(&c->serve))
-		send_rows(c, c->plan);
+	begin_rows(c, c->plan);
 }
 
 void generation_want(struct control *c, struct config *config, struct serving_change *change)
@@ -267,12 +292,11 @@ void generation_heard(struct control *c, const struct msg *m)
 
 void generation_serve_came(struct control *c)
 {
+	c->credit = 0;
 	serving_send(c);
 	board_attach(c->board, &c->serve);
-	if (c->stage == PLAN_SENT && c->plan)
-		send_rows(c, c->plan);
-	else if (c->current)
-		send_rows(c, c->current);
+	if (c->plan || c->current)
+		begin_rows(c, c->plan ? c->plan : c->current);
 }
 
 static bool died_thrice(struct control *c)
@@ -304,6 +328,7 @@ void generation_serve_went(struct control *c)
 {
 	struct err err = ERR_INIT;
 	board_detach(c->board, &c->serve);
+	c->sending = NULL;
 	if (!died_thrice(c))
 		return;
 	if (c->plan && c->begun) {

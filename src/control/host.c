@@ -6,6 +6,8 @@
 
 static void write_fences(struct control *c, struct json_writer *w)
 {
+	buf_clear(&c->fences[PROCESS_FETCH]);
+	buf_add(&c->fences[PROCESS_FETCH], fetch_link_fences(c->fetch));
 	json_write_array(w, "fences");
 	for (unsigned p = 0; p < PROCESS_COUNT; p++) {
 		if (!c->fences[p].n)

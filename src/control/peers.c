@@ -11,6 +11,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 	case MSG_committed:
 		generation_heard(c, m);
 		break;
+	case MSG_credit:
+		generation_credit(c, m->is.credit.messages);
+		break;
 	case MSG_challenge_ready:
 		board_heard_ready(c->board, l, m->is.challenge_ready.token);
 		break;

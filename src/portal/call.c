@@ -66,7 +66,7 @@ static unsigned status_of(enum err_code code)
 	}
 }
 
-void call_fail(struct call *c, const struct err *err)
+static void refuse(struct call *c, unsigned status, const struct err *err)
 {
 	struct json_writer w;
 	buf_clear(&c->answer);
@@ -75,7 +75,12 @@ void call_fail(struct call *c, const struct err *err)
 	json_write_c(&w, "code", err_code_name(err->code));
 	json_write_c(&w, "message", err->text);
 	json_write_end(&w);
-	call_answer(c, status_of(err->code));
+	call_answer(c, status);
+}
+
+void call_fail(struct call *c, const struct err *err)
+{
+	refuse(c, status_of(err->code), err);
 }
 
 void call_stream(struct call *c)
@@ -119,23 +124,37 @@ static struct call *call_of(struct handling *h)
 	return OWNER(h, struct call, handling);
 }
 
-static void dispatch(struct call *c)
+/* The status with which the request is refused; 0: *ret_route answers it. */
+static unsigned check(struct call *c, const struct route **ret_route, struct err *err)
 {
-	struct err err = ERR_INIT;
 	const struct request *r = &c->ex->request;
 	struct str path = str_head(r->path, str_find(r->path, '?'));
 	bool other = false;
-	const struct route *route = route_find(r->method, path, &c->item, &other);
-	if (!route && other)
-		err_set(&err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path), STR_ARG(r->method));
-	else if (!route)
-		err_set(&err, ERR_NOT_FOUND, "The API has no %.*s.", STR_ARG(path));
-	else if (!buf_ok(&c->body))
-		err_set(&err, ERR_INPUT, "The request's body is larger than %d bytes.", CALL_BODY_MOST);
-	else if (c->body.n)
-		c->json = json_parse(buf_str(&c->body), "The request's body", &err);
-	if (err.code)
-		call_fail(c, &err);
+	*ret_route = route_find(r->method, path, &c->item, &other);
+	if (!*ret_route && other) {
+		err_set(err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path), STR_ARG(r->method));
+		return 405;
+	}
+	if (!*ret_route) {
+		err_set(err, ERR_NOT_FOUND, "The API has no %.*s.", STR_ARG(path));
+		return 404;
+	}
+	if (!buf_ok(&c->body)) {
+		err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.", CALL_BODY_MOST);
+		return 413;
+	}
+	if (c->body.n && !(c->json = json_parse(buf_str(&c->body), "The request's body", err)))
+		return 400;
+	return 0;
+}
+
+static void dispatch(struct call *c)
+{
+	struct err err = ERR_INIT;
+	const struct route *route;
+	unsigned refused = check(c, &route, &err);
+	if (refused)
+		refuse(c, refused, &err);
 	else
 		route->run(c);
 }

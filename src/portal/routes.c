@@ -180,6 +180,8 @@ static const struct route routes[] = {
 static bool path_fits(const char *pattern, struct str path, struct str *ret_item)
 {
 	struct str wanted = str_c(pattern), want, have;
+	if (str_ends(path, STR("/")))
+		return false;
 	while (str_split(&wanted, '/', &want)) {
 		if (!str_split(&path, '/', &have))
 			return false;
