@@ -1,5 +1,7 @@
 #include "portal/call.h"
 
+enum { ROOM_ASSUMED = 16 << 10 }; /* what an exchange always takes once it has told of room */
+
 struct portal_host *portal_host;
 struct renewals *portal_renewals;
 
@@ -24,10 +26,26 @@ static void call_free(struct call *c)
 
 static void respond(struct call *c, unsigned status, enum body_kind kind, size_t length)
 {
-	struct response head = { .version = HTTP_1_1, .status = status, .body = kind, .length = length };
+	struct response head = { .version = HTTP_1_1, .status = status, .body = kind, .length = length,
+		.head_only = str_eq_c(c->ex->request.method, "HEAD") };
 	headers_add(&head.headers, c->ex->arena, STR("content-type"), STR("application/json"));
 	headers_add(&head.headers, c->ex->arena, STR("cache-control"), STR("no-store"));
 	exchange_respond(c->ex, &head);
+}
+
+/* Sends of the backlog what the client has room for; ends the exchange once all is out. */
+static void pump(struct call *c)
+{
+	while (c->backlog.n && c->room) {
+		size_t n = c->backlog.n < c->room ? c->backlog.n : c->room;
+		ptrdiff_t left = exchange_body(c->ex, str_n(c->backlog.p, n));
+		buf_consume(&c->backlog, n);
+		c->room = left > 0 ? (size_t)left : 0;
+	}
+	if (c->backlog.n || !c->ending)
+		return;
+	exchange_end(c->ex);
+	call_free(c);
 }
 
 void call_answer(struct call *c, unsigned status)
@@ -41,7 +59,7 @@ void call_answer(struct call *c, unsigned status)
 	c->streaming = true;
 	if (str_eq_c(ex->request.method, "HEAD"))
 		buf_clear(&c->backlog);
-	c->handling.ops->room(&c->handling);
+	pump(c);
 }
 
 static unsigned status_of(enum err_code code)
@@ -88,23 +106,6 @@ void call_stream(struct call *c)
 	c->streaming = true;
 	respond(c, 200, BODY_STREAM, 0);
 }
-
-/* Sends of the backlog what the client has room for; ends the exchange once all is out. */
-static void pump(struct call *c)
-{
-	while (c->backlog.n && c->room) {
-		size_t n = c->backlog.n < c->room ? c->backlog.n : c->room;
-		ptrdiff_t left = exchange_body(c->ex, str_n(c->backlog.p, n));
-		buf_consume(&c->backlog, n);
-		c->room = left > 0 ? (size_t)left : 0;
-	}
-	if (c->backlog.n || !c->ending)
-		return;
-	exchange_end(c->ex);
-	call_free(c);
-}
-
-enum { ROOM_ASSUMED = 16 << 10 }; /* what an exchange always takes once it has told of room */
 
 void call_stream_line(struct call *c, struct str json)
 {

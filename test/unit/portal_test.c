@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "portal/call.h"
+#include "server/worker.h"
 
 /* ---- the client's side of an exchange ---- */
 
@@ -77,12 +78,15 @@ static const struct portal_host_ops host_ops = {
 	.reload_abort = host_reload_abort,
 };
 static struct portal_host host = { &host_ops };
+static struct loop *loop;
+static struct worker worker;
 
 static void begin(struct client_side *s, const char *method, const char *path, enum body_kind body)
 {
 	*s = (struct client_side){ .body = BUF(1 << 20), .room = 16 << 10 };
 	s->ex.ops = &ops;
 	s->ex.arena = &s->arena;
+	s->ex.worker = &worker;
 	s->ex.request.method = str_c(method);
 	s->ex.request.path = str_c(path);
 	s->ex.request.body = body;
@@ -245,5 +249,10 @@ int main(void)
 		cmocka_unit_test(test_client_leaves),
 		cmocka_unit_test(test_slow_client),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	loop = loop_new(&clock_system);
+	worker_init(&worker, loop);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	worker_done(&worker);
+	loop_free(&loop);
+	return failed;
 }
