@@ -21,6 +21,7 @@ struct str fetch_header(const struct fetch_reply *reply, const char *name, unsig
 /* Retry-After in ms from now_wall (seconds or HTTP date), -1 if absent or unreadable. */
 int64_t fetch_retry_after(const struct fetch_reply *reply, int64_t now_wall);
 
+/* `node`, `fetch` and `id` are the implementation's. */
 struct fetch_call {
 	/* purpose: a row of the fetcher's table of rules ("acme": https only, no redirects) */
 	const char *purpose, *method;
@@ -34,9 +35,10 @@ struct fetch_call {
 	int64_t id;
 };
 
-/* A TLS handshake with server_name at address:port, whatever certificate it shows. */
+/* A TLS handshake with server_name at address:port, whatever certificate it shows. address is an
+ * IP address without brackets. */
 struct fetch_probe {
-	struct str address, server_name;
+	struct str address, server_name; /* copied by fetch_probe */
 	uint16_t port;
 	void (*done)(struct fetch_probe *probe, struct str leaf_pem, const struct err *err);
 	struct list node;
@@ -75,11 +77,11 @@ static inline void fetch_probe_abort(struct fetch_probe *p)
 
 /* The real one: over the link to the fetch process. When that process dies, calls under way end
  * with ERR_UNREACHABLE; those started while there is none wait for the next link until their
- * time-out. */
+ * time-out. A body of more than 1 MiB is refused. */
 struct loop;
-struct link;
 struct fetch *fetch_link_new(struct loop *loop);
 void fetch_link_attach(struct fetch *f, int fd); /* a new link to a new fetch process */
-void fetch_link_free(struct fetch **f);
+struct str fetch_link_fences(const struct fetch *f); /* which stand around it, for `status` */
+void fetch_link_free(struct fetch **f); /* aborts what is under way */
 
 #endif

@@ -59,9 +59,10 @@ const char *process_name(enum process p);
 	X(dropped, INT(events))                      /* log and seen events that found no room */  \
 	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
-	/* control -> fetch: one exchange: fetch, body pieces, go */                               \
+	/* control -> fetch: one exchange: fetch, trust and body in pieces, go */                  \
 	X(fetch, INT(id) TEXT(purpose) TEXT(method) TEXT(url) TEXT(headers) INT(timeout)           \
-		INT(most) TEXT(trust))                                                             \
+		INT(most))                                                                         \
+	X(fetch_trust, INT(id) TEXT(piece))          /* PEM, instead of the system's store */      \
 	X(fetch_body, INT(id) TEXT(piece))                                                         \
 	X(fetch_go, INT(id))                                                                       \
 	X(fetch_abort, INT(id))                                                                    \

@@ -1,0 +1,390 @@
+/* Calls over the link to the fetch process. What that process answers is foreign: it reads what
+ * strangers send. */
+#include "link/link.h"
+#include "base/clock.h"
+#include "fetch/fetch.h"
+
+#define CALL_TIMEOUT  (30 * SECOND)
+#define PROBE_TIMEOUT (10 * SECOND)
+#define GRACE         (2 * SECOND) /* the fetch process says better what did not answer */
+enum {
+	BODY_MOST = 256 << 10, /* of a reply, unless the call says another figure */
+	SENT_MOST = 1 << 20,   /* of a request */
+	PIECE = 32 << 10,
+	HEADERS_MOST = LINK_MESSAGE_MOST,
+};
+
+struct fetch_link {
+	struct fetch fetch;
+	struct loop *loop;
+	struct link link;
+	struct list exchanges; /* struct exchange */
+	int64_t last_id;
+	struct buf fences;
+};
+
+/* One call or one probe, from start to done. */
+struct exchange {
+	struct list node;
+	struct fetch_link *owner;
+	struct fetch_call *call;   /* either this */
+	struct fetch_probe *probe; /* or this */
+	int64_t id, timeout;
+	bool sent, replied;
+	struct buf method, url, headers, body, trust; /* of the call */
+	struct buf address, server_name;              /* of the probe */
+	struct buf reply_headers, reply_body;
+	unsigned status;
+	struct timer deadline;
+	struct err err;
+};
+
+static void exchange_free(struct exchange *x)
+{
+	timer_stop(&x->deadline);
+	list_remove(&x->node);
+	struct buf *const bufs[] = { &x->method, &x->url, &x->headers, &x->body, &x->trust,
+		&x->address, &x->server_name, &x->reply_headers, &x->reply_body };
+	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
+		buf_done(bufs[i]);
+	free(x);
+}
+
+/* The caller may start anew or free his struct: nothing of it is touched afterwards. */
+static void finish(struct exchange *x, struct str leaf, const struct err *err)
+{
+	timer_stop(&x->deadline);
+	list_remove(&x->node);
+	if (x->call) {
+		struct fetch_reply reply = { .status = x->status,
+			.headers = buf_str(&x->reply_headers),
+			.body = buf_str(&x->reply_body) };
+		x->call->fetch = NULL;
+		x->call->done(x->call, err ? NULL : &reply, err);
+	} else {
+		x->probe->fetch = NULL;
+		x->probe->done(x->probe, leaf, err);
+	}
+	exchange_free(x);
+}
+
+static void give_up(struct exchange *x, const struct err *err)
+{
+	if (x->sent)
+		link_send(&x->owner->link, fetch_abort, .id = x->id);
+	finish(x, STR_NONE, err);
+}
+
+static void deadline(struct timer *t)
+{
+	struct exchange *x = OWNER(t, struct exchange, deadline);
+	struct err err = x->err;
+	if (err.code == ERR_NONE)
+		err_set(&err, ERR_TIMEOUT,
+		        "%.*s was not reached: the process for outgoing requests %s.",
+		        STR_ARG(buf_str(x->call ? &x->url : &x->address)),
+		        x->sent ? "did not answer in time" : "was not there in time");
+	give_up(x, &err);
+}
+
+/* ---- sending ---- */
+
+static bool send_pieces(struct exchange *x, enum msg_type type, const struct buf *text)
+{
+	struct link *l = &x->owner->link;
+	for (struct str rest = buf_str(text); rest.n > 0; rest = str_from(rest, PIECE)) {
+		struct str piece = str_head(rest, PIECE);
+		bool sent = type == MSG_fetch_trust
+		                    ? link_send(l, fetch_trust, .id = x->id, .piece = piece)
+		                    : link_send(l, fetch_body, .id = x->id, .piece = piece);
+		if (!sent)
+			return false;
+	}
+	return true;
+}
+
+static bool send_call(struct exchange *x)
+{
+	struct link *l = &x->owner->link;
+	size_t most = x->call->most ? x->call->most : BODY_MOST;
+	return buf_ok(&x->body) && buf_ok(&x->trust) &&
+	       link_send(l, fetch, .id = x->id, .purpose = str_c(x->call->purpose),
+	               .method = buf_str(&x->method), .url = buf_str(&x->url),
+	               .headers = buf_str(&x->headers), .timeout = x->timeout,
+	               .most = (int64_t)most) &&
+	       send_pieces(x, MSG_fetch_trust, &x->trust) &&
+	       send_pieces(x, MSG_fetch_body, &x->body) && link_send(l, fetch_go, .id = x->id);
+}
+
+static bool send_probe(struct exchange *x)
+{
+	return link_send(&x->owner->link, probe, .id = x->id, .address = buf_str(&x->address),
+	        .port = x->probe->port, .server_name = buf_str(&x->server_name),
+	        .timeout = x->timeout);
+}
+
+/* What cannot be sent fails in the next turn: never before the start has returned. */
+static void send(struct exchange *x)
+{
+	if (!link_alive(&x->owner->link))
+		return;
+	x->sent = true;
+	if (x->call ? send_call(x) : send_probe(x))
+		return;
+	err_set(&x->err, ERR_LIMIT,
+	        "%.*s was not asked: the request is too large, or too many wait to be sent.",
+	        STR_ARG(buf_str(x->call ? &x->url : &x->address)));
+	timer_start(&x->deadline, x->owner->loop, 0, deadline);
+}
+
+static void copy(struct buf *to, size_t ceiling, struct str from)
+{
+	*to = BUF(ceiling);
+	buf_add(to, from);
+}
+
+static struct exchange *exchange_new(struct fetch_link *f, int64_t timeout)
+{
+	struct exchange *x = mem_new(struct exchange);
+	x->owner = f;
+	x->id = ++f->last_id;
+	x->timeout = timeout;
+	list_add_last(&f->exchanges, &x->node);
+	timer_start(&x->deadline, f->loop, timeout + GRACE, deadline);
+	return x;
+}
+
+static void start(struct fetch *fetch, struct fetch_call *call)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x = exchange_new(f, call->timeout ? call->timeout : CALL_TIMEOUT);
+	x->call = call;
+	copy(&x->method, 32, str_c(call->method));
+	copy(&x->url, LINK_MESSAGE_MOST, call->url);
+	copy(&x->headers, LINK_MESSAGE_MOST, call->headers);
+	copy(&x->body, SENT_MOST, call->body);
+	copy(&x->trust, SENT_MOST, call->trust);
+	x->reply_headers = BUF(HEADERS_MOST);
+	x->reply_body = BUF(call->most ? call->most : BODY_MOST);
+	call->fetch = fetch;
+	call->id = x->id;
+	send(x);
+}
+
+static void probe(struct fetch *fetch, struct fetch_probe *p)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x = exchange_new(f, PROBE_TIMEOUT);
+	x->probe = p;
+	copy(&x->address, 64, p->address);
+	copy(&x->server_name, 256, p->server_name);
+	p->fetch = fetch;
+	p->id = x->id;
+	send(x);
+}
+
+static struct exchange *find(struct fetch_link *f, int64_t id)
+{
+	LIST_EACH (node, &f->exchanges) {
+		struct exchange *x = OWNER(node, struct exchange, node);
+		if (x->id == id)
+			return x;
+	}
+	return NULL;
+}
+
+static void forget(struct fetch *fetch, int64_t id)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x = find(f, id);
+	if (!x)
+		return;
+	if (x->sent)
+		link_send(&f->link, fetch_abort, .id = id);
+	exchange_free(x);
+}
+
+static void abort_call(struct fetch *fetch, struct fetch_call *call)
+{
+	forget(fetch, call->id);
+	call->fetch = NULL;
+}
+
+static void abort_probe(struct fetch *fetch, struct fetch_probe *p)
+{
+	forget(fetch, p->id);
+	p->fetch = NULL;
+}
+
+static const struct fetch_ops ops = {
+	.start = start,
+	.abort = abort_call,
+	.probe = probe,
+	.probe_abort = abort_probe,
+};
+
+/* ---- hearing ---- */
+
+static void broken(struct exchange *x)
+{
+	struct err err = ERR_INIT;
+	err_set(&err, ERR_PROTOCOL,
+	        "The process for outgoing requests gave an answer out of order.");
+	give_up(x, &err);
+}
+
+static void heard_reply(struct exchange *x, const struct msg_reply *m)
+{
+	if (x->replied || m->status < 100 || m->status > 599) {
+		broken(x);
+		return;
+	}
+	x->replied = true;
+	x->status = (unsigned)m->status;
+	buf_add(&x->reply_headers, m->headers);
+}
+
+static void heard_body(struct exchange *x, const struct msg_reply_body *m)
+{
+	buf_add(&x->reply_body, m->piece);
+	if (!x->replied || !buf_ok(&x->reply_body))
+		broken(x);
+}
+
+/* True if all is well; else the sentence that came. */
+static bool outcome(int64_t code, struct str sentence, struct err *err)
+{
+	if (code == ERR_NONE)
+		return true;
+	bool known = code > ERR_NONE && code <= ERR_CANCELED;
+	return err_set(err, known ? (enum err_code)code : ERR_PROTOCOL, "%.*s", STR_ARG(sentence));
+}
+
+static void heard_end(struct exchange *x, const struct msg_reply_end *m)
+{
+	struct err err = ERR_INIT;
+	bool well = outcome(m->error, m->sentence, &err);
+	if (well && !x->replied)
+		broken(x);
+	else
+		finish(x, STR_NONE, well ? NULL : &err);
+}
+
+static void heard_probed(struct exchange *x, const struct msg_probed *m)
+{
+	struct err err = ERR_INIT;
+	bool well = outcome(m->error, m->sentence, &err);
+	finish(x, well ? m->leaf_pem : STR_NONE, well ? NULL : &err);
+}
+
+/* The exchange that a message speaks of: of the right kind, and still wanted. */
+static struct exchange *about(struct fetch_link *f, int64_t id, bool probed)
+{
+	struct exchange *x = find(f, id);
+	return x && x->sent && (x->probe != NULL) == probed ? x : NULL;
+}
+
+static void heard(struct link *l, const struct msg *m)
+{
+	struct fetch_link *f = OWNER(l, struct fetch_link, link);
+	struct exchange *x;
+	switch (m->type) {
+	case MSG_reply:
+		if ((x = about(f, m->is.reply.id, /* probed= */ false)))
+			heard_reply(x, &m->is.reply);
+		break;
+	case MSG_reply_body:
+		if ((x = about(f, m->is.reply_body.id, /* probed= */ false)))
+			heard_body(x, &m->is.reply_body);
+		break;
+	case MSG_reply_end:
+		if ((x = about(f, m->is.reply_end.id, /* probed= */ false)))
+			heard_end(x, &m->is.reply_end);
+		break;
+	case MSG_probed:
+		if ((x = about(f, m->is.probed.id, /* probed= */ true)))
+			heard_probed(x, &m->is.probed);
+		break;
+	case MSG_fences:
+		buf_clear(&f->fences);
+		buf_add(&f->fences, m->is.fences.standing);
+		break;
+	default:
+		msg_close_fd(m);
+	}
+}
+
+/* Those under way; those that wait have not been sent. */
+static struct exchange *first_sent(struct fetch_link *f)
+{
+	LIST_EACH (node, &f->exchanges) {
+		struct exchange *x = OWNER(node, struct exchange, node);
+		if (x->sent)
+			return x;
+	}
+	return NULL;
+}
+
+static void lose(struct fetch_link *f)
+{
+	struct err err = ERR_INIT;
+	struct exchange *x;
+	link_done(&f->link);
+	buf_clear(&f->fences);
+	err_set(&err, ERR_UNREACHABLE,
+	        "The process for outgoing requests ended while it was asking; it is started "
+	        "again.");
+	while ((x = first_sent(f)))
+		finish(x, STR_NONE, &err);
+}
+
+static void ended(struct link *l, const struct err *why)
+{
+	(void)why;
+	lose(OWNER(l, struct fetch_link, link));
+}
+
+static const struct link_ops link_ops = { .heard = heard, .ended = ended };
+
+struct fetch *fetch_link_new(struct loop *loop)
+{
+	struct fetch_link *f = mem_new(struct fetch_link);
+	f->fetch.ops = &ops;
+	f->loop = loop;
+	f->fences = BUF(1024);
+	list_init(&f->exchanges);
+	return &f->fetch;
+}
+
+void fetch_link_attach(struct fetch *fetch, int fd)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	lose(f);
+	link_init(&f->link, f->loop, fd, &link_ops);
+	LIST_EACH (node, &f->exchanges)
+		send(OWNER(node, struct exchange, node));
+}
+
+struct str fetch_link_fences(const struct fetch *fetch)
+{
+	return buf_str(&OWNER(fetch, const struct fetch_link, fetch)->fences);
+}
+
+void fetch_link_free(struct fetch **fetch)
+{
+	if (!*fetch)
+		return;
+	struct fetch_link *f = OWNER(*fetch, struct fetch_link, fetch);
+	LIST_EACH (node, &f->exchanges) {
+		struct exchange *x = OWNER(node, struct exchange, node);
+		if (x->call)
+			x->call->fetch = NULL;
+		else
+			x->probe->fetch = NULL;
+		exchange_free(x);
+	}
+	link_done(&f->link);
+	buf_done(&f->fences);
+	free(f);
+	*fetch = NULL;
+}
