@@ -8,9 +8,14 @@
  * transaction whose versions do not match fails alone (ERR_CONFLICT). What depends on a write is
  * not sent before its callback.
  *
- * SQLite: WAL, synchronous=FULL; user_version migrations. Errors tell apart: not writable,
- * read-only file system, full disk (the write fails, reads go on, later writes are tried anew),
- * damaged file, made by a newer Everseal, held by a second server (flock on STATE/lock). */
+ * SQLite: WAL, synchronous=FULL; user_version migrations, each keeping a copy of the older file as
+ * everseal.db.before-N. Errors tell apart: not writable, read-only file system, full disk (the
+ * write fails, reads go on, later writes are tried anew), damaged file (left as it is), made by a
+ * newer Everseal, held by a second server (flock on STATE/lock).
+ *
+ * Disadvantages: when the disk fails at the commit, every transaction of that turn fails with it;
+ * one that failed so may still be found after a power loss (never half of it), because the disk
+ * may have kept what it denied. A record that was deleted and made again starts at version 1. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -27,37 +32,39 @@ struct record {
 	struct str value, blob;
 };
 
-/* Makes the directory (0700) and file if absent, takes the lock, migrates. Waits up to 2 s for the
- * lock (a predecessor that is just ending), then says which process holds it. */
+/* Makes the directory (0700) and file if absent, takes the lock, checks, migrates. Waits up to 2 s
+ * for the lock (a predecessor that is just ending), then says which process holds it. */
 MUST_CHECK struct store *store_open(struct loop *loop, const char *state_dir, struct err *err);
-/* Completes what was asked for, then closes. No callback fires afterwards. */
+/* Writes what was asked for, then closes. From here on no callback fires: transactions under way
+ * are as if aborted, watches as if stopped. Not from a callback of the store's own. */
 void store_close(struct store **s);
 
 /* False with ERR_NOT_FOUND if there is none. The record lives in the arena. */
 MUST_CHECK bool store_get(struct store *s, struct arena *a, struct str kind, struct str id,
-                          struct record *ret_record, struct err *err);
+        struct record *ret_record, struct err *err);
 /* All records of a kind by id, one at a time; `each` returns false to end early. The record is
- * valid during the call only. `each` finds its object by OWNER. */
+ * valid during the call only; `each` may read and fill transactions, and sees the store as it was
+ * when the scan began. `each` finds its object by OWNER. */
 struct store_scan {
 	bool (*each)(struct store_scan *scan, const struct record *record);
 };
-MUST_CHECK bool store_each(struct store *s, struct str kind, struct store_scan *scan,
-                           struct err *err);
+MUST_CHECK bool store_each(
+        struct store *s, struct str kind, struct store_scan *scan, struct err *err);
 
 /* A transaction: filled, then started; owned by the caller until `done`, which fires exactly once
- * (err is NULL on success) unless aborted before. Bytes are copied by the put. */
+ * (err is NULL on success, valid during the call otherwise) unless aborted before. Bytes are copied
+ * by the put. Once `done` is called the tx is empty and may be filled and started anew. */
 struct store_tx {
-	struct list node;
 	void (*done)(struct store_tx *tx, const struct err *err);
-	struct store *store; /* NULL when not started */
-	struct store_op *ops;
+	struct store *store;       /* NULL when not started */
+	struct store_write *write; /* what it is filled with; the store's once started */
 };
 void store_tx_init(struct store_tx *tx);
 void store_tx_put(struct store_tx *tx, struct str kind, struct str id, int64_t replaces,
-                  struct str value, struct str blob);
+        struct str value, struct str blob);
 void store_tx_delete(struct store_tx *tx, struct str kind, struct str id, int64_t replaces);
 void store_tx_start(struct store *s, struct store_tx *tx,
-                    void (*done)(struct store_tx *tx, const struct err *err));
+        void (*done)(struct store_tx *tx, const struct err *err));
 /* The write may still happen; `done` will not. Also frees a tx that was filled but not started. */
 void store_tx_abort(struct store_tx *tx);
 
@@ -65,12 +72,11 @@ void store_tx_abort(struct store_tx *tx);
  * the transaction's own `done`. version 0: deleted. */
 struct store_watch {
 	struct list node;
-	struct str kind; /* empty: all */
+	struct str kind; /* empty: all; borrowed until stopped */
 	void (*changed)(struct store_watch *w, struct str kind, struct str id, int64_t version);
 };
 void store_watch_start(struct store *s, struct store_watch *w, struct str kind,
-                       void (*changed)(struct store_watch *w, struct str kind, struct str id,
-                                       int64_t version));
+        void (*changed)(struct store_watch *w, struct str kind, struct str id, int64_t version));
 void store_watch_stop(struct store_watch *w);
 
 #endif
