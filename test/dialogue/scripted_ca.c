@@ -5,7 +5,7 @@ const struct str ca_names[CA_NAMES] = { STR_INIT("a.test"), STR_INIT("b.test"), 
 
 void ca_init(struct ca *ca, const struct ca_script *script)
 {
-	*ca = (struct ca){ .script = *script, .account = script->has_account, .noise = 12345,
+	*ca = (struct ca){ .script = *script, .account = script->has_account, .noise = 12345 + script->luck,
 		.body = BUF_INIT(1 << 16) };
 }
 

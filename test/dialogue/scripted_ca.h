@@ -18,6 +18,7 @@ struct ca_script {
 	bool replaced;     /* an order with `replaces` is refused */
 	bool fails;        /* the last name's proof is not found */
 	unsigned nonces_refused; /* in percent */
+	unsigned luck;           /* which ones */
 	int64_t retry_after;     /* with each order, ms; 0: none */
 };
 
