@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-enum { PAUSE = 50 }; /* ms between attempts */
+/* ms: between attempts; for a server that died and is revived, which leaves its socket behind and
+ * holds no lock for a moment. */
+enum { PAUSE = 50, REVIVAL = 2000 };
 
 /* A path too long for a socket address is reached through the directory's descriptor. */
 static bool socket_address(struct str state, int dir, struct sockaddr_un *ret)
@@ -96,14 +98,16 @@ int client_connect(struct str state, struct err *err)
 	const int dir = open_state(state, err);
 	if (dir < 0)
 		return -1;
-	const int64_t end = clock_system.mono(&clock_system) + CLIENT_START;
+	const int64_t start = clock_system.mono(&clock_system);
 	int fd, number = 0;
 	bool starting = false;
 	while ((fd = try_connect(state, dir)) < 0) {
 		number = errno;
+		const int64_t waited = clock_system.mono(&clock_system) - start;
 		const bool absent = number == ENOENT || number == ECONNREFUSED;
 		starting = (absent && lock_held(dir)) || number == EAGAIN;
-		if (!starting || clock_system.mono(&clock_system) >= end)
+		const bool revived = number == ECONNREFUSED && waited < REVIVAL;
+		if (!revived && (!starting || waited >= CLIENT_START))
 			break;
 		poll(NULL, 0, PAUSE);
 	}
