@@ -102,6 +102,11 @@ struct rows *rows_build(struct control *c, const struct config *config);
 /* Marks the bindings that they need as wanted, with what they are for; adds the missing ones. */
 void rows_want_bindings(struct control *c, const struct config *config);
 
+/* Names registered by command or page: a site of their own, with the application they were given,
+ * else with that of `site *`, whose settings they have. False if the file has a site for them. */
+bool rows_registered_site(const struct config *config, const struct renew_site *site,
+                          struct config_site *ret_site);
+
 /* serving.c: certificates in segments, and where they can be tried. */
 void serving_init(struct control *c);
 void serving_send(struct control *c); /* everything, to a serve that is new */

@@ -37,7 +37,8 @@ static void write_listeners(struct control *c, struct json_writer *w)
 	json_write_end(w);
 }
 
-static void write_site(struct control *c, struct json_writer *w, const struct config_site *s)
+static void write_site(
+        struct control *c, struct json_writer *w, const struct config_site *s, bool in_file)
 {
 	const struct hsts *hsts = s->hsts.set ? &s->hsts : &c->config->hsts;
 	json_write_object(w, NULL);
@@ -56,40 +57,38 @@ static void write_site(struct control *c, struct json_writer *w, const struct co
 		json_write_int(w, "hsts", hsts->max_age);
 	else
 		json_write_null(w, "hsts");
-	json_write_object(w, "source");
-	json_write_text(w, "file", c->config->file);
-	json_write_int(w, "line", s->at.line);
-	json_write_end(w);
+	if (in_file) {
+		json_write_object(w, "source");
+		json_write_text(w, "file", c->config->file);
+		json_write_int(w, "line", s->at.line);
+		json_write_end(w);
+	} else {
+		json_write_c(w, "source", "store");
+	}
 	json_write_end(w);
 }
 
 struct write_registered {
 	struct renew_site_each each;
+	struct control *control;
 	struct json_writer *w;
 };
 
 static void write_registered(struct renew_site_each *e, const struct renew_site *site)
 {
-	struct json_writer *w = OWNER(e, struct write_registered, each)->w;
-	json_write_object(w, NULL);
-	json_write_array(w, "names");
-	for (size_t i = 0; i < site->name_count; i++)
-		json_write_text(w, NULL, site->names[i]);
-	json_write_end(w);
-	json_write_array(w, "upstreams");
-	if (site->proxy)
-		json_write_text(w, NULL, site->proxy->shown);
-	json_write_end(w);
-	json_write_c(w, "source", "store");
-	json_write_end(w);
+	struct write_registered *r = OWNER(e, struct write_registered, each);
+	struct config_site made;
+	if (rows_registered_site(r->control->config, site, &made))
+		write_site(r->control, r->w, &made, /* in_file= */ false);
 }
 
 static void write_sites(struct control *c, struct json_writer *w)
 {
 	json_write_array(w, "sites");
 	for (size_t i = 0; i < c->config->site_count; i++)
-		write_site(c, w, &c->config->sites[i]);
-	struct write_registered each = { .each.site = write_registered, .w = w };
+		write_site(c, w, &c->config->sites[i], /* in_file= */ true);
+	struct write_registered each = { .each.site = write_registered, .control = c,
+		.w = w };
 	renewals_each_site(c->renewals, &each.each);
 	json_write_end(w);
 }

@@ -161,24 +161,33 @@ static const struct config_site *file_site(const struct config *config, struct s
 	return NULL;
 }
 
-/* Names registered by command or page that the file has no site for: a site of their own, with the
- * application they were given, else with that of `site *`. */
+bool rows_registered_site(const struct config *config, const struct renew_site *site,
+                          struct config_site *ret_site)
+{
+	const struct config_site *fallback = NULL;
+	if (file_site(config, site->names[0], &fallback))
+		return false;
+	*ret_site = fallback ? *fallback : (struct config_site){ 0 };
+	ret_site->fallback = false;
+	ret_site->names = (struct str *)site->names;
+	ret_site->name_count = site->name_count;
+	if (site->proxy) {
+		ret_site->upstreams = (struct config_upstream *)site->proxy;
+		ret_site->upstream_count = 1;
+	}
+	return true;
+}
+
 static void add_registered(struct renew_site_each *e, const struct renew_site *site)
 {
 	struct building *b = OWNER(e, struct building, each);
-	const struct config_site *fallback = NULL;
+	struct config_site made;
 	cover(b->control, site->names, site->name_count);
-	if (file_site(b->config, site->names[0], &fallback))
+	if (!rows_registered_site(b->config, site, &made))
 		return;
-	struct config_site made = fallback ? *fallback : (struct config_site){ 0 };
-	made.fallback = false;
-	if (site->proxy) {
-		made.upstreams = (struct config_upstream *)site->proxy;
-		made.upstream_count = 1;
-	}
-	uint16_t port = site->listen.host.n ? site->listen.port : b->url_port;
-	if (b->config->challenge_ports_set)
-		port = b->config->challenge_https;
+	uint16_t port = b->url_port;
+	if (site->listen.host.n && !b->config->challenge_ports_set)
+		port = site->listen.port;
 	int64_t id = add_site(b, site->names[0], &made, port);
 	add_names(b, id, site->names, site->name_count);
 	add_upstreams(b, id, &made);
