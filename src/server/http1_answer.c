@@ -61,7 +61,7 @@ static void keep_rest(struct http1_session *s, const struct iovec *v, int count,
 /* What waits goes first; what is not taken of the rest is kept. */
 static void write_direct(struct http1_session *s, const struct iovec *v, int count)
 {
-	struct iovec all[4] = { { s->out.p + s->sent, http1_unsent(s) } };
+	struct iovec all[4] = { { s->out.p ? s->out.p + s->sent : NULL, http1_unsent(s) } };
 	size_t offered = all[0].iov_len;
 	for (int i = 0; i < count; i++) {
 		all[i + 1] = v[i];
@@ -164,15 +164,14 @@ static void respond(struct exchange *ex, const struct response *head)
 static ptrdiff_t body(struct exchange *ex, struct str piece)
 {
 	struct http1_session *s = session_of(ex);
-	if (piece.n > 0 && s->framing == FRAMING_CHUNKED)
-		put_chunk(s, piece);
-	else if (piece.n > 0 && s->framing == FRAMING_CLOSE)
-		put_plain(s, piece);
 	if (s->framing == FRAMING_LENGTH) {
 		CHECK(piece.n <= s->left);
 		s->left -= piece.n;
-		put_plain(s, piece);
 	}
+	if (piece.n > 0 && s->framing == FRAMING_CHUNKED)
+		put_chunk(s, piece);
+	else if (piece.n > 0 && s->framing != FRAMING_NONE)
+		put_plain(s, piece);
 	s->room_owed = room(s) <= 0;
 	return room(s);
 }

@@ -1,0 +1,492 @@
+/* TLS over a pipe in memory, with libssl's own client at the far end. */
+#include "tls/tls.h"
+#include "keys/keys.h"
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { PIPE = 4 << 10 };
+
+static struct loop *loop;
+static struct cert_table *certs;
+static struct tls_worker *workers[2];
+static struct tls_ticket_keys tickets;
+
+/* Both ends of one connection. */
+struct talk {
+	struct conn_holder server, far;
+	struct buf got;       /* by the server */
+	struct buf to_send;   /* by the server */
+	bool told, ended, failed, far_ended;
+	SSL *client;
+	BIO *in, *out; /* of the client, in memory */
+	struct buf unsent;
+};
+
+static void add_certificate(struct segments *s, const char *name, unsigned flags)
+{
+	struct err err;
+	struct str names[] = { str_c(name), STR("extra.test") };
+	bool star = strcmp(name, "*") == 0;
+	KEY_AUTO *key = key_new(&err);
+	BUF_AUTO der = BUF_INIT(64 << 10);
+	assert_true(key_self_signed(key, star ? names + 1 : names, 1, 0, DAY, &der, &err));
+	SECRET_AUTO secret = key_to_der(key);
+	struct cert_record r = { .flags = flags, .leaf = buf_str(&der), .key = secret_bytes(&secret) };
+	uint64_t number;
+	assert_true(segments_add(s, names, 1, &r, &number, &err));
+}
+
+static struct cert_table *table_of(const char *const *names)
+{
+	struct err err;
+	struct segments *s = segments_new();
+	for (; *names; names++)
+		add_certificate(s, *names, strcmp(*names, "temporary.test") ? 0 : CERT_TEMPORARY);
+	struct cert_table *t = cert_table_new();
+	assert_true(cert_table_map(t, 0, dup(segments_fd(s, 0)), &err));
+	assert_true(cert_table_advance(t, 0, segments_valid(s, 0), &err));
+	segments_free(&s);
+	return t;
+}
+
+static void start_with(const char *const *names)
+{
+	struct err err;
+	loop = loop_new(&clock_system);
+	certs = table_of(names);
+	assert_true(tls_ticket_keys_rotate(&tickets, &err));
+	assert_true(tls_ticket_keys_rotate(&tickets, &err));
+	for (int i = 0; i < 2; i++) {
+		workers[i] = tls_worker_new(loop, certs, &err);
+		assert_non_null(workers[i]);
+		tls_worker_ticket_keys(workers[i], &tickets);
+	}
+}
+
+static int setup(void **state)
+{
+	static const char *const names[] = { "a.test", "*.wild.test", "temporary.test", NULL };
+	(void)state;
+	start_with(names);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tls_worker_free(&workers[0]);
+	tls_worker_free(&workers[1]);
+	cert_table_free(&certs);
+	loop_free(&loop);
+	return 0;
+}
+
+static void send_some(struct talk *t)
+{
+	while (t->to_send.n > 0) {
+		size_t first = t->to_send.n < 10 ? t->to_send.n : 10;
+		struct iovec v[2] = { { t->to_send.p, first },
+			{ t->to_send.p + first, t->to_send.n - first } };
+		ssize_t n = conn_write(t->server.conn, v, 2);
+		if (n < 0)
+			return;
+		buf_consume(&t->to_send, (size_t)n);
+	}
+}
+
+static void server_ready(struct conn *c, unsigned events)
+{
+	struct talk *t = OWNER(c->holder, struct talk, server);
+	char p[1000];
+	ssize_t n;
+	t->told = true;
+	if (events & CONN_OUT)
+		send_some(t);
+	if (!(events & CONN_IN))
+		return;
+	do {
+		n = conn_read(c, p, sizeof p);
+		if (n > 0)
+			buf_add(&t->got, str_n(p, (size_t)n));
+		t->ended = t->ended || n == 0;
+		t->failed = t->failed || n == CONN_FAILED;
+	} while (n == (ssize_t)sizeof p);
+}
+
+static void far_ready(struct conn *c, unsigned events)
+{
+	struct talk *t = OWNER(c->holder, struct talk, far);
+	char p[1000];
+	ssize_t n = 1;
+	while (events & CONN_IN && n > 0) {
+		n = conn_read(c, p, sizeof p);
+		if (n > 0)
+			assert_int_equal(BIO_write(t->in, p, (int)n), n);
+		t->far_ended = t->far_ended || n == 0;
+	}
+}
+
+static void push(struct talk *t)
+{
+	char p[4096];
+	int n;
+	while ((n = BIO_read(t->out, p, sizeof p)) > 0)
+		buf_add(&t->unsent, str_n(p, (size_t)n));
+	struct iovec v = { t->unsent.p, t->unsent.n };
+	ssize_t put = t->unsent.n > 0 ? conn_write(t->far.conn, &v, 1) : 0;
+	if (put > 0)
+		buf_consume(&t->unsent, (size_t)put);
+}
+
+static void settle(struct talk *t)
+{
+	for (int i = 0; i < 12; i++) {
+		push(t);
+		loop_turn(loop, 0);
+	}
+}
+
+struct hello {
+	const char *server_name, *alpn; /* NULL: none; alpn in wire form */
+	const char *default_name;
+	int version; /* of the client, 0: any */
+	SSL_SESSION *session;
+	int worker;
+};
+
+static void talk_init(struct talk *t, SSL_CTX *ctx, const struct hello *h)
+{
+	struct conn *near, *far;
+	*t = (struct talk){ .got = BUF_INIT(1 << 24), .to_send = BUF_INIT(1 << 24),
+		.unsent = BUF_INIT(1 << 24) };
+	conn_pipe_new(loop, PIPE, &near, &far);
+	conn_hold(&t->far, far, far_ready);
+	struct conn *tls = conn_tls_new(workers[h->worker], near, str_c(h->default_name));
+	conn_hold(&t->server, tls, server_ready);
+	t->client = SSL_new(ctx);
+	t->in = BIO_new(BIO_s_mem());
+	t->out = BIO_new(BIO_s_mem());
+	SSL_set_bio(t->client, t->in, t->out);
+	if (h->server_name)
+		SSL_set_tlsext_host_name(t->client, h->server_name);
+	if (h->alpn)
+		SSL_set_alpn_protos(t->client, (const unsigned char *)h->alpn,
+			(unsigned)strlen(h->alpn));
+	if (h->version)
+		SSL_set_max_proto_version(t->client, h->version);
+	if (h->session)
+		SSL_set_session(t->client, h->session);
+}
+
+/* Whether the handshake succeeded; *ret_reason is the client's error otherwise. */
+static bool shake(struct talk *t, int *ret_reason)
+{
+	for (int i = 0; i < 10; i++) {
+		ERR_clear_error();
+		int r = SSL_connect(t->client), why = SSL_get_error(t->client, r);
+		*ret_reason = ERR_GET_REASON(ERR_peek_last_error());
+		ERR_clear_error();
+		settle(t);
+		assert_int_equal(ERR_peek_error(), 0); /* we leave nothing behind */
+		if (r == 1)
+			return true;
+		if (why != SSL_ERROR_WANT_READ)
+			return false;
+	}
+	*ret_reason = 0;
+	return false;
+}
+
+static void talk_done(struct talk *t)
+{
+	conn_free(&t->server.conn);
+	conn_free(&t->far.conn);
+	SSL_free(t->client);
+	buf_done(&t->got);
+	buf_done(&t->to_send);
+	buf_done(&t->unsent);
+}
+
+static SSL_CTX *client_ctx(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_security_level(ctx, 0);
+	return ctx;
+}
+
+static void served_name(const SSL *client, char *text, size_t size)
+{
+	X509 *leaf = SSL_get1_peer_certificate(client);
+	assert_non_null(leaf);
+	GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
+	const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, 0);
+	snprintf(text, size, "%.*s", ASN1_STRING_length(name->d.dNSName),
+		ASN1_STRING_get0_data(name->d.dNSName));
+	GENERAL_NAMES_free(names);
+	X509_free(leaf);
+}
+
+static void certificate_by_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *server_name, *default_name;
+		const char *served; /* NULL: unrecognized_name */
+		bool temporary;
+	} cases[] = {
+		{ "a.test", NULL, "a.test", false },
+		{ "A.Test", NULL, "a.test", false },
+		{ "x.wild.test", NULL, "*.wild.test", false },
+		{ "x.y.wild.test", NULL, NULL, false },
+		{ "temporary.test", NULL, "temporary.test", true },
+		{ "nobody.test", "a.test", NULL, false },
+		{ NULL, "a.test", "a.test", false },
+		{ NULL, "nobody.test", NULL, false },
+		{ NULL, NULL, NULL, false },
+		{ "127.0.0.1", "a.test", "a.test", false },
+		{ "127.0.0.1", NULL, NULL, false },
+	};
+	SSL_CTX *ctx = client_ctx();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct hello h = { cases[i].server_name, .default_name = cases[i].default_name };
+		struct talk t;
+		int reason = 0;
+		talk_init(&t, ctx, &h);
+		assert_int_equal(shake(&t, &reason), cases[i].served != NULL);
+		assert_true(t.told);
+		if (cases[i].served) {
+			char name[100];
+			served_name(t.client, name, sizeof name);
+			assert_string_equal(name, cases[i].served);
+			assert_int_equal(conn_tls_temporary(t.server.conn), cases[i].temporary);
+		} else {
+			assert_int_equal(reason, SSL_R_TLSV1_UNRECOGNIZED_NAME);
+			assert_true(t.failed);
+		}
+		assert_int_equal(conn_tls_established(t.server.conn), cases[i].served != NULL);
+		assert_null(conn_tls_fault(t.server.conn));
+		talk_done(&t);
+	}
+	SSL_CTX_free(ctx);
+}
+
+static void fallback_certificate(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "a.test", "*", NULL };
+	start_with(names);
+	SSL_CTX *ctx = client_ctx();
+	static const char *const asked[] = { "nobody.test", NULL };
+	for (int i = 0; i < 2; i++) {
+		struct talk t;
+		int reason;
+		char name[100];
+		talk_init(&t, ctx, &(struct hello){ .server_name = asked[i] });
+		assert_true(shake(&t, &reason));
+		served_name(t.client, name, sizeof name);
+		assert_string_equal(name, "extra.test");
+		talk_done(&t);
+	}
+	SSL_CTX_free(ctx);
+	teardown(NULL);
+}
+
+static void protocols(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *alpn;
+		int version, reason; /* 0: succeeds */
+	} cases[] = {
+		{ NULL, TLS1_3_VERSION, 0 },
+		{ NULL, TLS1_2_VERSION, 0 },
+		{ NULL, TLS1_1_VERSION, SSL_R_TLSV1_ALERT_PROTOCOL_VERSION },
+		{ "\x08http/1.1", 0, 0 },
+		{ "\x02h2\x08http/1.1", 0, 0 },
+		{ "\x03xyz", 0, SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL },
+	};
+	SSL_CTX *ctx = client_ctx();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct talk t;
+		int reason = 0;
+		talk_init(&t, ctx, &(struct hello){ "a.test", cases[i].alpn,
+					   .version = cases[i].version });
+		assert_int_equal(shake(&t, &reason), cases[i].reason == 0);
+		if (cases[i].reason != 0 && cases[i].reason != SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+			assert_int_equal(reason, cases[i].reason);
+		if (cases[i].alpn && cases[i].reason == 0) {
+			const unsigned char *chosen;
+			unsigned n;
+			SSL_get0_alpn_selected(t.client, &chosen, &n);
+			assert_int_equal(n, 8);
+			assert_memory_equal(chosen, "http/1.1", 8);
+		}
+		talk_done(&t);
+	}
+	SSL_CTX_free(ctx);
+}
+
+/* A connection that leaves a session; whether it resumed `session`. */
+static bool connects(SSL_CTX *ctx, SSL_SESSION *session, int worker, int version, SSL_SESSION **ret)
+{
+	struct talk t;
+	int reason;
+	char byte;
+	talk_init(&t, ctx, &(struct hello){ "temporary.test", .session = session,
+				   .worker = worker, .version = version });
+	assert_true(shake(&t, &reason));
+	assert_true(conn_tls_temporary(t.server.conn)); /* resumed or not */
+	settle(&t);
+	assert_int_equal(SSL_read(t.client, &byte, 1), -1);
+	bool resumed = SSL_session_reused(t.client);
+	if (ret)
+		*ret = SSL_get1_session(t.client);
+	SSL_shutdown(t.client);
+	talk_done(&t);
+	return resumed;
+}
+
+static void tickets_are_shared_and_rotate(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	for (int v = 0; v < 2; v++) {
+		struct err err;
+		SSL_SESSION *session, *unused;
+		assert_false(connects(ctx, NULL, 0, versions[v], &session));
+		assert_true(connects(ctx, session, 1, versions[v], NULL));
+		assert_true(tls_ticket_keys_rotate(&tickets, &err));
+		tls_worker_ticket_keys(workers[1], &tickets);
+		assert_true(connects(ctx, session, 1, versions[v], &unused));
+		SSL_SESSION_free(unused);
+		assert_true(tls_ticket_keys_rotate(&tickets, &err));
+		tls_worker_ticket_keys(workers[1], &tickets);
+		assert_false(connects(ctx, session, 1, versions[v], NULL));
+		tls_worker_ticket_keys(workers[0], &tickets);
+		SSL_SESSION_free(session);
+	}
+	SSL_CTX_free(ctx);
+}
+
+static void read_all(struct talk *t, struct buf *got, size_t most)
+{
+	char p[5000];
+	for (int idle = 0; got->n < most && idle < 20; idle++) {
+		settle(t);
+		for (int n; (n = SSL_read(t->client, p, sizeof p)) > 0; idle = 0)
+			buf_add(got, str_n(p, (size_t)n));
+	}
+}
+
+static void content_of_every_size(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = { 1, 9, 10, 11, 500, 8000, 16384, 16394, 16395, 70000, 1000000 };
+	SSL_CTX *ctx = client_ctx();
+	char *content = mem_alloc(1000000);
+	for (size_t i = 0; i < 1000000; i++)
+		content[i] = (char)(i * 7 + i / 251);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct talk t;
+		int reason;
+		BUF_AUTO got = BUF_INIT(1 << 24);
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+		assert_true(shake(&t, &reason));
+		buf_add(&t.to_send, str_n(content, sizes[i]));
+		send_some(&t);
+		read_all(&t, &got, sizes[i]);
+		assert_int_equal(got.n, sizes[i]);
+		assert_memory_equal(got.p, content, sizes[i]);
+		for (size_t sent = 0; sent < sizes[i];) {
+			size_t n = sizes[i] - sent < 3000 ? sizes[i] - sent : 3000;
+			assert_int_equal(SSL_write(t.client, content + sent, (int)n), n);
+			sent += n;
+			settle(&t);
+		}
+		assert_int_equal(t.got.n, sizes[i]);
+		assert_memory_equal(t.got.p, content, sizes[i]);
+		talk_done(&t);
+	}
+	free(content);
+	SSL_CTX_free(ctx);
+}
+
+static void ends(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	for (int notify = 0; notify < 2; notify++) {
+		struct talk t;
+		int reason;
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+		assert_true(shake(&t, &reason));
+		SSL_write(t.client, "bye", 3);
+		if (notify)
+			SSL_shutdown(t.client);
+		settle(&t);
+		conn_shutdown(t.far.conn);
+		settle(&t);
+		assert_int_equal(t.got.n, 3);
+		assert_int_equal(t.ended, notify);
+		assert_int_equal(t.failed, !notify);
+		talk_done(&t);
+	}
+	SSL_CTX_free(ctx);
+}
+
+static void we_end_with_close_notify(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	struct talk t;
+	int reason;
+	char p[10];
+	talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+	assert_true(shake(&t, &reason));
+	conn_shutdown(t.server.conn);
+	settle(&t);
+	assert_true(t.far_ended);
+	int n = SSL_read(t.client, p, sizeof p);
+	assert_int_equal(SSL_get_error(t.client, n), SSL_ERROR_ZERO_RETURN);
+	talk_done(&t);
+	SSL_CTX_free(ctx);
+}
+
+static void garbage_fails(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	struct talk t;
+	talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+	char text[] = "GET / HTTP/1.1\r\n\r\n";
+	struct iovec v = { text, 18 };
+	assert_int_equal(conn_write(t.far.conn, &v, 1), 18);
+	settle(&t);
+	assert_true(t.told && t.failed);
+	assert_false(conn_tls_established(t.server.conn));
+	talk_done(&t);
+	SSL_CTX_free(ctx);
+}
+
+#define RIGGED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		RIGGED(certificate_by_name),
+		cmocka_unit_test(fallback_certificate),
+		RIGGED(protocols),
+		RIGGED(tickets_are_shared_and_rotate),
+		RIGGED(content_of_every_size),
+		RIGGED(ends),
+		RIGGED(we_end_with_close_notify),
+		RIGGED(garbage_fails),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
