@@ -49,7 +49,7 @@ static int run(unsigned workers)
 	struct err err;
 	struct loop *loop = loop_new(&clock_system);
 	fence_process(&(struct fence_want){ 0 }, &s.fences);
-	if (!serve_start(&s, loop, workers, &err)) {
+	if (!serve_start(&s, loop, CHILD_LINK, workers, &err)) {
 		log_to_stderr(LOG_ERROR, STR_NONE, str_c(err.text));
 		return 1;
 	}

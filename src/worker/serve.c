@@ -1,6 +1,5 @@
 #include "worker/serve.h"
 #include "base/log.h"
-#include "link/child.h"
 #include "worker/events.h"
 
 enum { CREDIT = 256, EVENTS_QUEUED_MOST = 1 << 20 };
@@ -307,7 +306,8 @@ static void rotate(struct timer *t)
 	threads_order(&s->threads, r);
 }
 
-bool serve_start(struct serve *s, struct loop *loop, unsigned workers, struct err *err)
+bool serve_start(struct serve *s, struct loop *loop, int supervisor, unsigned workers,
+	struct err *err)
 {
 	serve = s;
 	s->loop = loop;
@@ -318,7 +318,7 @@ bool serve_start(struct serve *s, struct loop *loop, unsigned workers, struct er
 	if (!threads_start(&s->threads, loop, s->certs, workers, err))
 		return false;
 	timer_start(&s->rotate, loop, 0, rotate);
-	link_init(&s->supervisor, loop, CHILD_LINK, &supervisor_ops);
+	link_init(&s->supervisor, loop, supervisor, &supervisor_ops);
 	return true;
 }
 

@@ -28,7 +28,10 @@ struct serve {
 	bool stopping;
 };
 
-MUST_CHECK bool serve_start(struct serve *s, struct loop *loop, unsigned workers, struct err *err);
+/* supervisor: the descriptor of the link to him, taken over. The loop stops when he is gone, or when
+ * he said `stop` and what was under way has ended. */
+MUST_CHECK bool serve_start(struct serve *s, struct loop *loop, int supervisor, unsigned workers,
+                            struct err *err);
 void serve_done(struct serve *s);
 
 #endif
