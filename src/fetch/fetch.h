@@ -26,10 +26,11 @@ struct fetch_call {
 	/* purpose: a row of the fetcher's table of rules ("acme": https only, no redirects) */
 	const char *purpose, *method;
 	struct str url, headers, body; /* copied by fetch_start; headers "name: value\n" */
-	struct str trust;   /* PEM to trust instead of the system's store; empty: the system's */
-	int64_t timeout;    /* ms for the whole; 0: 30 s */
-	size_t most;        /* bytes of body accepted; 0: 256 KiB */
-	void (*done)(struct fetch_call *call, const struct fetch_reply *reply, const struct err *err);
+	struct str trust; /* PEM to trust instead of the system's store; empty: the system's */
+	int64_t timeout;  /* ms for the whole; 0: 30 s */
+	size_t most;      /* bytes of body accepted; 0: 256 KiB */
+	void (*done)(
+	        struct fetch_call *call, const struct fetch_reply *reply, const struct err *err);
 	struct list node;
 	struct fetch *fetch; /* NULL when not started */
 	int64_t id;
@@ -80,8 +81,8 @@ static inline void fetch_probe_abort(struct fetch_probe *p)
  * time-out. A body of more than 1 MiB is refused. */
 struct loop;
 struct fetch *fetch_link_new(struct loop *loop);
-void fetch_link_attach(struct fetch *f, int fd); /* a new link to a new fetch process */
+void fetch_link_attach(struct fetch *f, int fd);     /* a new link to a new fetch process */
 struct str fetch_link_fences(const struct fetch *f); /* which stand around it, for `status` */
-void fetch_link_free(struct fetch **f); /* aborts what is under way */
+void fetch_link_free(struct fetch **f);              /* aborts what is under way */
 
 #endif
