@@ -4,7 +4,11 @@
 
 #include "base/err.h"
 
-enum { INTERIMS_MOST = 16, READ_LEAST = 4 << 10 };
+enum {
+	INTERIMS_MOST = 16,
+	READ_LEAST = 4 << 10,
+	READS_MOST = 16, /* of one connection before others have their turn */
+};
 
 #define THE_APPLICATION "The application behind this site "
 
@@ -144,19 +148,25 @@ static enum next hear(struct passage *p, ssize_t n, const char *scratch)
 	return p->responded ? hear_content(p, bytes) : hear_heads(p, bytes);
 }
 
+static void go_on(struct later *l)
+{
+	passage_receive(OWNER(l, struct passage, later));
+}
+
 void passage_receive(struct passage *p)
 {
 	char *scratch = p->ex->worker->scratch;
-	do {
+	p->read_full = true;
+	for (unsigned reads = 0; p->read_full && reads < READS_MOST; reads++) {
 		if (p->responded && p->room <= 0)
 			break;
 		size_t most = read_most(p);
 		ssize_t n = conn_read(p->user.channel->held.conn, scratch, most);
-		if (n == CONN_AGAIN)
-			break;
 		p->read_full = n == (ssize_t)most;
-		if (hear(p, n, scratch) == ENDED)
+		if (n != CONN_AGAIN && hear(p, n, scratch) == ENDED)
 			return;
-	} while (p->read_full);
+	}
+	if (p->read_full && p->room > 0)
+		later_start(&p->later, p->ex->worker->loop, go_on);
 	passage_wait(p);
 }
