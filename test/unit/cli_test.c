@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/clock.h"
@@ -132,8 +133,8 @@ static int listen_at(const char *dir)
 }
 
 /* Runs the command against a server with these answers. */
-static void run_with(const char *line, const char *const *answers, struct server *s,
-	struct outcome *ret)
+static void run_with(
+        const char *line, const char *const *answers, struct server *s, struct outcome *ret)
 {
 	char text[1024];
 	*s = (struct server){ .answers = answers };
@@ -148,7 +149,7 @@ static void run_with(const char *line, const char *const *answers, struct server
 	unlink(text);
 }
 
-#define OK "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+#define OK      "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 #define CHUNKED OK "transfer-encoding: chunked\r\n\r\n"
 
 /* ---- words ---- */
@@ -161,35 +162,41 @@ static void a_wrong_word_is_named(void **state)
 {
 	(void)state;
 	static const struct mistake mistakes[] = {
-		{ "chek", "There is no command \"chek\": the nearest is `check`; `everseal help` lists "
-			  "all.\n" },
-		{ "help chek", "There is no command \"chek\": the nearest is `check`; `everseal help` "
-			       "lists all.\n" },
+		{ "chek", "There is no command \"chek\": the nearest is `check`; `everseal help` "
+		          "lists "
+		          "all.\n" },
+		{ "help chek",
+		        "There is no command \"chek\": the nearest is `check`; `everseal help` "
+		        "lists all.\n" },
 		{ "lets-encrypt", "`everseal lets-encrypt` needs one of: register, status, renew, "
-				  "disable.\n" },
+		                  "disable.\n" },
 		{ "lets-encrypt renw", "There is no command \"lets-encrypt renw\": the nearest is "
-				       "`lets-encrypt renew`; `everseal help` lists all.\n" },
-		{ "status --jsn", "There is no option --jsn: the nearest is --json; `everseal help` "
-				  "lists the commands.\n" },
-		{ "status -j", "There is no option -j: options have two hyphens; `everseal help` lists "
-			       "the commands.\n" },
-		{ "status --name x", "`everseal status` takes no --name; see `everseal help status`.\n" },
+		                       "`lets-encrypt renew`; `everseal help` lists all.\n" },
+		{ "status --jsn",
+		        "There is no option --jsn: the nearest is --json; `everseal help` "
+		        "lists the commands.\n" },
+		{ "status -j",
+		        "There is no option -j: options have two hyphens; `everseal help` lists "
+		        "the commands.\n" },
+		{ "status --name x",
+		        "`everseal status` takes no --name; see `everseal help status`.\n" },
 		{ "status x", "\"x\" is one word too many; see `everseal help status`.\n" },
-		{ "lets-encrypt register", "`everseal lets-encrypt register` needs --name NAME; see "
-					   "`everseal help lets-encrypt register`.\n" },
+		{ "lets-encrypt register",
+		        "`everseal lets-encrypt register` needs --name NAME; see "
+		        "`everseal help lets-encrypt register`.\n" },
 		{ "lets-encrypt register --name --wait", "--name needs a value: --name NAME.\n" },
 		{ "run --config", "--config needs a value: --config FILE.\n" },
 		{ "run --config a --config=b", "--config was given twice: give it once.\n" },
 		{ "status --json=1", "--json takes no value.\n" },
 		{ "lets-encrypt register --name a --port 70000",
-			"\"70000\" is not a port: give a number from 1 to 65535.\n" },
+		        "\"70000\" is not a port: give a number from 1 to 65535.\n" },
 	};
 	for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
 		struct outcome o;
 		run(mistakes[i].line, &o);
 		if (strcmp(o.err, mistakes[i].want) != 0 || o.status != 2 || o.out[0])
-			fail_msg("%s: %d\ngot:  %s%swant: %s", mistakes[i].line, o.status, o.out, o.err,
-				mistakes[i].want);
+			fail_msg("%s: %d\ngot:  %s%swant: %s", mistakes[i].line, o.status, o.out,
+			        o.err, mistakes[i].want);
 	}
 	struct outcome o;
 	run("", &o);
@@ -209,7 +216,8 @@ static void options_stand_anywhere_and_in_two_ways(void **state)
 	run("run --", &o);
 	assert_string_equal(o.out, "run - -\n");
 	char *argv[] = { (char[]){ "everseal" }, (char[]){ "lets-encrypt" }, (char[]){ "--name=a" },
-		(char[]){ "register" }, (char[]){ "--name" }, (char[]){ "b" }, (char[]){ "--agree-tos" } };
+		(char[]){ "register" }, (char[]){ "--name" }, (char[]){ "b" },
+		(char[]){ "--agree-tos" } };
 	struct command c = { 0 };
 	struct err err = ERR_INIT;
 	assert_true(command_parse(&c, 7, argv, &err));
@@ -280,15 +288,15 @@ static void a_configuration_is_checked(void **state)
 	run(line, &o);
 	assert_int_equal(o.status, 1);
 	snprintf(want, sizeof want,
-		"%s:1:9: \"x\" is not a number.\n"
-		"%s:2:14: \"5\" has no unit: write 5s, 5min, 5h or 5d.\n",
-		path, path);
+	        "%s:1:9: \"x\" is not a number.\n"
+	        "%s:2:14: \"5\" has no unit: write 5s, 5min, 5h or 5d.\n",
+	        path, path);
 	assert_string_equal(o.err, want);
 	unlink(path);
 	run(line, &o);
 	assert_int_equal(o.status, 1);
 	snprintf(want, sizeof want,
-		"The configuration file \"%s\" cannot be read: No such file or directory.\n", path);
+	        "The configuration file \"%s\" cannot be read: No such file or directory.\n", path);
 	assert_string_equal(o.err, want);
 	snprintf(line, sizeof line, "status --config %s", path);
 	run(line, &o);
@@ -307,12 +315,13 @@ static void nobody_there_is_said(void **state)
 	run(line, &o);
 	assert_int_equal(o.status, 1);
 	snprintf(want, sizeof want, "No Everseal is running on %s: start it with `everseal run`.\n",
-		folder);
+	        folder);
 	assert_string_equal(o.err, want);
 	run("reload --state /nowhere/at-all", &o);
-	assert_string_equal(o.err, "No Everseal is running on /nowhere/at-all, which does not exist: "
-				   "start it with `everseal run`, or name its directory by --config or "
-				   "--state.\n");
+	assert_string_equal(o.err,
+	        "No Everseal is running on /nowhere/at-all, which does not exist: "
+	        "start it with `everseal run`, or name its directory by --config or "
+	        "--state.\n");
 	/* A socket that was left behind is nobody, too. */
 	close(listen_at(folder));
 	run(line, &o);
@@ -396,21 +405,22 @@ static void what_the_server_refuses_is_said_in_its_words(void **state)
 		const char *line, *answer, *want;
 	} cases[] = {
 		{ "lets-encrypt renew a.test",
-			"HTTP/1.1 404 Not Found\r\ncontent-length: 55\r\n\r\n"
-			"{\"code\":\"not-found\",\"message\":\"There is no such name.\"}",
-			"There is no such name.\n" },
+		        "HTTP/1.1 404 Not Found\r\ncontent-length: 55\r\n\r\n"
+		        "{\"code\":\"not-found\",\"message\":\"There is no such name.\"}",
+		        "There is no such name.\n" },
 		{ "lets-encrypt renew a.test",
-			"HTTP/1.1 409 Conflict\r\n\r\n"
-			"{\"code\":\"conflict\",\"message\":\"No.\",\"remedy\":\"Wait.\"}",
-			"No. Wait.\n" },
+		        "HTTP/1.1 409 Conflict\r\n\r\n"
+		        "{\"code\":\"conflict\",\"message\":\"No.\",\"remedy\":\"Wait.\"}",
+		        "No. Wait.\n" },
 		{ "reload",
-			"HTTP/1.1 422 x\r\ntransfer-encoding: chunked\r\n\r\n11\r\n{\"message\":\"f:1\\n\r\n"
-			"5\r\ng:2\"}\r\n0\r\n\r\n",
-			"f:1\ng:2\n" },
+		        "HTTP/1.1 422 x\r\ntransfer-encoding: "
+		        "chunked\r\n\r\n11\r\n{\"message\":\"f:1\\n\r\n"
+		        "5\r\ng:2\"}\r\n0\r\n\r\n",
+		        "f:1\ng:2\n" },
 		{ "status", "HTTP/1.1 500 x\r\ncontent-length: 4\r\n\r\noops",
-			"Everseal answered with status 500 and no reason.\n" },
+		        "Everseal answered with status 500 and no reason.\n" },
 		{ "status", "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n{}",
-			"Everseal went away before it had answered: its log says why.\n" },
+		        "Everseal went away before it had answered: its log says why.\n" },
 		{ "status", "", "Everseal went away before it had answered: its log says why.\n" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -419,7 +429,8 @@ static void what_the_server_refuses_is_said_in_its_words(void **state)
 		struct outcome o;
 		run_with(cases[i].line, answers, &s, &o);
 		if (strcmp(o.err, cases[i].want) != 0 || o.status != 1 || o.out[0])
-			fail_msg("%zu: %d\ngot:  %s%swant: %s", i, o.status, o.out, o.err, cases[i].want);
+			fail_msg("%zu: %d\ngot:  %s%swant: %s", i, o.status, o.out, o.err,
+			        cases[i].want);
 	}
 	static const char *const odd[] = { "SMTP ready\r\n\r\n", NULL };
 	struct server s;
@@ -434,25 +445,31 @@ static void register_says_what_it_wants(void **state)
 	(void)state;
 	static const char *const answers[] = {
 		"HTTP/1.1 201 Created\r\ncontent-length: 41\r\n\r\n"
-		"{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n\n", NULL
+		"{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n\n",
+		NULL
 	};
 	struct server s;
 	struct outcome o;
-	run_with("lets-encrypt register --name a.test --name=b.test --email m@a.test --agree-tos --proxy "
-		 "127.0.0.1:1 --issuer corp --address 127.0.0.1 --port 8443 --key-type P-256 --profile x",
-		answers, &s, &o);
+	run_with("lets-encrypt register --name a.test --name=b.test --email m@a.test --agree-tos "
+	         "--proxy "
+	         "127.0.0.1:1 --issuer corp --address 127.0.0.1 --port 8443 --key-type P-256 "
+	         "--profile x",
+	        answers, &s, &o);
 	assert_string_equal(o.err, "");
 	assert_int_equal(o.status, 0);
-	assert_string_equal(o.out, "a.test is registered, its certificate is being ordered: `everseal "
-				   "lets-encrypt status a.test` shows how it goes.\n");
+	assert_string_equal(o.out,
+	        "a.test is registered, its certificate is being ordered: `everseal "
+	        "lets-encrypt status a.test` shows how it goes.\n");
 	assert_int_equal(strncmp(s.heard[0], "POST /api/registrations HTTP/1.1\r\n", 34), 0);
 	assert_non_null(strstr(s.heard[0], "host: localhost\r\n"));
 	assert_string_equal(strstr(s.heard[0], "\r\n\r\n") + 4,
-		"{\"names\":[\"a.test\",\"b.test\"],\"email\":\"m@a.test\",\"agree_tos\":true,"
-		"\"proxy\":\"127.0.0.1:1\",\"issuer\":\"corp\",\"address\":\"127.0.0.1\",\"port\":8443,"
-		"\"key_type\":\"P-256\",\"profile\":\"x\"}");
-	static const char *const there[] = { OK "\r\n{\"id\":\"a\",\"task\":null,\"existing\":true}",
-		NULL };
+	        "{\"names\":[\"a.test\",\"b.test\"],\"email\":\"m@a.test\",\"agree_tos\":true,"
+	        "\"proxy\":\"127.0.0.1:1\",\"issuer\":\"corp\",\"address\":\"127.0.0.1\",\"port\":"
+	        "8443,"
+	        "\"key_type\":\"P-256\",\"profile\":\"x\"}");
+	static const char *const there[] = {
+		OK "\r\n{\"id\":\"a\",\"task\":null,\"existing\":true}", NULL
+	};
 	run_with("lets-encrypt register --name a.test --wait", there, &s, &o);
 	assert_int_equal(o.status, 0);
 	assert_non_null(strstr(o.out, "a.test is registered already, nothing was ordered"));
@@ -485,9 +502,9 @@ static void waiting_shows_each_step_once(void **state)
 	run_with("lets-encrypt register --name a.test --wait", answers, &s, &o);
 	assert_string_equal(o.err, "");
 	assert_string_equal(o.out, "    0.0 s  Asking the directory.\n"
-				   "    0.1 s  Ordering a.test.\n"
-				   "    1.5 s  The order is ready.\n"
-				   "    2.3 s  It is served.\n");
+	                           "    0.1 s  Ordering a.test.\n"
+	                           "    1.5 s  The order is ready.\n"
+	                           "    2.3 s  It is served.\n");
 	assert_int_equal(o.status, 0);
 	assert_int_equal(strncmp(s.heard[1], "GET /api/tasks/t1/events?from=0 HTTP", 36), 0);
 	assert_int_equal(strncmp(s.heard[2], "GET /api/tasks/t1/events?from=2 HTTP", 36), 0);
@@ -497,13 +514,15 @@ static void waiting_ends_with_the_outcome(void **state)
 {
 	(void)state;
 	static const char *const failed[] = { TASK,
-		OK "\r\n" EVENT(0, 1, "Asking.") "{\"seq\":1,\"state\":\"Failed\",\"text\":\"No.\",\"error\":"
-						 "{\"code\":\"refused\",\"message\":\"The CA said no.\"}}\n",
+		OK "\r\n" EVENT(0, 1,
+		        "Asking.") "{\"seq\":1,\"state\":\"Failed\",\"text\":\"No.\",\"error\":"
+		                   "{\"code\":\"refused\",\"message\":\"The CA said no.\"}}\n",
 		NULL };
-	static const char *const silent[] = { TASK,
-		OK "\r\n{\"seq\":0,\"state\":\"Canceled\"}\n", NULL };
+	static const char *const silent[] = { TASK, OK "\r\n{\"seq\":0,\"state\":\"Canceled\"}\n",
+		NULL };
 	static const char *const unknown[] = { TASK,
-		"HTTP/1.1 404 x\r\n\r\n{\"code\":\"not-found\",\"message\":\"No such task.\"}", NULL };
+		"HTTP/1.1 404 x\r\n\r\n{\"code\":\"not-found\",\"message\":\"No such task.\"}",
+		NULL };
 	struct server s;
 	struct outcome o;
 	run_with("lets-encrypt renew a.test --wait", failed, &s, &o);
@@ -517,26 +536,29 @@ static void waiting_ends_with_the_outcome(void **state)
 	run_with("lets-encrypt renew a.test --wait", unknown, &s, &o);
 	assert_int_equal(o.status, 1);
 	assert_string_equal(o.err, "No such task. What was asked is stored: `everseal lets-encrypt "
-				   "status` shows how it goes.\n");
+	                           "status` shows how it goes.\n");
 	run_with("lets-encrypt renew a.test --wait --json", failed, &s, &o);
 	assert_int_equal(o.status, 1);
-	assert_non_null(strstr(o.out, "{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n{\"seq\":0,"));
+	assert_non_null(
+	        strstr(o.out, "{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n{\"seq\":0,"));
 }
 
 static void a_name_may_be_left_out_if_there_is_one(void **state)
 {
 	(void)state;
-	static const char *const one[] = { OK "\r\n{\"certificates\":[{\"names\":[\"a.test\",\"b.test\"]}]}",
-		OK "\r\n{}", NULL };
-	static const char *const two[] = {
-		OK "\r\n{\"certificates\":[{\"names\":[\"a.test\",\"b.test\"]},{\"names\":[\"c.test\"]}]}",
+	static const char *const one[] = {
+		OK "\r\n{\"certificates\":[{\"names\":[\"a.test\",\"b.test\"]}]}", OK "\r\n{}", NULL
+	};
+	static const char *const two[] = { OK "\r\n{\"certificates\":[{\"names\":[\"a.test\",\"b."
+		                              "test\"]},{\"names\":[\"c.test\"]}]}",
 		NULL };
 	static const char *const none[] = { OK "\r\n{\"certificates\":[]}", NULL };
 	struct server s;
 	struct outcome o;
 	run_with("lets-encrypt disable --despite-hsts", one, &s, &o);
-	assert_string_equal(o.out, "a.test is no longer renewed; its certificate is served until it "
-				   "expires.\n");
+	assert_string_equal(o.out,
+	        "a.test is no longer renewed; its certificate is served until it "
+	        "expires.\n");
 	assert_int_equal(strncmp(s.heard[1], "POST /api/certificates/a.test/disable HTTP", 42), 0);
 	assert_non_null(strstr(s.heard[1], "\r\n\r\n{\"despite_hsts\":true}"));
 	run_with("lets-encrypt disable", two, &s, &o);
@@ -544,8 +566,9 @@ static void a_name_may_be_left_out_if_there_is_one(void **state)
 	assert_string_equal(o.err, "There are several certificates, say which: a.test, c.test.\n");
 	run_with("lets-encrypt renew", none, &s, &o);
 	assert_int_equal(o.status, 1);
-	assert_string_equal(o.err, "No name is registered yet: `everseal lets-encrypt register` does "
-				   "it.\n");
+	assert_string_equal(o.err,
+	        "No name is registered yet: `everseal lets-encrypt register` does "
+	        "it.\n");
 }
 
 static void a_path_carries_any_name(void **state)
@@ -560,23 +583,26 @@ static void a_path_carries_any_name(void **state)
 }
 
 static const char status_json[] =
-	"{\"version\":\"0.1.0\",\"started\":\"2026-11-24T15:43:00Z\",\"state\":\"/var/lib/everseal\","
-	"\"fences\":[{\"process\":\"serve\",\"standing\":\"landlock, no-new-privs\"}],"
-	"\"listeners\":[{\"address\":\"0.0.0.0\",\"port\":80,\"scheme\":\"http\",\"state\":\"failed\","
-	"\"holder\":\"nginx (812)\",\"error\":\"Address already in use\"},"
-	"{\"address\":\"::\",\"port\":443,\"scheme\":\"https\",\"state\":\"listening\","
-	"\"holder\":null,\"error\":null}],"
-	"\"sites\":[{\"names\":[\"*\"],\"upstreams\":[\"127.0.0.1:3000\"],\"force_ssl\":true,"
-	"\"hsts\":31536000,\"source\":{\"file\":\"/etc/everseal/everseal.conf\",\"line\":12}},"
-	"{\"names\":[\"b\\u00fccher.test\",\"b.test\",\"c.test\"],\"upstreams\":[],\"hsts\":null,"
-	"\"source\":\"store\"}],"
-	"\"certificates\":[{\"names\":[\"a.test\"],\"issuer\":\"corp\",\"state\":\"ok\","
-	"\"not_after\":\"2027-01-12T09:14:00Z\",\"next_renewal\":\"2026-12-22T09:14:00Z\","
-	"\"reason\":\"21 days before it expires\",\"last_error\":\"The CA did not answer.\\u001b[2J\"},"
-	"{\"names\":[\"d.test\"],\"issuer\":null,\"state\":\"temporary\",\"not_after\":null,"
-	"\"temporary\":true,\"next_renewal\":null,\"reason\":\"an attempt is under way\","
-	"\"served\":\"stored\",\"served_at\":\"2026-11-24T17:42:00Z\","
-	"\"seen_from_outside\":\"2026-11-23T17:42:00Z\"}]}";
+        "{\"version\":\"0.1.0\",\"started\":\"2026-11-24T15:43:00Z\",\"state\":\"/var/lib/"
+        "everseal\","
+        "\"fences\":[{\"process\":\"serve\",\"standing\":\"landlock, no-new-privs\"}],"
+        "\"listeners\":[{\"address\":\"0.0.0.0\",\"port\":80,\"scheme\":\"http\",\"state\":"
+        "\"failed\","
+        "\"holder\":\"nginx (812)\",\"error\":\"Address already in use\"},"
+        "{\"address\":\"::\",\"port\":443,\"scheme\":\"https\",\"state\":\"listening\","
+        "\"holder\":null,\"error\":null}],"
+        "\"sites\":[{\"names\":[\"*\"],\"upstreams\":[\"127.0.0.1:3000\"],\"force_ssl\":true,"
+        "\"hsts\":31536000,\"source\":{\"file\":\"/etc/everseal/everseal.conf\",\"line\":12}},"
+        "{\"names\":[\"b\\u00fccher.test\",\"b.test\",\"c.test\"],\"upstreams\":[],\"hsts\":null,"
+        "\"source\":\"store\"}],"
+        "\"certificates\":[{\"names\":[\"a.test\"],\"issuer\":\"corp\",\"state\":\"ok\","
+        "\"not_after\":\"2027-01-12T09:14:00Z\",\"next_renewal\":\"2026-12-22T09:14:00Z\","
+        "\"reason\":\"21 days before it expires\",\"last_error\":\"The CA did not "
+        "answer.\\u001b[2J\"},"
+        "{\"names\":[\"d.test\"],\"issuer\":null,\"state\":\"temporary\",\"not_after\":null,"
+        "\"temporary\":true,\"next_renewal\":null,\"reason\":\"an attempt is under way\","
+        "\"served\":\"stored\",\"served_at\":\"2026-11-24T17:42:00Z\","
+        "\"seen_from_outside\":\"2026-11-23T17:42:00Z\"}]}";
 
 static void status_is_laid_out_for_people(void **state)
 {
@@ -589,35 +615,40 @@ static void status_is_laid_out_for_people(void **state)
 	BUF_AUTO out = BUF_INIT(1 << 20);
 	status_show(json, now, &out);
 	assert_string_equal(buf_c(&out),
-		"Everseal 0.1.0, started 24 Nov 2026, 15:43 (2 hours ago), state in /var/lib/everseal\n"
-		"\n"
-		"Listeners\n"
-		"  ADDRESS     PROTOCOL  STATE\n"
-		"  0.0.0.0:80  http      failed\n"
-		"    Address already in use\n"
-		"    held by nginx (812)\n"
-		"  [::]:443    https     listening\n"
-		"\n"
-		"Sites\n"
-		"  NAMES                           APPLICATION     FORCE SSL  HSTS      SET IN\n"
-		"  *                               127.0.0.1:3000  yes        365 days  everseal.conf, "
-		"line 12\n"
-		"  bücher.test, b.test and 1 more  -               -          -         page or command\n"
-		"\n"
-		"Certificates\n"
-		"  NAMES   ISSUER  STATE        VALID UNTIL                      NEXT RENEWAL\n"
-		"  a.test  corp    valid        12 Jan 2027, 09:14 (in 48 days)  22 Dec 2026, 09:14 (in "
-		"27 days)\n"
-		"    renewal: 21 days before it expires\n"
-		"    last error: The CA did not answer.?[2J\n"
-		"  d.test  -       self-signed  -                                -\n"
-		"    renewal: an attempt is under way\n"
-		"    served: this certificate, seen by a handshake 24 Nov 2026, 17:42 (60 seconds ago)\n"
-		"    reached from outside: 23 Nov 2026, 17:42 (24 hours ago)\n"
-		"\n"
-		"Fences\n"
-		"  PROCESS  STANDING\n"
-		"  serve    landlock, no-new-privs\n");
+	        "Everseal 0.1.0, started 24 Nov 2026, 15:43 (2 hours ago), state in "
+	        "/var/lib/everseal\n"
+	        "\n"
+	        "Listeners\n"
+	        "  ADDRESS     PROTOCOL  STATE\n"
+	        "  0.0.0.0:80  http      failed\n"
+	        "    Address already in use\n"
+	        "    held by nginx (812)\n"
+	        "  [::]:443    https     listening\n"
+	        "\n"
+	        "Sites\n"
+	        "  NAMES                           APPLICATION     FORCE SSL  HSTS      SET IN\n"
+	        "  *                               127.0.0.1:3000  yes        365 days  "
+	        "everseal.conf, "
+	        "line 12\n"
+	        "  bücher.test, b.test and 1 more  -               -          -         page or "
+	        "command\n"
+	        "\n"
+	        "Certificates\n"
+	        "  NAMES   ISSUER  STATE        VALID UNTIL                      NEXT RENEWAL\n"
+	        "  a.test  corp    valid        12 Jan 2027, 09:14 (in 48 days)  22 Dec 2026, "
+	        "09:14 (in "
+	        "27 days)\n"
+	        "    renewal: 21 days before it expires\n"
+	        "    last error: The CA did not answer.?[2J\n"
+	        "  d.test  -       self-signed  -                                -\n"
+	        "    renewal: an attempt is under way\n"
+	        "    served: this certificate, seen by a handshake 24 Nov 2026, 17:42 (60 seconds "
+	        "ago)\n"
+	        "    reached from outside: 23 Nov 2026, 17:42 (24 hours ago)\n"
+	        "\n"
+	        "Fences\n"
+	        "  PROCESS  STANDING\n"
+	        "  serve    landlock, no-new-privs\n");
 }
 
 static void spans_are_told_in_words(void **state)
@@ -627,8 +658,12 @@ static void spans_are_told_in_words(void **state)
 		int64_t ms;
 		const char *want;
 	} spans[] = {
-		{ 0, "0 seconds" }, { SECOND, "1 second" }, { 119 * SECOND, "119 seconds" },
-		{ 120 * SECOND, "2 minutes" }, { 47 * HOUR, "47 hours" }, { 48 * HOUR, "2 days" },
+		{ 0, "0 seconds" },
+		{ SECOND, "1 second" },
+		{ 119 * SECOND, "119 seconds" },
+		{ 120 * SECOND, "2 minutes" },
+		{ 47 * HOUR, "47 hours" },
+		{ 48 * HOUR, "2 days" },
 		{ 400 * DAY, "400 days" },
 	};
 	struct arena a = ARENA_INIT;

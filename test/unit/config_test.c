@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "base/clock.h"
@@ -11,10 +12,18 @@
 
 /* Rows as another module would declare them. */
 static const struct setting rows[] = {
-	{ .name = "idle-timeout", .type = SETTING_DURATION, .fallback = "75s", .least = 100,
-		.most = DAY, .help = "How long a connection is kept." },
-	{ .name = "body-most", .type = SETTING_SIZE, .fallback = "0", .least = 0,
-		.most = INT64_C(1) << 40, .help = "The longest body." },
+	{ .name = "idle-timeout",
+	        .type = SETTING_DURATION,
+	        .fallback = "75s",
+	        .least = 100,
+	        .most = DAY,
+	        .help = "How long a connection is kept." },
+	{ .name = "body-most",
+	        .type = SETTING_SIZE,
+	        .fallback = "0",
+	        .least = 0,
+	        .most = INT64_C(1) << 40,
+	        .help = "The longest body." },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 static const struct config_source source = { .file = "f", .extra = rows, .extra_count = ROWS };
@@ -46,10 +55,9 @@ static void put_file(const char *name, const char *content)
 	assert_int_equal(fclose(f), 0);
 }
 
-static const char pem[] =
-	"-----BEGIN CERTIFICATE-----\n"
-	"MIIBejCCASGgAwIBAgIUF6YK0hnhFqOSCdfPcG0vVbQzV3QwCgYIKoZIzj0EAwIw\n"
-	"-----END CERTIFICATE-----\n";
+static const char pem[] = "-----BEGIN CERTIFICATE-----\n"
+                          "MIIBejCCASGgAwIBAgIUF6YK0hnhFqOSCdfPcG0vVbQzV3QwCgYIKoZIzj0EAwIw\n"
+                          "-----END CERTIFICATE-----\n";
 
 /* One line of text, and each error's whole text. */
 struct mistake {
@@ -58,15 +66,14 @@ struct mistake {
 static const struct mistake mistakes[] = {
 	/* the grammar */
 	{ "htps 0.0.0.0:443", "f:1:1: There is no directive \"htps\": did you mean `https`?\n" },
-	{ "# c\n\n  nothing-like-it 1",
-		"f:3:3: There is no directive \"nothing-like-it\": the nearest here is `idle-timeout`; "
-		"everseal.conf(5) lists all.\n" },
-	{ "proxy 127.0.0.1:1",
-		"f:1:1: `proxy` stands in a block: `site NAME { … }`.\n" },
+	{ "# c\n\n  nothing-like-it 1", "f:3:3: There is no directive \"nothing-like-it\": the "
+	                                "nearest here is `idle-timeout`; "
+	                                "everseal.conf(5) lists all.\n" },
+	{ "proxy 127.0.0.1:1", "f:1:1: `proxy` stands in a block: `site NAME { … }`.\n" },
 	{ "site a.test { workers 2; proxy 127.0.0.1:1 }",
-		"f:1:15: `workers` stands at top level, not in a block.\n" },
+	        "f:1:15: `workers` stands at top level, not in a block.\n" },
 	{ "site a.test { proxi 127.0.0.1:1; proxy 127.0.0.1:1 }",
-		"f:1:15: There is no directive \"proxi\": did you mean `proxy`?\n" },
+	        "f:1:15: There is no directive \"proxi\": did you mean `proxy`?\n" },
 	{ "workers", "f:1:1: `workers` is incomplete: write `workers NUMBER`.\n" },
 	{ "workers 1 2", "f:1:11: \"2\" is one word too many: write `workers NUMBER`.\n" },
 	{ "workers 1\nworkers 1", "f:2:1: `workers` was given already, in line 1.\n" },
@@ -74,162 +81,176 @@ static const struct mistake mistakes[] = {
 	{ "workers 5000", "f:1:9: `workers` may be 0 to 1024, not 5000.\n" },
 	{ "workers many", "f:1:9: \"many\" is not a number.\n" },
 	{ "site a.test {\n proxy 127.0.0.1:1\n",
-		"f:1:13: The block that opens here is not closed: add a }.\n" },
+	        "f:1:13: The block that opens here is not closed: add a }.\n" },
 	{ "workers 1\n}", "f:2:1: This } closes nothing: remove it.\n" },
 	{ "challenge-ports\n{ http 80 }",
-		"f:1:1: `challenge-ports` is incomplete: write `challenge-ports { http PORT; https PORT "
-		"}`.\n"
-		"f:2:1: A { stands on the line of its directive: move it there.\n" },
+	        "f:1:1: `challenge-ports` is incomplete: write `challenge-ports { http PORT; https "
+	        "PORT "
+	        "}`.\n"
+	        "f:2:1: A { stands on the line of its directive: move it there.\n" },
 	{ "state \"/a", "f:1:7: This quote is not closed on its line.\n" },
 	{ "state '/a\n'", "f:1:7: This quote is not closed on its line.\n"
-			  "f:2:1: This quote is not closed on its line.\n" },
+	                  "f:2:1: This quote is not closed on its line.\n" },
 	{ "state /a\"b\"", "f:1:9: A quote begins inside a word: quote the whole word.\n" },
 	{ "state \"/a\"b", "f:1:11: After the closing quote a space is missing.\n" },
-	{ "state \"/a\\n\"",
-		"f:1:10: A backslash in \"…\" stands before \" or \\ only: write \\\\ for one, or use "
-		"'…'.\n" },
+	{ "state \"/a\\n\"", "f:1:10: A backslash in \"…\" stands before \" or \\ only: write \\\\ "
+	                     "for one, or use "
+	                     "'…'.\n" },
 	{ "state /a\001", "f:1:9: A control character (0x01) stands here: remove it.\n" },
 	{ "state /ä\r x", "f:1:9: A control character (0x0d) stands here: remove it.\n" },
 	{ "site a\"b\" { proxy x }\nworkers x",
-		"f:1:7: A quote begins inside a word: quote the whole word.\n"
-		"f:2:9: \"x\" is not a number.\n" },
+	        "f:1:7: A quote begins inside a word: quote the whole word.\n"
+	        "f:2:9: \"x\" is not a number.\n" },
 	{ "'\nworkers x", "f:1:1: This quote is not closed on its line.\n"
-			 "f:2:9: \"x\" is not a number.\n" },
+	                  "f:2:9: \"x\" is not a number.\n" },
 	{ "state /\xc3\x28",
-		"f:1:8: This byte (0xc3) is not UTF-8: save the file in that encoding.\n" },
+	        "f:1:8: This byte (0xc3) is not UTF-8: save the file in that encoding.\n" },
 	{ "a{a{a{a{a{a{a{a{a{", "f:1:1: There is no directive \"a\": the nearest here is `page`; "
-				 "everseal.conf(5) lists all.\n"
-				 "f:1:18: Blocks stand more than 8 deep here.\n" },
+	                        "everseal.conf(5) lists all.\n"
+	                        "f:1:18: Blocks stand more than 8 deep here.\n" },
 	/* addresses */
 	{ "http 80", "f:1:6: 80 is a port without an address: write 0.0.0.0:80 for every IPv4 "
-		     "address.\n" },
+	             "address.\n" },
 	{ "https 127.0.0.1", "f:1:7: 127.0.0.1 has no port: write 127.0.0.1:443.\n" },
 	{ "http [::1]", "f:1:6: [::1] has no port: write [::1]:80.\n" },
 	{ "http ::1", "f:1:6: The IPv6 address ::1 needs brackets: [::1].\n" },
-	{ "http shop.example.com:80",
-		"f:1:6: \"shop.example.com\" is not an IP address: write one, such as 127.0.0.1:80 or "
-		"[::1]:80.\n" },
-	{ "http 127.0.0.1:70000", "f:1:6: \"70000\" is not a port: write a number from 1 to 65535.\n" },
+	{ "http shop.example.com:80", "f:1:6: \"shop.example.com\" is not an IP address: write "
+	                              "one, such as 127.0.0.1:80 or "
+	                              "[::1]:80.\n" },
+	{ "http 127.0.0.1:70000",
+	        "f:1:6: \"70000\" is not a port: write a number from 1 to 65535.\n" },
 	{ "http 300.0.0.1:80",
-		"f:1:6: \"300.0.0.1\" is not an IP address: write one, such as 127.0.0.1:80 or "
-		"[::1]:80.\n" },
+	        "f:1:6: \"300.0.0.1\" is not an IP address: write one, such as 127.0.0.1:80 or "
+	        "[::1]:80.\n" },
 	{ "http 127.0.0.1:8080\nhttps 127.0.0.1:8080",
-		"f:2:7: Port 8080 is taken already, by `http 127.0.0.1:8080` in line 1.\n" },
+	        "f:2:7: Port 8080 is taken already, by `http 127.0.0.1:8080` in line 1.\n" },
 	{ "https 0.0.0.0:8080 127.0.0.1:8080",
-		"f:1:20: Port 8080 is taken already, by `https 0.0.0.0:8080` in line 1.\n" },
+	        "f:1:20: Port 8080 is taken already, by `https 0.0.0.0:8080` in line 1.\n" },
 	{ "https [::1]:8443\nhttp [0:0::1]:8443",
-		"f:2:6: Port 8443 is taken already, by `https [::1]:8443` in line 1.\n" },
-	{ "https 127.0.0.1:80",
-		"f:1:7: Port 80 is taken already, by the default `http 0.0.0.0:80`: give `http` a line "
-		"of its own.\n" },
-	{ "page 127.0.0.1:443",
-		"f:1:6: Port 443 is taken already, by the default `https 0.0.0.0:443`: give `https` a "
-		"line of its own.\n" },
-	{ "resolver ns.example.com",
-		"f:1:10: \"ns.example.com\" is not an IP address: write one, such as 127.0.0.1:53 or "
-		"[::1]:53.\n" },
-	{ "trusted-proxy 10.0.0.0/33",
-		"f:1:15: \"10.0.0.0/33\" is neither an IP address nor a network such as 10.0.0.0/8.\n" },
+	        "f:2:6: Port 8443 is taken already, by `https [::1]:8443` in line 1.\n" },
+	{ "https 127.0.0.1:80", "f:1:7: Port 80 is taken already, by the default `http "
+	                        "0.0.0.0:80`: give `http` a line "
+	                        "of its own.\n" },
+	{ "page 127.0.0.1:443", "f:1:6: Port 443 is taken already, by the default `https "
+	                        "0.0.0.0:443`: give `https` a "
+	                        "line of its own.\n" },
+	{ "resolver ns.example.com", "f:1:10: \"ns.example.com\" is not an IP address: write one, "
+	                             "such as 127.0.0.1:53 or "
+	                             "[::1]:53.\n" },
+	{ "trusted-proxy 10.0.0.0/33", "f:1:15: \"10.0.0.0/33\" is neither an IP address nor a "
+	                               "network such as 10.0.0.0/8.\n" },
 	{ "trusted-proxy proxy", "f:1:15: \"proxy\" is neither an IP address nor a network such as "
-				 "10.0.0.0/8.\n" },
-	{ "trusted-proxy 10.1.2.3/12", "f:1:15: The network of 10.1.2.3/12 is 10.0.0.0/12: write that.\n" },
+	                         "10.0.0.0/8.\n" },
+	{ "trusted-proxy 10.1.2.3/12",
+	        "f:1:15: The network of 10.1.2.3/12 is 10.0.0.0/12: write that.\n" },
 	{ "challenge-ports { http 0 }",
-		"f:1:24: \"0\" is not a port: write a number from 1 to 65535.\n" },
+	        "f:1:24: \"0\" is not a port: write a number from 1 to 65535.\n" },
 	/* values */
 	{ "idle-timeout 10", "f:1:14: \"10\" has no unit: write 10s, 10min, 10h or 10d.\n" },
-	{ "idle-timeout 10m",
-		"f:1:14: \"10m\" is not a time: write a number and ms, s, min, h, d or y, as in 10s.\n" },
-	{ "idle-timeout 99999999999999999999s",
-		"f:1:14: \"99999999999999999999s\" is not a time: write a number and ms, s, min, h, d or "
-		"y, as in 10s.\n" },
+	{ "idle-timeout 10m", "f:1:14: \"10m\" is not a time: write a number and ms, s, min, h, d "
+	                      "or y, as in 10s.\n" },
+	{ "idle-timeout 99999999999999999999s", "f:1:14: \"99999999999999999999s\" is not a time: "
+	                                        "write a number and ms, s, min, h, d or "
+	                                        "y, as in 10s.\n" },
 	{ "idle-timeout 2d", "f:1:14: `idle-timeout` may be 100ms to 1d, not 2d.\n" },
 	{ "idle-timeout 0s", "f:1:14: `idle-timeout` may be 100ms to 1d, not 0s.\n" },
-	{ "body-most 1t", "f:1:11: \"1t\" is not a size: write a number of bytes, or one with k, m or "
-			  "g, as in 64k.\n" },
+	{ "body-most 1t",
+	        "f:1:11: \"1t\" is not a size: write a number of bytes, or one with k, m or "
+	        "g, as in 64k.\n" },
 	{ "body-most 2000g", "f:1:11: `body-most` may be 0 to 1024g, not 2000g.\n" },
 	{ "agree-to-terms on", "f:1:16: \"on\" is neither yes nor no.\n" },
 	{ "agree-to-terms yes", "f:1:1: `agree-to-terms yes` needs an `email MAIL` beside it.\n" },
 	{ "state var", "f:1:7: \"var\" is not an absolute path: write one that begins with /.\n" },
-	{ "user nobody-like-this",
-		"f:1:6: This machine has no user \"nobody-like-this\": create it, or name another.\n" },
+	{ "user nobody-like-this", "f:1:6: This machine has no user \"nobody-like-this\": create "
+	                           "it, or name another.\n" },
 	{ "hsts off preload", "f:1:10: Nothing may follow `hsts off`.\n" },
-	{ "hsts yes", "f:1:6: \"yes\" is not a time: write a number and ms, s, min, h, d or y, as in "
-		      "10s.\n" },
-	{ "hsts 1y subdomains", "f:1:9: \"subdomains\" is unknown to `hsts`: behind the time may stand "
-				"include-subdomains and preload.\n" },
-	{ "hsts 1y preload", "f:1:1: Browsers take no name into their preload list without all of it: "
-			     "write `hsts 1y include-subdomains preload`.\n" },
-	{ "hsts 30d include-subdomains preload",
-		"f:1:1: Browsers take no name into their preload list without all of it: write `hsts 1y "
-		"include-subdomains preload`.\n" },
+	{ "hsts yes",
+	        "f:1:6: \"yes\" is not a time: write a number and ms, s, min, h, d or y, as in "
+	        "10s.\n" },
+	{ "hsts 1y subdomains",
+	        "f:1:9: \"subdomains\" is unknown to `hsts`: behind the time may stand "
+	        "include-subdomains and preload.\n" },
+	{ "hsts 1y preload",
+	        "f:1:1: Browsers take no name into their preload list without all of it: "
+	        "write `hsts 1y include-subdomains preload`.\n" },
+	{ "hsts 30d include-subdomains preload", "f:1:1: Browsers take no name into their preload "
+	                                         "list without all of it: write `hsts 1y "
+	                                         "include-subdomains preload`.\n" },
 	/* sites */
 	{ "site a.test", "f:1:1: This site does not say where its application listens: add a block "
-			 "with `proxy ADDRESS:PORT`.\n" },
+	                 "with `proxy ADDRESS:PORT`.\n" },
 	{ "site { proxy 127.0.0.1:1 }",
-		"f:1:1: `site` is incomplete: write `site NAME… { … } | * { … }`.\n" },
+	        "f:1:1: `site` is incomplete: write `site NAME… { … } | * { … }`.\n" },
 	{ "site a.test A.test { proxy 127.0.0.1:1 }", "f:1:13: a.test is named twice.\n" },
 	{ "site a.test { proxy 127.0.0.1:1 }\nsite b.test a.test. { proxy 127.0.0.1:1 }",
-		"f:2:13: a.test has a site already, in line 1: a name belongs to one site.\n" },
+	        "f:2:13: a.test has a site already, in line 1: a name belongs to one site.\n" },
 	{ "site * { proxy 127.0.0.1:1 }\nsite * { proxy 127.0.0.1:1 }",
-		"f:2:6: * has a site already, in line 1: a name belongs to one site.\n" },
-	{ "site a.test * { proxy 127.0.0.1:1 }",
-		"f:1:13: `site *` stands for every name without a site: it takes no other name beside "
-		"it.\n" },
+	        "f:2:6: * has a site already, in line 1: a name belongs to one site.\n" },
+	{ "site a.test * { proxy 127.0.0.1:1 }", "f:1:13: `site *` stands for every name without a "
+	                                         "site: it takes no other name beside "
+	                                         "it.\n" },
 	{ "page 127.0.0.1:8007 a.test\nsite a.test { proxy 127.0.0.1:1 }",
-		"f:2:6: a.test is the page's name: a site needs another, since the page shares its "
-		"origin with nobody.\n" },
+	        "f:2:6: a.test is the page's name: a site needs another, since the page shares its "
+	        "origin with nobody.\n" },
 	{ "site a.test { proxy http://127.0.0.1:3000/ }",
-		"f:1:21: \"http://127.0.0.1:3000/\" is a URL: write 127.0.0.1:3000.\n" },
+	        "f:1:21: \"http://127.0.0.1:3000/\" is a URL: write 127.0.0.1:3000.\n" },
 	{ "site a.test { proxy https://[::1]/ }",
-		"f:1:21: \"https://[::1]/\" is a URL: write [::1]:443.\n" },
-	{ "site a.test { proxy http://app:3000 }",
-		"f:1:21: \"http://app:3000\" is a URL: give the application's IP address and port, such "
-		"as 127.0.0.1:3000.\n" },
-	{ "site a.test { proxy app:3000 }", "f:1:21: \"app\" is a host name: give an IP address and "
-					    "port, such as 127.0.0.1:3000.\n" },
+	        "f:1:21: \"https://[::1]/\" is a URL: write [::1]:443.\n" },
+	{ "site a.test { proxy http://app:3000 }", "f:1:21: \"http://app:3000\" is a URL: give the "
+	                                           "application's IP address and port, such "
+	                                           "as 127.0.0.1:3000.\n" },
+	{ "site a.test { proxy app:3000 }",
+	        "f:1:21: \"app\" is a host name: give an IP address and "
+	        "port, such as 127.0.0.1:3000.\n" },
 	{ "site a.test { proxy 127.0.0.1 }",
-		"f:1:21: The port is missing: write \"127.0.0.1:PORT\".\n" },
+	        "f:1:21: The port is missing: write \"127.0.0.1:PORT\".\n" },
 	{ "site a.test { proxy 0.0.0.0:3000 }", "f:1:21: Nobody can connect to 0.0.0.0: write "
-						"127.0.0.1:3000 if the application runs here.\n" },
-	{ "site a.test { proxy 127.0.0.1:1 localhost:1 }", "f:1:33: localhost:1 is named twice.\n" },
+	                                        "127.0.0.1:3000 if the application runs here.\n" },
+	{ "site a.test { proxy 127.0.0.1:1 localhost:1 }",
+	        "f:1:33: localhost:1 is named twice.\n" },
 	{ "site a.test { proxy 127.0.0.1:1; challenge take }",
-		"f:1:44: `challenge` knows one word: write `challenge pass`, or leave the line out.\n" },
+	        "f:1:44: `challenge` knows one word: write `challenge pass`, or leave the line "
+	        "out.\n" },
 	{ "site a.test { proxy 127.0.0.1:1; renew-before 1min }",
-		"f:1:47: `renew-before` may be 1h to 1y, not 1min.\n" },
+	        "f:1:47: `renew-before` may be 1h to 1y, not 1min.\n" },
 	/* issuers */
 	{ "site a.test { proxy 127.0.0.1:1; issuer corp }",
-		"f:1:41: There is no issuer \"corp\": known are letsencrypt, letsencrypt-staging, "
-		"internal; others need `issuer NAME { directory URL }` at top level.\n" },
-	{ "issuer zero", "f:1:8: There is no issuer \"zero\": known are letsencrypt, "
-			 "letsencrypt-staging, internal; others need `issuer NAME { directory URL }` at "
-			 "top level.\n" },
-	{ "issuer letsencrypt\nissuer internal", "f:2:1: `issuer` was chosen already, in line 1: other "
-						 "issuers may be named in sites.\n" },
+	        "f:1:41: There is no issuer \"corp\": known are letsencrypt, letsencrypt-staging, "
+	        "internal; others need `issuer NAME { directory URL }` at top level.\n" },
+	{ "issuer zero",
+	        "f:1:8: There is no issuer \"zero\": known are letsencrypt, "
+	        "letsencrypt-staging, internal; others need `issuer NAME { directory URL }` at "
+	        "top level.\n" },
+	{ "issuer letsencrypt\nissuer internal",
+	        "f:2:1: `issuer` was chosen already, in line 1: other "
+	        "issuers may be named in sites.\n" },
 	{ "issuer https://ca.test/dir",
-		"f:1:8: \"https://ca.test/dir\" cannot name an issuer: use small letters, digits and "
-		"hyphens, and put its URL into the block: `issuer NAME { directory URL }`.\n" },
+	        "f:1:8: \"https://ca.test/dir\" cannot name an issuer: use small letters, digits "
+	        "and "
+	        "hyphens, and put its URL into the block: `issuer NAME { directory URL }`.\n" },
 	{ "issuer ca { }", "f:1:1: This issuer has no `directory`: add the URL of its ACME "
-			   "directory.\n" },
+	                   "directory.\n" },
 	{ "issuer ca { directory https://a/ }\nissuer ca { directory https://b/ }",
-		"f:2:8: The issuer ca was defined already, in line 1.\n" },
+	        "f:2:8: The issuer ca was defined already, in line 1.\n" },
 	{ "issuer internal { directory https://a/ }",
-		"f:1:8: `internal` is Everseal's own authority and has no directory: give yours another "
-		"name.\n" },
+	        "f:1:8: `internal` is Everseal's own authority and has no directory: give yours "
+	        "another "
+	        "name.\n" },
 	{ "issuer ca { directory http://ca.test/dir }",
-		"f:1:23: An ACME directory is spoken to over HTTPS only: write https://.\n" },
+	        "f:1:23: An ACME directory is spoken to over HTTPS only: write https://.\n" },
 	{ "issuer ca { directory https://a/; trust /nowhere/ca.pem }",
-		"f:1:41: \"/nowhere/ca.pem\" cannot be read: No such file or directory.\n" },
+	        "f:1:41: \"/nowhere/ca.pem\" cannot be read: No such file or directory.\n" },
 	{ "issuer ca { directory https://a/; trust /tmp }", "f:1:41: \"/tmp\" is not a file.\n" },
 	{ "issuer ca { directory https://a/; trust /dev/null }",
-		"f:1:41: \"/dev/null\" is not a file.\n" },
+	        "f:1:41: \"/dev/null\" is not a file.\n" },
 	{ "issuer ca { directory https://a/; eab kid @/nowhere/key }",
-		"f:1:43: \"/nowhere/key\" cannot be read: No such file or directory.\n" },
+	        "f:1:43: \"/nowhere/key\" cannot be read: No such file or directory.\n" },
 	{ "issuer ca { directory https://a/; eab kid credential:../x }",
-		"f:1:43: \"../x\" is not the name of a credential.\n" },
+	        "f:1:43: \"../x\" is not the name of a credential.\n" },
 	{ "issuer ca { directory https://a/; eab kid 'not base64' }",
-		"f:1:43: The key is not base64url: copy it as the authority shows it.\n" },
+	        "f:1:43: The key is not base64url: copy it as the authority shows it.\n" },
 	{ "issuer ca { directory https://a/; eab kid }",
-		"f:1:35: `eab` is incomplete: write `eab KID KEY`.\n" },
+	        "f:1:35: `eab` is incomplete: write `eab KID KEY`.\n" },
 };
 
 static void a_mistake_is_named(void **state)
@@ -270,8 +291,8 @@ static void names_and_mail_are_checked_where_they_stand(void **state)
 			fail_msg("%s\ngot: %s", places[i].text, err.text);
 	}
 	struct err err = ERR_INIT;
-	assert_null(config_parse(&source, STR("site https://shop.example.com/x { proxy 127.0.0.1:1 }"),
-		NULL, &err));
+	assert_null(config_parse(
+	        &source, STR("site https://shop.example.com/x { proxy 127.0.0.1:1 }"), NULL, &err));
 	assert_non_null(strstr(err.text, " shop.example.com"));
 }
 
@@ -297,7 +318,7 @@ static void nothing_written_is_all_defaults(void **state)
 	assert_int_equal(c->site_count, 0);
 	assert_int_equal(c->issuer_count, 3);
 	assert_text(config_issuer(c, STR("letsencrypt"))->directory,
-		"https://acme-v02.api.letsencrypt.org/directory");
+	        "https://acme-v02.api.letsencrypt.org/directory");
 	assert_null(config_issuer(c, STR("internal"))->directory.p);
 	assert_null(config_issuer(c, STR("other")));
 	assert_int_equal(c->limit_count, ROWS);
@@ -333,17 +354,18 @@ static void a_whole_file_is_read(void **state)
 {
 	(void)state;
 	struct config *c = parsed(
-		"site * { proxy 127.0.0.1:3000 }\n"
-		"http 0.0.0.0:80 [::]:80\nhttps 0.0.0.0:443\nhttps [::0]:443\n"
-		"page 127.0.0.1:8007 Page.Example.com\n"
-		"email ops@example.com\nagree-to-terms yes\nuser nobody\nworkers 3\n"
-		"resolver 127.0.0.1 [::1]:5353\ntrusted-proxy 10.0.0.0/8 192.168.1.1\n"
-		"challenge-ports { http 5002; https 5001 }\nidle-timeout 1h; body-most 16m\n"
-		"hsts 1d\nforce-ssl yes\n"
-		"site Shop.example.com. www.shop.example.com {\n\tproxy localhost:3001 [fe80::1]:80\n"
-		"\tforce-ssl no\n\thsts 1y include-subdomains preload\n\temail shop@example.com\n"
-		"\tissuer letsencrypt-staging; challenge pass; renew-before 30d\n}\n"
-		"site off.example.com { hsts off; proxy 169.254.1.1:1 }\n");
+	        "site * { proxy 127.0.0.1:3000 }\n"
+	        "http 0.0.0.0:80 [::]:80\nhttps 0.0.0.0:443\nhttps [::0]:443\n"
+	        "page 127.0.0.1:8007 Page.Example.com\n"
+	        "email ops@example.com\nagree-to-terms yes\nuser nobody\nworkers 3\n"
+	        "resolver 127.0.0.1 [::1]:5353\ntrusted-proxy 10.0.0.0/8 192.168.1.1\n"
+	        "challenge-ports { http 5002; https 5001 }\nidle-timeout 1h; body-most 16m\n"
+	        "hsts 1d\nforce-ssl yes\n"
+	        "site Shop.example.com. www.shop.example.com {\n\tproxy localhost:3001 "
+	        "[fe80::1]:80\n"
+	        "\tforce-ssl no\n\thsts 1y include-subdomains preload\n\temail shop@example.com\n"
+	        "\tissuer letsencrypt-staging; challenge pass; renew-before 30d\n}\n"
+	        "site off.example.com { hsts off; proxy 169.254.1.1:1 }\n");
 	assert_int_equal(c->https_count, 2);
 	assert_true(c->https_set && c->user_set && c->agree_to_terms);
 	assert_text(c->https[1].host, "::");
@@ -388,7 +410,8 @@ static void the_default_issuer_is_the_chosen_one_else_the_first_defined(void **s
 		{ "issuer internal", "internal" },
 		{ "issuer b { directory https://b/ }\nissuer a { directory https://a/ }", "b" },
 		{ "issuer b { directory https://b/ }\nissuer letsencrypt", "letsencrypt" },
-		{ "issuer a\nissuer b { directory https://b/ }\nissuer a { directory https://a/ }", "a" },
+		{ "issuer a\nissuer b { directory https://b/ }\nissuer a { directory https://a/ }",
+		        "a" },
 		{ "issuer letsencrypt { directory https://localhost:14000/dir }", "letsencrypt" },
 	};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
@@ -411,8 +434,8 @@ static void secrets_come_from_text_file_or_credential(void **state)
 	char text[512];
 	const char *const ways[] = { "c2VjcmV0", "c2VjcmV0=", "credential:key", "@" };
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-		snprintf(text, sizeof text, "issuer ca { directory https://a/; eab kid %s%s%s }", ways[i],
-			ways[i][0] == '@' ? folder : "", ways[i][0] == '@' ? "/key" : "");
+		snprintf(text, sizeof text, "issuer ca { directory https://a/; eab kid %s%s%s }",
+		        ways[i], ways[i][0] == '@' ? folder : "", ways[i][0] == '@' ? "/key" : "");
 		struct config *c = parsed(text);
 		assert_text(config_issuer(c, STR("ca"))->eab_kid, "kid");
 		assert_text(config_issuer(c, STR("ca"))->eab_hmac, "c2VjcmV0");
@@ -421,7 +444,7 @@ static void secrets_come_from_text_file_or_credential(void **state)
 	unsetenv("CREDENTIALS_DIRECTORY");
 	struct err err = ERR_INIT;
 	assert_null(config_parse(&source,
-		STR("issuer ca { directory https://a/; eab kid credential:key }"), NULL, &err));
+	        STR("issuer ca { directory https://a/; eab kid credential:key }"), NULL, &err));
 	assert_non_null(strstr(err.text, "$CREDENTIALS_DIRECTORY is not set"));
 }
 
@@ -437,7 +460,8 @@ static void a_trust_file_holds_certificates(void **state)
 	char text[512];
 	for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
 		put_file("trust", contents[i].text);
-		snprintf(text, sizeof text, "issuer ca { directory https://a/; trust %s/trust }", folder);
+		snprintf(text, sizeof text, "issuer ca { directory https://a/; trust %s/trust }",
+		        folder);
 		struct err err = ERR_INIT;
 		assert_null(config_parse(&source, str_c(text), NULL, &err));
 		if (!strstr(err.text, contents[i].want) || !strstr(err.text, "f:1:41: "))
@@ -479,8 +503,9 @@ static void a_site_has_at_most_a_hundred_names(void **state)
 		struct config *c = config_parse(&source, buf_str(&text), NULL, &err);
 		assert_int_equal(c != NULL, count == 100);
 		if (!c)
-			assert_string_equal(err.text, "f:1:1: This site has 101 names, and a certificate "
-						      "holds 100: make several sites of it.");
+			assert_string_equal(err.text,
+			        "f:1:1: This site has 101 names, and a certificate "
+			        "holds 100: make several sites of it.");
 		config_free(&c);
 	}
 }
@@ -502,7 +527,8 @@ static void a_file_is_there_or_may_be_missing(void **state)
 	assert_non_null(strstr(buf_c(&lines), "everseal.conf\" cannot be read: No such file"));
 	struct arena a = ARENA_INIT;
 	assert_text(config_state_of(path, &a), "/var/lib/everseal");
-	put_file("everseal.conf", "nonsense {\nstate relative\nstate '/srv/x/' ; }\n state /srv/y/\n");
+	put_file("everseal.conf",
+	        "nonsense {\nstate relative\nstate '/srv/x/' ; }\n state /srv/y/\n");
 	assert_null(config_read(&from, NULL, &err));
 	assert_text(config_state_of(path, &a), "/srv/y");
 	put_file("everseal.conf", "state /srv/z");
