@@ -144,6 +144,7 @@ static bool open_renewals(struct control *c, struct err *err)
 		.log = &c->log }, err);
 	if (!c->renewals)
 		return false;
+	renewals_configure(c->renewals, c->config); /* before anybody can ask for anything */
 	portal_init(&c->host, c->renewals);
 	return true;
 }
@@ -156,7 +157,6 @@ static void have_thumbprint(struct issuer_key_call *call, const struct key *key,
 		log_error(&c->log, "Challenges of other nodes cannot be answered: %s", err->text);
 	else
 		key_thumbprint(key, c->thumbprint);
-	renewals_configure(c->renewals, c->config);
 	generation_want(c, NULL, NULL);
 }
 
