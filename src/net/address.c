@@ -54,8 +54,8 @@ const char *address_text_port(const struct sockaddr_storage *a, char ret_text[AD
 	char host[ADDRESS_TEXT];
 	address_text(a, host);
 	bool six = strchr(host, ':') != NULL;
-	(void)snprintf(ret_text, ADDRESS_TEXT, six ? "[%.60s]:%u" : "%.60s:%u", host,
-		address_port(a));
+	(void)snprintf(
+	        ret_text, ADDRESS_TEXT, six ? "[%.60s]:%u" : "%.60s:%u", host, address_port(a));
 	return ret_text;
 }
 
@@ -88,7 +88,8 @@ static bool has_prefix(struct str address, struct str prefix, unsigned bits)
 	if (bits % 8 == 0)
 		return true;
 	unsigned char mask = (unsigned char)(0xff << (8 - bits % 8));
-	return (((unsigned char)address.p[bits / 8] ^ (unsigned char)prefix.p[bits / 8]) & mask) == 0;
+	return (((unsigned char)address.p[bits / 8] ^ (unsigned char)prefix.p[bits / 8]) & mask) ==
+	       0;
 }
 
 static bool cidr_parse(struct str cidr, struct sockaddr_storage *ret_address, unsigned *ret_bits)

@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 enum { CONN_IN = WATCH_IN, CONN_OUT = WATCH_OUT }; /* no other bit reaches `ready` */
-enum { CONN_AGAIN = -1, CONN_FAILED = -2 }; /* FAILED: conn_failure says why */
+enum { CONN_AGAIN = -1, CONN_FAILED = -2 };        /* FAILED: conn_failure says why */
 
 struct conn;
 struct conn_ops {
@@ -36,8 +36,8 @@ struct conn {
 	void (*ready)(struct conn *c, unsigned events); /* this and the next: by conn_hold */
 	struct conn_holder *holder;
 };
-static inline void conn_hold(struct conn_holder *h, struct conn *c,
-        void (*ready)(struct conn *c, unsigned events))
+static inline void conn_hold(
+        struct conn_holder *h, struct conn *c, void (*ready)(struct conn *c, unsigned events))
 {
 	h->conn = c;
 	c->holder = h;

@@ -145,8 +145,10 @@ void conn_pipe_new(struct loop *loop, size_t capacity, struct conn **ret_a, stru
 	struct pipe *p = mem_new(struct pipe);
 	*p = (struct pipe){ .loop = loop, .capacity = capacity };
 	for (int i = 0; i < 2; i++) {
-		p->ends[i] = (struct end){ .conn = { .ops = &end_ops }, .pipe = p,
-			.peer = &p->ends[1 - i], .in = { .p = mem_alloc(capacity) } };
+		p->ends[i] = (struct end){ .conn = { .ops = &end_ops },
+			.pipe = p,
+			.peer = &p->ends[1 - i],
+			.in = { .p = mem_alloc(capacity) } };
 	}
 	*ret_a = &p->ends[0].conn;
 	*ret_b = &p->ends[1].conn;

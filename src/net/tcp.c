@@ -183,7 +183,8 @@ struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *
 	int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return connect_failed(loop, errno);
-	if (connect(fd, (const struct sockaddr *)to, address_size(to)) < 0 && errno != EINPROGRESS) {
+	if (connect(fd, (const struct sockaddr *)to, address_size(to)) < 0 &&
+	        errno != EINPROGRESS) {
 		int number = errno;
 		(void)close(fd);
 		return connect_failed(loop, number);
@@ -214,7 +215,8 @@ int conn_accept(int listener, struct sockaddr_storage *ret_peer)
 	socklen_t size = sizeof *ret_peer;
 	int fd;
 	do
-		fd = accept4(listener, (struct sockaddr *)ret_peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		fd = accept4(
+		        listener, (struct sockaddr *)ret_peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
 	return fd < 0 ? -errno : fd;
 }

@@ -74,8 +74,8 @@ bool challenge_token_valid(struct str token)
 		return false;
 	for (size_t i = 0; i < token.n; i++) {
 		char c = token.p[i];
-		bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		                    (c >= '0' && c <= '9');
+		bool alphanumeric =
+		        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 		if (!alphanumeric && c != '-' && c != '_')
 			return false;
 	}
@@ -85,19 +85,18 @@ bool challenge_token_valid(struct str token)
 /* RFC 8555 8.3: the key authorization, as application/octet-stream. */
 static void give(struct exchange *ex, struct str token, struct str thumbprint)
 {
-	struct str text =
-		arena_printf(ex->arena, "%.*s.%.*s", STR_ARG(token), STR_ARG(thumbprint));
+	struct str text = arena_printf(ex->arena, "%.*s.%.*s", STR_ARG(token), STR_ARG(thumbprint));
 	exchange_answer_text(ex, 200, STR("application/octet-stream"), text);
 }
 
 static void tell(struct exchange *ex, const char *answer)
 {
 	char client[ADDRESS_TEXT];
-	struct str fields = arena_printf(ex->arena, "host=%.*s client=%s", STR_ARG(ex->request.host),
-		address_text(&ex->client, client));
-	struct str text = arena_printf(ex->arena, "Challenge %s://%.*s%.*s: %s.",
-		ex->tls ? "https" : "http", STR_ARG(ex->request.authority),
-		STR_ARG(ex->request.path), answer);
+	struct str fields = arena_printf(ex->arena, "host=%.*s client=%s",
+	        STR_ARG(ex->request.host), address_text(&ex->client, client));
+	struct str text =
+	        arena_printf(ex->arena, "Challenge %s://%.*s%.*s: %s.", ex->tls ? "https" : "http",
+	                STR_ARG(ex->request.authority), STR_ARG(ex->request.path), answer);
 	worker_tell(ex->worker, log, .level = LOG_INFO, .fields = fields, .text = text);
 }
 
@@ -113,9 +112,11 @@ static bool answer_token(struct exchange *ex, struct str token)
 		return false;
 	} else if (ex->generation->thumbprint.n > 0) {
 		thumbprint = ex->generation->thumbprint;
-		tell(ex, "no such order is open here, answered with the default account's thumbprint");
+		tell(ex, "no such order is open here, answered with the default account's "
+		         "thumbprint");
 	} else {
-		tell(ex, "no such order is open here, and there is no account yet, answered with 404");
+		tell(ex, "no such order is open here, and there is no account yet, answered with "
+		         "404");
 		exchange_answer(ex, 404, "No challenge with this token is open here.");
 		return true;
 	}

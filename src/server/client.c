@@ -1,6 +1,6 @@
 #include "server/client.h"
-#include "server/listener.h"
 #include "base/log.h"
+#include "server/listener.h"
 #include "tls/tls.h"
 
 static void leave(struct worker *w)
@@ -108,7 +108,7 @@ static void start_handshake(struct client *c, struct conn *below, const struct l
 }
 
 void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
-	const struct listener_row *listener)
+        const struct listener_row *listener)
 {
 	struct client *c = mem_new(struct client);
 	c->worker = w;

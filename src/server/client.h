@@ -36,7 +36,7 @@ struct client {
 /* Serves the connection; takes it. listener is NULL for one that does not come from a listener:
  * then it is plain HTTP. */
 void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
-                const struct listener_row *listener);
+        const struct listener_row *listener);
 void client_free(struct client *c);  /* closes in an orderly way */
 void client_reset(struct client *c); /* so that the client sees a failure */
 

@@ -30,8 +30,8 @@ static struct str hsts_value(const struct exchange *ex)
 {
 	const struct site *site = ex->site;
 	return arena_printf(ex->arena, "max-age=%lld%s%s", (long long)site->hsts_age,
-		site->hsts_subdomains ? "; includeSubDomains" : "",
-		site->hsts_preload ? "; preload" : "");
+	        site->hsts_subdomains ? "; includeSubDomains" : "",
+	        site->hsts_preload ? "; preload" : "");
 }
 
 static void add_hsts(struct exchange *ex, struct headers *headers)
@@ -103,15 +103,15 @@ static struct str page(struct arena *a, unsigned status, const char *sentence)
 {
 	struct str text = escaped(a, sentence);
 	return arena_printf(a,
-		"<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
-		"<title>%u %s</title>\n<h1>%u %s</h1>\n<p>%.*s</p>\n</html>\n",
-		status, http_reason(status), status, http_reason(status), STR_ARG(text));
+	        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">"
+	        "<title>%u %s</title>\n<h1>%u %s</h1>\n<p>%.*s</p>\n</html>\n",
+	        status, http_reason(status), status, http_reason(status), STR_ARG(text));
 }
 
 void exchange_answer(struct exchange *ex, unsigned status, const char *sentence)
 {
-	exchange_answer_text(ex, status, STR("text/html; charset=utf-8"),
-		page(ex->arena, status, sentence));
+	exchange_answer_text(
+	        ex, status, STR("text/html; charset=utf-8"), page(ex->arena, status, sentence));
 }
 
 void exchange_abort(struct exchange *ex, const char *why)

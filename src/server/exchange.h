@@ -32,8 +32,8 @@ struct worker; /* what a thread owns: loop, pools, certificate cache (server/wor
 
 struct handling_ops {
 	void (*body)(struct handling *h, struct str piece); /* at most what was wanted */
-	void (*body_end)(struct handling *h); /* not for a request of BODY_NONE */
-	void (*room)(struct handling *h);     /* once, after exchange_body gave <= 0 */
+	void (*body_end)(struct handling *h);               /* not for a request of BODY_NONE */
+	void (*room)(struct handling *h); /* once, after exchange_body gave <= 0 */
 	void (*gone)(struct handling *h);
 };
 struct handling { /* a handler's state of one exchange begins with, or contains, this */
@@ -64,7 +64,7 @@ struct exchange {
 	const struct site *site;
 	struct sockaddr_storage client; /* the peer's address */
 	bool tls;
-	bool temporary; /* the connection's certificate is the temporary one */
+	bool temporary;        /* the connection's certificate is the temporary one */
 	bool response_started; /* the final head was given */
 };
 

@@ -89,11 +89,12 @@ struct generation_builder *generation_begin(const struct msg_generation *m)
 	return b;
 }
 
-static bool add_listener(struct generation_builder *b, const struct msg_listener *m, struct err *err)
+static bool add_listener(
+        struct generation_builder *b, const struct msg_listener *m, struct err *err)
 {
 	if (m->fd < 0)
-		return err_set(err, ERR_INPUT, "The listener at %.*s has no socket.",
-			STR_ARG(m->address));
+		return err_set(
+		        err, ERR_INPUT, "The listener at %.*s has no socket.", STR_ARG(m->address));
 	struct generation *g = b->g;
 	g->listeners = mem_grow(g->listeners, sizeof *g->listeners, g->listener_count + 1);
 	g->listeners[g->listener_count++] = (struct listener_row){
@@ -110,7 +111,8 @@ static bool add_listener(struct generation_builder *b, const struct msg_listener
 static bool add_site(struct generation_builder *b, const struct msg_site *m, struct err *err)
 {
 	if (m->kind < 0 || m->kind >= SITE_KIND_COUNT)
-		return err_set(err, ERR_INPUT, "The site %.*s is of no known kind.", STR_ARG(m->name));
+		return err_set(
+		        err, ERR_INPUT, "The site %.*s is of no known kind.", STR_ARG(m->name));
 	b->sites = mem_grow(b->sites, sizeof *b->sites, b->site_count + 1);
 	b->sites[b->site_count++] = (struct site){
 		.id = m->id,
@@ -134,33 +136,33 @@ static bool add_name(struct generation_builder *b, const struct msg_site_name *m
 	return true;
 }
 
-static bool add_upstream(struct generation_builder *b, const struct msg_site_upstream *m,
-	struct err *err)
+static bool add_upstream(
+        struct generation_builder *b, const struct msg_site_upstream *m, struct err *err)
 {
 	struct upstream_row row = { .site = m->site, .upstream.shown = keep(b, m->shown) };
 	if (m->port < 1 || m->port > 65535 ||
-		!address_parse(m->address, (uint16_t)m->port, &row.upstream.address))
+	        !address_parse(m->address, (uint16_t)m->port, &row.upstream.address))
 		return err_set(err, ERR_INPUT, "%.*s is no address and port of an application.",
-			STR_ARG(m->shown));
+		        STR_ARG(m->shown));
 	b->upstreams = mem_grow(b->upstreams, sizeof *b->upstreams, b->upstream_count + 1);
 	b->upstreams[b->upstream_count++] = row;
 	return true;
 }
 
-static bool add_trusted_proxy(struct generation_builder *b, const struct msg_trusted_proxy *m,
-	struct err *err)
+static bool add_trusted_proxy(
+        struct generation_builder *b, const struct msg_trusted_proxy *m, struct err *err)
 {
 	struct generation *g = b->g;
 	if (!cidr_valid(m->cidr))
 		return err_set(err, ERR_INPUT, "%.*s is no range of addresses.", STR_ARG(m->cidr));
-	g->trusted_proxies =
-		mem_grow(g->trusted_proxies, sizeof *g->trusted_proxies, g->trusted_proxy_count + 1);
+	g->trusted_proxies = mem_grow(
+	        g->trusted_proxies, sizeof *g->trusted_proxies, g->trusted_proxy_count + 1);
 	g->trusted_proxies[g->trusted_proxy_count++] = keep(b, m->cidr);
 	return true;
 }
 
-bool generation_row(struct generation_builder *b, enum msg_type type, const void *fields,
-	struct err *err)
+bool generation_row(
+        struct generation_builder *b, enum msg_type type, const void *fields, struct err *err)
 {
 	switch (type) {
 	case MSG_listener:
@@ -209,7 +211,7 @@ static struct site *site_of(struct site *sites, size_t count, int64_t id, struct
 	struct site *found = count > 0 ? bsearch(&key, sites, count, sizeof key, by_id) : NULL;
 	if (!found)
 		(void)err_set(err, ERR_PROTOCOL, "A row speaks of site %lld, which no row made.",
-			(long long)id);
+		        (long long)id);
 	return found;
 }
 
@@ -221,7 +223,7 @@ static bool settle_names(struct generation_builder *b, struct site *sites, struc
 			return false;
 		if (map_find(&b->g->names, b->names[i].name))
 			return err_set(err, ERR_CONFLICT, "Two sites are named %.*s.",
-				STR_ARG(b->names[i].name));
+			        STR_ARG(b->names[i].name));
 		struct site_name *name = arena_new(&b->g->arena, struct site_name);
 		name->site = site;
 		map_add(&b->g->names, b->names[i].name, &name->node);
@@ -240,7 +242,7 @@ static bool settle_upstreams(struct generation_builder *b, struct site *sites, s
 	}
 	for (size_t i = 0; i < b->site_count; i++) {
 		sites[i].upstreams =
-			arena_array(&b->g->arena, struct upstream, sites[i].upstream_count);
+		        arena_array(&b->g->arena, struct upstream, sites[i].upstream_count);
 		sites[i].upstream_count = 0;
 	}
 	for (size_t i = 0; i < b->upstream_count; i++) {

@@ -2,15 +2,15 @@
 #include "server/route.h"
 
 enum {
-	HEAD_READ = 16 << 10,         /* one read of a head; what follows it may come along */
+	HEAD_READ = 16 << 10, /* one read of a head; what follows it may come along */
 	IN_CEILING = 128 << 10,
-	IN_AHEAD = 16 << 10,          /* of pipelined requests while an exchange is under way */
-	DRAIN_MOST = 256 << 10,       /* of a body that nobody wants, to keep the connection */
+	IN_AHEAD = 16 << 10,    /* of pipelined requests while an exchange is under way */
+	DRAIN_MOST = 256 << 10, /* of a body that nobody wants, to keep the connection */
 	LINGER_MOST = 1 << 20,
 	LINGER_TIME = 2000,
-	ROOM_AT = 32 << 10,           /* a handler is told of room once so little is unsent */
-	OUT_CEILING = 256 << 20,      /* handlers that wait for room stay far below */
-	ROUNDS = 16,                  /* of one connection before others have their turn */
+	ROOM_AT = 32 << 10,      /* a handler is told of room once so little is unsent */
+	OUT_CEILING = 256 << 20, /* handlers that wait for room stay far below */
+	ROUNDS = 16,             /* of one connection before others have their turn */
 };
 
 /* What the pump does after a step. GONE: the client is freed. */
@@ -158,7 +158,7 @@ static enum next parse_head(struct http1_session *s, struct str bytes)
 	size_t used = 0;
 	struct refusal why;
 	enum http1_result r =
-		http1_read_request(&s->scan, bytes, &s->arena, &s->ex.request, &used, &why);
+	        http1_read_request(&s->scan, bytes, &s->arena, &s->ex.request, &used, &why);
 	if (r == HTTP1_BAD)
 		return refuse_head(s, &why);
 	if (from_in)
@@ -176,7 +176,7 @@ static enum next read_head(struct http1_session *s)
 {
 	if (!s->readable)
 		return s->peer_ended || (s->client->worker->draining && s->in.n == 0) ? close_now(s)
-		                                                                     : WAIT;
+		                                                                      : WAIT;
 	struct str bytes;
 	if (read_some(s, HEAD_READ, &bytes) == CONN_FAILED)
 		return reset_now(s);
@@ -223,8 +223,8 @@ static size_t use_body(struct http1_session *s, struct str bytes)
 		struct str piece = STR_NONE;
 		size_t used = 0;
 		struct refusal why;
-		enum http1_result r = http1_body_read(&s->body,
-			str_head(str_from(bytes, all), s->wanted), &piece, &used, &why);
+		enum http1_result r = http1_body_read(
+		        &s->body, str_head(str_from(bytes, all), s->wanted), &piece, &used, &why);
 		all += used;
 		if (r == HTTP1_BAD) {
 			refuse(s, &why);
@@ -426,7 +426,7 @@ static void ready(struct session *session, unsigned events)
 static void expired(struct session *session)
 {
 	static const struct refusal head_late = { 408, "The head of the request took too long." },
-				    body_late = { 408, "The body of the request took too long." };
+	                            body_late = { 408, "The body of the request took too long." };
 	struct http1_session *s = session_of(session);
 	if (s->wait == WAIT_WRITE) {
 		(void)reset_now(s);

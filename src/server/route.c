@@ -20,7 +20,7 @@ static void redirect_to_https(struct exchange *ex)
 	if (!str_starts(path, STR("/"))) /* OPTIONS * */
 		path = STR("/");
 	exchange_redirect(ex, arena_printf(ex->arena, "https://%s%.*s%s%.*s%.*s", six ? "[" : "",
-		STR_ARG(host), six ? "]" : "", STR_ARG(port), STR_ARG(path)));
+	                              STR_ARG(host), six ? "]" : "", STR_ARG(port), STR_ARG(path)));
 }
 
 static bool redirected(struct exchange *ex)
@@ -33,8 +33,8 @@ static bool redirected(struct exchange *ex)
 
 static void answer_unknown(struct exchange *ex)
 {
-	struct str sentence = arena_printf(ex->arena, "No site named %.*s is served here.",
-		STR_ARG(ex->request.host));
+	struct str sentence = arena_printf(
+	        ex->arena, "No site named %.*s is served here.", STR_ARG(ex->request.host));
 	exchange_answer(ex, 421, sentence.p);
 }
 

@@ -17,7 +17,7 @@ enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
 #undef X
-	SITE_KIND_COUNT
+	        SITE_KIND_COUNT
 };
 
 struct upstream {
@@ -31,8 +31,8 @@ struct site {
 	bool fallback;
 	enum site_kind kind;
 	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
-	uint16_t url_port;  /* the port in an https URL to it; 443 is left out */
-	int64_t hsts_age;   /* seconds; 0: max-age=0 is sent; -1: no header */
+	uint16_t url_port; /* the port in an https URL to it; 443 is left out */
+	int64_t hsts_age;  /* seconds; 0: max-age=0 is sent; -1: no header */
 	struct upstream *upstreams;
 	size_t upstream_count;
 };
@@ -44,7 +44,8 @@ struct site_name {
 
 struct listener_row {
 	int64_t id;
-	struct str address, default_name; /* default_name: the certificate for clients without SNI */
+	struct str address,
+	        default_name; /* default_name: the certificate for clients without SNI */
 	uint16_t port;
 	bool tls;
 	int fd; /* owned by the generation until generation_close_listeners; -1 afterwards */
@@ -82,8 +83,8 @@ const struct site *generation_site(const struct generation *g, struct str host);
  * the builder's in any case. A generation without rows has the defaults and no site. */
 struct generation_builder;
 struct generation_builder *generation_begin(const struct msg_generation *m);
-MUST_CHECK bool generation_row(struct generation_builder *b, enum msg_type type, const void *fields,
-                               struct err *err);
+MUST_CHECK bool generation_row(
+        struct generation_builder *b, enum msg_type type, const void *fields, struct err *err);
 MUST_CHECK struct generation *generation_build(struct generation_builder **b, struct err *err);
 void generation_drop(struct generation_builder **b);
 

@@ -55,8 +55,7 @@ static bool is_trusted_proxy(const struct generation *g, const struct sockaddr_s
 static struct str name_of(const struct exchange *ex)
 {
 	struct cert_record certificate;
-	if (ex->worker->certs &&
-		cert_table_find(ex->worker->certs, ex->request.host, &certificate))
+	if (ex->worker->certs && cert_table_find(ex->worker->certs, ex->request.host, &certificate))
 		return ex->request.host;
 	return ex->site->name;
 }
@@ -67,18 +66,19 @@ void told_seen(struct exchange *ex)
 	if (!w->tell || !ex->site || address_is_loopback(&ex->client))
 		return;
 	struct str name = name_of(ex);
-	struct str key = arena_printf(ex->arena, "%s %.*s", ex->tls ? "https" : "http", STR_ARG(name));
+	struct str key =
+	        arena_printf(ex->arena, "%s %.*s", ex->tls ? "https" : "http", STR_ARG(name));
 	struct telling *t = telling(&w->told.seen, key);
 	int64_t now = loop_mono(w->loop);
 	if (now - t->at < MINUTE)
 		return;
 	if (address_is_ours(&w->told.local, &ex->client, now) ||
-		is_trusted_proxy(ex->generation, &ex->client))
+	        is_trusted_proxy(ex->generation, &ex->client))
 		return;
 	t->at = now;
 	char client[ADDRESS_TEXT];
 	worker_tell(w, seen, .site = name, .client = str_c(address_text(&ex->client, client)),
-		.tls = ex->tls, .at = loop_wall(w->loop));
+	        .tls = ex->tls, .at = loop_wall(w->loop));
 }
 
 void told_hsts(struct exchange *ex, int64_t age)

@@ -41,8 +41,9 @@ bool worker_prepare(const struct worker *w, const struct generation *g, struct e
 	for (size_t i = 0; i < g->listener_count; i++) {
 		const struct listener_row *l = &g->listeners[i];
 		if (!listens(l->fd))
-			return err_set(err, ERR_INPUT, "The socket for %.*s, port %u, does not listen.",
-				STR_ARG(l->address), l->port);
+			return err_set(err, ERR_INPUT,
+			        "The socket for %.*s, port %u, does not listen.",
+			        STR_ARG(l->address), l->port);
 		if (l->tls && !w->tls)
 			return err_set(err, ERR_INPUT, "This process serves no TLS.");
 	}

@@ -51,15 +51,16 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
 
 /* The next record's content: a part itself if it is large or the last, else as many as fit,
  * copied together. *index and *offset move behind it. */
-static struct str next_record(struct tls_conn *t, const struct iovec *v, int count, int *index,
-	size_t *offset)
+static struct str next_record(
+        struct tls_conn *t, const struct iovec *v, int count, int *index, size_t *offset)
 {
 	struct str part = str_n((char *)v[*index].iov_base + *offset, v[*index].iov_len - *offset);
 	if (part.n >= TLS_RECORD || *index == count - 1)
 		return str_head(part, TLS_RECORD);
 	size_t all = 0, from = *offset;
 	for (int i = *index; i < count && all < TLS_RECORD; i++, from = 0) {
-		size_t left = v[i].iov_len - from, n = left < TLS_RECORD - all ? left : TLS_RECORD - all;
+		size_t left = v[i].iov_len - from,
+		       n = left < TLS_RECORD - all ? left : TLS_RECORD - all;
 		memcpy(t->worker->gather + all, (char *)v[i].iov_base + from, n);
 		all += n;
 	}

@@ -1,6 +1,6 @@
-#include "tls/inside.h"
 #include "base/secret.h"
 #include "net/address.h"
+#include "tls/inside.h"
 #include <openssl/err.h>
 #include <openssl/evp.h>
 
@@ -24,7 +24,7 @@ static bool find(struct tls_conn *t, struct str server_name, struct cert_record 
 	if (server_name.n > 0 && cert_table_find(certs, server_name, ret_record))
 		return true;
 	if (server_name.n == 0 && t->default_name.n > 0 &&
-		cert_table_find(certs, t->default_name, ret_record))
+	        cert_table_find(certs, t->default_name, ret_record))
 		return true;
 	return cert_table_find(certs, STR("*"), ret_record);
 }
@@ -78,13 +78,13 @@ static int attach(SSL *ssl, void *unused)
 
 /* RFC 7301 3.2: no protocol in common is fatal. */
 static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_size,
-	const unsigned char *offered, unsigned offered_size, void *unused)
+        const unsigned char *offered, unsigned offered_size, void *unused)
 {
 	static const unsigned char ours[] = "\x08http/1.1";
 	(void)ssl, (void)unused;
 	unsigned char *name;
 	if (SSL_select_next_proto(&name, ret_size, ours, sizeof ours - 1, offered, offered_size) !=
-		OPENSSL_NPN_NEGOTIATED)
+	        OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*ret_name = name;
 	return SSL_TLSEXT_ERR_OK;
@@ -107,7 +107,7 @@ static SSL_CTX *intermediate_new(struct tls_worker *w)
 		return NULL;
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_read_ahead(ctx, 1);
 	bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
@@ -123,7 +123,8 @@ static SSL_CTX *intermediate_new(struct tls_worker *w)
 	return ctx;
 }
 
-struct tls_worker *tls_worker_new(struct loop *loop, const struct cert_table *certs, struct err *err)
+struct tls_worker *tls_worker_new(
+        struct loop *loop, const struct cert_table *certs, struct err *err)
 {
 	/* What stands in a machine's openssl.cnf changes nothing here: we open no path. */
 	(void)OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
@@ -141,7 +142,7 @@ struct tls_worker *tls_worker_new(struct loop *loop, const struct cert_table *ce
 	if (w->intermediate && w->ticket_cipher)
 		return w;
 	(void)err_set(err, ERR_IO, "OpenSSL cannot be used for TLS: %s.",
-		ERR_reason_error_string(ERR_peek_last_error()));
+	        ERR_reason_error_string(ERR_peek_last_error()));
 	tls_worker_free(&w);
 	return NULL;
 }

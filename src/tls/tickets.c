@@ -1,5 +1,5 @@
-#include "tls/inside.h"
 #include "base/secret.h"
+#include "tls/inside.h"
 #include <errno.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -31,8 +31,8 @@ static struct tls_worker *worker_of(SSL *ssl)
 static bool set_mac(EVP_MAC_CTX *mac, const struct tls_ticket_key *key)
 {
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key->mac,
-			sizeof key->mac),
+		OSSL_PARAM_construct_octet_string(
+		        OSSL_MAC_PARAM_KEY, (void *)key->mac, sizeof key->mac),
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
 		OSSL_PARAM_construct_end(),
 	};
@@ -40,8 +40,8 @@ static bool set_mac(EVP_MAC_CTX *mac, const struct tls_ticket_key *key)
 }
 
 /* RFC 5077 4: key name, IV, content encrypted and then authenticated. */
-static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac)
+static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv,
+        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	const struct tls_ticket_key *key = &w->tickets.current;
 	memcpy(name, key->name, sizeof key->name);
@@ -53,7 +53,7 @@ static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv, EV
 
 /* 0: not ours, a full handshake follows; 2: still good, but a new ticket is due. */
 static int open_ticket(struct tls_worker *w, const unsigned char *name, unsigned char *iv,
-	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
+        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	const struct tls_ticket_key *key = &w->tickets.current;
 	int verdict = 1;
@@ -69,7 +69,7 @@ static int open_ticket(struct tls_worker *w, const unsigned char *name, unsigned
 }
 
 static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac, int sealing)
+        EVP_MAC_CTX *mac, int sealing)
 {
 	struct tls_worker *w = worker_of(ssl);
 	return sealing ? seal(w, name, iv, cipher, mac) : open_ticket(w, name, iv, cipher, mac);

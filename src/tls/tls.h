@@ -26,8 +26,8 @@ MUST_CHECK bool tls_ticket_keys_rotate(struct tls_ticket_keys *k, struct err *er
 
 struct tls_worker;
 /* loop and certs are borrowed. */
-MUST_CHECK struct tls_worker *tls_worker_new(struct loop *loop, const struct cert_table *certs,
-                                             struct err *err);
+MUST_CHECK struct tls_worker *tls_worker_new(
+        struct loop *loop, const struct cert_table *certs, struct err *err);
 void tls_worker_free(struct tls_worker **w); /* after its connections */
 void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *keys);
 
@@ -35,7 +35,7 @@ void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *
  * ended, well or not. default_name is borrowed until then. */
 struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
 bool conn_tls_established(const struct conn *c);
-bool conn_tls_temporary(const struct conn *c);       /* it was given a temporary certificate */
+bool conn_tls_temporary(const struct conn *c); /* it was given a temporary certificate */
 /* NULL, or why a certificate of ours cannot be used. */
 const struct err *conn_tls_fault(const struct conn *c);
 

@@ -29,8 +29,8 @@ static void open_event(struct mailbox *m, struct letter *l)
 
 static void log_event(enum log_level level, struct str fields, struct str text)
 {
-	events_post(MSG_log,
-		&(const struct msg_log){ .level = level, .fields = fields, .text = text });
+	events_post(
+	        MSG_log, &(const struct msg_log){ .level = level, .fields = fields, .text = text });
 }
 
 void events_init(struct loop *loop, void (*hear)(const struct msg *m))

@@ -9,7 +9,7 @@
 void events_init(struct loop *loop, void (*hear)(const struct msg *m));
 void events_done(void); /* after the other threads have ended; logs go to stderr again */
 void events_post(enum msg_type type, const void *fields); /* from any thread */
-uint64_t events_dropped(void); /* since the last call */
-void events_drop(void);        /* one more was lost on its way to control */
+uint64_t events_dropped(void);                            /* since the last call */
+void events_drop(void); /* one more was lost on its way to control */
 
 #endif

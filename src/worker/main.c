@@ -64,7 +64,8 @@ int main(int argc, char **argv)
 	unsigned workers;
 	log_set_process("serve");
 	if (!read_workers(argc, argv, &workers) || !child_started()) {
-		(void)fprintf(stderr, "everseal-serve is started by `everseal run`, not by hand.\n");
+		(void)fprintf(
+		        stderr, "everseal-serve is started by `everseal run`, not by hand.\n");
 		return 2;
 	}
 	child_end_with_parent();

@@ -121,15 +121,17 @@ static void told_segment(struct serve *s, const struct msg_segment *m)
 	if (m->index == 0)
 		s->new_run = true;
 	if (!cert_table_map(s->certs, (size_t)m->index, m->fd, &err))
-		log_error(NULL, "A segment of certificates cannot be read, serving those before it: %s",
-			err.text);
+		log_error(NULL,
+		        "A segment of certificates cannot be read, serving those before it: %s",
+		        err.text);
 }
 
 static void told_valid(struct serve *s, const struct msg_segment_valid *m)
 {
 	struct err err;
 	if (!cert_table_advance(s->certs, (size_t)m->index, (size_t)m->valid, &err))
-		log_error(NULL, "Certificates cannot be read, serving those before them: %s", err.text);
+		log_error(NULL, "Certificates cannot be read, serving those before them: %s",
+		        err.text);
 }
 
 static void challenge_is_ready(struct round *r)
@@ -306,8 +308,8 @@ static void rotate(struct timer *t)
 	threads_order(&s->threads, r);
 }
 
-bool serve_start(struct serve *s, struct loop *loop, int supervisor, unsigned workers,
-	struct err *err)
+bool serve_start(
+        struct serve *s, struct loop *loop, int supervisor, unsigned workers, struct err *err)
 {
 	serve = s;
 	s->loop = loop;

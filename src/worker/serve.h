@@ -5,8 +5,8 @@
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
-#include "worker/thread.h"
 #include "link/link.h"
+#include "worker/thread.h"
 
 struct serve {
 	struct loop *loop;
@@ -17,21 +17,21 @@ struct serve {
 	struct timer rotate;
 	struct buf fences;
 
-	unsigned epoch; /* how many control processes we have seen */
+	unsigned epoch;                     /* how many control processes we have seen */
 	struct generation_builder *builder; /* between generation and generation_end */
 	bool row_refused;
 	struct err row_error;
 	struct generation *pending; /* prepared by all */
 	struct generation *current;
-	bool new_run;     /* segments were told anew since the last commit */
-	int64_t unspent;  /* messages since credit was given */
+	bool new_run;    /* segments were told anew since the last commit */
+	int64_t unspent; /* messages since credit was given */
 	bool stopping;
 };
 
 /* supervisor: the descriptor of the link to him, taken over. The loop stops when he is gone, or when
  * he said `stop` and what was under way has ended. */
-MUST_CHECK bool serve_start(struct serve *s, struct loop *loop, int supervisor, unsigned workers,
-                            struct err *err);
+MUST_CHECK bool serve_start(
+        struct serve *s, struct loop *loop, int supervisor, unsigned workers, struct err *err);
 void serve_done(struct serve *s);
 
 #endif

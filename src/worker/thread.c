@@ -211,12 +211,11 @@ static void pin(const struct thread *t, unsigned count)
 static bool start(struct thread *t, struct err *err)
 {
 	int number = pthread_create(&t->id, NULL, run, t);
-	return number == 0 ||
-	       err_sys(err, ERR_IO, number, "A worker thread cannot be started");
+	return number == 0 || err_sys(err, ERR_IO, number, "A worker thread cannot be started");
 }
 
 bool threads_start(struct threads *t, struct loop *loop, struct cert_table *certs, unsigned count,
-	struct err *err)
+        struct err *err)
 {
 	*t = (struct threads){ .certs = certs, .answers = mailbox_new(loop, open_answer) };
 	t->at = mem_array(sizeof *t->at, count);

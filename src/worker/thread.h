@@ -28,8 +28,8 @@ struct round {
 	enum order order;
 	void (*done)(struct round *r); /* frees the round by round_free */
 	struct threads *threads;
-	unsigned waiting; /* for so many answers */
-	int64_t number;   /* of the generation */
+	unsigned waiting;              /* for so many answers */
+	int64_t number;                /* of the generation */
 	struct generation *generation; /* a reference of the round's */
 	char *token, *thumbprint;
 	unsigned epoch;
@@ -60,7 +60,7 @@ struct threads {
 };
 /* Starts them; with as many as there are cores each is pinned to one. */
 MUST_CHECK bool threads_start(struct threads *t, struct loop *loop, struct cert_table *certs,
-                              unsigned count, struct err *err);
+        unsigned count, struct err *err);
 void threads_end(struct threads *t); /* rounds that are under way are done within */
 void threads_order(struct threads *t, struct round *r);
 

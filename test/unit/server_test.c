@@ -163,10 +163,11 @@ static void tell(struct worker *w, enum msg_type type, const void *fields)
 	if (type == MSG_log)
 		buf_add(&rig->told, ((const struct msg_log *)fields)->text);
 	else if (type == MSG_seen)
-		buf_printf(&rig->told, "seen %.*s", STR_ARG(((const struct msg_seen *)fields)->site));
+		buf_printf(
+		        &rig->told, "seen %.*s", STR_ARG(((const struct msg_seen *)fields)->site));
 	else if (type == MSG_hsts_sent)
 		buf_printf(&rig->told, "hsts %lld",
-			(long long)((const struct msg_hsts_sent *)fields)->age);
+		        (long long)((const struct msg_hsts_sent *)fields)->age);
 	buf_add_char(&rig->told, '\n');
 }
 
@@ -191,7 +192,11 @@ static struct generation *generation_of_rows(void)
 	struct generation_builder *b = generation_begin(&begin);
 	const struct msg_site sites[] = {
 		{ .id = 7, .name = STR("shop.test"), .hsts_age = 300, .hsts_subdomains = true },
-		{ .id = 3, .name = STR("safe.test"), .hsts_age = -1, .force_ssl = true, .url_port = 8443 },
+		{ .id = 3,
+		        .name = STR("safe.test"),
+		        .hsts_age = -1,
+		        .force_ssl = true,
+		        .url_port = 8443 },
 		{ .id = 5, .name = STR("pass.test"), .hsts_age = 0, .challenge_pass = true },
 		{ .id = 6, .name = STR("empty.test"), .kind = SITE_NONE, .hsts_age = -1 },
 	};
@@ -219,7 +224,9 @@ static void add_certificate(struct segments *s, const char *name, unsigned flags
 	BUF_AUTO der = BUF_INIT(64 << 10);
 	assert_true(key_self_signed(key, names, 1, 0, DAY, &der, &err));
 	SECRET_AUTO secret = key_to_der(key);
-	struct cert_record r = { .flags = flags, .leaf = buf_str(&der), .key = secret_bytes(&secret) };
+	struct cert_record r = {
+		.flags = flags, .leaf = buf_str(&der), .key = secret_bytes(&secret)
+	};
 	uint64_t number;
 	assert_true(segments_add(s, names, 1, &r, &number, &err));
 }
@@ -342,50 +349,60 @@ struct dialogue {
 static const struct dialogue dialogues[] = {
 	{ KEPT, GET("/a"), { "HTTP/1.1 200 OK\r\n", "content-length: 2\r\n", "\r\n\r\n/a" } },
 	{ KEPT, GET("/a"), { "date: Tue, 24 Nov 2026 15:43:29 GMT\r\n" } },
-	{ CLOSED, "GET /a HTTP/1.0\r\nHost: shop.test\r\n\r\n", { "200", "connection: close\r\n" } },
+	{ CLOSED, "GET /a HTTP/1.0\r\nHost: shop.test\r\n\r\n",
+	        { "200", "connection: close\r\n" } },
 	{ KEPT, "GET /a HTTP/1.0\r\nHost: shop.test\r\nConnection: keep-alive\r\n\r\n",
-		{ "200", "connection: keep-alive\r\n" } },
+	        { "200", "connection: keep-alive\r\n" } },
 	{ CLOSED, "GET /a HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n",
-		{ "200", "connection: close\r\n" } },
-	{ KEPT, "HEAD /abc HTTP/1.1\r\nHost: shop.test\r\n\r\n", { "200", "content-length: 4\r\n" } },
-	{ KEPT, GET("/chunks"), { "HTTP/1.1 103 ", "transfer-encoding: chunked\r\n",
-				  "\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n" } },
+	        { "200", "connection: close\r\n" } },
+	{ KEPT, "HEAD /abc HTTP/1.1\r\nHost: shop.test\r\n\r\n",
+	        { "200", "content-length: 4\r\n" } },
+	{ KEPT, GET("/chunks"),
+	        { "HTTP/1.1 103 ", "transfer-encoding: chunked\r\n",
+	                "\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n" } },
 	{ CLOSED, "GET /chunks HTTP/1.0\r\nHost: shop.test\r\n\r\n", { "200", "\r\n\r\nabcde" } },
 	{ CLOSED, GET("/cut"), { "2\r\nab\r\n3\r\ncde\r\n" } },
 	{ KEPT, GET("/fail"), { "502 Bad Gateway", "The application is &lt;gone>.", "no-store" } },
 	{ KEPT, POST("/echo") "Content-Length: 12\r\n\r\nhello, world", { "got hello, world" } },
-	{ KEPT, POST("/echo") "Transfer-Encoding: chunked\r\n\r\n6\r\nhello,\r\n6;a=b\r\n world\r\n0\r\n\r\n",
-		{ "got hello, world" } },
+	{ KEPT,
+	        POST("/echo") "Transfer-Encoding: chunked\r\n\r\n6\r\nhello,\r\n6;a=b\r\n "
+	                      "world\r\n0\r\n\r\n",
+	        { "got hello, world" } },
 	{ KEPT, POST("/unread") "Content-Length: 12\r\n\r\nhello, world" GET("/b"),
-		{ "\r\n\r\n/unread", "\r\n\r\n/b" } },
-	{ CLOSED, POST("/unread") "Content-Length: 900\r\nExpect: 100-continue\r\n\r\n", { "/unread" } },
+	        { "\r\n\r\n/unread", "\r\n\r\n/b" } },
+	{ CLOSED, POST("/unread") "Content-Length: 900\r\nExpect: 100-continue\r\n\r\n",
+	        { "/unread" } },
 	{ CLOSED, POST("/echo") "Content-Length: 2000\r\n\r\n", { "413 ", "too long" } },
 	{ CLOSED, POST("/echo") "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", { "400 " } },
-	{ KEPT, GET("/1") GET("/2") GET("/3"), { "\r\n\r\n/1HTTP", "\r\n\r\n/2HTTP", "\r\n\r\n/3" } },
+	{ KEPT, GET("/1") GET("/2") GET("/3"),
+	        { "\r\n\r\n/1HTTP", "\r\n\r\n/2HTTP", "\r\n\r\n/3" } },
 	{ CLOSED, "GET / HTTP/1.1\r\n\r\n", { "400 Bad Request", "connection: close" } },
 	{ CLOSED, "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", { "400 " } },
 	{ CLOSED, "nonsense\r\n\r\n", { "400 " } },
 	{ KEPT, "GET / HTTP/1.1\r\nHost: nobody.test\r\n\r\n",
-		{ "421 Misdirected Request", "No site named nobody.test is served here." } },
+	        { "421 Misdirected Request", "No site named nobody.test is served here." } },
 	{ KEPT, "GET / HTTP/1.1\r\nHost: deep.er.shop.test\r\n\r\n", { "421 " } },
 	{ KEPT, "GET /w HTTP/1.1\r\nHost: www.shop.test:8080\r\n\r\n", { "200", "\r\n\r\n/w" } },
 	{ KEPT, "GET / HTTP/1.1\r\nHost: empty.test\r\n\r\n", { "404 ", "No application" } },
 	{ KEPT, "GET /a?b=c HTTP/1.1\r\nHost: safe.test:80\r\n\r\n",
-		{ "301 ", "location: https://safe.test:8443/a?b=c\r\n", "content-length: 0" } },
+	        { "301 ", "location: https://safe.test:8443/a?b=c\r\n", "content-length: 0" } },
 	{ KEPT, "DELETE /a HTTP/1.1\r\nHost: safe.test\r\n\r\n",
-		{ "308 ", "location: https://safe.test:8443/a\r\n" } },
+	        { "308 ", "location: https://safe.test:8443/a\r\n" } },
 	{ KEPT, "GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: whoever\r\n\r\n",
-		{ "200", "application/octet-stream", "\r\n\r\nabcdefghijklmnop.THUMB" } },
+	        { "200", "application/octet-stream", "\r\n\r\nabcdefghijklmnop.THUMB" } },
 	{ KEPT, "HEAD " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: safe.test\r\n\r\n",
-		{ "200", "content-length: 22" } },
+	        { "200", "content-length: 22" } },
 	{ KEPT, "GET " CHALLENGE "abcdefghijklmno_ HTTP/1.1\r\nHost: safe.test\r\n\r\n",
-		{ "200", "abcdefghijklmno_.DEFAULT" } },
+	        { "200", "abcdefghijklmno_.DEFAULT" } },
 	{ KEPT, "GET " CHALLENGE "short HTTP/1.1\r\nHost: safe.test\r\n\r\n", { "404 " } },
-	{ KEPT, "GET " CHALLENGE "abcdefghijklmnop%20 HTTP/1.1\r\nHost: safe.test\r\n\r\n", { "404 " } },
-	{ KEPT, "POST " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: safe.test\r\n\r\n", { "404 " } },
-	{ KEPT, "GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: pass.test\r\n\r\n", { "nop.THUMB" } },
+	{ KEPT, "GET " CHALLENGE "abcdefghijklmnop%20 HTTP/1.1\r\nHost: safe.test\r\n\r\n",
+	        { "404 " } },
+	{ KEPT, "POST " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: safe.test\r\n\r\n",
+	        { "404 " } },
+	{ KEPT, "GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: pass.test\r\n\r\n",
+	        { "nop.THUMB" } },
 	{ KEPT, "GET " CHALLENGE "ponmlkjihgfedcba HTTP/1.1\r\nHost: pass.test\r\n\r\n",
-		{ "200", "\r\n\r\n" CHALLENGE "ponmlkjihgfedcba" } },
+	        { "200", "\r\n\r\n" CHALLENGE "ponmlkjihgfedcba" } },
 };
 
 static void every_dialogue(void **state)
@@ -525,7 +542,8 @@ static void late_heads_and_bodies(void **state)
 	} cases[] = {
 		{ "", 10 * SECOND, NULL },
 		{ "GET / HT", 10 * SECOND, "408 Request Timeout" },
-		{ POST("/echo") "Content-Length: 10\r\n\r\nab", 60 * SECOND, "408 Request Timeout" },
+		{ POST("/echo") "Content-Length: 10\r\n\r\nab", 60 * SECOND,
+		        "408 Request Timeout" },
 		{ GET("/a"), 75 * SECOND, "200" },
 		{ GET("/a") "GET", 10 * SECOND, "408 Request Timeout" },
 	};
@@ -602,11 +620,11 @@ static void hsts(void **state)
 		bool tls, temporary;
 		const char *header; /* NULL: none */
 	} cases[] = {
-		{ "shop.test", true, false, "strict-transport-security: max-age=300; includeSubDomains\r\n" },
-		{ "shop.test", true, true, NULL },
-		{ "shop.test", false, false, NULL },
+		{ "shop.test", true, false,
+		        "strict-transport-security: max-age=300; includeSubDomains\r\n" },
+		{ "shop.test", true, true, NULL }, { "shop.test", false, false, NULL },
 		{ "safe.test", true, false, NULL },
-		{ "pass.test", true, false, NULL }, /* its own certificate is temporary */
+		{ "pass.test", true, false, NULL },     /* its own certificate is temporary */
 		{ "www.shop.test", true, false, NULL }, /* has no certificate */
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -614,7 +632,8 @@ static void hsts(void **state)
 		c->tls = cases[i].tls;
 		c->temporary = cases[i].temporary;
 		char text[200];
-		snprintf(text, sizeof text, "GET /fail HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].host);
+		snprintf(
+		        text, sizeof text, "GET /fail HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].host);
 		say(text);
 		assert_int_equal(heard("strict-transport-security"), cases[i].header != NULL);
 		if (cases[i].header)
@@ -658,8 +677,8 @@ static void challenges_are_told(void **state)
 	connect_from("203.0.113.5");
 	say("GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: new.test\r\n\r\n");
 	assert_string_equal(buf_c(&rig->told),
-		"Challenge http://new.test" CHALLENGE "abcdefghijklmnop: answered with the "
-		"thumbprint of the order that is open.\n");
+	        "Challenge http://new.test" CHALLENGE "abcdefghijklmnop: answered with the "
+	        "thumbprint of the order that is open.\n");
 }
 
 static void challenges_of_an_earlier_control(void **state)
@@ -685,24 +704,26 @@ static void rows_that_are_refused(void **state)
 		const char *sentence;
 	} cases[] = {
 		{ MSG_site, &(struct msg_site){ .name = STR("a"), .kind = 99 },
-			"The site a is of no known kind." },
+		        "The site a is of no known kind." },
 		{ MSG_limit, &(struct msg_limit){ .name = STR("no-such") },
-			"There is no setting no-such in the data plane." },
+		        "There is no setting no-such in the data plane." },
 		{ MSG_limit, &(struct msg_limit){ .name = STR("idle-timeout"), .value = -1 },
-			"idle-timeout may not be -1." },
+		        "idle-timeout may not be -1." },
 		{ MSG_trusted_proxy, &(struct msg_trusted_proxy){ .cidr = STR("ten") },
-			"ten is no range of addresses." },
-		{ MSG_site_upstream, &(struct msg_site_upstream){ .address = STR("app"), .port = 1,
-					     .shown = STR("app:1") },
-			"app:1 is no address and port of an application." },
+		        "ten is no range of addresses." },
+		{ MSG_site_upstream,
+		        &(struct msg_site_upstream){
+		                .address = STR("app"), .port = 1, .shown = STR("app:1") },
+		        "app:1 is no address and port of an application." },
 		{ MSG_listener, &(struct msg_listener){ .address = STR("::"), .fd = -1 },
-			"The listener at :: has no socket." },
+		        "The listener at :: has no socket." },
 		{ MSG_commit, &(struct msg_commit){ .number = 1 },
-			"commit is no row of a generation." },
+		        "commit is no row of a generation." },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct err err;
-		struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
+		struct generation_builder *b =
+		        generation_begin(&(struct msg_generation){ .number = 1 });
 		assert_false(generation_row(b, cases[i].type, cases[i].fields, &err));
 		assert_string_equal(err.text, cases[i].sentence);
 		generation_drop(&b);
@@ -735,7 +756,8 @@ static void sites_by_host(void **state)
 		const char *host;
 		int64_t id; /* 0: none */
 	} cases[] = { { "shop.test", 7 }, { "www.shop.test", 7 }, { "a.www.shop.test", 0 },
-		{ ".shop.test", 0 }, { "safe.test", 3 }, { "*.shop.test", 7 }, { "test", 0 }, { "", 0 } };
+		{ ".shop.test", 0 }, { "safe.test", 3 }, { "*.shop.test", 7 }, { "test", 0 },
+		{ "", 0 } };
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		const struct site *s = generation_site(g, str_c(cases[i].host));
 		assert_int_equal(s ? s->id : 0, cases[i].id);

@@ -1,6 +1,6 @@
 /* TLS over a pipe in memory, with libssl's own client at the far end. */
-#include "tls/tls.h"
 #include "keys/keys.h"
+#include "tls/tls.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -19,8 +19,8 @@ static struct tls_ticket_keys tickets;
 /* Both ends of one connection. */
 struct talk {
 	struct conn_holder server, far;
-	struct buf got;       /* by the server */
-	struct buf to_send;   /* by the server */
+	struct buf got;     /* by the server */
+	struct buf to_send; /* by the server */
 	bool told, ended, failed, far_ended;
 	SSL *client;
 	BIO *in, *out; /* of the client, in memory */
@@ -36,7 +36,9 @@ static void add_certificate(struct segments *s, const char *name, unsigned flags
 	BUF_AUTO der = BUF_INIT(64 << 10);
 	assert_true(key_self_signed(key, star ? names + 1 : names, 1, 0, DAY, &der, &err));
 	SECRET_AUTO secret = key_to_der(key);
-	struct cert_record r = { .flags = flags, .leaf = buf_str(&der), .key = secret_bytes(&secret) };
+	struct cert_record r = {
+		.flags = flags, .leaf = buf_str(&der), .key = secret_bytes(&secret)
+	};
 	uint64_t number;
 	assert_true(segments_add(s, names, 1, &r, &number, &err));
 }
@@ -162,8 +164,9 @@ struct hello {
 static void talk_init(struct talk *t, SSL_CTX *ctx, const struct hello *h)
 {
 	struct conn *near, *far;
-	*t = (struct talk){ .got = BUF_INIT(1 << 24), .to_send = BUF_INIT(1 << 24),
-		.unsent = BUF_INIT(1 << 24) };
+	*t = (struct talk){
+		.got = BUF_INIT(1 << 24), .to_send = BUF_INIT(1 << 24), .unsent = BUF_INIT(1 << 24)
+	};
 	conn_pipe_new(loop, PIPE, &near, &far);
 	conn_hold(&t->far, far, far_ready);
 	struct conn *tls = conn_tls_new(workers[h->worker], near, str_c(h->default_name));
@@ -175,8 +178,8 @@ static void talk_init(struct talk *t, SSL_CTX *ctx, const struct hello *h)
 	if (h->server_name)
 		SSL_set_tlsext_host_name(t->client, h->server_name);
 	if (h->alpn)
-		SSL_set_alpn_protos(t->client, (const unsigned char *)h->alpn,
-			(unsigned)strlen(h->alpn));
+		SSL_set_alpn_protos(
+		        t->client, (const unsigned char *)h->alpn, (unsigned)strlen(h->alpn));
 	if (h->version)
 		SSL_set_max_proto_version(t->client, h->version);
 	if (h->session)
@@ -226,7 +229,7 @@ static void served_name(const SSL *client, char *text, size_t size)
 	GENERAL_NAMES *names = X509_get_ext_d2i(leaf, NID_subject_alt_name, NULL, NULL);
 	const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, 0);
 	snprintf(text, size, "%.*s", ASN1_STRING_length(name->d.dNSName),
-		ASN1_STRING_get0_data(name->d.dNSName));
+	        ASN1_STRING_get0_data(name->d.dNSName));
 	GENERAL_NAMES_free(names);
 	X509_free(leaf);
 }
@@ -314,10 +317,11 @@ static void protocols(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct talk t;
 		int reason = 0;
-		talk_init(&t, ctx, &(struct hello){ "a.test", cases[i].alpn,
-					   .version = cases[i].version });
+		talk_init(&t, ctx,
+		        &(struct hello){ "a.test", cases[i].alpn, .version = cases[i].version });
 		assert_int_equal(shake(&t, &reason), cases[i].reason == 0);
-		if (cases[i].reason != 0 && cases[i].reason != SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
+		if (cases[i].reason != 0 &&
+		        cases[i].reason != SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL)
 			assert_int_equal(reason, cases[i].reason);
 		if (cases[i].alpn && cases[i].reason == 0) {
 			const unsigned char *chosen;
@@ -337,8 +341,9 @@ static bool connects(SSL_CTX *ctx, SSL_SESSION *session, int worker, int version
 	struct talk t;
 	int reason;
 	char byte;
-	talk_init(&t, ctx, &(struct hello){ "temporary.test", .session = session,
-				   .worker = worker, .version = version });
+	talk_init(&t, ctx,
+	        &(struct hello){ "temporary.test", .session = session, .worker = worker,
+	                .version = version });
 	assert_true(shake(&t, &reason));
 	assert_true(conn_tls_temporary(t.server.conn)); /* resumed or not */
 	settle(&t);
@@ -387,7 +392,8 @@ static void read_all(struct talk *t, struct buf *got, size_t most)
 static void content_of_every_size(void **state)
 {
 	(void)state;
-	static const size_t sizes[] = { 1, 9, 10, 11, 500, 8000, 16384, 16394, 16395, 70000, 1000000 };
+	static const size_t sizes[] = { 1, 9, 10, 11, 500, 8000, 16384, 16394, 16395, 70000,
+		1000000 };
 	SSL_CTX *ctx = client_ctx();
 	char *content = mem_alloc(1000000);
 	for (size_t i = 0; i < 1000000; i++)

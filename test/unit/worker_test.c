@@ -1,8 +1,8 @@
 /* The serve process within this one: the test is supervisor and control, and visitors come through
  * real ports, since the workers are threads of their own. */
-#include "worker/serve.h"
 #include "net/address.h"
 #include "net/conn.h"
+#include "worker/serve.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -109,14 +109,14 @@ static void begin(int64_t number)
 
 static void listener_row(void)
 {
-	link_send(&rig->control, listener, .id = 1, .address = STR("127.0.0.1"), .fd = rig->listener,
-		.port = address_port(&rig->address));
+	link_send(&rig->control, listener, .id = 1, .address = STR("127.0.0.1"),
+	        .fd = rig->listener, .port = address_port(&rig->address));
 }
 
 static void site_row(const char *name)
 {
 	link_send(&rig->control, site, .id = 1, .name = str_c(name), .kind = SITE_NONE,
-		.hsts_age = -1);
+	        .hsts_age = -1);
 	link_send(&rig->control, site_name, .site = 1, .name = str_c(name));
 }
 
@@ -152,8 +152,8 @@ static unsigned status_of(const char *path, const char *host, struct buf *ret_an
 		close(fd);
 		return 0;
 	}
-	snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path,
-		host);
+	snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
+	        path, host);
 	assert_int_equal(send(fd, text, strlen(text), 0), strlen(text));
 	for (ssize_t n; (n = recv(fd, text, sizeof text, 0)) > 0;)
 		buf_add(ret_answer, str_n(text, (size_t)n));
@@ -238,17 +238,18 @@ static void challenges_are_ready_when_said(void **state)
 	BUF_AUTO answer = BUF_INIT(64 << 10);
 	generation_of(1, "one.test");
 	link_send(&rig->control, challenge, .token = STR("abcdefghijklmnop"),
-		.thumbprint = STR("THUMB"), .name = STR("new.test"));
+	        .thumbprint = STR("THUMB"), .name = STR("new.test"));
 	until("challenge_ready abcdefghijklmnop\n");
 	for (int i = 0; i < 8; i++) { /* whichever worker accepts */
 		buf_clear(&answer);
 		assert_int_equal(status_of("/.well-known/acme-challenge/abcdefghijklmnop",
-					 "new.test", &answer), 200);
+		                         "new.test", &answer),
+		        200);
 		assert_non_null(strstr(buf_c(&answer), "\r\n\r\nabcdefghijklmnop.THUMB"));
 	}
 	link_send(&rig->control, challenge_gone, .token = STR("abcdefghijklmnop"));
 	link_send(&rig->control, challenge, .token = STR("ponmlkjihgfedcba"),
-		.thumbprint = STR("TWO"), .name = STR("new.test"));
+	        .thumbprint = STR("TWO"), .name = STR("new.test"));
 	until("challenge_ready ponmlkjihgfedcba\n");
 	buf_clear(&answer);
 	status_of("/.well-known/acme-challenge/abcdefghijklmnop", "new.test", &answer);
