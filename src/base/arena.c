@@ -16,7 +16,7 @@
 /* Blocks double from the first size to the last; a piece that would waste most of one gets a block
  * of its own, behind the newest, whose room stays in use. */
 #ifdef ALONE
-enum { FIRST = 0, LAST = 0, KEEP = 0 };
+enum { FIRST = 1, LAST = 1, KEEP = 0 };
 #else
 enum { FIRST = 2048, LAST = 64 * 1024, KEEP = LAST };
 #endif
