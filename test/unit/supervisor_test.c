@@ -305,6 +305,16 @@ __attribute__((format(printf, 2, 3))) static void order(struct stage *s, const c
 			assert_true(send(s->children[i].fd, line, strlen(line), MSG_NOSIGNAL) > 0);
 }
 
+/* Returns when its end was read, so that it is not taken for its successor. */
+static void kill_child(struct stage *s, enum process p)
+{
+	int pid = pid_of(s, p);
+	assert_true(pid > 0);
+	kill(pid, SIGKILL);
+	while (pid_of(s, p) == pid)
+		hear(s, 20);
+}
+
 /* From start to three children, linked. */
 static void begin(struct stage *s)
 {
@@ -366,6 +376,9 @@ static int bound_elsewhere(unsigned *ret_port)
 
 /* ---- the tests ---- */
 
+/* A second is what a person may wait; a machine busy with other tests gets more. */
+enum { SOON = 3000 };
+
 static void children_start_clean_and_linked(void **state)
 {
 	(void)state;
@@ -407,17 +420,14 @@ static void the_killed_come_back(void **state)
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		size_t from = s.n, other = s.n;
-		int pid = pid_of(&s, cases[i].killed);
-		assert_true(pid > 0);
-		kill(pid, SIGKILL);
-		expect_within(&s, &from, cases[i].says, 1000);
-		expect_within(&s, &other, cases[i].hears, 1000);
-		assert_int_not_equal(pid_of(&s, cases[i].killed), pid);
+		kill_child(&s, cases[i].killed);
+		expect_within(&s, &from, cases[i].says, SOON);
+		expect_within(&s, &other, cases[i].hears, SOON);
 	}
 	/* In foreign hands: what does not decode ends the process, too. */
 	size_t from = s.n;
 	order(&s, "garbage");
-	expect_within(&s, &from, "hears serve say serve", 1000);
+	expect_within(&s, &from, "hears serve say serve", SOON);
 	stage_done(&s);
 }
 
@@ -430,7 +440,7 @@ static void all_end_with_the_supervisor(void **state)
 	unsetenv("EVERSEAL_TEST_STUBBORN");
 	kill(s.supervisor, SIGKILL);
 	assert_int_equal(wait_end(&s, 1000), -SIGKILL);
-	int64_t until = now() + 1000;
+	int64_t until = now() + SOON;
 	while (pid_of(&s, PROCESS_CONTROL) || pid_of(&s, PROCESS_FETCH) ||
 	        pid_of(&s, PROCESS_SERVE)) {
 		assert_true(now() < until);
@@ -458,8 +468,8 @@ static void a_control_that_fails_later_comes_back(void **state)
 	begin(&s);
 	size_t from = s.n;
 	order(&s, "exit 1");
-	expect_within(&s, &from, "control ", 1000);
-	expect_within(&s, &from, "hears serve say serve", 1000);
+	expect_within(&s, &from, "control ", SOON);
+	expect_within(&s, &from, "hears serve say serve", SOON);
 	stage_done(&s);
 }
 
@@ -509,8 +519,8 @@ static void sockets_outlive_control(void **state)
 	order(&s, "bind 3 127.0.0.1 %u", port);
 	assert_int_equal(inode_bound(&s, &from, 3), first);
 	order(&s, "release 1"); /* has become 3 */
-	kill(pid_of(&s, PROCESS_CONTROL), SIGKILL);
-	expect_within(&s, &from, "hears serve say serve", 1000);
+	kill_child(&s, PROCESS_CONTROL);
+	expect_within(&s, &from, "hears serve say serve", SOON);
 	order(&s, "bind 1 127.0.0.1 %u", port);
 	assert_int_equal(inode_bound(&s, &from, 1), first);
 	order(&s, "ready");
@@ -556,7 +566,7 @@ static void a_busy_port_is_waited_for(void **state)
 	/* What is no address is answered, too. */
 	order(&s, "bind 5 example.com 80");
 	snprintf(text, sizeof text, "bound 5 error %d", EINVAL);
-	expect_within(&s, &from, text, 1000);
+	expect_within(&s, &from, text, SOON);
 	stage_done(&s);
 }
 
