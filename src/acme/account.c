@@ -32,9 +32,11 @@ struct next heard_account(struct flow *f, const struct answer *a)
 	const struct str status = json_text(a->body, "status");
 	if (status.n && !str_eq_c(status, "valid"))
 		return fail(ERR_REFUSED,
-			"The account %.*s at %.*s is %.*s, and an account key cannot be used again after "
-			"that. Remove the stored account key, so that a new account is made.",
-			STR_ARG(a->reply->location), STR_ARG(ca_of(f)), STR_ARG(str_head(status, 40)));
+		        "The account %.*s at %.*s is %.*s, and an account key cannot be used again "
+		        "after "
+		        "that. Remove the stored account key, so that a new account is made.",
+		        STR_ARG(a->reply->location), STR_ARG(ca_of(f)),
+		        STR_ARG(str_head(status, 40)));
 	if (!keep_url(f, &f->account, a->reply->location))
 		return not_acme(f, a, "URL of the account (Location)");
 	return go_first(f);
@@ -44,9 +46,10 @@ struct next heard_account(struct flow *f, const struct answer *a)
 static struct next fail_needs_binding(struct flow *f)
 {
 	return fail(ERR_REFUSED,
-		"%.*s takes only accounts that are bound to a contract with it (external account binding, "
-		"EAB), and this program cannot send one yet. Choose another issuer.",
-		STR_ARG(ca_of(f)));
+	        "%.*s takes only accounts that are bound to a contract with it (external account "
+	        "binding, "
+	        "EAB), and this program cannot send one yet. Choose another issuer.",
+	        STR_ARG(ca_of(f)));
 }
 
 struct next heard_no_account(struct flow *f, const struct answer *a)
@@ -58,9 +61,10 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 		return fail_needs_binding(f);
 	if (f->directory.terms.n && !f->terms_agreed)
 		return fail(ERR_INPUT,
-			"%.*s makes an account only for who accepts its terms of service, %.*s. Read and "
-			"accept them.",
-			STR_ARG(ca_of(f)), STR_ARG(f->directory.terms));
+		        "%.*s makes an account only for who accepts its terms of service, %.*s. "
+		        "Read and "
+		        "accept them.",
+		        STR_ARG(ca_of(f)), STR_ARG(f->directory.terms));
 	return go_to(ACME_STEP_account);
 }
 

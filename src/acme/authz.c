@@ -41,11 +41,14 @@ static struct next fail_no_http_01(struct flow *f, struct str name, const struct
 	for (size_t i = 0; i < json_count(challenges); i++) {
 		const struct str type = json_text(json_at(challenges, i), "type");
 		if (type.n)
-			buf_printf(&offered, "%s%.*s", offered.n ? ", " : "", STR_ARG(str_head(type, 40)));
+			buf_printf(&offered, "%s%.*s", offered.n ? ", " : "",
+			        STR_ARG(str_head(type, 40)));
 	}
 	return fail(ERR_REFUSED,
-		"%.*s takes no proof over HTTP (http-01) for %.*s, only %s. Choose another issuer for it.",
-		STR_ARG(ca_of(f)), STR_ARG(name), offered.n ? buf_c(&offered) : "none that is known");
+	        "%.*s takes no proof over HTTP (http-01) for %.*s, only %s. Choose another issuer "
+	        "for it.",
+	        STR_ARG(ca_of(f)), STR_ARG(name),
+	        offered.n ? buf_c(&offered) : "none that is known");
 }
 
 /* What to do if the CA did not find the proof. */
@@ -56,9 +59,12 @@ static const struct {
 	{ "connection", "Open port 80 in the firewall or forward it here; if the name has an IPv6 "
 	                "address, it must lead here too." },
 	{ "dns", "Repair the name's A and AAAA records." },
-	{ "incorrectResponse", "Another server answers for the name: point its A and AAAA records here." },
-	{ "tls", "A redirect leads the CA to HTTPS that does not work: answer challenges on port 80." },
-	{ "unauthorized", "Another server answers for the name: point its A and AAAA records here." },
+	{ "incorrectResponse",
+	        "Another server answers for the name: point its A and AAAA records here." },
+	{ "tls", "A redirect leads the CA to HTTPS that does not work: answer challenges on port "
+	         "80." },
+	{ "unauthorized",
+	        "Another server answers for the name: point its A and AAAA records here." },
 };
 
 static const char *advice_for(struct str type)
@@ -73,13 +79,14 @@ static const char *advice_for(struct str type)
 static void add_asked(struct buf *out, const struct json *challenge, const struct flow_name *name)
 {
 	const struct json *records = json_array(challenge, "validationRecord");
-	const struct json *last = json_count(records) ? json_at(records, json_count(records) - 1) : NULL;
+	const struct json *last =
+	        json_count(records) ? json_at(records, json_count(records) - 1) : NULL;
 	const struct str url = json_text(last, "url"), address = json_text(last, "addressUsed");
 	if (url.n)
 		buf_add(out, str_head(url, 300));
 	else
 		buf_printf(out, "http://%.*s/.well-known/acme-challenge/%.*s", STR_ARG(name->name),
-			STR_ARG(name->token));
+		        STR_ARG(name->token));
 	if (address.n)
 		buf_printf(out, " at %.*s", STR_ARG(str_head(address, 60)));
 }
@@ -94,15 +101,17 @@ static struct next fail_challenge(struct flow *f, const struct answer *a, size_t
 	BUF_AUTO asked = BUF_INIT(1024);
 	add_asked(&asked, challenge, name);
 	const struct str words = problem_words(f), status = json_text(a->body, "status");
-	struct next n = words.n ?
-		fail(ERR_REFUSED, "%.*s could not prove control of %.*s. It asked %s and says: %.*s. %s",
-			STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked), STR_ARG(words),
-			advice_for(f->problem.type)) :
-		fail(ERR_REFUSED,
-			"%.*s calls the authorization of %.*s %.*s and does not say why. Try again; if it "
-			"comes back, ask the CA about %.*s.",
-			STR_ARG(ca_of(f)), STR_ARG(name->name), STR_ARG(str_head(status, 40)),
-			STR_ARG(name->authz));
+	struct next n = words.n ? fail(ERR_REFUSED,
+	                                  "%.*s could not prove control of %.*s. It asked %s and "
+	                                  "says: %.*s. %s",
+	                                  STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked),
+	                                  STR_ARG(words), advice_for(f->problem.type))
+	                        : fail(ERR_REFUSED,
+	                                  "%.*s calls the authorization of %.*s %.*s and does not "
+	                                  "say why. Try again; if it "
+	                                  "comes back, ask the CA about %.*s.",
+	                                  STR_ARG(ca_of(f)), STR_ARG(name->name),
+	                                  STR_ARG(str_head(status, 40)), STR_ARG(name->authz));
 	n.ca_at_fault = str_eq_c(f->problem.type, "serverInternal");
 	return n;
 }
@@ -141,7 +150,8 @@ static struct next heard_to_prove(struct flow *f, const struct answer *a, size_t
 	const struct json *challenge = http_01(challenges);
 	if (!challenge)
 		return fail_no_http_01(f, name->name, challenges);
-	const struct str status = json_text(challenge, "status"), token = json_text(challenge, "token");
+	const struct str status = json_text(challenge, "status"),
+	                 token = json_text(challenge, "token");
 	if (str_eq_c(status, "invalid"))
 		return fail_challenge(f, a, at);
 	if (!is_token(token))

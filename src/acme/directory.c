@@ -6,7 +6,8 @@ struct acme_ask ask_directory(struct flow *f)
 	return (struct acme_ask){ .effect = ACME_GET, .url = f->directory_url };
 }
 
-static struct str usable(struct arena *a, const struct json *object, const char *key, struct str url)
+static struct str usable(
+        struct arena *a, const struct json *object, const char *key, struct str url)
 {
 	const struct str text = json_text(object, key);
 	return url_usable(url, text) ? arena_str(a, text) : STR_NONE;
@@ -22,15 +23,15 @@ static const char *first_missing(const struct acme_directory *d)
 }
 
 bool acme_directory_read(struct arena *a, struct str body, struct str url,
-	struct acme_directory *ret_directory, struct err *err)
+        struct acme_directory *ret_directory, struct err *err)
 {
 	struct err no_json;
 	JSON_AUTO *root = json_parse(body, "The directory", &no_json);
 	if (!json_is_object(root))
 		return err_set(err, ERR_PROTOCOL,
-			"%.*s is not an ACME directory: %s is there. Copy the URL from the CA's "
-			"documentation.",
-			STR_ARG(url), body_words(body));
+		        "%.*s is not an ACME directory: %s is there. Copy the URL from the CA's "
+		        "documentation.",
+		        STR_ARG(url), body_words(body));
 	const struct json *meta = json_object(root, "meta");
 	struct acme_directory d = {
 		.new_nonce = usable(a, root, "newNonce", url),
@@ -44,9 +45,10 @@ bool acme_directory_read(struct arena *a, struct str body, struct str url,
 	};
 	if (first_missing(&d))
 		return err_set(err, ERR_PROTOCOL,
-			"%.*s is not an ACME directory: it is JSON without a usable URL for \"%s\". Copy the "
-			"URL from the CA's documentation.",
-			STR_ARG(url), first_missing(&d));
+		        "%.*s is not an ACME directory: it is JSON without a usable URL for "
+		        "\"%s\". Copy the "
+		        "URL from the CA's documentation.",
+		        STR_ARG(url), first_missing(&d));
 	json_bool(meta, "externalAccountRequired", &d.external_account_required);
 	*ret_directory = d;
 	return true;

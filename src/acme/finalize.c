@@ -40,11 +40,12 @@ struct next heard_certificate(struct flow *f, const struct answer *a)
 {
 	const struct str body = a->reply->body;
 	if (!contains(body, STR("-----BEGIN CERTIFICATE-----")) ||
-		!contains(body, STR("-----END CERTIFICATE-----")))
+	        !contains(body, STR("-----END CERTIFICATE-----")))
 		return fail(ERR_PROTOCOL,
-			"%.*s said that the certificate is ready, but %.*s gave %s instead of PEM. Try again; "
-			"if it comes back, ask the CA or choose another issuer.",
-			STR_ARG(ca_of(f)), STR_ARG(f->certificate), body_words(body));
+		        "%.*s said that the certificate is ready, but %.*s gave %s instead of PEM. "
+		        "Try again; "
+		        "if it comes back, ask the CA or choose another issuer.",
+		        STR_ARG(ca_of(f)), STR_ARG(f->certificate), body_words(body));
 	keep(f, &f->chain, body);
 	return (struct next){ .what = FLOW_DONE };
 }

@@ -1,17 +1,11 @@
 /* The driver of the table, and what all answers have in common. */
 #include "acme/step.h"
 
-#include "base/clock.h"
-#include <stdarg.h>
-
 enum {
 	TURNS_MOST = 5000,     /* 100 names at a CA that refuses nine of ten nonces need 2,300 */
 	BAD_NONCES_MOST = 200, /* in a row: at nine of ten refused, a chance of 1 in 10^9 */
 	TRIES_AT_START = 5,    /* while nothing is ordered, another attempt costs nothing */
 };
-#define ATTEMPT_TIME (10 * MINUTE)
-#define ATTEMPT_MOST HOUR
-#define WAIT_MOST    (366 * DAY) /* what a CA may ask for without the sum overflowing */
 
 static const struct {
 	const char *name;
@@ -70,7 +64,9 @@ struct acme_ask post_as_get(struct str url)
 struct acme_ask post(struct flow *f, struct str url)
 {
 	CHECK(buf_ok(&f->payload));
-	return (struct acme_ask){ .effect = ACME_POST, .url = url, .payload = buf_str(&f->payload) };
+	return (struct acme_ask){
+		.effect = ACME_POST, .url = url, .payload = buf_str(&f->payload)
+	};
 }
 
 struct acme_ask publish(void)
@@ -104,161 +100,12 @@ struct acme_ask flow_ask(struct flow *f)
 	return ask;
 }
 
-/* Verdicts */
-
-struct next go_to(enum acme_step step)
-{
-	return (struct next){ .what = FLOW_GO, .step = step };
-}
-
-struct next go_to_name(enum acme_step step, size_t at)
-{
-	return (struct next){ .what = FLOW_GO, .step = step, .at = at };
-}
+/* What all answers have in common */
 
 static struct next stay(const struct flow *f)
 {
 	return go_to_name(f->step, f->at);
 }
-
-struct next go_first(const struct flow *f)
-{
-	if (f->directory.new_order.n == 0)
-		return go_to(ACME_STEP_directory);
-	if (f->account.n == 0)
-		return go_to(ACME_STEP_account);
-	return go_to(f->order.n == 0 ? ACME_STEP_order : ACME_STEP_await);
-}
-
-struct next go_names(const struct flow *f)
-{
-	for (size_t i = 0; i < f->name_count; i++)
-		if (!f->names[i].valid && f->names[i].challenge.n == 0)
-			return go_to_name(ACME_STEP_authz, i);
-	for (size_t i = 0; i < f->name_count; i++)
-		if (!f->names[i].valid && !f->names[i].answered)
-			return go_to_name(ACME_STEP_answer, i);
-	return go_to(ACME_STEP_await);
-}
-
-struct next fail(enum err_code code, const char *format, ...)
-{
-	char text[sizeof(((struct err *)0)->text)];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	struct next n = { .what = FLOW_FAIL,
-		.ca_at_fault = code == ERR_UNREACHABLE || code == ERR_PROTOCOL || code == ERR_TIMEOUT ||
-	                       code == ERR_LIMIT };
-	err_set(&n.err, code, "%s", text);
-	return n;
-}
-
-static const char *step_noun(enum acme_step step)
-{
-	static const char *const nouns[] = {
-		[ACME_STEP_directory] = "the directory",
-		[ACME_STEP_account] = "the account",
-		[ACME_STEP_order] = "the order",
-		[ACME_STEP_authz] = "the authorization",
-		[ACME_STEP_answer] = "the answer to the challenge",
-		[ACME_STEP_await] = "the state of the order",
-		[ACME_STEP_finalize] = "the certificate request",
-		[ACME_STEP_download] = "the certificate",
-	};
-	return nouns[step];
-}
-
-/* " of shop.example.com" where a step is about one name. */
-static struct str of_name(const struct flow *f)
-{
-	return f->step == ACME_STEP_authz || f->step == ACME_STEP_answer ? f->names[f->at].name :
-	                                                                  STR_NONE;
-}
-
-static const char *of(const struct flow *f)
-{
-	return of_name(f).n ? " of " : "";
-}
-
-struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
-{
-	const struct str ca = ca_of(f), name = of_name(f);
-	if (!a->body || a->reply->status >= 300 || a->reply->status < 200)
-		return fail(ERR_PROTOCOL,
-			"%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME. Check the "
-			"issuer's directory URL %.*s, and what stands between here and there.",
-			STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), a->reply->status,
-			body_words(a->reply->body), STR_ARG(f->directory_url));
-	return fail(ERR_PROTOCOL,
-		"The answer of %.*s about %s%s%.*s has no usable %s, so that it cannot be followed. Try "
-		"again; if it comes back, ask the CA or choose another issuer.",
-		STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), lacks);
-}
-
-struct next refused(struct flow *f, const struct answer *a)
-{
-	const struct str ca = ca_of(f), name = of_name(f), words = problem_words(f);
-	if (words.n == 0)
-		return not_acme(f, a, "");
-	const struct str type = f->problem.type, link = f->problem.instance;
-	/* RFC 8555 7.3.3: the page that tells what to agree to */
-	const bool act = str_eq_c(type, "userActionRequired") && link.n;
-	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%.*s%s", STR_ARG(ca),
-		step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
-		act ? "Do what it asks for on " : problem_advice(type), STR_ARG(act ? link : STR_NONE),
-		act ? " and try again." : "");
-	n.ca_at_fault = str_eq_c(type, "serverInternal");
-	return n;
-}
-
-/* Waiting */
-
-static struct next waited_long(struct flow *f, const struct answer *a)
-{
-	const long long minutes = (a->reply->now - f->deadline + ATTEMPT_TIME) / MINUTE;
-	return fail(ERR_TIMEOUT,
-		"No certificate came from %.*s in %lld minutes: %.*s. It is tried again; if it comes back, "
-		"look whether the CA reports an outage, or choose another issuer.",
-		STR_ARG(ca_of(f)), minutes > 10 ? minutes : 10, STR_ARG(f->waiting_for));
-}
-
-static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t until)
-{
-	char text[CLOCK_TEXT];
-	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
-	struct next n = fail(ERR_LIMIT,
-		"%.*s asks to wait until %s%s%.*s. Nothing to do: it is tried again then.",
-		STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words));
-	n.not_before = until;
-	return n;
-}
-
-/* Waits as long as the CA asks, or as we would; what it asks for is added to the attempt's time. */
-static struct next later(struct flow *f, const struct answer *a, struct next n, int64_t own)
-{
-	const int64_t asked = a->reply->retry_after < WAIT_MOST ? a->reply->retry_after : WAIT_MOST;
-	n.after = asked > own ? asked : own;
-	if (asked > own)
-		f->deadline += asked;
-	if (f->deadline > f->deadline_most)
-		f->deadline = f->deadline_most;
-	if (a->reply->now + n.after <= f->deadline)
-		return n;
-	return asked > own ? told_to_wait(f, a, a->reply->now + asked) : waited_long(f, a);
-}
-
-struct next poll_again(struct flow *f, const struct answer *a, enum acme_step step, const char *words)
-{
-	const int64_t own = f->poll_wait;
-	f->polls++;
-	f->poll_wait = own * 3 / 2 < POLL_MOST ? own * 3 / 2 : POLL_MOST;
-	f->waiting_for = str_c(words);
-	return later(f, a, go_to(step), own);
-}
-
-/* What all answers have in common */
 
 static struct str why_lost(struct flow *f, const struct answer *a)
 {
@@ -267,8 +114,8 @@ static struct str why_lost(struct flow *f, const struct answer *a)
 	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
 	if (a->reply->status < 400)
 		return STR("it gave no nonce, which every request needs.");
-	return arena_printf(&f->problem_arena, "HTTP %u%s%.*s.", a->reply->status, words.n ? ", " : "",
-		STR_ARG(words));
+	return arena_printf(&f->problem_arena, "HTTP %u%s%.*s.", a->reply->status,
+	        words.n ? ", " : "", STR_ARG(words));
 }
 
 /* Silence, outage, and a newNonce that gives none: nobody knows whether we were heard. */
@@ -278,14 +125,14 @@ static struct next lost(struct flow *f, const struct answer *a)
 	f->lost_in_row++;
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
 		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s It is tried again.",
-			STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
+		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
 	int64_t own = LOST_FIRST;
 	for (unsigned i = 1; i < f->lost_in_row && own < LOST_MOST; i++)
 		own *= 2;
-	f->waiting_for = a->reply->status ? STR("the CA is busy or out of order") :
-	                                    STR("the CA does not answer");
-	struct next n = later(f, a, go_to_name(steps[f->step].lost, f->at),
-		own < LOST_MOST ? own : LOST_MOST);
+	f->waiting_for = a->reply->status ? STR("the CA is busy or out of order")
+	                                  : STR("the CA does not answer");
+	struct next n = later(
+	        f, a, go_to_name(steps[f->step].lost, f->at), own < LOST_MOST ? own : LOST_MOST);
 	n.ca_at_fault = true;
 	return n;
 }
@@ -296,9 +143,10 @@ static struct next limited(struct flow *f, const struct answer *a, struct str ty
 	if (a->reply->retry_after > 0 || !str_eq_c(type, "rateLimited"))
 		return lost(f, a);
 	return fail(ERR_LIMIT,
-		"A limit of %.*s is reached: %.*s. It does not say until when; it is tried again later, "
-		"with growing waits.",
-		STR_ARG(ca_of(f)), STR_ARG(problem_words(f)));
+	        "A limit of %.*s is reached: %.*s. It does not say until when; it is tried again "
+	        "later, "
+	        "with growing waits.",
+	        STR_ARG(ca_of(f)), STR_ARG(problem_words(f)));
 }
 
 /* RFC 8555 6.5: the refusal brings a nonce; the request was not looked at. */
@@ -308,9 +156,10 @@ static struct next again(struct flow *f, const struct answer *a)
 	f->bad_nonces_in_row++;
 	if (f->bad_nonces_in_row > BAD_NONCES_MOST || a->reply->now > f->deadline)
 		return fail(ERR_PROTOCOL,
-			"%.*s refused %u nonces in a row that it had given itself. Try again; if it comes "
-			"back, its servers do not know of each other: tell the CA.",
-			STR_ARG(ca_of(f)), f->bad_nonces_in_row);
+		        "%.*s refused %u nonces in a row that it had given itself. Try again; if "
+		        "it comes "
+		        "back, its servers do not know of each other: tell the CA.",
+		        STR_ARG(ca_of(f)), f->bad_nonces_in_row);
 	return stay(f);
 }
 
@@ -318,7 +167,7 @@ static struct next heard_refusal(struct flow *f, const struct answer *a)
 {
 	for (size_t i = 0; i < sizeof ways_on / sizeof *ways_on; i++)
 		if (ways_on[i].step == f->step &&
-			(!ways_on[i].type || str_eq_c(f->problem.type, ways_on[i].type)))
+		        (!ways_on[i].type || str_eq_c(f->problem.type, ways_on[i].type)))
 			return ways_on[i].heard(f, a);
 	return refused(f, a);
 }
@@ -353,8 +202,9 @@ static struct next judge(struct flow *f, const struct answer *a)
 static bool is_nonce(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", s.p[i]) ||
-			s.p[i] == '\0')
+		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+		            s.p[i]) ||
+		        s.p[i] == '\0')
 			return false;
 	return s.n > 0;
 }
@@ -374,8 +224,9 @@ struct next flow_heard(struct flow *f, const struct acme_reply *reply)
 	}
 	keep_nonce(f, reply->nonce);
 	if (++f->turns > TURNS_MOST)
-		return fail(ERR_PROTOCOL, "%.*s led us in circles: %d requests and no end. Tell the CA.",
-			STR_ARG(ca_of(f)), TURNS_MOST);
+		return fail(ERR_PROTOCOL,
+		        "%.*s led us in circles: %d requests and no end. Tell the CA.",
+		        STR_ARG(ca_of(f)), TURNS_MOST);
 	struct err no_json;
 	JSON_AUTO *body = json_parse(reply->body, "The answer", &no_json);
 	const struct answer a = { reply, json_is_object(body) ? body : NULL };
@@ -447,14 +298,15 @@ static bool check_want(const struct flow_want *want, struct err *err)
 		return err_set(err, ERR_INPUT, "A certificate needs a name: give at least one.");
 	if (want->name_count > FLOW_NAMES_MOST)
 		return err_set(err, ERR_INPUT,
-			"%zu names are too many for one certificate: give at most %d.", want->name_count,
-			FLOW_NAMES_MOST);
+		        "%zu names are too many for one certificate: give at most %d.",
+		        want->name_count, FLOW_NAMES_MOST);
 	for (size_t i = 0; i < want->name_count; i++)
 		if (str_starts(want->names[i], STR("*.")))
 			return err_set(err, ERR_INPUT,
-				"%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and only proof over "
-				"HTTP (HTTP-01) is made here. Give the names one by one.",
-				STR_ARG(want->names[i]));
+			        "%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and "
+			        "only proof over "
+			        "HTTP (HTTP-01) is made here. Give the names one by one.",
+			        STR_ARG(want->names[i]));
 	return true;
 }
 

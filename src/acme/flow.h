@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "json/json.h"
 
+/* clang-format off */
 #define ACME_STEPS(X)                                                                              \
 	/* step       we say           the answer means    if lost, resume at */                  \
 	X(directory,  ask_directory,   heard_directory,    directory)                              \
@@ -42,16 +43,17 @@ enum acme_step {
 #undef X
 	ACME_STEP_COUNT
 };
+/* clang-format on */
 const char *acme_step_name(enum acme_step step);
 const char *acme_step_words(enum acme_step step); /* for people: "Prove control of the name" */
 
 /* A CA's problem (RFC 7807, RFC 8555 6.7), whole. Texts live with whatever holds it. */
 struct problem {
-	struct str type;     /* with "urn:ietf:params:acme:error:" removed if it starts so */
+	struct str type; /* with "urn:ietf:params:acme:error:" removed if it starts so */
 	struct str detail;
 	struct str instance; /* URL of a page for people */
 	unsigned status;     /* HTTP */
-	struct str json;     /* whole, subproblems included; STR_NONE above 8 KiB: then words only */
+	struct str json; /* whole, subproblems included; STR_NONE above 8 KiB: then words only */
 };
 
 /* The directory (RFC 8555 7.1.1), as far as we use it. Members not sent are STR_NONE. */
@@ -62,7 +64,7 @@ struct acme_directory {
 };
 /* Says in words why a text is not an ACME directory (HTML, other JSON, missing members). */
 MUST_CHECK bool acme_directory_read(struct arena *a, struct str body, struct str url,
-                                    struct acme_directory *ret_directory, struct err *err);
+        struct acme_directory *ret_directory, struct err *err);
 
 enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
 
@@ -70,10 +72,10 @@ enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
 struct flow_name {
 	struct str name;
 	struct str authz, challenge, token; /* URLs and token once known */
-	bool valid;     /* the CA says so, or asks no proof of it */
-	bool answered;  /* we told the CA, or it already knew */
-	bool published; /* the token is in place */
-	bool refused;   /* the CA refused our answer once; its authorization was read again */
+	bool valid;                         /* the CA says so, or asks no proof of it */
+	bool answered;                      /* we told the CA, or it already knew */
+	bool published;                     /* the token is in place */
+	bool refused; /* the CA refused our answer once; its authorization was read again */
 };
 
 enum acme_effect {
@@ -81,8 +83,8 @@ enum acme_effect {
 	ACME_HEAD,     /* newNonce */
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
-	ACME_PUBLISH,  /* put in place every token in `names` that is not `published`, then flow_did */
-	ACME_CSR,      /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
+	ACME_PUBLISH, /* put in place every token in `names` that is not `published`, then flow_did */
+	ACME_CSR, /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
 };
 
 struct flow {
@@ -92,38 +94,38 @@ struct flow {
 	bool terms_agreed;
 	struct flow_name *names;
 	size_t name_count;
-	struct str profile, replaces; /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
+	struct str profile;
+	struct str replaces; /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
 	/* How far it is. */
 	enum acme_step step;
-	size_t at;                        /* the name that a per-name step is about */
+	size_t at; /* the name that a per-name step is about */
 	struct acme_directory directory;
-	struct str account;               /* URL; STR_NONE until known. The driver stores it */
-	bool account_looked_up;           /* onlyReturnExisting said that there is none */
-	bool account_forgotten;           /* the CA did not know `account`; happens once at most */
+	struct str account;     /* URL; STR_NONE until known. The driver stores it */
+	bool account_looked_up; /* onlyReturnExisting said that there is none */
+	bool account_forgotten; /* the CA did not know `account`; happens once at most */
 	struct str order, finalize, certificate; /* URLs */
-	bool order_invalid;               /* the authorizations are read once more for the reason */
-	struct str csr;                   /* DER; set by flow_set_csr */
-	struct str chain;                 /* PEM as sent, once DONE; nobody has checked it yet */
+	bool order_invalid; /* the authorizations are read once more for the reason */
+	struct str csr;     /* DER; set by flow_set_csr */
+	struct str chain;   /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
 	unsigned bad_nonces_in_row, lost_in_row; /* ended by any other answer; bounded */
-	int64_t poll_wait;                /* ms; grows from poll to poll */
-	int64_t started;                  /* wall ms */
-	int64_t deadline, deadline_most;  /* wall ms, 0: not yet set. 10 minutes, and what the CA asks
-	                                     us to wait, but never more than an hour */
+	int64_t poll_wait;                       /* ms; grows from poll to poll */
+	int64_t started;                         /* wall ms */
+	/* wall ms, 0: not yet set. Ten minutes and what the CA asks us to wait; at most an hour. */
+	int64_t deadline, deadline_most;
 	struct arena problem_arena;
-	struct problem problem;           /* of the last answer, also when it is asked again; empty
-	                                     after a good one */
-	struct str waiting_for;           /* why the next ask is delayed; for the page */
+	struct problem problem; /* of the last answer; empty after a good one */
+	struct str waiting_for; /* why the next ask is delayed; for the page */
 	/* Of this turn only, not saved. */
 	enum acme_effect asked;
-	struct buf nonce;                 /* the last Replay-Nonce */
+	struct buf nonce; /* the last Replay-Nonce */
 	struct buf payload;
 };
 
 /* Texts are copied. now is wall ms. */
 struct flow_want {
 	struct str directory_url, email, profile, replaces; /* email may be STR_NONE */
-	bool terms_agreed; /* a person accepted the CA's terms */
+	bool terms_agreed;                                  /* a person accepted the CA's terms */
 	const struct str *names; /* ASCII, normalised: DNS names or IP addresses */
 	size_t name_count;
 	int64_t now;
@@ -162,12 +164,12 @@ enum flow_what { FLOW_GO, FLOW_DONE, FLOW_FAIL };
 struct next {
 	enum flow_what what;
 	enum acme_step step;
-	int64_t after;   /* ms to wait before asking */
-	size_t at;       /* the name a per-name step goes to */
+	int64_t after;    /* ms to wait before asking */
+	size_t at;        /* the name a per-name step goes to */
 	bool ca_at_fault; /* FAIL or delay through outage, 5xx, limits or answers that are no ACME:
 	                     another issuer may help */
 	int64_t not_before; /* FAIL: the CA said when to try again (wall ms), else 0 */
-	struct err err;  /* FAIL: the sentence */
+	struct err err;     /* FAIL: the sentence */
 };
 struct next flow_heard(struct flow *f, const struct acme_reply *reply);
 /* An effect was executed (ACME_PUBLISH, ACME_CSR): the same step asks again, now for HTTP. If it
@@ -187,6 +189,7 @@ struct str acme_ca_name(struct str directory_url);
 void acme_problem_words(const struct problem *p, struct buf *out);
 
 /* RFC 8555 6.2: the protected header (ES256). kid empty: jwk is used instead. */
-void acme_protected(struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
+void acme_protected(
+        struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
 
 #endif

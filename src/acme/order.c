@@ -10,7 +10,8 @@ static const char *identifier_type(struct str name)
 	char text[INET6_ADDRSTRLEN] = "";
 	if (name.n < sizeof text)
 		memcpy(text, name.p, name.n);
-	const bool ip = inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+	const bool ip =
+	        inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 	return ip ? "ip" : "dns";
 }
 
@@ -40,7 +41,8 @@ struct acme_ask ask_new_order(struct flow *f)
 static bool read_authorizations(struct flow *f, const struct json *list)
 {
 	for (size_t i = 0; i < f->name_count; i++) {
-		struct flow_name fresh = { .name = f->names[i].name, .valid = i >= json_count(list) };
+		struct flow_name fresh = { .name = f->names[i].name,
+			.valid = i >= json_count(list) };
 		if (!fresh.valid && !keep_url(f, &fresh.authz, json_value_text(json_at(list, i))))
 			return false;
 		f->names[i] = fresh;
@@ -55,9 +57,10 @@ struct next heard_order(struct flow *f, const struct answer *a)
 	const bool pending = status.n == 0 || str_eq_c(status, "pending");
 	if (json_count(list) > f->name_count)
 		return fail(ERR_PROTOCOL,
-			"%.*s asks for %zu proofs for %zu names, which cannot be followed. Choose another "
-			"issuer.",
-			STR_ARG(ca_of(f)), json_count(list), f->name_count);
+		        "%.*s asks for %zu proofs for %zu names, which cannot be followed. Choose "
+		        "another "
+		        "issuer.",
+		        STR_ARG(ca_of(f)), json_count(list), f->name_count);
 	if (pending && json_count(list) == 0)
 		return not_acme(f, a, "\"authorizations\"");
 	if (!read_authorizations(f, list))
@@ -99,7 +102,8 @@ static struct next heard_ready(struct flow *f, const struct answer *a)
 	for (size_t i = 0; i < f->name_count; i++)
 		f->names[i].valid = true;
 	if (f->step == ACME_STEP_finalize)
-		return poll_again(f, a, ACME_STEP_await, "the CA has not taken the certificate request");
+		return poll_again(
+		        f, a, ACME_STEP_await, "the CA has not taken the certificate request");
 	if (f->finalize.n == 0)
 		return not_acme(f, a, "URL in \"finalize\"");
 	if (f->csr.n == 0)
@@ -134,11 +138,12 @@ struct next fail_invalid(struct flow *f)
 	const struct str words = problem_words(f);
 	if (words.n == 0)
 		return fail(ERR_REFUSED,
-			"%.*s gave the order up (it is \"invalid\") and does not say why. Try again; if it "
-			"comes back, ask the CA about %.*s.",
-			STR_ARG(ca_of(f)), STR_ARG(f->order));
+		        "%.*s gave the order up (it is \"invalid\") and does not say why. Try "
+		        "again; if it "
+		        "comes back, ask the CA about %.*s.",
+		        STR_ARG(ca_of(f)), STR_ARG(f->order));
 	struct next n = fail(ERR_REFUSED, "%.*s gave the order up: %.*s. %s", STR_ARG(ca_of(f)),
-		STR_ARG(words), problem_advice(f->problem.type));
+	        STR_ARG(words), problem_advice(f->problem.type));
 	n.ca_at_fault = str_eq_c(f->problem.type, "serverInternal");
 	return n;
 }

@@ -16,7 +16,7 @@ static const struct {
 	{ "badSignatureAlgorithm", "Choose another issuer: this one does not take ECDSA P-256." },
 	{ "caa", "Allow this CA in the domain's CAA record, or remove the record." },
 	{ "externalAccountRequired",
-	  "Choose an issuer that takes accounts without an external account binding (EAB)." },
+	        "Choose an issuer that takes accounts without an external account binding (EAB)." },
 	{ "invalidContact", "Give another e-mail address." },
 	{ "invalidProfile", "Choose a profile that the CA's directory lists, or none." },
 	{ "rateLimited", "Nothing to do but to wait." },
@@ -116,7 +116,7 @@ const char *body_words(struct str body)
 	for (size_t i = 0; i < start.n; i++) {
 		const struct str rest = str_from(start, i);
 		if (str_eq_nocase(str_head(rest, 5), STR("<html")) ||
-			str_eq_nocase(str_head(rest, 9), STR("<!doctype")))
+		        str_eq_nocase(str_head(rest, 9), STR("<!doctype")))
 			return "a web page (HTML)";
 	}
 	if (str_trim(body).n == 0)

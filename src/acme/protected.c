@@ -1,7 +1,8 @@
 /* The protected header of every request (RFC 8555 6.2). */
 #include "acme/flow.h"
 
-void acme_protected(struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk)
+void acme_protected(
+        struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk)
 {
 	struct json_writer w;
 	json_write_init(&w, out);

@@ -8,6 +8,7 @@
 #define ACME_STEP_H
 
 #include "acme/flow.h"
+#include "base/clock.h"
 
 /* A reply, with what flow.c found in it. */
 struct answer {
@@ -36,9 +37,12 @@ struct next go_to_name(enum acme_step step, size_t at);
 struct next go_first(const struct flow *f);
 /* The first name that needs something, else the order. */
 struct next go_names(const struct flow *f);
+/* Waits as long as the CA asks, or as we would; what it asks for is added to the attempt's time. */
+struct next later(struct flow *f, const struct answer *a, struct next n, int64_t own);
 /* The same question again after a wait that grows from poll to poll. `words` say what for: a
  * literal. */
-struct next poll_again(struct flow *f, const struct answer *a, enum acme_step step, const char *words);
+struct next poll_again(
+        struct flow *f, const struct answer *a, enum acme_step step, const char *words);
 __attribute__((format(printf, 2, 3))) struct next fail(enum err_code code, const char *format, ...);
 /* The CA said no: f->problem, if it gave one. */
 struct next refused(struct flow *f, const struct answer *a);
@@ -61,7 +65,8 @@ bool keep_url(struct flow *f, struct str *place, struct str text);
 bool url_usable(struct str directory_url, struct str text);
 
 /* Problems. */
-struct str problem_type(const struct json *problem); /* without the URN's prefix; STR_NONE if none */
+struct str problem_type(
+        const struct json *problem); /* without the URN's prefix; STR_NONE if none */
 /* f->problem becomes this one; NULL or no object clears it. */
 void problem_keep(struct flow *f, const struct json *problem, unsigned status);
 const char *problem_advice(struct str type); /* "" or a sentence */
@@ -72,6 +77,10 @@ struct str problem_words(struct flow *f);
 const char *body_words(struct str body);
 struct str ca_of(const struct flow *f);
 
+/* An attempt may take ten minutes, and as long as the CA asks us to wait, up to an hour. */
+#define ATTEMPT_TIME (10 * MINUTE)
+#define ATTEMPT_MOST HOUR
+#define WAIT_MOST    (366 * DAY) /* what a CA may ask for without the sum overflowing */
 enum { POLL_FIRST = 50, POLL_MOST = 5000, LOST_FIRST = 1000, LOST_MOST = 30000 };
 
 #endif

@@ -6,14 +6,15 @@
 #include "json/json.h"
 
 #define FAULTS(X)                                                                                  \
-	X(none, "no fault") X(request_lost, "request lost") X(answer_lost, "answer lost")          \
-	X(outage, "503") X(bad_nonce, "badNonce") X(killed_before, "killed before the request")    \
-	X(killed_after, "killed before the answer")
+	X(none, "no fault")                                                                        \
+	X(request_lost, "request lost") X(answer_lost, "answer lost") X(outage, "503")             \
+	        X(bad_nonce, "badNonce") X(killed_before, "killed before the request")             \
+	                X(killed_after, "killed before the answer")
 enum fault_kind {
 #define X(name, words) FAULT_##name,
 	FAULTS(X)
 #undef X
-	FAULT_COUNT
+	        FAULT_COUNT
 };
 static const char *const fault_words[] = {
 #define X(name, words) words,
@@ -23,13 +24,14 @@ static const char *const fault_words[] = {
 
 /* What driver and CA know of the account when the dialogue begins. */
 #define ACCOUNTS(X)                                                                                \
-	X(new, "new account") X(existing, "account found by its key") X(known, "account known")    \
-	X(forgotten, "account that the CA forgot")
+	X(new, "new account")                                                                      \
+	X(existing, "account found by its key") X(known, "account known")                          \
+	        X(forgotten, "account that the CA forgot")
 enum account {
 #define X(name, words) ACCOUNT_##name,
 	ACCOUNTS(X)
 #undef X
-	ACCOUNT_COUNT
+	        ACCOUNT_COUNT
 };
 static const char *const account_words[] = {
 #define X(name, words) words,
@@ -46,7 +48,7 @@ struct fault {
 struct mutation {
 	enum { MUTATE_NOTHING, MUTATE_MEMBER, MUTATE_JOIN, MUTATE_ANSWER } what;
 	unsigned kind;
-	size_t member;  /* the n-th value within the answer's JSON */
+	size_t member; /* the n-th value within the answer's JSON */
 	unsigned turn;
 	bool from_then_on; /* also all later answers at the same step */
 	enum acme_step step;
@@ -156,17 +158,20 @@ static enum fault_kind fault_now(const struct dialogue *d)
 
 static void mutate(struct dialogue *d, struct acme_reply *r);
 
-static void exchange(struct dialogue *d, const struct acme_ask *ask, enum fault_kind fault,
-	struct acme_reply *r)
+static void exchange(
+        struct dialogue *d, const struct acme_ask *ask, enum fault_kind fault, struct acme_reply *r)
 {
-	static const struct err silence = { .code = ERR_TIMEOUT, .text = "No answer came in 30 s." };
+	static const struct err silence = { .code = ERR_TIMEOUT,
+		.text = "No answer came in 30 s." };
 	*r = (struct acme_reply){ .now = d->now, .retry_after = -1, .silence = &silence };
 	if (fault == FAULT_bad_nonce) {
 		ca_refuse_nonce(&d->ca, ask, r);
 		return;
 	}
 	if (fault == FAULT_outage)
-		*r = (struct acme_reply){ .status = 503, .now = d->now, .retry_after = -1,
+		*r = (struct acme_reply){ .status = 503,
+			.now = d->now,
+			.retry_after = -1,
 			.body = STR("<html>Busy</html>") };
 	if (fault == FAULT_outage || fault == FAULT_request_lost)
 		return;
@@ -249,7 +254,7 @@ static bool order_count_right(const struct dialogue *d)
 {
 	return d->ca.order_count == 1 ||
 	       (d->ca.order_count == 2 && (d->faults[0].kind == FAULT_answer_lost ||
-	                                   d->faults[0].kind == FAULT_killed_after));
+	                                          d->faults[0].kind == FAULT_killed_after));
 }
 
 struct counts {
@@ -261,8 +266,9 @@ struct counts {
 static void complain(const struct dialogue *d, const char *wrong)
 {
 	printf("# %u names, pending %u, processing %u, reused %x, %s, %s at turn %u: %s\n",
-		d->script.names, d->script.pending, d->script.processing, d->script.reused,
-		account_words[d->account], fault_words[d->faults[0].kind], d->faults[0].turn, wrong);
+	        d->script.names, d->script.pending, d->script.processing, d->script.reused,
+	        account_words[d->account], fault_words[d->faults[0].kind], d->faults[0].turn,
+	        wrong);
 }
 
 static unsigned reuse_row(const struct ca_script *s)
@@ -299,15 +305,15 @@ static void print_counts(const struct counts *c)
 		printf("#   %u name%s: %u\n", i, i == 1 ? "" : "s", c->names[i]);
 	for (unsigned i = 0; i < 4; i++)
 		printf("#   %u pending polls: %u, %u processing polls: %u\n", i, c->pending[i], i,
-			c->processing[i]);
+		        c->processing[i]);
 	for (unsigned i = 0; i < 4; i++)
 		printf("#   authorizations reused, %s: %u\n", reuse_words[i], c->reused[i]);
 	for (unsigned i = 0; i < FAULT_COUNT; i++)
 		printf("#   %s: %u\n", fault_words[i], c->faults[i]);
 	for (unsigned i = 0; i < ACCOUNT_COUNT; i++)
 		printf("#   %s: %u\n", account_words[i], c->accounts[i]);
-	printf("# %u in all, %u with a second order because the first was never heard of\n", c->total,
-		c->second_orders);
+	printf("# %u in all, %u with a second order because the first was never heard of\n",
+	        c->total, c->second_orders);
 }
 
 /* One fault at every turn */
@@ -316,7 +322,8 @@ static unsigned run(struct counts *c, const struct dialogue *script)
 {
 	struct dialogue d = *script;
 	converse(&d);
-	const unsigned turns = d.turn + 1, wanted = (d.faults[0].kind ? 1u : 0u) + (d.faults[1].kind ? 1u : 0u);
+	const unsigned turns = d.turn + 1,
+	               wanted = (d.faults[0].kind ? 1u : 0u) + (d.faults[1].kind ? 1u : 0u);
 	if (d.faults_hit == wanted)
 		count(c, &d);
 	dialogue_end(&d);
@@ -352,7 +359,8 @@ static void every_message(void)
 		for (unsigned r = 0; r < (names == 1 ? 2 : 4); r++)
 			for (enum account account = 0; account < ACCOUNT_COUNT; account++)
 				run_polls(&c, (struct dialogue){ .account = account,
-						      .script = { .names = names, .reused = reused[r] } });
+				                      .script = { .names = names,
+				                              .reused = reused[r] } });
 	}
 	print_counts(&c);
 	report(c.total >= 50000, "more than 50,000 dialogues");
@@ -366,9 +374,11 @@ static void two_faults(void)
 	const unsigned turns = run(&c, &d) + 2;
 	for (unsigned pair = 0; pair < (FAULT_COUNT - 1) * (FAULT_COUNT - 1); pair++)
 		for (unsigned first = 0; first < turns; first++)
-			for (unsigned second = first + 1; second < turns && c.wrong < WRONG_MOST; second++) {
+			for (unsigned second = first + 1; second < turns && c.wrong < WRONG_MOST;
+			        second++) {
 				d.faults[0] = (struct fault){ 1 + pair / (FAULT_COUNT - 1), first };
-				d.faults[1] = (struct fault){ 1 + pair % (FAULT_COUNT - 1), second };
+				d.faults[1] =
+				        (struct fault){ 1 + pair % (FAULT_COUNT - 1), second };
 				run(&c, &d);
 			}
 	printf("# %u dialogues with two faults\n", c.total);
@@ -381,20 +391,23 @@ static void other_cas(void)
 		const char *name;
 		struct ca_script script;
 	} rows[] = {
-		{ "authorizations in another order", { .names = 4, .pending = 1, .reversed = true } },
+		{ "authorizations in another order",
+		        { .names = 4, .pending = 1, .reversed = true } },
 		{ "the same, some reused", { .names = 4, .reversed = true, .reused = 1 } },
 		{ "challenges that read pending while checked",
-		  { .names = 3, .pending = 2, .quiet = true } },
+		        { .names = 3, .pending = 2, .quiet = true } },
 		{ "replaces refused", { .names = 2, .processing = 1, .replaced = true } },
 		{ "Retry-After with each order",
-		  { .names = 2, .pending = 2, .processing = 2, .retry_after = 3000 } },
+		        { .names = 2, .pending = 2, .processing = 2, .retry_after = 3000 } },
 		{ "1 of 20 nonces refused", { .names = 4, .pending = 3, .nonces_refused = 5 } },
-		{ "half of the nonces refused", { .names = 4, .pending = 3, .nonces_refused = 50 } },
+		{ "half of the nonces refused",
+		        { .names = 4, .pending = 3, .nonces_refused = 50 } },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct counts c = { 0 };
 		run_faults(&c, (struct dialogue){ .script = rows[i].script });
-		run_faults(&c, (struct dialogue){ .script = rows[i].script, .reload_always = true });
+		run_faults(
+		        &c, (struct dialogue){ .script = rows[i].script, .reload_always = true });
 		report(c.wrong == 0, rows[i].name);
 	}
 }
@@ -403,8 +416,11 @@ static void most_nonces_refused(void)
 {
 	struct counts c = { 0 };
 	for (unsigned luck = 0; luck < 100; luck++)
-		run(&c, &(struct dialogue){ .script = { .names = 4, .pending = 3, .processing = 3,
-					   .nonces_refused = 90, .luck = luck } });
+		run(&c, &(struct dialogue){ .script = { .names = 4,
+		                                    .pending = 3,
+		                                    .processing = 3,
+		                                    .nonces_refused = 90,
+		                                    .luck = luck } });
 	report(c.wrong == 0 && c.total == 100, "9 of 10 nonces refused");
 }
 
@@ -412,18 +428,20 @@ static void waits(void)
 {
 	struct dialogue fast = { .script = { .names = 2, .pending = 1, .processing = 1 } };
 	converse(&fast);
-	printf("# %u turns, %lld ms of waiting at a fast CA\n", fast.turn + 1, (long long)fast.waited);
+	printf("# %u turns, %lld ms of waiting at a fast CA\n", fast.turn + 1,
+	        (long long)fast.waited);
 	report(!what_is_wrong(&fast) && fast.waited <= 100, "a fast CA is not kept waiting");
 	dialogue_end(&fast);
-	struct dialogue told = { .script = { .names = 1, .pending = 3, .processing = 3,
-					 .retry_after = 3000 } };
+	struct dialogue told = {
+		.script = { .names = 1, .pending = 3, .processing = 3, .retry_after = 3000 }
+	};
 	converse(&told);
 	report(!what_is_wrong(&told) && told.waited == 6 * 3000, "Retry-After is kept to");
 	dialogue_end(&told);
 	struct dialogue refuses = { .script = { .names = 1, .nonces_refused = 100 } };
 	converse(&refuses);
 	report(refuses.outcome.what == FLOW_FAIL && refuses.flow->bad_nonces == 201,
-		"a CA that refuses every nonce is left after 200");
+	        "a CA that refuses every nonce is left after 200");
 	dialogue_end(&refuses);
 }
 
@@ -444,7 +462,7 @@ enum member_kind {
 #define X(name, write) MEMBER_##name,
 	MEMBER_KINDS(X)
 #undef X
-	MEMBER_COUNT
+	        MEMBER_COUNT
 };
 
 static void write_changed(struct json_writer *w, const char *key, enum member_kind kind)
@@ -486,7 +504,8 @@ static void rewrite(struct rewriting *r, const char *key, const struct json *val
 		for (const struct json_iter *it = json_first(value); it; it = json_next(value, it))
 			rewrite_member(r, json_iter_key(it).p, json_iter_value(it));
 		if (r->mutation->what == MUTATE_JOIN)
-			json_write_raw(&r->w, "unknown", STR("{\"deep\":[null,1,{\"status\":\"invalid\"}]}"));
+			json_write_raw(&r->w, "unknown",
+			        STR("{\"deep\":[null,1,{\"status\":\"invalid\"}]}"));
 		json_write_end(&r->w);
 	} else if (json_count(value)) {
 		json_write_array(&r->w, key);
@@ -540,15 +559,21 @@ static const struct {
 	{ 400, "{\"type\":\"urn:ietf:params:acme:error:malformed\"}", NULL, NULL, -1 },
 	{ 400, "{\"type\":7,\"detail\":[]}", NULL, NULL, -1 },
 	{ 400, "{\"type\":\"urn:ietf:params:acme:error:badNonce\"}", "", NULL, -1 },
-	{ 401, "{\"type\":\"urn:ietf:params:acme:error:accountDoesNotExist\",\"detail\":\"No.\"}", NULL, NULL, -1 },
-	{ 403, "{\"detail\":\"Two\\nlines\\u001b[31m\",\"subproblems\":[null,7,{\"detail\":\"x\"}]}", NULL, NULL, -1 },
+	{ 401, "{\"type\":\"urn:ietf:params:acme:error:accountDoesNotExist\",\"detail\":\"No.\"}",
+	        NULL, NULL, -1 },
+	{ 403,
+	        "{\"detail\":\"Two\\nlines\\u001b[31m\",\"subproblems\":[null,7,{\"detail\":\"x\"}]"
+	        "}",
+	        NULL, NULL, -1 },
 	{ 403, "{\"type\":\"urn:ietf:params:acme:error:orderNotReady\"}", NULL, NULL, -1 },
 	{ 404, HTML, NULL, NULL, -1 },
 	{ 409, "{\"type\":\"urn:ietf:params:acme:error:conflict\"}", NULL, NULL, -1 },
 	{ 429, "", NULL, NULL, -1 },
 	{ 429, "", NULL, NULL, 5000 },
-	{ 429, "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"too many\"}", NULL, NULL, -1 },
-	{ 429, "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"too many\"}", NULL, NULL, 34 * HOUR },
+	{ 429, "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"too many\"}",
+	        NULL, NULL, -1 },
+	{ 429, "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"too many\"}",
+	        NULL, NULL, 34 * HOUR },
 	{ 500, "{\"type\":\"urn:ietf:params:acme:error:serverInternal\"}", NULL, NULL, 60000 },
 	{ 502, HTML, NULL, NULL, -1 },
 	{ 503, "", NULL, NULL, INT64_MAX },
@@ -623,8 +648,8 @@ static bool run_mutation(struct tally *t, struct dialogue d, bool must_issue)
 		t->total++;
 		t->issued += d.outcome.what == FLOW_DONE;
 		if (wrong && t->wrong++ < WRONG_MOST)
-			printf("# turn %u, member %zu, kind %u: %s\n", d.mutation.turn, d.mutation.member,
-				d.mutation.kind, wrong);
+			printf("# turn %u, member %zu, kind %u: %s\n", d.mutation.turn,
+			        d.mutation.member, d.mutation.kind, wrong);
 	}
 	dialogue_end(&d);
 	return hit;
@@ -669,8 +694,8 @@ static void every_answer_changed(const char *name, struct ca_script script)
 		}
 	printf("# %s: %u dialogues with a member changed, %u with another answer, %u with unknown "
 	       "members; %u, %u, %u issued\n",
-		name, members.total, whole.total, joined.total, members.issued, whole.issued,
-		joined.issued);
+	        name, members.total, whole.total, joined.total, members.issued, whole.issued,
+	        joined.issued);
 	report(members.wrong == 0 && members.total > 500, "a member of an answer changed");
 	report(whole.wrong == 0 && whole.total > 500, "another answer altogether");
 	report(joined.wrong == 0 && joined.total > 0, "unknown members are ignored");
@@ -684,8 +709,10 @@ int main(void)
 	other_cas();
 	most_nonces_refused();
 	waits();
-	every_answer_changed("issued", (struct ca_script){ .names = 2, .pending = 1, .processing = 1 });
-	every_answer_changed("replaces refused", (struct ca_script){ .names = 1, .replaced = true });
+	every_answer_changed(
+	        "issued", (struct ca_script){ .names = 2, .pending = 1, .processing = 1 });
+	every_answer_changed(
+	        "replaces refused", (struct ca_script){ .names = 1, .replaced = true });
 	every_answer_changed("proof not found", (struct ca_script){ .names = 2, .fails = true });
 	printf("1..%u\n", tests);
 	return failures ? 1 : 0;

@@ -5,7 +5,9 @@ const struct str ca_names[CA_NAMES] = { STR_INIT("a.test"), STR_INIT("b.test"), 
 
 void ca_init(struct ca *ca, const struct ca_script *script)
 {
-	*ca = (struct ca){ .script = *script, .account = script->has_account, .noise = 12345 + script->luck,
+	*ca = (struct ca){ .script = *script,
+		.account = script->has_account,
+		.noise = 12345 + script->luck,
 		.body = BUF_INIT(1 << 16) };
 }
 
@@ -32,9 +34,9 @@ static void problem(struct ca *ca, struct acme_reply *r, unsigned status, const 
 	r->status = status;
 	buf_clear(&ca->body);
 	buf_printf(&ca->body,
-		"{\"type\":\"urn:ietf:params:acme:error:%s\",\"detail\":\"The script says %s\","
-		"\"status\":%u}",
-		type, type, status);
+	        "{\"type\":\"urn:ietf:params:acme:error:%s\",\"detail\":\"The script says %s\","
+	        "\"status\":%u}",
+	        type, type, status);
 }
 
 static bool nonce_good(struct ca *ca, struct str nonce)
@@ -61,12 +63,16 @@ static bool contains(struct str s, const char *part)
 static void say_directory(struct ca *ca)
 {
 	buf_add_c(&ca->body,
-		"{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":\"https://ca.test/new-account\","
-		"\"newOrder\":\"https://ca.test/new-order\",\"revokeCert\":\"https://ca.test/revoke\","
-		"\"keyChange\":\"https://ca.test/key-change\",\"renewalInfo\":\"https://ca.test/ari\","
-		"\"meta\":{\"termsOfService\":\"https://ca.test/terms\",\"website\":\"https://ca.test/\","
-		"\"externalAccountRequired\":false,\"profiles\":{\"classic\":\"The default\"}},"
-		"\"a-random-one\":\"https://community.test/\"}");
+	        "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":\"https://ca.test/"
+	        "new-account\","
+	        "\"newOrder\":\"https://ca.test/new-order\",\"revokeCert\":\"https://ca.test/"
+	        "revoke\","
+	        "\"keyChange\":\"https://ca.test/key-change\",\"renewalInfo\":\"https://ca.test/"
+	        "ari\","
+	        "\"meta\":{\"termsOfService\":\"https://ca.test/terms\",\"website\":\"https://"
+	        "ca.test/\","
+	        "\"externalAccountRequired\":false,\"profiles\":{\"classic\":\"The default\"}},"
+	        "\"a-random-one\":\"https://community.test/\"}");
 }
 
 static void hear_account(struct ca *ca, const struct acme_ask *ask, struct acme_reply *r)
@@ -105,18 +111,20 @@ static void say_order(struct ca *ca, unsigned number, struct acme_reply *r)
 {
 	const struct ca_order *o = &ca->orders[number];
 	const char *status = order_status(ca, o);
-	buf_printf(&ca->body, "{\"status\":\"%s\",\"expires\":\"2027-01-01T00:00:00Z\",\"identifiers\":[",
-		status);
+	buf_printf(&ca->body,
+	        "{\"status\":\"%s\",\"expires\":\"2027-01-01T00:00:00Z\",\"identifiers\":[",
+	        status);
 	for (unsigned i = 0; i < ca->script.names; i++)
 		buf_printf(&ca->body, "%s{\"type\":\"dns\",\"value\":\"%.*s\"}", i ? "," : "",
-			STR_ARG(ca_names[i]));
+		        STR_ARG(ca_names[i]));
 	buf_add_c(&ca->body, "],\"authorizations\":[");
 	for (unsigned i = 0; i < ca->script.names; i++)
 		buf_printf(&ca->body, "%s\"https://ca.test/authz/%u/%u\"", i ? "," : "", number,
-			ca->script.reversed ? ca->script.names - 1 - i : i);
+		        ca->script.reversed ? ca->script.names - 1 - i : i);
 	buf_printf(&ca->body, "],\"finalize\":\"https://ca.test/finalize/%u\"", number);
 	if (o->made)
-		buf_printf(&ca->body, ",\"certificate\":\"https://ca.test/certificate/%u\"", number);
+		buf_printf(
+		        &ca->body, ",\"certificate\":\"https://ca.test/certificate/%u\"", number);
 	if (str_eq_c(str_c(status), "invalid"))
 		buf_add_c(&ca->body, ",\"error\":{\"type\":\"urn:ietf:params:acme:error:compound\","
 		                     "\"detail\":\"An authorization failed\"}");
@@ -137,7 +145,8 @@ static void hear_new_order(struct ca *ca, const struct acme_ask *ask, struct acm
 	CHECK(ca->order_count < CA_ORDERS);
 	const unsigned number = ca->order_count++;
 	struct ca_order *o = &ca->orders[number];
-	*o = (struct ca_order){ .pending = ca->script.pending, .processing = ca->script.processing };
+	*o = (struct ca_order){ .pending = ca->script.pending,
+		.processing = ca->script.processing };
 	for (unsigned i = 0; i < ca->script.names; i++)
 		o->authz[i].valid = ca->script.reused >> i & 1;
 	r->status = 201;
@@ -164,7 +173,8 @@ static void hear_order(struct ca *ca, unsigned number, struct acme_reply *r)
 		o->made = true;
 	if (answered && !o->finalized && (o->pending == 0 || o->pending-- == 0))
 		for (unsigned i = 0; i < ca->script.names; i++)
-			check_proof(ca, &o->authz[i], /* fails= */ ca->script.fails && i + 1 == ca->script.names);
+			check_proof(ca, &o->authz[i],
+			        /* fails= */ ca->script.fails && i + 1 == ca->script.names);
 	say_order(ca, number, r);
 }
 
@@ -181,15 +191,17 @@ static void say_challenge(struct ca *ca, unsigned number, unsigned i)
 {
 	const struct ca_authz *z = &ca->orders[number].authz[i];
 	buf_printf(&ca->body,
-		"{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\","
-		"\"token\":\"token-of-order-%u-name-%u\",\"status\":\"%s\"",
-		number, i, number, i, challenge_status(ca, z));
+	        "{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\","
+	        "\"token\":\"token-of-order-%u-name-%u\",\"status\":\"%s\"",
+	        number, i, number, i, challenge_status(ca, z));
 	if (z->failed)
 		buf_printf(&ca->body,
-			",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\",\"detail\":\"192.0.2.7: "
-			"Timeout during connect\",\"status\":400},\"validationRecord\":[{\"url\":"
-			"\"http://%.*s/.well-known/acme-challenge/x\",\"addressUsed\":\"192.0.2.7\"}]",
-			STR_ARG(ca_names[i]));
+		        ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\",\"detail\":"
+		        "\"192.0.2.7: "
+		        "Timeout during connect\",\"status\":400},\"validationRecord\":[{\"url\":"
+		        "\"http://%.*s/.well-known/acme-challenge/"
+		        "x\",\"addressUsed\":\"192.0.2.7\"}]",
+		        STR_ARG(ca_names[i]));
 	buf_add_char(&ca->body, '}');
 }
 
@@ -197,11 +209,15 @@ static void say_authz(struct ca *ca, unsigned number, unsigned i)
 {
 	const struct ca_authz *z = &ca->orders[number].authz[i];
 	buf_printf(&ca->body,
-		"{\"identifier\":{\"type\":\"dns\",\"value\":\"%.*s\"},\"status\":\"%s\","
-		"\"expires\":\"2027-01-01T00:00:00Z\",\"challenges\":[{\"type\":\"dns-01\",\"url\":"
-		"\"https://ca.test/challenge/dns\",\"token\":\"a-token-for-another-type\",\"status\":"
-		"\"pending\"},{\"type\":\"dns-persist-01\",\"accounturi\":\"" CA_ACCOUNT "\"},",
-		STR_ARG(ca_names[i]), z->failed ? "invalid" : z->valid ? "valid" : "pending");
+	        "{\"identifier\":{\"type\":\"dns\",\"value\":\"%.*s\"},\"status\":\"%s\","
+	        "\"expires\":\"2027-01-01T00:00:00Z\",\"challenges\":[{\"type\":\"dns-01\",\"url\":"
+	        "\"https://ca.test/challenge/"
+	        "dns\",\"token\":\"a-token-for-another-type\",\"status\":"
+	        "\"pending\"},{\"type\":\"dns-persist-01\",\"accounturi\":\"" CA_ACCOUNT "\"},",
+	        STR_ARG(ca_names[i]),
+	        z->failed  ? "invalid"
+	        : z->valid ? "valid"
+	                   : "pending");
 	say_challenge(ca, number, i);
 	buf_add_c(&ca->body, "]}");
 }
@@ -214,7 +230,8 @@ static void hear_challenge(struct ca *ca, unsigned number, unsigned i, struct ac
 	if (z->valid || z->failed || z->answered) {
 		if (!ca->script.quiet)
 			complain(ca, "a challenge answered twice");
-		problem(ca, r, ca->script.quiet ? 409 : 400, ca->script.quiet ? "conflict" : "malformed");
+		problem(ca, r, ca->script.quiet ? 409 : 400,
+		        ca->script.quiet ? "conflict" : "malformed");
 		return;
 	}
 	z->answered = true;
@@ -222,12 +239,13 @@ static void hear_challenge(struct ca *ca, unsigned number, unsigned i, struct ac
 	say_challenge(ca, number, i);
 }
 
-static void hear_finalize(struct ca *ca, const struct acme_ask *ask, unsigned number,
-	struct acme_reply *r)
+static void hear_finalize(
+        struct ca *ca, const struct acme_ask *ask, unsigned number, struct acme_reply *r)
 {
 	struct ca_order *o = &ca->orders[number];
 	if (!str_eq_c(str_c(order_status(ca, o)), "ready")) {
-		complain(ca, o->finalized ? "an order finalized twice" : "an order finalized too early");
+		complain(ca,
+		        o->finalized ? "an order finalized twice" : "an order finalized too early");
 		problem(ca, r, 403, "orderNotReady");
 		return;
 	}
@@ -300,7 +318,8 @@ static void begin(struct ca *ca, struct acme_reply *r)
 	*r = (struct acme_reply){ .status = 200, .retry_after = -1, .now = r->now };
 }
 
-static void hear_post(struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *r)
+static void hear_post(
+        struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *r)
 {
 	const bool good = nonce_good(ca, ask->nonce);
 	give_nonce(ca);
@@ -314,7 +333,8 @@ static void hear_post(struct ca *ca, const struct acme_ask *ask, struct str kid,
 		route(ca, ask, r);
 }
 
-void ca_hear(struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *ret_reply)
+void ca_hear(
+        struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *ret_reply)
 {
 	begin(ca, ret_reply);
 	if (ask->effect == ACME_HEAD)

@@ -12,14 +12,14 @@ struct ca_script {
 	unsigned names;
 	unsigned pending, processing; /* polls that the order stays so */
 	unsigned reused;              /* bit i: name i needs no proof */
-	bool reversed;     /* authorizations come in the other order */
-	bool quiet;        /* a challenge that is being checked still reads "pending" */
-	bool has_account;  /* the key is known already */
-	bool replaced;     /* an order with `replaces` is refused */
-	bool fails;        /* the last name's proof is not found */
-	unsigned nonces_refused; /* in percent */
-	unsigned luck;           /* which ones */
-	int64_t retry_after;     /* with each order, ms; 0: none */
+	bool reversed;                /* authorizations come in the other order */
+	bool quiet;                   /* a challenge that is being checked still reads "pending" */
+	bool has_account;             /* the key is known already */
+	bool replaced;                /* an order with `replaces` is refused */
+	bool fails;                   /* the last name's proof is not found */
+	unsigned nonces_refused;      /* in percent */
+	unsigned luck;                /* which ones */
+	int64_t retry_after;          /* with each order, ms; 0: none */
 };
 
 struct ca_authz {
@@ -57,7 +57,8 @@ void ca_init(struct ca *ca, const struct ca_script *script);
 void ca_done(struct ca *ca);
 /* Hears a request and answers. Texts of the reply live until the next one. kid: the account that
  * the request is signed for. */
-void ca_hear(struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *ret_reply);
+void ca_hear(
+        struct ca *ca, const struct acme_ask *ask, struct str kid, struct acme_reply *ret_reply);
 /* Refuses a request with badNonce, whatever its nonce was. */
 void ca_refuse_nonce(struct ca *ca, const struct acme_ask *ask, struct acme_reply *ret_reply);
 

@@ -11,8 +11,12 @@ static struct flow *flow_of_two(void)
 	struct err err;
 	const struct str names[] = { STR("a.test"), STR("b.test") };
 	const struct flow_want want = { .directory_url = STR("https://ca.test/directory"),
-		.email = STR("a@a.test"), .terms_agreed = true, .replaces = STR("a.b"), .names = names,
-		.name_count = 2, .now = start };
+		.email = STR("a@a.test"),
+		.terms_agreed = true,
+		.replaces = STR("a.b"),
+		.names = names,
+		.name_count = 2,
+		.now = start };
 	struct flow *f = flow_new(&want, &err);
 	CHECK(f);
 	return f;
@@ -51,7 +55,8 @@ static struct next one_turn(struct flow **f, struct str line, int64_t now)
 		return restarted(f, now);
 	str_to_u64(first, &status);
 	const bool asked = str_to_u64(word(&line), &retry_after);
-	struct acme_reply r = { .status = (unsigned)status, .now = now,
+	struct acme_reply r = { .status = (unsigned)status,
+		.now = now,
 		.retry_after = asked ? (int64_t)(retry_after & INT64_MAX) : -1 };
 	r.nonce = word(&line);
 	r.location = word(&line);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include "acme/flow.h"
@@ -16,8 +17,12 @@ static struct flow *flow_of(struct str directory, bool terms_agreed)
 {
 	struct err err = ERR_INIT;
 	const struct str names[] = { STR("shop.example.com"), STR("www.shop.example.com") };
-	const struct flow_want want = { .directory_url = directory, .email = STR("ops@example.com"),
-		.terms_agreed = terms_agreed, .names = names, .name_count = 2, .now = now };
+	const struct flow_want want = { .directory_url = directory,
+		.email = STR("ops@example.com"),
+		.terms_agreed = terms_agreed,
+		.names = names,
+		.name_count = 2,
+		.now = now };
 	struct flow *f = flow_new(&want, &err);
 	assert_non_null(f);
 	return f;
@@ -59,8 +64,12 @@ static struct flow *flow_at(enum acme_step step)
 
 static struct acme_reply reply_of(unsigned status, const char *body)
 {
-	return (struct acme_reply){ .status = status, .body = str_c(body), .nonce = STR("fresh"),
-		.location = STR(CA_URL "/place/1"), .retry_after = -1, .now = now };
+	return (struct acme_reply){ .status = status,
+		.body = str_c(body),
+		.nonce = STR("fresh"),
+		.location = STR(CA_URL "/place/1"),
+		.retry_after = -1,
+		.now = now };
 }
 
 static struct next hear(struct flow *f, unsigned status, const char *body)
@@ -76,15 +85,19 @@ static void assert_go(struct next n, enum acme_step step, int64_t after)
 {
 	if (n.what != FLOW_GO || n.step != step || n.after != after)
 		fail_msg("want %s after %lld, got %s: %s %s after %lld", acme_step_name(step),
-			(long long)after, n.what == FLOW_GO ? "GO" : n.what == FLOW_DONE ? "DONE" : "FAIL",
-			n.err.text, acme_step_name(n.step), (long long)n.after);
+		        (long long)after,
+		        n.what == FLOW_GO     ? "GO"
+		        : n.what == FLOW_DONE ? "DONE"
+		                              : "FAIL",
+		        n.err.text, acme_step_name(n.step), (long long)n.after);
 }
 
 static void assert_fail(struct next n, enum err_code code, const char *text)
 {
 	if (n.what != FLOW_FAIL || n.err.code != code || !strstr(n.err.text, text))
 		fail_msg("want %s \"%s\", got %s %s \"%s\"", err_code_name(code), text,
-			n.what == FLOW_FAIL ? "FAIL" : "no FAIL", err_code_name(n.err.code), n.err.text);
+		        n.what == FLOW_FAIL ? "FAIL" : "no FAIL", err_code_name(n.err.code),
+		        n.err.text);
 }
 
 /* Each failure that a person can meet, in its words. */
@@ -97,85 +110,107 @@ static const struct {
 	const char *text;
 } sentences[] = {
 	{ ACME_STEP_directory, 200, "<html>", ERR_PROTOCOL, true,
-	  DIRECTORY " is not an ACME directory: a web page (HTML) is there. Copy the URL from the CA's "
-	            "documentation." },
+	        DIRECTORY
+	        " is not an ACME directory: a web page (HTML) is there. Copy the URL from the CA's "
+	        "documentation." },
 	{ ACME_STEP_directory, 200, "{\"newNonce\":\"https://x.test/\"}", ERR_PROTOCOL, true,
-	  DIRECTORY " is not an ACME directory: it is JSON without a usable URL for \"newAccount\"." },
+	        DIRECTORY
+	        " is not an ACME directory: it is JSON without a usable URL for \"newAccount\"." },
 	{ ACME_STEP_directory, 200,
-	  "{\"newNonce\":\"https://x.test/\",\"newAccount\":\"https://x.test/\",\"newOrder\":"
-	  "\"http://x.test/\"}",
-	  ERR_PROTOCOL, true, "without a usable URL for \"newOrder\"" },
+	        "{\"newNonce\":\"https://x.test/\",\"newAccount\":\"https://x.test/\",\"newOrder\":"
+	        "\"http://x.test/\"}",
+	        ERR_PROTOCOL, true, "without a usable URL for \"newOrder\"" },
 	{ ACME_STEP_directory, 404, "Not found", ERR_PROTOCOL, true,
-	  "Let's Encrypt answered about the directory with HTTP 404 and text that is not JSON, which is "
-	  "not ACME. Check the issuer's directory URL " DIRECTORY },
+	        "Let's Encrypt answered about the directory with HTTP 404 and text that is not "
+	        "JSON, which is "
+	        "not ACME. Check the issuer's directory URL " DIRECTORY },
 	{ ACME_STEP_account, 200, "{\"status\":\"deactivated\"}", ERR_REFUSED, false,
-	  "The account " CA_URL "/place/1 at Let's Encrypt is deactivated" },
+	        "The account " CA_URL "/place/1 at Let's Encrypt is deactivated" },
 	{ ACME_STEP_account, 403,
-	  "{" URN "userActionRequired\",\"detail\":\"Terms have changed.\",\"instance\":"
-	  "\"https://ca.test/agree\"}",
-	  ERR_REFUSED, false,
-	  "Let's Encrypt refused the account: Terms have changed (userActionRequired). Do what it asks "
-	  "for on https://ca.test/agree and try again." },
+	        "{" URN "userActionRequired\",\"detail\":\"Terms have changed.\",\"instance\":"
+	        "\"https://ca.test/agree\"}",
+	        ERR_REFUSED, false,
+	        "Let's Encrypt refused the account: Terms have changed (userActionRequired). Do "
+	        "what it asks "
+	        "for on https://ca.test/agree and try again." },
 	{ ACME_STEP_account, 403, "{" URN "externalAccountRequired\",\"detail\":\"No EAB\"}",
-	  ERR_REFUSED, false, "Choose an issuer that takes accounts without an external account binding" },
+	        ERR_REFUSED, false,
+	        "Choose an issuer that takes accounts without an external account binding" },
 	{ ACME_STEP_order, 403,
-	  "{" URN "rejectedIdentifier\",\"detail\":\"Some names\",\"subproblems\":[{" URN
-	  "malformed\",\"detail\":\"Ends in a dash.\",\"identifier\":{\"type\":\"dns\",\"value\":"
-	  "\"a-.test\"}},{" URN "caa\",\"detail\":\"CAA says no\"},7]}",
-	  ERR_REFUSED, false,
-	  "Let's Encrypt refused the order: Some names (rejectedIdentifier); a-.test: Ends in a dash "
-	  "(malformed); CAA says no (caa). Choose a name that this CA issues certificates for." },
-	{ ACME_STEP_order, 400, "{" URN "invalidProfile\",\"detail\":\"No such profile\"}", ERR_REFUSED,
-	  false, "Choose a profile that the CA's directory lists, or none." },
+	        "{" URN "rejectedIdentifier\",\"detail\":\"Some names\",\"subproblems\":[{" URN
+	        "malformed\",\"detail\":\"Ends in a "
+	        "dash.\",\"identifier\":{\"type\":\"dns\",\"value\":"
+	        "\"a-.test\"}},{" URN "caa\",\"detail\":\"CAA says no\"},7]}",
+	        ERR_REFUSED, false,
+	        "Let's Encrypt refused the order: Some names (rejectedIdentifier); a-.test: Ends "
+	        "in a dash "
+	        "(malformed); CAA says no (caa). Choose a name that this CA issues certificates "
+	        "for." },
+	{ ACME_STEP_order, 400, "{" URN "invalidProfile\",\"detail\":\"No such profile\"}",
+	        ERR_REFUSED, false, "Choose a profile that the CA's directory lists, or none." },
 	{ ACME_STEP_order, 400, "{\"detail\":\"Bad\\u001b[31m\"}", ERR_REFUSED, false,
-	  "Let's Encrypt refused the order: Bad?[31m. Try again" },
+	        "Let's Encrypt refused the order: Bad?[31m. Try again" },
 	{ ACME_STEP_order, 201, "{\"status\":\"pending\"}", ERR_PROTOCOL, true,
-	  "The answer of Let's Encrypt about the order has no usable \"authorizations\"" },
+	        "The answer of Let's Encrypt about the order has no usable \"authorizations\"" },
 	{ ACME_STEP_order, 201,
-	  "{\"authorizations\":[\"https://x.test/\",\"https://x.test/\",\"https://x.test/\"]}",
-	  ERR_PROTOCOL, true, "asks for 3 proofs for 2 names" },
-	{ ACME_STEP_order, 429, "{" URN "rateLimited\",\"detail\":\"too many certificates\"}", ERR_LIMIT,
-	  true, "A limit of Let's Encrypt is reached: too many certificates (rateLimited)." },
+	        "{\"authorizations\":[\"https://x.test/\",\"https://x.test/\",\"https://x.test/"
+	        "\"]}",
+	        ERR_PROTOCOL, true, "asks for 3 proofs for 2 names" },
+	{ ACME_STEP_order, 429, "{" URN "rateLimited\",\"detail\":\"too many certificates\"}",
+	        ERR_LIMIT, true,
+	        "A limit of Let's Encrypt is reached: too many certificates (rateLimited)." },
 	{ ACME_STEP_authz, 200,
-	  "{\"status\":\"pending\",\"challenges\":[{\"type\":\"dns-01\"},{\"type\":\"tls-alpn-01\"}]}",
-	  ERR_REFUSED, false,
-	  "Let's Encrypt takes no proof over HTTP (http-01) for shop.example.com, only dns-01, "
-	  "tls-alpn-01." },
+	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"dns-01\"},{\"type\":\"tls-"
+	        "alpn-01\"}]}",
+	        ERR_REFUSED, false,
+	        "Let's Encrypt takes no proof over HTTP (http-01) for shop.example.com, only "
+	        "dns-01, "
+	        "tls-alpn-01." },
 	{ ACME_STEP_authz, 200, "{\"status\":\"pending\"}", ERR_REFUSED, false,
-	  "only none that is known" },
+	        "only none that is known" },
 	{ ACME_STEP_authz, 200,
-	  "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":\"short\"}]}",
-	  ERR_PROTOCOL, true,
-	  "about the authorization of shop.example.com has no usable token for http-01" },
+	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":\"short\"}"
+	        "]}",
+	        ERR_PROTOCOL, true,
+	        "about the authorization of shop.example.com has no usable token for http-01" },
 	{ ACME_STEP_authz, 200,
-	  "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
-	  "\"0123456789abcdef0\",\"url\":\"http://x.test/\"}]}",
-	  ERR_PROTOCOL, true, "has no usable URL of the challenge" },
+	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
+	        "\"0123456789abcdef0\",\"url\":\"http://x.test/\"}]}",
+	        ERR_PROTOCOL, true, "has no usable URL of the challenge" },
 	{ ACME_STEP_authz, 200, "{\"status\":\"deactivated\"}", ERR_REFUSED, false,
-	  "Let's Encrypt calls the authorization of shop.example.com deactivated and does not say why." },
+	        "Let's Encrypt calls the authorization of shop.example.com deactivated and does "
+	        "not say why." },
 	{ ACME_STEP_authz, 200,
-	  "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"http-01\",\"error\":{" URN
-	  "unauthorized\",\"detail\":\"Invalid response: 404\"},\"validationRecord\":[{\"url\":"
-	  "\"http://shop.example.com/a\"},{\"url\":\"https://shop.example.com/b\",\"addressUsed\":"
-	  "\"192.0.2.1\"}]}]}",
-	  ERR_REFUSED, false,
-	  "Let's Encrypt could not prove control of shop.example.com. It asked "
-	  "https://shop.example.com/b at 192.0.2.1 and says: Invalid response: 404 (unauthorized). "
-	  "Another server answers for the name: point its A and AAAA records here." },
-	{ ACME_STEP_authz, 404, "{" URN "malformed\",\"detail\":\"No such authorization\"}", ERR_REFUSED,
-	  false, "Let's Encrypt refused the authorization of shop.example.com: No such authorization" },
-	{ ACME_STEP_await, 200, "{\"status\":\"frozen\"}", ERR_PROTOCOL, true, "no usable \"status\"" },
+	        "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"http-01\",\"error\":{" URN
+	        "unauthorized\",\"detail\":\"Invalid response: "
+	        "404\"},\"validationRecord\":[{\"url\":"
+	        "\"http://shop.example.com/a\"},{\"url\":\"https://shop.example.com/"
+	        "b\",\"addressUsed\":"
+	        "\"192.0.2.1\"}]}]}",
+	        ERR_REFUSED, false,
+	        "Let's Encrypt could not prove control of shop.example.com. It asked "
+	        "https://shop.example.com/b at 192.0.2.1 and says: Invalid response: 404 "
+	        "(unauthorized). "
+	        "Another server answers for the name: point its A and AAAA records here." },
+	{ ACME_STEP_authz, 404, "{" URN "malformed\",\"detail\":\"No such authorization\"}",
+	        ERR_REFUSED, false,
+	        "Let's Encrypt refused the authorization of shop.example.com: No such "
+	        "authorization" },
+	{ ACME_STEP_await, 200, "{\"status\":\"frozen\"}", ERR_PROTOCOL, true,
+	        "no usable \"status\"" },
 	{ ACME_STEP_await, 200, "{\"status\":\"valid\"}", ERR_PROTOCOL, true,
-	  "about the state of the order has no usable URL in \"certificate\"" },
-	{ ACME_STEP_finalize, 400, "{" URN "badCSR\",\"detail\":\"Key too weak\"}", ERR_REFUSED, false,
-	  "refused the certificate request: Key too weak (badCSR). Look at the names and the key type." },
+	        "about the state of the order has no usable URL in \"certificate\"" },
+	{ ACME_STEP_finalize, 400, "{" URN "badCSR\",\"detail\":\"Key too weak\"}", ERR_REFUSED,
+	        false,
+	        "refused the certificate request: Key too weak (badCSR). Look at the names and the "
+	        "key type." },
 	{ ACME_STEP_finalize, 302, "", ERR_PROTOCOL, true,
-	  "about the certificate request with HTTP 302 and nothing" },
+	        "about the certificate request with HTTP 302 and nothing" },
 	{ ACME_STEP_download, 200, "", ERR_PROTOCOL, true,
-	  "Let's Encrypt said that the certificate is ready, but " CA_URL
-	  "/certificate/1 gave nothing instead of PEM." },
+	        "Let's Encrypt said that the certificate is ready, but " CA_URL
+	        "/certificate/1 gave nothing instead of PEM." },
 	{ ACME_STEP_download, 200, "-----BEGIN CERTIFICATE-----\nAAAA\n", ERR_PROTOCOL, true,
-	  "gave text that is not JSON instead of PEM" },
+	        "gave text that is not JSON instead of PEM" },
 };
 
 static void failures_have_sentences(void **state)
@@ -217,19 +252,22 @@ static void an_invalid_order_tells_why(void **state)
 {
 	(void)state;
 	FLOW_AUTO *f = flow_at(ACME_STEP_await);
-	const char *invalid = "{\"status\":\"invalid\",\"error\":{" URN "compound\",\"detail\":\"One\"}}";
+	const char *invalid =
+	        "{\"status\":\"invalid\",\"error\":{" URN "compound\",\"detail\":\"One\"}}";
 	assert_go(hear(f, 200, invalid), ACME_STEP_authz, 0);
 	assert_int_equal(f->at, 0);
 	assert_go(hear(f, 503, "{" URN "serverInternal\"}"), ACME_STEP_authz, 1000);
 	assert_go(hear(f, 200, "{\"status\":\"valid\"}"), ACME_STEP_authz, 0);
 	assert_int_equal(f->at, 1);
 	assert_fail(hear(f, 200,
-			    "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"http-01\",\"error\":{" URN
-			    "dns\",\"detail\":\"NXDOMAIN\"}}]}"),
-		ERR_REFUSED,
-		"could not prove control of www.shop.example.com. It asked http://www.shop.example.com/"
-		".well-known/acme-challenge/0123456789abcdef and says: NXDOMAIN (dns). Repair the name's A "
-		"and AAAA records.");
+	                    "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"http-01\","
+	                    "\"error\":{" URN "dns\",\"detail\":\"NXDOMAIN\"}}]}"),
+	        ERR_REFUSED,
+	        "could not prove control of www.shop.example.com. It asked "
+	        "http://www.shop.example.com/"
+	        ".well-known/acme-challenge/0123456789abcdef and says: NXDOMAIN (dns). Repair the "
+	        "name's A "
+	        "and AAAA records.");
 	assert_true(str_eq_c(f->problem.type, "dns"));
 	assert_non_null(strstr(f->problem.json.p, "NXDOMAIN"));
 }
@@ -237,7 +275,8 @@ static void an_invalid_order_tells_why(void **state)
 static void an_invalid_order_without_failed_names_tells_its_own_reason(void **state)
 {
 	(void)state;
-	const char *invalid = "{\"status\":\"invalid\",\"error\":{" URN "caa\",\"detail\":\"CAA\"}}";
+	const char *invalid =
+	        "{\"status\":\"invalid\",\"error\":{" URN "caa\",\"detail\":\"CAA\"}}";
 	const struct {
 		unsigned status;
 		const char *authz;
@@ -251,13 +290,50 @@ static void an_invalid_order_without_failed_names_tells_its_own_reason(void **st
 		assert_go(hear(f, 200, invalid), ACME_STEP_authz, 0);
 		f->names[1].valid = true;
 		assert_fail(hear(f, rows[i].status, rows[i].authz), ERR_REFUSED,
-			"Let's Encrypt gave the order up: CAA (caa). Allow this CA in the domain's CAA record");
+		        "Let's Encrypt gave the order up: CAA (caa). Allow this CA in the domain's "
+		        "CAA record");
 	}
 	FLOW_AUTO *f = flow_at(ACME_STEP_await);
 	f->names[0].valid = f->names[1].valid = true;
 	assert_fail(hear(f, 200, "{\"status\":\"invalid\"}"), ERR_REFUSED,
-		"(it is \"invalid\") and does not say why. Try again; if it comes back, ask the CA about "
-		CA_URL "/order/1.");
+	        "(it is \"invalid\") and does not say why. Try again; if it comes back, ask the CA "
+	        "about " CA_URL "/order/1.");
+}
+
+/* The first name has nothing to say, the second has. */
+static void the_reason_is_sought_name_by_name(void **state)
+{
+	(void)state;
+	static const char *const quiet[] = { "{\"status\":\"pending\"}", "{\"status\":\"valid\"}" };
+	for (size_t i = 0; i < 2; i++) {
+		FLOW_AUTO *f = flow_at(ACME_STEP_await);
+		assert_go(hear(f, 200, "{\"status\":\"invalid\"}"), ACME_STEP_authz, 0);
+		assert_go(hear(f, 200, quiet[i]), ACME_STEP_authz, 0);
+		assert_int_equal(f->at, 1);
+		assert_fail(hear(f, 200, "{\"status\":\"revoked\"}"), ERR_REFUSED,
+		        "calls the authorization of www.shop.example.com revoked");
+	}
+}
+
+static void a_ready_order_is_finalized_at_once(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_at(ACME_STEP_order);
+	f->finalize = STR_NONE;
+	assert_go(hear(f, 201, "{\"status\":\"ready\",\"finalize\":\"https://x.test/f\"}"),
+	        ACME_STEP_finalize, 0);
+	assert_true(str_eq_c(f->finalize, "https://x.test/f"));
+	FLOW_AUTO *pending = flow_at(ACME_STEP_order);
+	pending->finalize = STR_NONE;
+	assert_go(hear(pending, 201,
+	                  "{\"finalize\":\"https://x.test/f\",\"authorizations\":"
+	                  "[\"https://x.test/1\",\"https://x.test/2\"]}"),
+	        ACME_STEP_authz, 0);
+	assert_true(str_eq_c(pending->finalize, "https://x.test/f"));
+	FLOW_AUTO *lacking = flow_at(ACME_STEP_await);
+	lacking->finalize = STR_NONE;
+	assert_fail(hear(lacking, 200, "{\"status\":\"ready\"}"), ERR_PROTOCOL,
+	        "no usable URL in \"finalize\"");
 }
 
 static void terms_and_binding_are_asked_for(void **state)
@@ -267,7 +343,8 @@ static void terms_and_binding_are_asked_for(void **state)
 	FLOW_AUTO *f = flow_at(ACME_STEP_account);
 	f->terms_agreed = false;
 	assert_true(str_eq_c(flow_ask(f).payload, "{\"onlyReturnExisting\":true}"));
-	assert_fail(hear(f, 400, none), ERR_INPUT, "accepts its terms of service, " CA_URL "/terms.");
+	assert_fail(
+	        hear(f, 400, none), ERR_INPUT, "accepts its terms of service, " CA_URL "/terms.");
 	FLOW_AUTO *bound = flow_at(ACME_STEP_account);
 	bound->directory.external_account_required = true;
 	assert_fail(hear(bound, 400, none), ERR_REFUSED, "external account binding, EAB");
@@ -276,7 +353,7 @@ static void terms_and_binding_are_asked_for(void **state)
 	const struct acme_ask ask = flow_ask(agreed);
 	assert_int_equal(ask.effect, ACME_POST_JWK);
 	assert_true(str_eq_c(ask.payload,
-		"{\"termsOfServiceAgreed\":true,\"contact\":[\"mailto:ops@example.com\"]}"));
+	        "{\"termsOfServiceAgreed\":true,\"contact\":[\"mailto:ops@example.com\"]}"));
 	assert_fail(hear(agreed, 400, none), ERR_REFUSED, "refused the account: No account");
 	FLOW_AUTO *free_of_terms = flow_at(ACME_STEP_account);
 	free_of_terms->terms_agreed = false;
@@ -305,14 +382,15 @@ static void an_order_says_what_is_wanted(void **state)
 	f->names[1].name = STR("2001:db8::7");
 	f->profile = STR("shortlived");
 	f->replaces = STR("aki.serial");
-	assert_true(str_eq_c(flow_ask(f).payload,
-		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"shop.example.com\"},{\"type\":\"ip\","
-		"\"value\":\"2001:db8::7\"}],\"profile\":\"shortlived\",\"replaces\":\"aki.serial\"}"));
+	assert_true(str_eq_c(flow_ask(f).payload, "{\"identifiers\":[{\"type\":\"dns\",\"value\":"
+	                                          "\"shop.example.com\"},{\"type\":\"ip\","
+	                                          "\"value\":\"2001:db8::7\"}],\"profile\":"
+	                                          "\"shortlived\",\"replaces\":\"aki.serial\"}"));
 	f->names[1].name = STR("192.0.2.7");
 	f->profile = f->replaces = STR_NONE;
-	assert_true(str_eq_c(flow_ask(f).payload,
-		"{\"identifiers\":[{\"type\":\"dns\",\"value\":\"shop.example.com\"},{\"type\":\"ip\","
-		"\"value\":\"192.0.2.7\"}]}"));
+	assert_true(str_eq_c(flow_ask(f).payload, "{\"identifiers\":[{\"type\":\"dns\",\"value\":"
+	                                          "\"shop.example.com\"},{\"type\":\"ip\","
+	                                          "\"value\":\"192.0.2.7\"}]}"));
 }
 
 static void a_refused_replacement_is_ordered_plainly_once(void **state)
@@ -338,12 +416,14 @@ static void authorizations_may_be_fewer_or_in_another_order(void **state)
 {
 	(void)state;
 	FLOW_AUTO *f = flow_at(ACME_STEP_order);
-	assert_go(hear(f, 201, "{\"authorizations\":[\"" CA_URL "/authz/9\"]}"), ACME_STEP_authz, 0);
+	assert_go(
+	        hear(f, 201, "{\"authorizations\":[\"" CA_URL "/authz/9\"]}"), ACME_STEP_authz, 0);
 	assert_go(hear(f, 200,
-			  "{\"status\":\"pending\",\"identifier\":{\"value\":\"WWW.shop.example.com\"},"
-			  "\"challenges\":[{\"type\":\"http-01\",\"token\":\"0123456789abcdef\",\"url\":\"" CA_URL
-			  "/c\"}]}"),
-		ACME_STEP_answer, 0);
+	                  "{\"status\":\"pending\",\"identifier\":{\"value\":\"WWW.shop.example."
+	                  "com\"},"
+	                  "\"challenges\":[{\"type\":\"http-01\",\"token\":\"0123456789abcdef\","
+	                  "\"url\":\"" CA_URL "/c\"}]}"),
+	        ACME_STEP_answer, 0);
 	assert_int_equal(f->at, 1);
 	assert_true(f->names[0].valid && !f->names[1].valid);
 	assert_true(str_eq_c(f->names[0].name, "shop.example.com"));
@@ -361,19 +441,27 @@ static void a_token_is_base64url_of_16_to_128_characters(void **state)
 		const char *token;
 		bool fits;
 	} rows[] = {
-		{ "0123456789abcde", false }, { "0123456789abcdef", true }, { "AZaz09-_AZaz09-_", true },
-		{ "0123456789abcde/", false }, { "0123456789abcde@", false }, { "0123456789abcde[", false },
-		{ "0123456789abcde`", false }, { "0123456789abcde{", false }, { "0123456789abcde:", false },
-		{ long_one + 1, true }, { long_one, false },
+		{ "0123456789abcde", false },
+		{ "0123456789abcdef", true },
+		{ "AZaz09-_AZaz09-_", true },
+		{ "0123456789abcde/", false },
+		{ "0123456789abcde@", false },
+		{ "0123456789abcde[", false },
+		{ "0123456789abcde`", false },
+		{ "0123456789abcde{", false },
+		{ "0123456789abcde:", false },
+		{ long_one + 1, true },
+		{ long_one, false },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		FLOW_AUTO *f = flow_at(ACME_STEP_authz);
 		f->names[1].valid = true;
 		BUF_AUTO body = BUF_INIT(1024);
 		buf_printf(&body,
-			"{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":\"%s\","
-			"\"url\":\"" CA_URL "/c\"}]}",
-			rows[i].token);
+		        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
+		        "\"%s\","
+		        "\"url\":\"" CA_URL "/c\"}]}",
+		        rows[i].token);
 		const struct next n = hear(f, 200, buf_c(&body));
 		if ((n.what == FLOW_GO) != rows[i].fits)
 			fail_msg("%s", rows[i].token);
@@ -384,14 +472,15 @@ static void a_refused_answer_is_looked_into_once(void **state)
 {
 	(void)state;
 	const char *no = "{" URN "malformed\",\"detail\":\"Not pending\"}";
-	const char *pending = "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
-			      "\"ABCDEFGHIJKLMNOP\",\"url\":\"" CA_URL "/challenge/1\"}]}";
+	const char *pending =
+	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
+	        "\"ABCDEFGHIJKLMNOP\",\"url\":\"" CA_URL "/challenge/1\"}]}";
 	FLOW_AUTO *f = flow_at(ACME_STEP_answer);
 	assert_true(str_eq_c(flow_ask(f).payload, "{}"));
 	assert_go(hear(f, 400, no), ACME_STEP_authz, 0);
 	assert_go(hear(f, 200, pending), ACME_STEP_answer, 0);
 	assert_fail(hear(f, 400, no), ERR_REFUSED,
-		"refused the answer to the challenge of shop.example.com: Not pending");
+	        "refused the answer to the challenge of shop.example.com: Not pending");
 	FLOW_AUTO *busy = flow_at(ACME_STEP_answer);
 	assert_go(hear(busy, 409, no), ACME_STEP_answer, 0);
 	assert_int_equal(busy->at, 1);
@@ -405,8 +494,9 @@ static void a_new_token_is_published_anew(void **state)
 	f->names[0].challenge = STR_NONE;
 	const struct next again = { .what = FLOW_GO, .step = ACME_STEP_authz };
 	flow_take(f, &again);
-	const char *other = "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
-			    "\"another-token-now\",\"url\":\"" CA_URL "/challenge/1\"}]}";
+	const char *other =
+	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
+	        "\"another-token-now\",\"url\":\"" CA_URL "/challenge/1\"}]}";
 	assert_go(hear(f, 200, other), ACME_STEP_answer, 0);
 	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
 	assert_go(flow_did(f, NULL), ACME_STEP_answer, 0);
@@ -434,7 +524,8 @@ static void polls_grow(void **state)
 {
 	(void)state;
 	FLOW_AUTO *f = flow_at(ACME_STEP_await);
-	const int64_t waits[] = { 50, 75, 112, 168, 252, 378, 567, 850, 1275, 1912, 2868, 4302, 5000, 5000 };
+	const int64_t waits[] = { 50, 75, 112, 168, 252, 378, 567, 850, 1275, 1912, 2868, 4302,
+		5000, 5000 };
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
 		assert_go(hear(f, 200, "{\"status\":\"pending\"}"), ACME_STEP_await, waits[i]);
 	assert_int_equal(f->polls, 14);
@@ -475,7 +566,8 @@ static void retry_after_is_kept_to_within_the_hour(void **state)
 	r.retry_after = HOUR + 1;
 	const struct next n = hear_at(f, r);
 	assert_fail(n, ERR_LIMIT,
-		"Let's Encrypt asks to wait until 2026-11-24T07:00:00Z. Nothing to do: it is tried again then.");
+	        "Let's Encrypt asks to wait until 2026-11-24T07:00:00Z. Nothing to do: it is tried "
+	        "again then.");
 	assert_int_equal(n.not_before, now + HOUR + 1);
 	assert_true(n.ca_at_fault);
 }
@@ -488,13 +580,16 @@ static void a_limit_says_until_when(void **state)
 	r.retry_after = 34 * HOUR;
 	const struct next n = hear_at(f, r);
 	assert_fail(n, ERR_LIMIT,
-		"Let's Encrypt asks to wait until 2026-11-25T16:00:00Z: 5 a week (rateLimited). Nothing to do");
+	        "Let's Encrypt asks to wait until 2026-11-25T16:00:00Z: 5 a week (rateLimited). "
+	        "Nothing to do");
 	assert_int_equal(n.not_before, now + 34 * HOUR);
 	FLOW_AUTO *soon = flow_at(ACME_STEP_answer);
 	r.retry_after = 20000;
 	const struct next wait = hear_at(soon, r);
 	assert_go(wait, ACME_STEP_authz, 20000);
 	assert_true(wait.ca_at_fault);
+	FLOW_AUTO *bare = flow_at(ACME_STEP_answer);
+	assert_go(hear(bare, 429, ""), ACME_STEP_authz, 1000);
 	FLOW_AUTO *for_ever = flow_at(ACME_STEP_order);
 	r.retry_after = INT64_MAX;
 	assert_int_equal(hear_at(for_ever, r).not_before, now + 366 * DAY);
@@ -513,15 +608,15 @@ static void silence_at_the_start_ends_after_five_tries(void **state)
 	}
 	const struct next n = hear_at(f, r);
 	assert_fail(n, ERR_UNREACHABLE,
-		"Let's Encrypt does not answer: Connection refused. It is tried again.");
+	        "Let's Encrypt does not answer: Connection refused. It is tried again.");
 	assert_true(n.ca_at_fault);
 	assert_int_equal(f->lost, 5);
 	FLOW_AUTO *busy = flow_at(ACME_STEP_directory);
 	for (int i = 0; i < 4; i++)
 		hear(busy, 503, "{" URN "serverInternal\",\"detail\":\"Maintenance.\"}");
 	assert_fail(hear(busy, 503, "{" URN "serverInternal\",\"detail\":\"Maintenance.\"}"),
-		ERR_UNREACHABLE,
-		"does not answer: HTTP 503, Maintenance (serverInternal). It is tried again.");
+	        ERR_UNREACHABLE,
+	        "does not answer: HTTP 503, Maintenance (serverInternal). It is tried again.");
 }
 
 static void an_order_outlives_silence_until_the_deadline(void **state)
@@ -536,8 +631,9 @@ static void an_order_outlives_silence_until_the_deadline(void **state)
 	assert_go(hear_at(f, r), ACME_STEP_await, 30000);
 	r.now++;
 	assert_fail(hear_at(f, r), ERR_TIMEOUT,
-		"No certificate came from Let's Encrypt in 10 minutes: the CA does not answer. It is tried "
-		"again");
+	        "No certificate came from Let's Encrypt in 10 minutes: the CA does not answer. It "
+	        "is tried "
+	        "again");
 	FLOW_AUTO *heard = flow_at(ACME_STEP_await);
 	hear_at(heard, r);
 	assert_int_equal(heard->lost_in_row, 1);
@@ -556,7 +652,8 @@ static void nonces_are_used_once_and_fetched_when_there_is_none(void **state)
 	static const struct {
 		const char *nonce;
 		bool good;
-	} rows[] = { { "AZaz09-_", true }, { "", false }, { "a b", false }, { "a=", false }, { "ü", false } };
+	} rows[] = { { "AZaz09-_", true }, { "7", true }, { "", false }, { "a b", false },
+		{ "a=", false }, { "ü", false } };
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		FLOW_AUTO *f = flow_at(ACME_STEP_await);
 		struct acme_reply r = reply_of(200, "{\"status\":\"pending\"}");
@@ -599,7 +696,8 @@ static void circles_end(void **state)
 	FLOW_AUTO *f = flow_at(ACME_STEP_await);
 	f->turns = 4999;
 	assert_go(hear(f, 200, "{\"status\":\"pending\"}"), ACME_STEP_await, 50);
-	assert_fail(hear(f, 200, "{\"status\":\"pending\"}"), ERR_PROTOCOL, "5000 requests and no end");
+	assert_fail(
+	        hear(f, 200, "{\"status\":\"pending\"}"), ERR_PROTOCOL, "5000 requests and no end");
 }
 
 /* Saving */
@@ -621,6 +719,7 @@ static void a_saved_flow_is_the_same_flow(void **state)
 	f->replaces = STR("a.b");
 	f->at = 1;
 	f->account_looked_up = f->account_forgotten = true;
+	f->directory.external_account_required = true;
 	f->names[0].valid = f->names[1].refused = true;
 	f->turns = 1, f->bad_nonces = 2, f->lost = 3, f->polls = 4;
 	f->bad_nonces_in_row = 5, f->lost_in_row = 6, f->poll_wait = 7;
@@ -637,12 +736,15 @@ static void a_saved_flow_is_the_same_flow(void **state)
 	assert_int_equal(loaded->step, f->step);
 	assert_int_equal(loaded->at, 1);
 	assert_int_equal(loaded->name_count, 2);
-	assert_true(loaded->order_invalid && loaded->account_forgotten && loaded->account_looked_up);
-	assert_true(str_eq_c(loaded->problem.type, "serverInternal") && loaded->problem.status == 503);
+	assert_true(
+	        loaded->order_invalid && loaded->account_forgotten && loaded->account_looked_up);
+	assert_true(
+	        str_eq_c(loaded->problem.type, "serverInternal") && loaded->problem.status == 503);
 	assert_non_null(strstr(loaded->problem.json.p, "subproblems"));
 	assert_true(str_eq_c(loaded->csr, "csr"));
 	assert_true(str_eq_c(loaded->names[1].token, "0123456789abcdef"));
-	assert_true(loaded->names[0].valid && loaded->names[1].refused && !loaded->names[0].refused);
+	assert_true(
+	        loaded->names[0].valid && loaded->names[1].refused && !loaded->names[0].refused);
 	assert_true(loaded->deadline == f->deadline && loaded->poll_wait == 7 && loaded->lost == 4);
 	assert_int_equal(loaded->bad_nonces, 2);
 }
@@ -656,23 +758,29 @@ static void what_is_no_flow_is_not_loaded(void **state)
 		"{}",
 		"{\"step\":\"await\",\"directory_url\":\"https://a.test/\"}",
 		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}]}",
-		"{\"step\":\"nap\",\"names\":[{\"name\":\"a\"}],\"directory_url\":\"https://a.test/\"}",
+		"{\"step\":\"nap\",\"names\":[{\"name\":\"a\"}],\"directory_url\":\"https://a.test/"
+		"\"}",
 		"{\"step\":\"await\",\"names\":[{}],\"directory_url\":\"https://a.test/\"}",
 		"{\"step\":\"await\",\"names\":[],\"directory_url\":\"https://a.test/\"}",
-		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"at\":1,\"directory_url\":\"https://a.test/\"}",
-		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"at\":-1,\"directory_url\":\"https://a.test/\"}",
-		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"csr\":\"=\",\"directory_url\":\"https://a.test/\"}",
+		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"at\":1,\"directory_url\":"
+		"\"https://a.test/\"}",
+		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"at\":-1,\"directory_url\":"
+		"\"https://a.test/\"}",
+		"{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"csr\":\"=\",\"directory_url\":"
+		"\"https://a.test/\"}",
 	};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		struct err err = ERR_INIT;
 		assert_null(flow_load(str_c(texts[i]), &err));
 		assert_int_equal(err.code, ERR_CORRUPT);
-		assert_non_null(strstr(err.text, "cannot be read. It is dropped; a new one is begun."));
+		assert_non_null(
+		        strstr(err.text, "cannot be read. It is dropped; a new one is begun."));
 	}
 	struct err err = ERR_INIT;
-	FLOW_AUTO *f = flow_load(STR("{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"directory_url\":"
-				     "\"https://a.test/\"}"),
-		&err);
+	FLOW_AUTO *f =
+	        flow_load(STR("{\"step\":\"await\",\"names\":[{\"name\":\"a\"}],\"directory_url\":"
+	                      "\"https://a.test/\"}"),
+	                &err);
 	assert_non_null(f);
 }
 
@@ -712,7 +820,8 @@ static void what_is_known_is_not_asked(void **state)
 	assert_int_equal(flow_ask(f).effect, ACME_GET);
 	flow_know_account(f, STR(CA_URL "/account/1"));
 	assert_int_equal(f->step, ACME_STEP_directory);
-	const struct acme_directory d = { .new_order = STR(CA_URL "/order"), .new_nonce = STR("n") };
+	const struct acme_directory d = { .new_order = STR(CA_URL "/order"),
+		.new_nonce = STR("n") };
 	flow_know_directory(f, &d);
 	assert_int_equal(f->step, ACME_STEP_order);
 	assert_true(str_eq_c(f->directory.new_order, CA_URL "/order"));
@@ -724,9 +833,12 @@ static void a_directory_is_read_as_far_as_it_is_used(void **state)
 	ARENA_AUTO a = ARENA_INIT;
 	struct acme_directory d;
 	struct err err = ERR_INIT;
-	const struct str text = STR("{\"newNonce\":\"http://ca.test/n\",\"newAccount\":\"https://ca.test/a\","
-		"\"newOrder\":\"https://ca.test/o\",\"keyChange\":7,\"renewalInfo\":\"https://ca.test/i\","
-		"\"meta\":{\"termsOfService\":\"https://ca.test/t\",\"externalAccountRequired\":true}}");
+	const struct str text =
+	        STR("{\"newNonce\":\"http://ca.test/n\",\"newAccount\":\"https://ca.test/a\","
+	            "\"newOrder\":\"https://ca.test/o\",\"keyChange\":7,\"renewalInfo\":\"https://"
+	            "ca.test/i\","
+	            "\"meta\":{\"termsOfService\":\"https://ca.test/"
+	            "t\",\"externalAccountRequired\":true}}");
 	assert_true(acme_directory_read(&a, text, STR("http://ca.test/"), &d, &err));
 	assert_true(str_eq_c(d.new_nonce, "http://ca.test/n"));
 	assert_true(str_eq_c(d.renewal_info, "https://ca.test/i"));
@@ -744,7 +856,8 @@ static void a_ca_is_called_by_its_name(void **state)
 		const char *url, *name;
 	} rows[] = {
 		{ DIRECTORY, "Let's Encrypt" },
-		{ "https://acme-staging-v02.api.letsencrypt.org/directory", "Let's Encrypt (staging)" },
+		{ "https://acme-staging-v02.api.letsencrypt.org/directory",
+		        "Let's Encrypt (staging)" },
 		{ "https://ca.corp.example/acme/directory", "ca.corp.example" },
 		{ "https://notletsencrypt.org/d", "notletsencrypt.org" },
 		{ "https://localhost:14000/dir", "localhost:14000" },
@@ -765,7 +878,8 @@ static void a_large_problem_keeps_its_words(void **state)
 	BUF_AUTO body = BUF_INIT(1 << 16);
 	buf_add_c(&body, "{" URN "malformed\",\"detail\":\"Many\",\"subproblems\":[");
 	for (unsigned i = 0; i < 200; i++)
-		buf_printf(&body, "%s{" URN "dns\",\"detail\":\"name number %u\"}", i ? "," : "", i);
+		buf_printf(
+		        &body, "%s{" URN "dns\",\"detail\":\"name number %u\"}", i ? "," : "", i);
 	buf_add_c(&body, "]}");
 	FLOW_AUTO *f = flow_at(ACME_STEP_order);
 	assert_fail(hear(f, 400, buf_c(&body)), ERR_REFUSED, "refused the order: Many (malformed)");
@@ -789,10 +903,12 @@ static void the_protected_header_names_account_or_key(void **state)
 	BUF_AUTO jwk = BUF_INIT(1024);
 	acme_protected(&kid, STR("n"), STR("https://a.test/"), STR("https://a.test/1"), STR_NONE);
 	acme_protected(&jwk, STR("n"), STR("https://a.test/"), STR_NONE, STR("{\"kty\":\"EC\"}"));
-	assert_string_equal(buf_c(&kid), "{\"alg\":\"ES256\",\"kid\":\"https://a.test/1\",\"nonce\":\"n\","
-	                                 "\"url\":\"https://a.test/\"}");
-	assert_string_equal(buf_c(&jwk), "{\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\"},\"nonce\":\"n\","
-	                                 "\"url\":\"https://a.test/\"}");
+	assert_string_equal(buf_c(&kid),
+	        "{\"alg\":\"ES256\",\"kid\":\"https://a.test/1\",\"nonce\":\"n\","
+	        "\"url\":\"https://a.test/\"}");
+	assert_string_equal(buf_c(&jwk),
+	        "{\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\"},\"nonce\":\"n\","
+	        "\"url\":\"https://a.test/\"}");
 }
 
 static void steps_have_names_and_words(void **state)
@@ -825,6 +941,8 @@ int main(void)
 		cmocka_unit_test(what_can_never_succeed_is_not_begun),
 		cmocka_unit_test(an_invalid_order_tells_why),
 		cmocka_unit_test(an_invalid_order_without_failed_names_tells_its_own_reason),
+		cmocka_unit_test(the_reason_is_sought_name_by_name),
+		cmocka_unit_test(a_ready_order_is_finalized_at_once),
 		cmocka_unit_test(terms_and_binding_are_asked_for),
 		cmocka_unit_test(a_forgotten_account_is_looked_up_once),
 		cmocka_unit_test(an_order_says_what_is_wanted),

@@ -1,0 +1,152 @@
+/* What a step may answer: go on, wait, fail in so many words. */
+#include "acme/step.h"
+
+#include <stdarg.h>
+
+struct next go_to(enum acme_step step)
+{
+	return (struct next){ .what = FLOW_GO, .step = step };
+}
+
+struct next go_to_name(enum acme_step step, size_t at)
+{
+	return (struct next){ .what = FLOW_GO, .step = step, .at = at };
+}
+
+struct next go_first(const struct flow *f)
+{
+	if (f->directory.new_order.n == 0)
+		return go_to(ACME_STEP_directory);
+	if (f->account.n == 0)
+		return go_to(ACME_STEP_account);
+	return go_to(f->order.n == 0 ? ACME_STEP_order : ACME_STEP_await);
+}
+
+struct next go_names(const struct flow *f)
+{
+	for (size_t i = 0; i < f->name_count; i++)
+		if (!f->names[i].valid && f->names[i].challenge.n == 0)
+			return go_to_name(ACME_STEP_authz, i);
+	for (size_t i = 0; i < f->name_count; i++)
+		if (!f->names[i].valid && !f->names[i].answered)
+			return go_to_name(ACME_STEP_answer, i);
+	return go_to(ACME_STEP_await);
+}
+
+struct next fail(enum err_code code, const char *format, ...)
+{
+	char text[sizeof(((struct err *)0)->text)];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	struct next n = { .what = FLOW_FAIL,
+		.ca_at_fault = code == ERR_UNREACHABLE || code == ERR_PROTOCOL ||
+		               code == ERR_TIMEOUT || code == ERR_LIMIT };
+	err_set(&n.err, code, "%s", text);
+	return n;
+}
+
+static const char *step_noun(enum acme_step step)
+{
+	static const char *const nouns[] = {
+		[ACME_STEP_directory] = "the directory",
+		[ACME_STEP_account] = "the account",
+		[ACME_STEP_order] = "the order",
+		[ACME_STEP_authz] = "the authorization",
+		[ACME_STEP_answer] = "the answer to the challenge",
+		[ACME_STEP_await] = "the state of the order",
+		[ACME_STEP_finalize] = "the certificate request",
+		[ACME_STEP_download] = "the certificate",
+	};
+	return nouns[step];
+}
+
+/* " of shop.example.com" where a step is about one name. */
+static struct str of_name(const struct flow *f)
+{
+	return f->step == ACME_STEP_authz || f->step == ACME_STEP_answer ? f->names[f->at].name
+	                                                                 : STR_NONE;
+}
+
+static const char *of(const struct flow *f)
+{
+	return of_name(f).n ? " of " : "";
+}
+
+struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
+{
+	const struct str ca = ca_of(f), name = of_name(f);
+	if (!a->body || a->reply->status >= 300 || a->reply->status < 200)
+		return fail(ERR_PROTOCOL,
+		        "%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME. "
+		        "Check the "
+		        "issuer's directory URL %.*s, and what stands between here and there.",
+		        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), a->reply->status,
+		        body_words(a->reply->body), STR_ARG(f->directory_url));
+	return fail(ERR_PROTOCOL,
+	        "The answer of %.*s about %s%s%.*s has no usable %s, so that it cannot be "
+	        "followed. Try "
+	        "again; if it comes back, ask the CA or choose another issuer.",
+	        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), lacks);
+}
+
+struct next refused(struct flow *f, const struct answer *a)
+{
+	const struct str ca = ca_of(f), name = of_name(f), words = problem_words(f);
+	if (words.n == 0)
+		return not_acme(f, a, "");
+	const struct str type = f->problem.type, link = f->problem.instance;
+	/* RFC 8555 7.3.3: the page that tells what to agree to */
+	const bool act = str_eq_c(type, "userActionRequired") && link.n;
+	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%.*s%s", STR_ARG(ca),
+	        step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
+	        act ? "Do what it asks for on " : problem_advice(type),
+	        STR_ARG(act ? link : STR_NONE), act ? " and try again." : "");
+	n.ca_at_fault = str_eq_c(type, "serverInternal");
+	return n;
+}
+
+static struct next waited_long(struct flow *f, const struct answer *a)
+{
+	const long long minutes = (a->reply->now - f->deadline + ATTEMPT_TIME) / MINUTE;
+	return fail(ERR_TIMEOUT,
+	        "No certificate came from %.*s in %lld minutes: %.*s. It is tried again; if it "
+	        "comes back, "
+	        "look whether the CA reports an outage, or choose another issuer.",
+	        STR_ARG(ca_of(f)), minutes > 10 ? minutes : 10, STR_ARG(f->waiting_for));
+}
+
+static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t until)
+{
+	char text[CLOCK_TEXT];
+	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
+	struct next n = fail(ERR_LIMIT,
+	        "%.*s asks to wait until %s%s%.*s. Nothing to do: it is tried again then.",
+	        STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words));
+	n.not_before = until;
+	return n;
+}
+
+struct next later(struct flow *f, const struct answer *a, struct next n, int64_t own)
+{
+	const int64_t asked = a->reply->retry_after < WAIT_MOST ? a->reply->retry_after : WAIT_MOST;
+	n.after = asked > own ? asked : own;
+	if (asked > own)
+		f->deadline += asked;
+	if (f->deadline > f->deadline_most)
+		f->deadline = f->deadline_most;
+	if (a->reply->now + n.after <= f->deadline)
+		return n;
+	return asked > own ? told_to_wait(f, a, a->reply->now + asked) : waited_long(f, a);
+}
+
+struct next poll_again(
+        struct flow *f, const struct answer *a, enum acme_step step, const char *words)
+{
+	const int64_t own = f->poll_wait;
+	f->polls++;
+	f->poll_wait = own * 3 / 2 < POLL_MOST ? own * 3 / 2 : POLL_MOST;
+	f->waiting_for = str_c(words);
+	return later(f, a, go_to(step), own);
+}
