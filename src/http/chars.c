@@ -59,9 +59,23 @@ static uint64_t controls(const char *p)
 	return (((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & (ones << 7);
 }
 
+/* Sixteen at once, only whether one of them is among these. */
+static bool has_controls(const char *p)
+{
+	typedef uint8_t bytes __attribute__((vector_size(16)));
+	bytes v;
+	memcpy(&v, p, sizeof v);
+	v = (bytes)(v < 0x20) | (bytes)(v == 0x7f);
+	uint64_t halves[2];
+	memcpy(halves, &v, sizeof halves);
+	return (halves[0] | halves[1]) != 0;
+}
+
 size_t http_text_span(const char *p, size_t n)
 {
 	size_t i = 0;
+	while (i + 16 <= n && !has_controls(p + i))
+		i += 16;
 	while (i + 8 <= n) {
 		uint64_t found = controls(p + i);
 		if (!found) {

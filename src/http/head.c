@@ -15,12 +15,14 @@ static enum http1_result refuse(struct refusal *ret_refusal, unsigned status, co
 	return HTTP1_BAD;
 }
 
+#define TARGET_TOO_LONG "The request target is too long."
+
 /* Limits that hold whether or not the head is complete. */
 static enum http1_result check_limits(
         const struct http1_scan *scan, size_t bytes, struct refusal *ret_refusal)
 {
 	if (scan->lines == 0 && bytes - scan->line > HTTP1_LINE_MOST)
-		return refuse(ret_refusal, 414, "The request target is too long.");
+		return refuse(ret_refusal, 414, TARGET_TOO_LONG);
 	if (bytes > HTTP1_HEAD_MOST)
 		return refuse(ret_refusal, 431, "The header section has more than 32 KiB.");
 	if (scan->lines > HTTP1_HEADERS_MOST + 1)
@@ -28,33 +30,35 @@ static enum http1_result check_limits(
 	return HTTP1_MORE;
 }
 
+/* The head ends with the line before `end`. */
+static enum http1_result found(const struct http1_scan *scan, struct str in, size_t end,
+        size_t *ret_start, size_t *ret_used, struct refusal *ret_refusal)
+{
+	if (check_limits(scan, end, ret_refusal) == HTTP1_BAD)
+		return HTTP1_BAD;
+	*ret_start = str_starts(in, STR("\r\n")) ? 2 : 0;
+	*ret_used = end;
+	return HTTP1_DONE;
+}
+
 enum http1_result head_find(struct http1_scan *scan, struct str in, size_t *ret_start,
         size_t *ret_used, struct refusal *ret_refusal)
 {
 	const char *lf;
 	while (scan->seen < in.n && (lf = memchr(in.p + scan->seen, '\n', in.n - scan->seen))) {
-		size_t at = (size_t)(lf - in.p), line = scan->line;
-		if (at == line || in.p[at - 1] != '\r')
+		const size_t end = (size_t)(lf - in.p) + 1, line = scan->line, length = end - line;
+		if (length < 2 || lf[-1] != '\r')
 			return refuse(ret_refusal, 400, "A line ends without CR.");
-		bool empty = at - line == 1;
-		if (check_limits(scan, at + 1, ret_refusal) == HTTP1_BAD)
-			return HTTP1_BAD;
-		scan->seen = scan->line = at + 1;
-		if (!empty) {
-			scan->lines++;
+		scan->seen = scan->line = end;
+		if (length > 2) {
+			if (scan->lines++ == 0 && length > HTTP1_LINE_MOST)
+				return refuse(ret_refusal, 414, TARGET_TOO_LONG);
 			continue;
 		}
-		if (scan->lines ==
-		        0) { /* RFC 9112 2.2: one empty line before the first is let pass */
-			if (line > 0)
-				return refuse(ret_refusal, 400, "The request line is empty.");
-			continue;
-		}
-		if (check_limits(scan, at + 1, ret_refusal) == HTTP1_BAD)
-			return HTTP1_BAD;
-		*ret_start = str_starts(in, STR("\r\n")) ? 2 : 0;
-		*ret_used = at + 1;
-		return HTTP1_DONE;
+		if (scan->lines > 0)
+			return found(scan, in, end, ret_start, ret_used, ret_refusal);
+		if (line > 0) /* RFC 9112 2.2: one empty line before the first is let pass */
+			return refuse(ret_refusal, 400, "The request line is empty.");
 	}
 	scan->seen = in.n;
 	return check_limits(scan, in.n, ret_refusal);
@@ -173,11 +177,18 @@ static bool refuse_name(struct head *h, const char *name, const char *stop)
 	return head_refuse(h, 400, "The name of a header field is no token, or has no colon.");
 }
 
+/* Puts the token at p in lower case; its length. */
+static size_t lower_token(char *p)
+{
+	size_t n = 0;
+	for (unsigned char lower; (lower = http_token_lower[(unsigned char)p[n]]); n++)
+		p[n] = (char)lower;
+	return n;
+}
+
 static bool read_field(struct head *h)
 {
-	char *name = h->at, *p = name;
-	for (char lower; (lower = (char)http_token_lower[(unsigned char)*p]); p++)
-		*p = lower;
+	char *name = h->at, *p = name + lower_token(name);
 	if (*p != ':' || p == name)
 		return refuse_name(h, name, p);
 	struct str field = { name, (size_t)(p - name) };
