@@ -1,0 +1,104 @@
+"""What every end-to-end test may ask for, and how the tests are shared out."""
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import zlib
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from authority import Gate, Pebble  # noqa: E402
+from house import Everseal  # noqa: E402
+from network import Upstream  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shard", default="0/1", help="I/N: only the Ith of N shares of the tests")
+
+
+def pytest_configure(config):
+    for marker in ("full: only in ./check --full", "asan: also under sanitizers, in ./check",
+                   "timed: asserts a time that a sanitizer would break"):
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_collection_modifyitems(config, items):
+    share, shares = map(int, config.getoption("--shard").split("/"))
+    if shares > 1:
+        items[:] = [i for i in items if zlib.crc32(i.nodeid.encode()) % shares == share]
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for thing in getattr(item, "logged", []):
+            report.sections.append((f"log of {thing.name}", thing.log()[-12000:]))
+
+
+class Stage:
+    """Starts the parts of a test and stops all of them at its end, the last one first."""
+
+    def __init__(self, folder, item):
+        self.folder, self.item, self.started = folder, item, []
+        item.logged = []
+
+    def keep(self, thing):
+        self.started.append(thing)
+        if hasattr(thing, "log"):
+            self.item.logged.append(thing)
+        return thing
+
+    def new_folder(self, name):
+        path = self.folder / f"{name}{len(self.started)}"
+        path.mkdir()
+        return path
+
+    def pebble(self, **options):
+        return self.keep(Pebble(self.new_folder("pebble"), **options))
+
+    def gate(self, pebble, hook=None):
+        return self.keep(Gate(self.new_folder("gate"), pebble, hook))
+
+    def upstream(self, *args, **options):
+        return self.keep(Upstream(*args, **options))
+
+    def everseal(self, ca=None, **options):
+        return self.keep(Everseal(self.new_folder("everseal"), ca, **options))
+
+    def end(self):
+        for thing in reversed(self.started):
+            thing.stop()
+
+
+@pytest.fixture
+def stage(request):
+    # Not beneath pytest's own folders: the processes that become nobody must reach sockets and logs.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="everseal-e2e-"))
+    folder.chmod(0o755)
+    stage = Stage(folder, request.node)
+    try:
+        yield stage
+    finally:
+        stage.end()
+        if not os.environ.get("KEEP"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def upstream(stage):
+    return stage.upstream()
+
+
+@pytest.fixture
+def pebble(stage):
+    return stage.pebble()
+
+
+@pytest.fixture
+def everseal(stage, pebble, upstream):
+    """Running before a Pebble, with the application behind `site *`."""
+    return stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
