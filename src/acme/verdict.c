@@ -109,12 +109,13 @@ struct next refused(struct flow *f, const struct answer *a)
 
 static struct next waited_long(struct flow *f, const struct answer *a)
 {
-	const long long minutes = (a->reply->now - f->deadline + ATTEMPT_TIME) / MINUTE;
+	const int64_t begun = f->deadline_most - ATTEMPT_MOST;
+	const long long minutes = (a->reply->now - begun + MINUTE / 2) / MINUTE;
 	return fail(ERR_TIMEOUT,
 	        "No certificate came from %.*s in %lld minutes: %.*s. It is tried again; if it "
 	        "comes back, "
 	        "look whether the CA reports an outage, or choose another issuer.",
-	        STR_ARG(ca_of(f)), minutes > 10 ? minutes : 10, STR_ARG(f->waiting_for));
+	        STR_ARG(ca_of(f)), minutes, STR_ARG(f->waiting_for));
 }
 
 static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t until)

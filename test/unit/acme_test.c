@@ -204,6 +204,12 @@ static const struct {
 	        false,
 	        "refused the certificate request: Key too weak (badCSR). Look at the names and the "
 	        "key type." },
+	{ ACME_STEP_await, 300, "{\"status\":\"valid\"}", ERR_PROTOCOL, true,
+	        "about the state of the order with HTTP 300 and other JSON" },
+	{ ACME_STEP_await, 199, "{\"status\":\"valid\"}", ERR_PROTOCOL, true,
+	        "about the state of the order with HTTP 199 and other JSON" },
+	{ ACME_STEP_await, 200, "[]", ERR_PROTOCOL, true,
+	        "about the state of the order with HTTP 200 and other JSON" },
 	{ ACME_STEP_finalize, 302, "", ERR_PROTOCOL, true,
 	        "about the certificate request with HTTP 302 and nothing" },
 	{ ACME_STEP_download, 200, "", ERR_PROTOCOL, true,
@@ -330,6 +336,10 @@ static void a_ready_order_is_finalized_at_once(void **state)
 	                  "[\"https://x.test/1\",\"https://x.test/2\"]}"),
 	        ACME_STEP_authz, 0);
 	assert_true(str_eq_c(pending->finalize, "https://x.test/f"));
+	FLOW_AUTO *late = flow_at(ACME_STEP_await);
+	assert_go(hear(late, 200, "{\"status\":\"ready\"}"), ACME_STEP_finalize, 0);
+	assert_true(late->names[0].valid && late->names[1].valid);
+	assert_fail(hear(late, 200, "{\"status\":\"invalid\"}"), ERR_REFUSED, "gave the order up");
 	FLOW_AUTO *lacking = flow_at(ACME_STEP_await);
 	lacking->finalize = STR_NONE;
 	assert_fail(hear(lacking, 200, "{\"status\":\"ready\"}"), ERR_PROTOCOL,
@@ -368,8 +378,10 @@ static void a_forgotten_account_is_looked_up_once(void **state)
 	(void)state;
 	const char *none = "{" URN "accountDoesNotExist\",\"detail\":\"No account\"}";
 	FLOW_AUTO *f = flow_at(ACME_STEP_order);
+	f->account_looked_up = true;
 	assert_go(hear(f, 400, none), ACME_STEP_account, 0);
 	assert_int_equal(f->account.n, 0);
+	assert_true(str_eq_c(flow_ask(f).payload, "{\"onlyReturnExisting\":true}"));
 	assert_go(hear(f, 200, "{}"), ACME_STEP_order, 0);
 	assert_true(str_eq_c(f->account, CA_URL "/place/1"));
 	assert_fail(hear(f, 400, none), ERR_REFUSED, "Register again: an account is made then.");
@@ -812,6 +824,26 @@ static void a_restart_asks_before_it_does_anything_twice(void **state)
 	assert_go(flow_lost(earlier, now), ACME_STEP_directory, 0);
 }
 
+static void what_is_wanted_is_kept(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	const struct str name = STR("a.test");
+	const struct flow_want want = { .directory_url = STR(DIRECTORY),
+		.email = STR("ops@example.com"),
+		.profile = STR("classic"),
+		.replaces = STR("a.b"),
+		.terms_agreed = true,
+		.names = &name,
+		.name_count = 1,
+		.now = now };
+	FLOW_AUTO *f = flow_new(&want, &err);
+	assert_non_null(f);
+	assert_true(str_eq_c(f->directory_url, DIRECTORY) && str_eq_c(f->email, "ops@example.com"));
+	assert_true(str_eq_c(f->profile, "classic") && str_eq_c(f->replaces, "a.b"));
+	assert_true(str_eq_c(f->names[0].name, "a.test") && f->terms_agreed && f->started == now);
+}
+
 static void what_is_known_is_not_asked(void **state)
 {
 	(void)state;
@@ -884,6 +916,14 @@ static void a_large_problem_keeps_its_words(void **state)
 	FLOW_AUTO *f = flow_at(ACME_STEP_order);
 	assert_fail(hear(f, 400, buf_c(&body)), ERR_REFUSED, "refused the order: Many (malformed)");
 	assert_int_equal(f->problem.json.n, 0);
+	struct err err = ERR_INIT;
+	BUF_AUTO saved = BUF_INIT(1 << 20);
+	flow_save(f, &saved);
+	FLOW_AUTO *loaded = flow_load(buf_str(&saved), &err);
+	assert_non_null(loaded);
+	assert_same_text(f, loaded);
+	assert_true(str_eq_c(loaded->problem.type, "malformed"));
+	assert_true(str_eq_c(loaded->problem.detail, "Many"));
 	FLOW_AUTO *less = flow_at(ACME_STEP_order);
 	BUF_AUTO hundred = BUF_INIT(1 << 16);
 	buf_add_c(&hundred, "{" URN "malformed\",\"detail\":\"Many\",\"subproblems\":[");
@@ -963,6 +1003,7 @@ int main(void)
 		cmocka_unit_test(a_saved_flow_is_the_same_flow),
 		cmocka_unit_test(what_is_no_flow_is_not_loaded),
 		cmocka_unit_test(a_restart_asks_before_it_does_anything_twice),
+		cmocka_unit_test(what_is_wanted_is_kept),
 		cmocka_unit_test(what_is_known_is_not_asked),
 		cmocka_unit_test(a_directory_is_read_as_far_as_it_is_used),
 		cmocka_unit_test(a_ca_is_called_by_its_name),
