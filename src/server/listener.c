@@ -1,4 +1,5 @@
 #include "server/listener.h"
+#include "base/log.h"
 #include "server/client.h"
 #include <errno.h>
 
@@ -35,10 +36,23 @@ static void try_again(struct timer *t)
 	resume(OWNER(t, struct worker, accept_again));
 }
 
+static void tell_shortage(struct worker *w, int number)
+{
+	int64_t now = loop_mono(w->loop);
+	if (w->shortage_told != 0 && now - w->shortage_told < MINUTE)
+		return;
+	w->shortage_told = now;
+	struct err err;
+	(void)err_sys(&err, ERR_LIMIT, number,
+	        "A connection cannot be accepted, those who wait are tried again at once");
+	worker_tell(w, log, .level = LOG_WARNING, .text = str_c(err.text));
+}
+
 /* Accepting is what is given up when descriptors or memory run out; those who wait stay in the
  * socket's queue. */
-static void pause_for_a_moment(struct worker *w)
+static void pause_for_a_moment(struct worker *w, int number)
 {
+	tell_shortage(w, number);
 	pause_accepting(w);
 	timer_start(&w->accept_again, w->loop, PAUSE, try_again);
 }
@@ -54,7 +68,7 @@ static void acceptable(struct watch *watch, unsigned events)
 		if (fd == -EAGAIN)
 			return;
 		if (fd < 0) {
-			pause_for_a_moment(w);
+			pause_for_a_moment(w, -fd);
 			return;
 		}
 		client_new(w, conn_tcp_new(w->loop, fd), &peer, l->row);

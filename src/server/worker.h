@@ -27,6 +27,7 @@ struct worker {
 	size_t connection_count;
 	struct list listeners;
 	struct timer accept_again; /* descriptors ran out: accepting pauses */
+	int64_t shortage_told;     /* mono ms of the last time, 0: never */
 	bool accepting;
 	bool draining;
 	struct told told;
