@@ -87,7 +87,7 @@ struct config {
 	struct str *resolvers;    /* ADDRESS:PORT */
 	size_t resolver_count;
 	uint16_t challenge_http, challenge_https; /* 80, 443 */
-	bool challenge_ports_set;
+	bool challenge_ports_set; /* `https` in it is */
 	struct str *trusted_proxies;              /* CIDRs */
 	size_t trusted_proxy_count;
 	uint64_t workers;         /* 0: one per core */

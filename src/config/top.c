@@ -168,6 +168,7 @@ void config_set_port_http(struct reader *r, const struct node *n)
 
 void config_set_port_https(struct reader *r, const struct node *n)
 {
+	r->c->challenge_ports_set = true;
 	read_port(r, &n->params[0], &r->c->challenge_https);
 }
 

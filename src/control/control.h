@@ -9,20 +9,23 @@
 #include "server/site.h"
 #include "server/worker.h"
 
+#include <sys/stat.h>
+
 /* A listening address: the supervisor binds it and keeps trying while it is wanted. */
 struct binding {
 	struct list node;
 	int64_t id;
+	int64_t since; /* the generation that wanted it first */
 	char *host;
 	uint16_t port;
-	int fd;         /* -1 until bound */
-	int error;      /* errno of the last try; 0: none heard of yet, or bound */
-	char *holder;   /* who holds the port, or "" */
+	int fd;       /* -1 until bound */
+	int error;    /* errno of the last try; 0: none heard of yet, or bound */
+	char *holder; /* who holds the port, or "" */
 	bool tls, wanted;
-	struct str default_name; /* of the plan under way */
 };
 
-/* The rows of one generation, kept to send them again to a serve that was restarted. */
+/* The rows of one generation, kept to send them again to a serve that was restarted. A listener's
+ * descriptor is looked up by its id when the row is sent. */
 struct rows {
 	struct arena arena;
 	int64_t number;
@@ -32,7 +35,7 @@ struct rows {
 };
 
 /* From asked for to in force, one at a time. */
-enum plan_stage { PLAN_NONE, PLAN_BINDING, PLAN_SENT };
+enum plan_stage { PLAN_NONE, PLAN_BINDING, PLAN_OFFERED };
 
 struct control {
 	struct loop *loop;
@@ -60,30 +63,71 @@ struct control {
 	char thumbprint[JWK_THUMBPRINT + 1];
 
 	struct list bindings;
-	int64_t last_binding, last_number;
+	int64_t last_binding;
+
+	int64_t last_number;
 	enum plan_stage stage;
 	struct rows *plan, *current, *previous;
 	struct config *next_config; /* of the plan, when the file was read again */
-	struct rows *sending;       /* being sent; next_row and credit say how far */
-	size_t next_row;
-	int64_t credit;
-	bool strict;                /* the plan: a listener that cannot be bound refuses it */
-	struct list changes, waiting; /* struct serving_change: of the plan · of the next one */
+	struct list changes;        /* struct serving_change: of the plan */
+	struct list waiting;        /* of a next one · those that came with waiting_config: */
+	struct list reloading;
 	struct config *waiting_config;
-	bool again;                 /* a next one is wanted */
-	bool begun;                 /* the first generation stands */
-	int64_t deaths[3];          /* mono: when serve last died */
+	bool again; /* a next one is wanted */
+	bool begun; /* the first generation stands */
+	struct timer patience; /* the first one waits that long for addresses */
 	struct later turn;
 
+	struct rows *offered; /* being told to serve; next_row and credit say how far */
+	size_t next_row;
+	int64_t credit;
+	bool serve_has_current;
+	int64_t deaths[3];    /* mono: when serve last died under what it was told */
+	struct map held_back; /* struct held_back: what went with a generation that was rolled back */
+	bool rolled_back;     /* and the file was not read since */
+	struct buf trouble;   /* what became of the last generation that did not come to stand */
+
 	struct portal_host host;
-	struct list reloads; /* struct reload */
+	struct list reloads;  /* struct reload */
 	struct worker worker; /* for the connections of control.sock */
 	struct watch socket;
 	int socket_fd;
 };
 
+/* start.c: from the file to the loop, and back. */
+void control_init(struct control *c, struct loop *loop, int supervisor_fd);
+/* Opens what the state directory has and asks for the first generation. */
+MUST_CHECK bool control_open(struct control *c, struct err *err);
+void control_done(struct control *c);
+/* What a configuration means outside of generations: issuers, registrations, the default
+ * account's thumbprint. */
+void control_configured(struct control *c);
+
+/* identity.c: whom this process and the others become. */
+/* Makes the state directory if there is none, and tells its owner. */
+MUST_CHECK bool identity_state(const char *dir, struct stat *ret_stat, struct err *err);
+/* Whom fetch and the serves become, if this process is `self` and the state is `owner`'s. */
+MUST_CHECK bool identity_choose(struct control *c, uid_t self, uid_t owner, struct err *err);
+MUST_CHECK bool identity_become(const struct stat *owner, struct err *err);
+
+/* bindings.c */
+/* Marks those that the configuration and the registrations need as wanted, and asks for those that
+ * are missing, for generation `number`. */
+void bindings_want(struct control *c, const struct config *config, int64_t number);
+void bindings_release(struct control *c); /* those that are not wanted */
+/* True when all that are wanted have been answered. */
+bool bindings_answered(const struct control *c);
+/* One that generation `number` was the first to want, and that could not be had; or NULL. */
+const struct binding *bindings_failed(const struct control *c, int64_t number);
+/* Takes the answer; true if a listener has come. */
+bool bindings_heard(struct control *c, const struct msg_bound *m);
+const struct binding *binding_by_id(const struct control *c, int64_t id);
+/* Why it is not bound, for people. Always false. */
+bool binding_error(const struct binding *b, struct err *err);
+
 /* generation.c */
 void generation_init(struct control *c);
+void generation_done(struct control *c);
 /* A new generation: of `config` (taken over; NULL: the one in force) and the registrations. */
 void generation_want(struct control *c, struct config *config, struct serving_change *change);
 void generation_change_abort(struct serving_change *change);
@@ -92,26 +136,50 @@ void generation_heard(struct control *c, const struct msg *m); /* prepared, refu
 void generation_credit(struct control *c, int64_t messages);
 void generation_serve_came(struct control *c);
 void generation_serve_went(struct control *c);
-void rows_free(struct rows **r);
 
-/* Why it is not bound, for people. Always false. */
-bool binding_error(const struct binding *b, struct err *err);
+/* held_back.c: what a generation that was rolled back had more than the one before it. It stays out
+ * of the generations that follow until the file is read again. */
+void held_back_add(struct control *c, const struct rows *failed, const struct rows *good);
+bool held_back_site(const struct control *c, struct str name);
+bool held_back_listener(const struct control *c, const struct binding *b);
+void held_back_names(const struct control *c, struct buf *out);
+void held_back_clear(struct control *c);
+
+/* sites.c: the sites that there are. */
+struct served_site {
+	struct config_site settings; /* names: those that no site before it has; maybe none */
+	struct address listen;       /* host empty: the file's https lines */
+	struct str default_name;     /* for clients without SNI there */
+	bool in_file;
+};
+struct sites {
+	struct served_site *at;
+	size_t count, cap;
+	struct map names; /* in use while they are collected */
+	struct arena arena;
+};
+static inline bool site_has_names(const struct served_site *s)
+{
+	return s->settings.fallback || s->settings.name_count;
+}
+/* The file's, then names registered by command or page: each with the application it was given,
+ * else with that of `site *`, whose settings it has. Borrows from config and registrations. */
+void sites_collect(struct control *c, const struct config *config, struct sites *ret);
+void sites_done(struct sites *s);
+#define SITES_AUTO __attribute__((cleanup(sites_done))) struct sites
 
 /* rows.c: what a configuration and the registrations mean, as rows. */
 struct rows *rows_build(struct control *c, const struct config *config);
-/* Marks the bindings that they need as wanted, with what they are for; adds the missing ones. */
-void rows_want_bindings(struct control *c, const struct config *config);
-
-/* Names registered by command or page: a site of their own, with the application they were given,
- * else with that of `site *`, whose settings they have. False if the file has a site for them. */
-bool rows_registered_site(const struct config *config, const struct renew_site *site,
-                          struct config_site *ret_site);
+void rows_free(struct rows **r);
 
 /* serving.c: certificates in segments, and where they can be tried. */
 void serving_init(struct control *c);
 void serving_send(struct control *c); /* everything, to a serve that is new */
-bool serving_has(const struct control *c, struct str name);
-void serving_temporary(struct control *c, const struct str *names, size_t count);
+/* Those of the names that nothing was issued for get a temporary certificate. */
+void serving_cover(struct control *c, const struct str *names, size_t count);
+/* Forgets temporary certificates of names without a site in the generation in force. What was
+ * issued stays: the name may come back, and is answered with 421 or by `site *` meanwhile. */
+void serving_sweep(struct control *c);
 void serving_done(struct control *c);
 
 /* peers.c */
@@ -123,6 +191,7 @@ void socket_close(struct control *c);
 
 /* host.c: what the API asks of control. */
 void host_init(struct control *c);
+void host_done(struct control *c);
 /* Reads the file again; `done` as in portal.h. */
 void host_reload(struct control *c, struct portal_reload *reload);
 

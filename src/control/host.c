@@ -20,16 +20,23 @@ static void write_fences(struct control *c, struct json_writer *w)
 	json_write_end(w);
 }
 
+static const char *binding_state(const struct control *c, const struct binding *b)
+{
+	if (b->fd < 0)
+		return b->error ? "failed" : "binding";
+	return held_back_listener(c, b) ? "held back" : "listening";
+}
+
 static void write_listeners(struct control *c, struct json_writer *w)
 {
 	json_write_array(w, "listeners");
 	LIST_EACH(n, &c->bindings) {
-		struct binding *b = OWNER(n, struct binding, node);
+		const struct binding *b = OWNER(n, struct binding, node);
 		json_write_object(w, NULL);
 		json_write_c(w, "address", b->host);
 		json_write_int(w, "port", b->port);
 		json_write_c(w, "scheme", b->tls ? "https" : "http");
-		json_write_c(w, "state", b->fd >= 0 ? "listening" : b->error ? "failed" : "binding");
+		json_write_c(w, "state", binding_state(c, b));
 		json_write_c(w, "holder", b->holder && *b->holder ? b->holder : NULL);
 		json_write_c(w, "error", b->error ? strerror(b->error) : NULL);
 		json_write_end(w);
@@ -37,17 +44,34 @@ static void write_listeners(struct control *c, struct json_writer *w)
 	json_write_end(w);
 }
 
-static void write_site(
-        struct control *c, struct json_writer *w, const struct config_site *s, bool in_file)
+static void write_names(struct json_writer *w, const struct config_site *s)
 {
-	const struct hsts *hsts = s->hsts.set ? &s->hsts : &c->config->hsts;
-	json_write_object(w, NULL);
 	json_write_array(w, "names");
 	if (s->fallback)
 		json_write_c(w, NULL, "*");
 	for (size_t i = 0; i < s->name_count; i++)
 		json_write_text(w, NULL, s->names[i]);
 	json_write_end(w);
+}
+
+static void write_source(struct control *c, struct json_writer *w, const struct served_site *site)
+{
+	if (!site->in_file) {
+		json_write_c(w, "source", "store");
+		return;
+	}
+	json_write_object(w, "source");
+	json_write_text(w, "file", c->config->file);
+	json_write_int(w, "line", site->settings.at.line);
+	json_write_end(w);
+}
+
+static void write_site(struct control *c, struct json_writer *w, const struct served_site *site)
+{
+	const struct config_site *s = &site->settings;
+	const struct hsts *hsts = s->hsts.set ? &s->hsts : &c->config->hsts;
+	json_write_object(w, NULL);
+	write_names(w, s);
 	json_write_array(w, "upstreams");
 	for (size_t i = 0; i < s->upstream_count; i++)
 		json_write_text(w, NULL, s->upstreams[i].shown);
@@ -57,39 +81,19 @@ static void write_site(
 		json_write_int(w, "hsts", hsts->max_age);
 	else
 		json_write_null(w, "hsts");
-	if (in_file) {
-		json_write_object(w, "source");
-		json_write_text(w, "file", c->config->file);
-		json_write_int(w, "line", s->at.line);
-		json_write_end(w);
-	} else {
-		json_write_c(w, "source", "store");
-	}
+	write_source(c, w, site);
 	json_write_end(w);
 }
 
-struct write_registered {
-	struct renew_site_each each;
-	struct control *control;
-	struct json_writer *w;
-};
-
-static void write_registered(struct renew_site_each *e, const struct renew_site *site)
-{
-	struct write_registered *r = OWNER(e, struct write_registered, each);
-	struct config_site made;
-	if (rows_registered_site(r->control->config, site, &made))
-		write_site(r->control, r->w, &made, /* in_file= */ false);
-}
-
+/* As they are served: what is held back is told by `problem`. */
 static void write_sites(struct control *c, struct json_writer *w)
 {
+	SITES_AUTO sites;
+	sites_collect(c, c->config, &sites);
 	json_write_array(w, "sites");
-	for (size_t i = 0; i < c->config->site_count; i++)
-		write_site(c, w, &c->config->sites[i], /* in_file= */ true);
-	struct write_registered each = { .each.site = write_registered, .control = c,
-		.w = w };
-	renewals_each_site(c->renewals, &each.each);
+	for (size_t i = 0; i < sites.count; i++)
+		if (site_has_names(&sites.at[i]))
+			write_site(c, w, &sites.at[i]);
 	json_write_end(w);
 }
 
@@ -100,7 +104,8 @@ static void status(struct portal_host *h, struct json_writer *w)
 	json_write_time(w, "started", c->started);
 	json_write_c(w, "state", c->state);
 	json_write_int(w, "generation", c->current ? c->current->number : 0);
-	json_write_bool(w, "serving", link_alive(&c->serve) && c->current);
+	json_write_bool(w, "serving", link_alive(&c->serve) && c->serve_has_current);
+	json_write_c(w, "problem", c->trouble.n ? buf_c(&c->trouble) : NULL);
 	json_write_c(w, "master_key", master_source(c->master) == MASTER_CREDENTIAL
 		? "a credential" : "beside the database");
 	write_fences(c, w);
@@ -187,4 +192,15 @@ void host_init(struct control *c)
 {
 	c->host.ops = &host_ops;
 	list_init(&c->reloads);
+}
+
+void host_done(struct control *c)
+{
+	LIST_EACH(n, &c->reloads) {
+		struct reload *r = OWNER(n, struct reload, node);
+		later_stop(&r->later);
+		list_remove(&r->change.node);
+		list_remove(&r->node);
+		free(r);
+	}
 }

@@ -22,21 +22,24 @@ static void serve_heard(struct link *l, const struct msg *m)
 		buf_add(&c->fences[PROCESS_SERVE], m->is.fences.standing);
 		break;
 	case MSG_log:
-		log_line((enum log_level)m->is.log.level, m->is.log.fields, m->is.log.text);
+		if (m->is.log.level >= LOG_ERROR && m->is.log.level <= LOG_DEBUG)
+			log_line((enum log_level)m->is.log.level, m->is.log.fields, m->is.log.text);
 		break;
 	case MSG_dropped:
 		log_warning(&c->log, "%lld log events of the data plane found no room and are lost.",
 			(long long)m->is.dropped.events);
 		break;
 	case MSG_seen:
-		renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, m->is.seen.at);
+		/* Over plain HTTP nobody has seen the certificate. */
+		if (m->is.seen.tls)
+			renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, m->is.seen.at);
 		break;
 	case MSG_hsts_sent:
 		renew_hsts_sent(c->renewals, m->is.hsts_sent.host, m->is.hsts_sent.age,
 			m->is.hsts_sent.at);
 		break;
 	default:
-		break;
+		msg_close_fd(m);
 	}
 }
 
@@ -51,19 +54,26 @@ static void serve_ended(struct link *l, const struct err *why)
 
 static const struct link_ops serve_ops = { .heard = serve_heard, .ended = serve_ended };
 
+/* The supervisor may know of a successor before the link to the one before has ended. */
+static void new_serve(struct control *c, int fd)
+{
+	if (c->serve.loop)
+		generation_serve_went(c);
+	link_done(&c->serve);
+	link_init(&c->serve, c->loop, fd, &serve_ops);
+	generation_serve_came(c);
+}
+
 static void peer(struct control *c, const struct msg_peer *m)
 {
-	if (m->process == PROCESS_SERVE) {
-		if (link_alive(&c->serve))
-			generation_serve_went(c);
-		link_done(&c->serve);
-		link_init(&c->serve, c->loop, m->fd, &serve_ops);
-		generation_serve_came(c);
-	} else if (m->process == PROCESS_FETCH) {
+	if (m->fd < 0)
+		return;
+	if (m->process == PROCESS_SERVE)
+		new_serve(c, m->fd);
+	else if (m->process == PROCESS_FETCH)
 		fetch_link_attach(c->fetch, m->fd);
-	} else if (m->fd >= 0) {
+	else
 		close(m->fd);
-	}
 }
 
 static void supervisor_heard(struct link *l, const struct msg *m)
@@ -83,7 +93,7 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 		loop_stop(c->loop);
 		break;
 	default:
-		break;
+		msg_close_fd(m);
 	}
 }
 

@@ -3,8 +3,11 @@
 #include "certs/cert.h"
 #include "control/control.h"
 
+enum { NAMES_MOST = 250 }; /* in one record of the segments */
+
 struct installed {
 	struct map_node node;
+	bool temporary, unused; /* unused: no site has it */
 	char name[];
 };
 
@@ -23,23 +26,37 @@ static void tell(struct control *c, size_t first)
 	}
 }
 
+/* Something was written when there were `had` segments. */
+static void tell_written(struct control *c, size_t had)
+{
+	size_t last = segments_count(c->segments) - 1;
+	if (segments_count(c->segments) > had)
+		tell(c, had);
+	else
+		link_send(&c->serve, segment_valid, .index = (int64_t)last,
+			.valid = (int64_t)segments_valid(c->segments, last));
+}
+
 void serving_send(struct control *c)
 {
 	tell(c, 0);
 }
 
-bool serving_has(const struct control *c, struct str name)
+static struct installed *installed(const struct control *c, struct str name)
 {
-	return map_find(&c->installed, name);
+	struct map_node *n = map_find(&c->installed, name);
+	return n ? OWNER(n, struct installed, node) : NULL;
 }
 
-static void note(struct control *c, struct str name)
+static void note(struct control *c, struct str name, bool temporary)
 {
-	if (serving_has(c, name))
-		return;
-	struct installed *i = mem_alloc(sizeof *i + name.n);
-	memcpy(i->name, name.p, name.n);
-	map_add(&c->installed, str_n(i->name, name.n), &i->node);
+	struct installed *i = installed(c, name);
+	if (!i) {
+		i = mem_alloc(sizeof *i + name.n);
+		memcpy(i->name, name.p, name.n);
+		map_add(&c->installed, str_n(i->name, name.n), &i->node);
+	}
+	i->temporary = temporary;
 }
 
 static bool put(struct control *c, const struct str *names, size_t count,
@@ -50,13 +67,8 @@ static bool put(struct control *c, const struct str *names, size_t count,
 	if (!segments_add(c->segments, names, count, record, &number, err))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		note(c, names[i]);
-	size_t last = segments_count(c->segments) - 1;
-	if (segments_count(c->segments) > had)
-		tell(c, had);
-	else
-		link_send(&c->serve, segment_valid, .index = (int64_t)last,
-			.valid = (int64_t)segments_valid(c->segments, last));
+		note(c, names[i], record->flags & CERT_TEMPORARY);
+	tell_written(c, had);
 	return true;
 }
 
@@ -76,30 +88,84 @@ static void install(struct serving *s, const struct serving_certificate *cert)
 			STR_ARG(cert->names[0]), err.text);
 }
 
-void serving_temporary(struct control *c, const struct str *names, size_t count)
+/* ---- temporary certificates ---- */
+
+static bool self_sign(struct control *c, const struct str *names, size_t count, struct buf *der,
+                      struct err *err)
 {
-	struct err err = ERR_INIT;
-	BUF_AUTO der = BUF(64 << 10);
 	/* `site *` stands in the table as "*"; its certificate needs a name that can be one. */
-	struct str shown = str_eq_c(names[0], "*") ? STR("localhost") : names[0];
+	const struct str shown = STR("localhost");
+	bool star = count == 1 && str_eq_c(names[0], "*");
 	int64_t now = loop_wall(c->loop);
-	if (!c->temporary_key && !(c->temporary_key = key_new(&err)))
-		BUG(err.text);
-	bool one = count == 1;
-	if (!key_self_signed(c->temporary_key, one ? &shown : names, count, now - DAY,
-		    now + 3650 * DAY, &der, &err)) {
-		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(names[0]), err.text);
-		return;
-	}
+	if (!c->temporary_key && !(c->temporary_key = key_new(err)))
+		return false;
+	return key_self_signed(c->temporary_key, star ? &shown : names, count, now - DAY,
+		now + 3650 * DAY, der, err);
+}
+
+static bool put_temporary(struct control *c, const struct str *names, size_t count, struct err *err)
+{
+	BUF_AUTO der = BUF(64 << 10);
+	if (!self_sign(c, names, count, &der, err))
+		return false;
 	SECRET_AUTO key = key_to_der(c->temporary_key);
 	struct cert_record record = {
 		.flags = CERT_TEMPORARY,
 		.leaf = buf_str(&der),
 		.key = secret_bytes(&key),
 	};
-	if (!put(c, names, count, &record, &err))
-		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(names[0]), err.text);
+	return put(c, names, count, &record, err);
 }
+
+void serving_cover(struct control *c, const struct str *names, size_t count)
+{
+	struct str missing[NAMES_MOST];
+	struct err err = ERR_INIT;
+	size_t n = 0;
+	for (size_t i = 0; i < count && n < NAMES_MOST; i++)
+		if (!installed(c, names[i]))
+			missing[n++] = names[i];
+	if (n && !put_temporary(c, missing, n, &err))
+		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(missing[0]), err.text);
+}
+
+static void mark_used(struct control *c)
+{
+	for (size_t i = 0; c->current && i < c->current->count; i++) {
+		const struct msg *m = &c->current->at[i];
+		struct installed *name = m->type == MSG_site_name ? installed(c, m->is.site_name.name)
+			: m->type == MSG_site && m->is.site.fallback ? installed(c, STR("*")) : NULL;
+		if (name)
+			name->unused = false;
+	}
+}
+
+static void forget(struct control *c, struct installed *i)
+{
+	struct err err = ERR_INIT;
+	size_t had = segments_count(c->segments);
+	if (!segments_forget(c->segments, &i->node.key, 1, &err)) {
+		log_error(&c->log, "%s", err.text);
+		return;
+	}
+	tell_written(c, had);
+	map_remove(&c->installed, &i->node);
+	free(i);
+}
+
+void serving_sweep(struct control *c)
+{
+	MAP_EACH(n, &c->installed)
+		OWNER(n, struct installed, node)->unused = true;
+	mark_used(c);
+	MAP_EACH(n, &c->installed) {
+		struct installed *i = OWNER(n, struct installed, node);
+		if (i->temporary && i->unused)
+			forget(c, i);
+	}
+}
+
+/* ---- what renew asks for ---- */
 
 static void change(struct serving *s, struct serving_change *change)
 {

@@ -1,0 +1,141 @@
+/* The addresses that are listened on: asked of the supervisor, kept until nothing needs them. */
+#include "control/control.h"
+#include <errno.h>
+
+static struct binding *binding_at(struct control *c, const struct address *a)
+{
+	LIST_EACH(n, &c->bindings) {
+		struct binding *b = OWNER(n, struct binding, node);
+		if (b->port == a->port && str_eq_c(a->host, b->host))
+			return b;
+	}
+	return NULL;
+}
+
+static struct binding *binding_new(struct control *c, const struct address *a, int64_t number)
+{
+	struct binding *b = mem_new(struct binding);
+	b->id = ++c->last_binding;
+	b->since = number;
+	b->host = str_dup(a->host);
+	b->port = a->port;
+	b->fd = -1;
+	list_add_last(&c->bindings, &b->node);
+	link_send(&c->supervisor, bind, .id = b->id, .address = a->host, .port = a->port);
+	return b;
+}
+
+/* The first that wants an address says what is spoken there: the file goes before registrations. */
+static void want(struct control *c, const struct address *a, bool tls, int64_t number)
+{
+	struct binding *b = binding_at(c, a);
+	if (!b)
+		b = binding_new(c, a, number);
+	if (!b->wanted)
+		b->tls = tls;
+	b->wanted = true;
+}
+
+void bindings_want(struct control *c, const struct config *config, int64_t number)
+{
+	SITES_AUTO sites;
+	LIST_EACH(n, &c->bindings)
+		OWNER(n, struct binding, node)->wanted = false;
+	for (size_t i = 0; i < config->http_count; i++)
+		want(c, &config->http[i], /* tls= */ false, number);
+	for (size_t i = 0; i < config->https_count; i++)
+		want(c, &config->https[i], /* tls= */ true, number);
+	sites_collect(c, config, &sites);
+	for (size_t i = 0; i < sites.count; i++)
+		if (sites.at[i].listen.host.n)
+			want(c, &sites.at[i].listen, /* tls= */ true, number);
+}
+
+static void binding_free(struct binding *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	list_remove(&b->node);
+	free(b->host);
+	free(b->holder);
+	free(b);
+}
+
+void bindings_release(struct control *c)
+{
+	LIST_EACH(n, &c->bindings) {
+		struct binding *b = OWNER(n, struct binding, node);
+		if (b->wanted)
+			continue;
+		link_send(&c->supervisor, release, .id = b->id);
+		binding_free(b);
+	}
+}
+
+bool bindings_answered(const struct control *c)
+{
+	LIST_EACH(n, &c->bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (b->wanted && b->fd < 0 && !b->error)
+			return false;
+	}
+	return true;
+}
+
+const struct binding *bindings_failed(const struct control *c, int64_t number)
+{
+	LIST_EACH(n, &c->bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (b->wanted && b->fd < 0 && b->error && b->since == number)
+			return b;
+	}
+	return NULL;
+}
+
+const struct binding *binding_by_id(const struct control *c, int64_t id)
+{
+	LIST_EACH(n, &c->bindings)
+		if (OWNER(n, struct binding, node)->id == id)
+			return OWNER(n, struct binding, node);
+	return NULL;
+}
+
+bool binding_error(const struct binding *b, struct err *err)
+{
+	if (b->holder && *b->holder)
+		return err_set(err, ERR_BUSY, "%s holds port %u of %s. Everseal takes nothing away: choose "
+			"another address or port, or stop it.", b->holder, b->port, b->host);
+	if (b->error == EACCES)
+		return err_set(err, ERR_PERMISSION, "Port %u of %s needs a right that Everseal does not "
+			"have: start it as root, or give it CAP_NET_BIND_SERVICE.", b->port, b->host);
+	return err_sys(err, ERR_BUSY, b->error, "Port %u of %s cannot be bound", b->port, b->host);
+}
+
+static void say(struct control *c, const struct binding *b)
+{
+	struct err err = ERR_INIT;
+	if (b->fd >= 0) {
+		log_info(&c->log, "Listening on %s, port %u.", b->host, b->port);
+		return;
+	}
+	binding_error(b, &err);
+	log_error(&c->log, "%s It is tried again every second.", err.text);
+}
+
+bool bindings_heard(struct control *c, const struct msg_bound *m)
+{
+	struct binding *b = (struct binding *)binding_by_id(c, m->id);
+	if (!b) {
+		if (m->fd >= 0)
+			close(m->fd);
+		return false;
+	}
+	if (b->fd >= 0)
+		close(b->fd);
+	b->fd = m->fd;
+	b->error = m->fd >= 0 ? 0 : m->error > 0 && m->error < 4096 ? (int)m->error : EIO;
+	free(b->holder);
+	b->holder = str_dup(m->holder);
+	say(c, b);
+	return b->fd >= 0;
+}

@@ -1,0 +1,130 @@
+/* From the file to the loop: what control opens, in its order, and closes again. */
+#include "control/control.h"
+
+void control_init(struct control *c, struct loop *loop, int supervisor_fd)
+{
+	c->loop = loop;
+	c->started = loop_wall(loop);
+	c->socket_fd = -1;
+	for (size_t i = 0; i < PROCESS_COUNT; i++)
+		c->fences[i] = BUF(1024);
+	generation_init(c);
+	host_init(c);
+	peers_init(c, supervisor_fd);
+}
+
+/* ---- the master key ---- */
+
+/* Whether the store has anything sealed: then a missing master key is not made anew. */
+struct sealed_scan {
+	struct store_scan scan;
+	bool found;
+};
+
+static bool found_sealed(struct store_scan *s, const struct record *record)
+{
+	struct sealed_scan *scan = OWNER(s, struct sealed_scan, scan);
+	scan->found |= record->blob.n > 0;
+	return !scan->found;
+}
+
+static bool open_master(struct control *c, struct err *err)
+{
+	const char *kinds[] = { "account-key", "certificate", "flow-key" };
+	struct sealed_scan scan = { .scan.each = found_sealed };
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !scan.found; i++)
+		if (!store_each(c->store, str_c(kinds[i]), &scan.scan, err))
+			return false;
+	c->master = master_load(c->state, /* may_create= */ !scan.found, err);
+	return c->master;
+}
+
+/* ---- what a configuration means outside of generations ---- */
+
+static void set_issuers(struct control *c)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct issuer_row *rows = arena_array(&a, struct issuer_row, c->config->issuer_count);
+	for (size_t i = 0; i < c->config->issuer_count; i++) {
+		const struct config_issuer *issuer = &c->config->issuers[i];
+		rows[i] = (struct issuer_row){ issuer->name, issuer->directory, issuer->trust };
+	}
+	issuers_set(c->issuers, rows, c->config->issuer_count);
+}
+
+/* The first generation waits for this; later ones take what there is. */
+static void have_thumbprint(struct issuer_key_call *call, const struct key *key,
+                            const struct err *err)
+{
+	struct control *c = OWNER(call, struct control, key_call);
+	char thumbprint[sizeof c->thumbprint] = "";
+	if (err)
+		log_error(&c->log, "Challenges of other nodes cannot be answered: %s", err->text);
+	else
+		key_thumbprint(key, thumbprint);
+	bool changed = strcmp(thumbprint, c->thumbprint) != 0;
+	memcpy(c->thumbprint, thumbprint, sizeof thumbprint);
+	if (changed || !c->begun)
+		generation_want(c, NULL, NULL);
+}
+
+/* That of the file's first issuer, else of Let's Encrypt. `internal` has no account. */
+static struct str default_issuer(const struct config *config)
+{
+	const struct config_issuer *first = config_issuer(config, config->issuer);
+	return first && first->directory.n ? first->name : STR("letsencrypt");
+}
+
+void control_configured(struct control *c)
+{
+	set_issuers(c);
+	renewals_configure(c->renewals, c->config);
+	issuer_key_abort(&c->key_call);
+	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);
+}
+
+/* ---- opening and closing ---- */
+
+static bool open_renewals(struct control *c, struct err *err)
+{
+	c->fetch = fetch_link_new(c->loop);
+	c->board = board_new(c->loop);
+	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop, .store = c->store,
+		.master = c->master, .fetch = c->fetch, .board = c->board, .log = &c->log });
+	serving_init(c);
+	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop, .store = c->store,
+		.master = c->master, .issuers = c->issuers, .fetch = c->fetch, .serving = &c->serving,
+		.log = &c->log }, err);
+	return c->renewals;
+}
+
+bool control_open(struct control *c, struct err *err)
+{
+	c->store = store_open(c->loop, c->state, err);
+	if (!c->store || !socket_open(c, err) || !open_master(c, err) || !open_renewals(c, err))
+		return false;
+	portal_init(&c->host, c->renewals);
+	control_configured(c);
+	return true;
+}
+
+void control_done(struct control *c)
+{
+	socket_close(c);
+	issuer_key_abort(&c->key_call);
+	renewals_free(&c->renewals);
+	issuers_free(&c->issuers);
+	board_free(&c->board);
+	fetch_link_free(&c->fetch);
+	store_close(&c->store);
+	master_free(&c->master);
+	serving_done(c);
+	host_done(c);
+	link_done(&c->serve);
+	generation_done(c);
+	link_done(&c->supervisor);
+	config_free(&c->config);
+	for (size_t i = 0; i < PROCESS_COUNT; i++)
+		buf_done(&c->fences[i]);
+	free(c->state);
+}
