@@ -4,7 +4,7 @@
 
 static struct binding *binding_at(struct control *c, const struct address *a)
 {
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
 		if (b->port == a->port && str_eq_c(a->host, b->host))
 			return b;
@@ -39,7 +39,7 @@ static void want(struct control *c, const struct address *a, bool tls, int64_t n
 void bindings_want(struct control *c, const struct config *config, int64_t number)
 {
 	SITES_AUTO sites;
-	LIST_EACH(n, &c->bindings)
+	LIST_EACH (n, &c->bindings)
 		OWNER(n, struct binding, node)->wanted = false;
 	for (size_t i = 0; i < config->http_count; i++)
 		want(c, &config->http[i], /* tls= */ false, number);
@@ -63,7 +63,7 @@ static void binding_free(struct binding *b)
 
 void bindings_release(struct control *c)
 {
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
 		if (b->wanted)
 			continue;
@@ -74,7 +74,7 @@ void bindings_release(struct control *c)
 
 bool bindings_answered(const struct control *c)
 {
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
 		if (b->wanted && b->fd < 0 && !b->error)
 			return false;
@@ -84,7 +84,7 @@ bool bindings_answered(const struct control *c)
 
 const struct binding *bindings_failed(const struct control *c, int64_t number)
 {
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
 		if (b->wanted && b->fd < 0 && b->error && b->since == number)
 			return b;
@@ -94,7 +94,7 @@ const struct binding *bindings_failed(const struct control *c, int64_t number)
 
 const struct binding *binding_by_id(const struct control *c, int64_t id)
 {
-	LIST_EACH(n, &c->bindings)
+	LIST_EACH (n, &c->bindings)
 		if (OWNER(n, struct binding, node)->id == id)
 			return OWNER(n, struct binding, node);
 	return NULL;
@@ -103,11 +103,15 @@ const struct binding *binding_by_id(const struct control *c, int64_t id)
 bool binding_error(const struct binding *b, struct err *err)
 {
 	if (b->holder && *b->holder)
-		return err_set(err, ERR_BUSY, "%s holds port %u of %s. Everseal takes nothing away: choose "
-			"another address or port, or stop it.", b->holder, b->port, b->host);
+		return err_set(err, ERR_BUSY,
+		        "%s holds port %u of %s. Everseal takes nothing away: choose "
+		        "another address or port, or stop it.",
+		        b->holder, b->port, b->host);
 	if (b->error == EACCES)
-		return err_set(err, ERR_PERMISSION, "Port %u of %s needs a right that Everseal does not "
-			"have: start it as root, or give it CAP_NET_BIND_SERVICE.", b->port, b->host);
+		return err_set(err, ERR_PERMISSION,
+		        "Port %u of %s needs a right that Everseal does not "
+		        "have: start it as root, or give it CAP_NET_BIND_SERVICE.",
+		        b->port, b->host);
 	return err_sys(err, ERR_BUSY, b->error, "Port %u of %s cannot be bound", b->port, b->host);
 }
 

@@ -31,7 +31,8 @@ struct rows {
 	int64_t number;
 	struct msg *at;
 	size_t count, cap;
-	struct config *config; /* of `previous` only: what it was built from, if that changed since */
+	struct config
+	        *config; /* of `previous` only: what it was built from, if that changed since */
 };
 
 /* From asked for to in force, one at a time. */
@@ -73,8 +74,8 @@ struct control {
 	struct list waiting;        /* of a next one · those that came with waiting_config: */
 	struct list reloading;
 	struct config *waiting_config;
-	bool again; /* a next one is wanted */
-	bool begun; /* the first generation stands */
+	bool again;            /* a next one is wanted */
+	bool begun;            /* the first generation stands */
 	struct timer patience; /* the first one waits that long for addresses */
 	struct later turn;
 
@@ -82,10 +83,11 @@ struct control {
 	size_t next_row;
 	int64_t credit;
 	bool serve_has_current;
-	int64_t deaths[3];    /* mono: when serve last died under what it was told */
-	struct map held_back; /* struct held_back: what went with a generation that was rolled back */
-	bool rolled_back;     /* and the file was not read since */
-	struct buf trouble;   /* what became of the last generation that did not come to stand */
+	int64_t deaths[3]; /* mono: when serve last died under what it was told */
+	struct map
+	        held_back;  /* struct held_back: what went with a generation that was rolled back */
+	bool rolled_back;   /* and the file was not read since */
+	struct buf trouble; /* what became of the last generation that did not come to stand */
 
 	struct portal_host host;
 	struct list reloads;  /* struct reload */
@@ -177,9 +179,9 @@ void serving_init(struct control *c);
 void serving_send(struct control *c); /* everything, to a serve that is new */
 /* Those of the names that nothing was issued for get a temporary certificate. */
 void serving_cover(struct control *c, const struct str *names, size_t count);
-/* Forgets temporary certificates of names without a site in the generation in force. What was
+/* Temporary certificates for the names of the generation in force, and for no others. What was
  * issued stays: the name may come back, and is answered with 421 or by `site *` meanwhile. */
-void serving_sweep(struct control *c);
+void serving_settle(struct control *c);
 void serving_done(struct control *c);
 
 /* peers.c */

@@ -47,7 +47,7 @@ void generation_done(struct control *c)
 	config_free(&c->next_config);
 	config_free(&c->waiting_config);
 	held_back_clear(c);
-	LIST_EACH(n, &c->bindings)
+	LIST_EACH (n, &c->bindings)
 		OWNER(n, struct binding, node)->wanted = false;
 	bindings_release(c);
 	buf_done(&c->trouble);
@@ -110,7 +110,7 @@ void generation_credit(struct control *c, int64_t messages)
 
 static void move_all(struct list *from, struct list *to)
 {
-	LIST_EACH(n, from) {
+	LIST_EACH (n, from) {
 		list_remove(n);
 		list_add_last(to, n);
 	}
@@ -122,7 +122,8 @@ static void finish_changes(struct control *c, const struct err *err)
 	list_init(&ended);
 	move_all(&c->changes, &ended);
 	while (!list_empty(&ended)) {
-		struct serving_change *change = OWNER(list_first(&ended), struct serving_change, node);
+		struct serving_change *change =
+		        OWNER(list_first(&ended), struct serving_change, node);
 		list_remove(&change->node);
 		change->done(change, err);
 	}
@@ -148,7 +149,7 @@ static void refuse(struct control *c, const struct err *err)
 {
 	struct err said = *err;
 	err_prefix(&said, "Generation %lld is refused, %s", (long long)c->last_number,
-		c->begun ? "keeping the one before" : "nothing is served yet");
+	        c->begun ? "keeping the one before" : "nothing is served yet");
 	say_trouble(c, &said);
 	if (c->plan && c->offered == c->plan) {
 		link_send(&c->serve, abort, .number = c->plan->number);
@@ -160,7 +161,7 @@ static void refuse(struct control *c, const struct err *err)
 	forget_deaths(c);
 	bindings_want(c, c->config, c->last_number);
 	bindings_release(c);
-	serving_sweep(c);
+	serving_settle(c);
 	finish_changes(c, err);
 	offer(c);
 	later_start(&c->turn, c->loop, turn);
@@ -169,16 +170,20 @@ static void refuse(struct control *c, const struct err *err)
 /* Those settings that processes take at their start. */
 static void say_later(struct control *c, const struct config *old)
 {
-	const struct { const char *name; bool changed; } at_start[] = {
+	const struct {
+		const char *name;
+		bool changed;
+	} at_start[] = {
 		{ "state", !str_eq(old->state, c->config->state) },
 		{ "user", !str_eq(old->user, c->config->user) },
 		{ "workers", old->workers != c->config->workers },
 	};
 	for (size_t i = 0; i < sizeof at_start / sizeof *at_start; i++)
 		if (at_start[i].changed)
-			log_warning(&c->log, "`%s` has changed in the configuration, which takes effect "
-				"when Everseal is started again; keeping the old one until then.",
-				at_start[i].name);
+			log_warning(&c->log,
+			        "`%s` has changed in the configuration, which takes effect "
+			        "when Everseal is started again; keeping the old one until then.",
+			        at_start[i].name);
 }
 
 static struct config *take_next_config(struct control *c)
@@ -218,7 +223,7 @@ static void stands(struct control *c)
 	else
 		config_free(&old);
 	bindings_release(c);
-	serving_sweep(c);
+	serving_settle(c);
 	if (!c->begun)
 		begin_serving(c);
 	finish_changes(c, NULL);
@@ -272,7 +277,8 @@ static void build(struct control *c)
 static void go_on(struct control *c)
 {
 	bool key_under_way = list_linked(&c->key_call.node);
-	if (c->stage == PLAN_NONE && (c->again || c->waiting_config) && (c->begun || !key_under_way))
+	if (c->stage == PLAN_NONE && (c->again || c->waiting_config) &&
+	        (c->begun || !key_under_way))
 		begin(c);
 	if (c->stage == PLAN_BINDING && may_be_built(c))
 		build(c);
@@ -311,12 +317,15 @@ static void say_rolled_back(struct control *c, bool file)
 	struct err err = ERR_INIT;
 	BUF_AUTO names = BUF(2048);
 	held_back_names(c, &names);
-	err_set(&err, ERR_REFUSED, "The data plane died three times in 10 s under generation %lld, going "
-		"back to generation %lld.%s%s%s%s", (long long)c->current->number,
-		(long long)c->previous->number,
-		file ? " The configuration before is in force again: mend the file, then `everseal "
-		       "reload`." : "",
-		names.n ? " Left out until `everseal reload`: " : "", buf_c(&names), names.n ? "." : "");
+	err_set(&err, ERR_REFUSED,
+	        "The data plane died three times in 10 s under generation %lld, going "
+	        "back to generation %lld.%s%s%s%s",
+	        (long long)c->current->number, (long long)c->previous->number,
+	        file ? " The configuration before is in force again: mend the file, then `everseal "
+	               "reload`."
+	             : "",
+	        names.n ? " Left out until `everseal reload`: " : "", buf_c(&names),
+	        names.n ? "." : "");
 	say_trouble(c, &err);
 	c->rolled_back = true;
 }
@@ -344,7 +353,7 @@ static void roll_back(struct control *c)
 	bindings_want(c, planned(c), c->last_number);
 	if (c->stage == PLAN_NONE)
 		bindings_release(c);
-	serving_sweep(c);
+	serving_settle(c);
 }
 
 /* serve has had it before: it is not the rows that are wrong. */
@@ -352,7 +361,7 @@ static void current_refused(struct control *c, struct str sentence)
 {
 	struct err err = ERR_INIT;
 	err_set(&err, ERR_REFUSED, "The data plane does not take generation %lld again: %.*s",
-		(long long)c->current->number, STR_ARG(sentence));
+	        (long long)c->current->number, STR_ARG(sentence));
 	say_trouble(c, &err);
 	c->offered = NULL;
 	if (c->previous)
@@ -388,8 +397,9 @@ static void committed(struct control *c)
 
 static int64_t number_in(const struct msg *m)
 {
-	return m->type == MSG_prepared ? m->is.prepared.number
-		: m->type == MSG_refused ? m->is.refused.number : m->is.committed.number;
+	return m->type == MSG_prepared  ? m->is.prepared.number
+	       : m->type == MSG_refused ? m->is.refused.number
+	                                : m->is.committed.number;
 }
 
 void generation_heard(struct control *c, const struct msg *m)
@@ -435,8 +445,9 @@ void generation_serve_went(struct control *c)
 	if (!died_thrice(c))
 		return;
 	if (c->plan && c->current) {
-		err_set(&err, ERR_REFUSED, "The data plane died three times in 10 s while it prepared "
-			"what is new.");
+		err_set(&err, ERR_REFUSED,
+		        "The data plane died three times in 10 s while it prepared "
+		        "what is new.");
 		refuse(c, &err);
 	} else if (c->previous) {
 		roll_back(c);

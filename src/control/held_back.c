@@ -16,7 +16,7 @@ static struct str row_key(const struct msg *m, struct buf *scratch)
 	if (m->type != MSG_listener)
 		return STR_NONE;
 	buf_printf(scratch, "%.*s port %lld", STR_ARG(m->is.listener.address),
-		(long long)m->is.listener.port);
+	        (long long)m->is.listener.port);
 	return buf_str(scratch);
 }
 
@@ -62,7 +62,7 @@ bool held_back_listener(const struct control *c, const struct binding *b)
 
 void held_back_names(const struct control *c, struct buf *out)
 {
-	MAP_EACH(n, &c->held_back) {
+	MAP_EACH (n, &c->held_back) {
 		buf_add_c(out, out->n ? ", " : "");
 		buf_add(out, n->key);
 	}
@@ -70,7 +70,7 @@ void held_back_names(const struct control *c, struct buf *out)
 
 void held_back_clear(struct control *c)
 {
-	MAP_EACH(n, &c->held_back) {
+	MAP_EACH (n, &c->held_back) {
 		map_remove(&c->held_back, n);
 		free(OWNER(n, struct held_back, node));
 	}

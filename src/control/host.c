@@ -30,7 +30,7 @@ static const char *binding_state(const struct control *c, const struct binding *
 static void write_listeners(struct control *c, struct json_writer *w)
 {
 	json_write_array(w, "listeners");
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
 		json_write_object(w, NULL);
 		json_write_c(w, "address", b->host);
@@ -106,8 +106,9 @@ static void status(struct portal_host *h, struct json_writer *w)
 	json_write_int(w, "generation", c->current ? c->current->number : 0);
 	json_write_bool(w, "serving", link_alive(&c->serve) && c->serve_has_current);
 	json_write_c(w, "problem", c->trouble.n ? buf_c(&c->trouble) : NULL);
-	json_write_c(w, "master_key", master_source(c->master) == MASTER_CREDENTIAL
-		? "a credential" : "beside the database");
+	json_write_c(w, "master_key",
+	        master_source(c->master) == MASTER_CREDENTIAL ? "a credential"
+	                                                      : "beside the database");
 	write_fences(c, w);
 	write_listeners(c, w);
 	write_sites(c, w);
@@ -128,8 +129,8 @@ static void tell(struct reload *r, const struct err *err)
 {
 	struct portal_reload *asked = r->asked;
 	if (err)
-		log_error(&r->control->log, "The configuration was not reloaded, keeping the old one: %s",
-			err->text);
+		log_error(&r->control->log,
+		        "The configuration was not reloaded, keeping the old one: %s", err->text);
 	else
 		log_info(&r->control->log, "The configuration was reloaded.");
 	list_remove(&r->node);
@@ -175,7 +176,7 @@ static void reload(struct portal_host *h, struct portal_reload *asked)
 static void reload_abort(struct portal_host *h, struct portal_reload *asked)
 {
 	struct control *c = OWNER(h, struct control, host);
-	LIST_EACH(n, &c->reloads) {
+	LIST_EACH (n, &c->reloads) {
 		struct reload *r = OWNER(n, struct reload, node);
 		if (r->asked == asked)
 			r->asked = NULL;
@@ -196,7 +197,7 @@ void host_init(struct control *c)
 
 void host_done(struct control *c)
 {
-	LIST_EACH(n, &c->reloads) {
+	LIST_EACH (n, &c->reloads) {
 		struct reload *r = OWNER(n, struct reload, node);
 		later_stop(&r->later);
 		list_remove(&r->change.node);

@@ -20,10 +20,10 @@ static bool settle_identity(struct control *c, struct err *err)
 {
 	struct stat owner;
 	if (!identity_state(c->state, &owner, err) ||
-		!identity_choose(c, geteuid(), owner.st_uid, err))
+	        !identity_choose(c, geteuid(), owner.st_uid, err))
 		return false;
 	link_send(&c->supervisor, identity, .user = c->config->user, .uid = c->uid, .gid = c->gid,
-		.workers = (int64_t)c->config->workers);
+	        .workers = (int64_t)c->config->workers);
 	return identity_become(&owner, err);
 }
 
@@ -31,8 +31,8 @@ static void raise_fences(struct control *c)
 {
 	const char *read[] = { "/", NULL };
 	const char *write[] = { c->state, "/dev/null", NULL };
-	fence_process(&(struct fence_want){ .read = read, .write = write },
-		&c->fences[PROCESS_CONTROL]);
+	fence_process(
+	        &(struct fence_want){ .read = read, .write = write }, &c->fences[PROCESS_CONTROL]);
 }
 
 static bool start(struct control *c, struct err *err)
@@ -57,8 +57,10 @@ static void read_arguments(struct control *c, int argc, char **argv, const char 
 
 int main(int argc, char **argv)
 {
-	struct control c = { .source = { .file = "/etc/everseal/everseal.conf", .optional = true,
-		.extra = server_settings, .extra_count = server_setting_count } };
+	struct control c = { .source = { .file = "/etc/everseal/everseal.conf",
+		                     .optional = true,
+		                     .extra = server_settings,
+		                     .extra_count = server_setting_count } };
 	struct err err = ERR_INIT;
 	const char *state = NULL;
 	read_arguments(&c, argc, argv, &state);

@@ -1,10 +1,12 @@
 /* The links to the other processes. */
 #include "control/control.h"
-#include "link/fence.h"
+
+static const int64_t HSTS_MOST = 10 * 365 * DAY / SECOND; /* that the file may ask for */
 
 static void serve_heard(struct link *l, const struct msg *m)
 {
 	struct control *c = OWNER(l, struct control, serve);
+	int64_t now = loop_wall(c->loop); /* what serve says of the time is not relied on */
 	switch (m->type) {
 	case MSG_prepared:
 	case MSG_refused:
@@ -26,17 +28,19 @@ static void serve_heard(struct link *l, const struct msg *m)
 			log_line((enum log_level)m->is.log.level, m->is.log.fields, m->is.log.text);
 		break;
 	case MSG_dropped:
-		log_warning(&c->log, "%lld log events of the data plane found no room and are lost.",
-			(long long)m->is.dropped.events);
+		log_warning(&c->log,
+		        "%lld log events of the data plane found no room and are lost.",
+		        (long long)m->is.dropped.events);
 		break;
 	case MSG_seen:
 		/* Over plain HTTP nobody has seen the certificate. */
 		if (m->is.seen.tls)
-			renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, m->is.seen.at);
+			renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, now);
 		break;
 	case MSG_hsts_sent:
-		renew_hsts_sent(c->renewals, m->is.hsts_sent.host, m->is.hsts_sent.age,
-			m->is.hsts_sent.at);
+		if (m->is.hsts_sent.age >= 0 && m->is.hsts_sent.age <= HSTS_MOST)
+			renew_hsts_sent(
+			        c->renewals, m->is.hsts_sent.host, m->is.hsts_sent.age, now);
 		break;
 	default:
 		msg_close_fd(m);
@@ -47,7 +51,7 @@ static void serve_ended(struct link *l, const struct err *why)
 {
 	struct control *c = OWNER(l, struct control, serve);
 	log_warning(&c->log, "The data plane is gone, its successor gets the same generation: %s",
-		why->text);
+	        why->text);
 	link_done(l);
 	generation_serve_went(c);
 }

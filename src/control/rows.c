@@ -41,17 +41,17 @@ static void add_listeners(struct building *b)
 {
 	struct control *c = b->control;
 	bool all = b->config == c->next_config;
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		struct binding *l = OWNER(n, struct binding, node);
 		if (!l->wanted || l->fd < 0 || (!all && held_back_listener(c, l)))
 			continue;
 		ADD(b->rows, listener, .id = l->id, .port = l->port, .tls = l->tls,
-			.address = keep(b, str_c(l->host)),
-			.default_name = keep(b, default_name(b, l)));
+		        .address = keep(b, str_c(l->host)),
+		        .default_name = keep(b, default_name(b, l)));
 	}
 }
 
-/* The port in URLs: what the outside world reaches us on if the file says it, else the listener's. */
+/* The port in URLs: what the outside reaches us on if the file says it, else the listener's. */
 static uint16_t url_port(const struct config *config, const struct served_site *s)
 {
 	if (config->challenge_ports_set)
@@ -72,7 +72,7 @@ static void add_upstreams(struct building *b, int64_t site, const struct config_
 	for (size_t i = 0; i < s->upstream_count; i++) {
 		const struct config_upstream *u = &s->upstreams[i];
 		ADD(b->rows, site_upstream, .site = site, .port = u->port,
-			.address = keep(b, u->host), .shown = keep(b, u->shown));
+		        .address = keep(b, u->host), .shown = keep(b, u->shown));
 	}
 }
 
@@ -83,11 +83,11 @@ static void add_site(struct building *b, const struct served_site *served)
 	const struct str star = STR("*"), *names = s->fallback ? &star : s->names;
 	int64_t id = ++b->last_site;
 	ADD(b->rows, site, .id = id, .name = keep(b, names[0]), .fallback = s->fallback,
-		.kind = s->upstream_count ? SITE_PROXY : SITE_NONE,
-		.force_ssl = s->force_ssl_set ? s->force_ssl : b->config->force_ssl,
-		.url_port = url_port(b->config, served), .hsts_age = hsts->set ? hsts->max_age : -1,
-		.hsts_subdomains = hsts->subdomains, .hsts_preload = hsts->preload,
-		.challenge_pass = s->challenge_pass);
+	        .kind = s->upstream_count ? SITE_PROXY : SITE_NONE,
+	        .force_ssl = s->force_ssl_set ? s->force_ssl : b->config->force_ssl,
+	        .url_port = url_port(b->config, served), .hsts_age = hsts->set ? hsts->max_age : -1,
+	        .hsts_subdomains = hsts->subdomains, .hsts_preload = hsts->preload,
+	        .challenge_pass = s->challenge_pass);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
 	serving_cover(b->control, names, s->fallback ? 1 : s->name_count);
@@ -98,7 +98,7 @@ static void add_settings(struct building *b)
 	const struct config *config = b->config;
 	for (size_t i = 0; i < config->limit_count; i++)
 		ADD(b->rows, limit, .name = keep(b, str_c(config->limits[i].name)),
-			.value = config->limits[i].value);
+		        .value = config->limits[i].value);
 	for (size_t i = 0; i < config->trusted_proxy_count; i++)
 		ADD(b->rows, trusted_proxy, .cidr = keep(b, config->trusted_proxies[i]));
 }

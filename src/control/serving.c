@@ -20,9 +20,10 @@ static struct control *control_of(struct serving *s)
 static void tell(struct control *c, size_t first)
 {
 	for (size_t i = first; i < segments_count(c->segments); i++) {
-		link_send(&c->serve, segment, .index = (int64_t)i, .fd = segments_fd(c->segments, i));
+		link_send(
+		        &c->serve, segment, .index = (int64_t)i, .fd = segments_fd(c->segments, i));
 		link_send(&c->serve, segment_valid, .index = (int64_t)i,
-			.valid = (int64_t)segments_valid(c->segments, i));
+		        .valid = (int64_t)segments_valid(c->segments, i));
 	}
 }
 
@@ -34,7 +35,7 @@ static void tell_written(struct control *c, size_t had)
 		tell(c, had);
 	else
 		link_send(&c->serve, segment_valid, .index = (int64_t)last,
-			.valid = (int64_t)segments_valid(c->segments, last));
+		        .valid = (int64_t)segments_valid(c->segments, last));
 }
 
 void serving_send(struct control *c)
@@ -60,7 +61,7 @@ static void note(struct control *c, struct str name, bool temporary)
 }
 
 static bool put(struct control *c, const struct str *names, size_t count,
-                const struct cert_record *record, struct err *err)
+        const struct cert_record *record, struct err *err)
 {
 	size_t had = segments_count(c->segments);
 	uint64_t number;
@@ -84,14 +85,15 @@ static void install(struct serving *s, const struct serving_certificate *cert)
 	for (size_t i = 0; i < cert->chain_count; i++)
 		record.chain[i] = cert->chain[i];
 	if (!put(c, cert->names, cert->name_count, &record, &err))
-		log_error(&c->log, "The certificate for %.*s cannot be served, keeping the old one: %s",
-			STR_ARG(cert->names[0]), err.text);
+		log_error(&c->log,
+		        "The certificate for %.*s cannot be served, keeping the old one: %s",
+		        STR_ARG(cert->names[0]), err.text);
 }
 
 /* ---- temporary certificates ---- */
 
-static bool self_sign(struct control *c, const struct str *names, size_t count, struct buf *der,
-                      struct err *err)
+static bool self_sign(
+        struct control *c, const struct str *names, size_t count, struct buf *der, struct err *err)
 {
 	/* `site *` stands in the table as "*"; its certificate needs a name that can be one. */
 	const struct str shown = STR("localhost");
@@ -100,7 +102,7 @@ static bool self_sign(struct control *c, const struct str *names, size_t count, 
 	if (!c->temporary_key && !(c->temporary_key = key_new(err)))
 		return false;
 	return key_self_signed(c->temporary_key, star ? &shown : names, count, now - DAY,
-		now + 3650 * DAY, der, err);
+	        now + 3650 * DAY, der, err);
 }
 
 static bool put_temporary(struct control *c, const struct str *names, size_t count, struct err *err)
@@ -126,17 +128,29 @@ void serving_cover(struct control *c, const struct str *names, size_t count)
 		if (!installed(c, names[i]))
 			missing[n++] = names[i];
 	if (n && !put_temporary(c, missing, n, &err))
-		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(missing[0]), err.text);
+		log_error(&c->log, "No temporary certificate for %.*s: %s", STR_ARG(missing[0]),
+		        err.text);
 }
 
-static void mark_used(struct control *c)
+/* The name of a site in a row, or STR_NONE. */
+static struct str name_in(const struct msg *m)
+{
+	if (m->type == MSG_site_name)
+		return m->is.site_name.name;
+	return m->type == MSG_site && m->is.site.fallback ? STR("*") : STR_NONE;
+}
+
+/* A generation that was taken back into force may have names whose certificates are forgotten. */
+static void use_names(struct control *c)
 {
 	for (size_t i = 0; c->current && i < c->current->count; i++) {
-		const struct msg *m = &c->current->at[i];
-		struct installed *name = m->type == MSG_site_name ? installed(c, m->is.site_name.name)
-			: m->type == MSG_site && m->is.site.fallback ? installed(c, STR("*")) : NULL;
-		if (name)
-			name->unused = false;
+		struct str name = name_in(&c->current->at[i]);
+		if (!name.n)
+			continue;
+		serving_cover(c, &name, 1);
+		struct installed *is = installed(c, name);
+		if (is)
+			is->unused = false;
 	}
 }
 
@@ -153,12 +167,12 @@ static void forget(struct control *c, struct installed *i)
 	free(i);
 }
 
-void serving_sweep(struct control *c)
+void serving_settle(struct control *c)
 {
-	MAP_EACH(n, &c->installed)
+	MAP_EACH (n, &c->installed)
 		OWNER(n, struct installed, node)->unused = true;
-	mark_used(c);
-	MAP_EACH(n, &c->installed) {
+	use_names(c);
+	MAP_EACH (n, &c->installed) {
 		struct installed *i = OWNER(n, struct installed, node);
 		if (i->temporary && i->unused)
 			forget(c, i);
@@ -186,12 +200,13 @@ static struct str dialled(struct str host)
 	return str_eq_c(host, "::") ? STR("::1") : host;
 }
 
-static size_t addresses(struct serving *s, struct str name, struct serving_address *ret, size_t most)
+static size_t addresses(
+        struct serving *s, struct str name, struct serving_address *ret, size_t most)
 {
 	struct control *c = control_of(s);
 	size_t count = 0;
 	(void)name; /* every TLS listener serves every name */
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
 		if (b->tls && b->fd >= 0 && count < most)
 			ret[count++] = (struct serving_address){ dialled(str_c(b->host)), b->port };
@@ -202,13 +217,14 @@ static size_t addresses(struct serving *s, struct str name, struct serving_addre
 static bool bound(struct serving *s, const struct address *a, struct err *err)
 {
 	struct control *c = control_of(s);
-	LIST_EACH(n, &c->bindings) {
+	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
 		if (b->port != a->port || !str_eq_c(a->host, b->host))
 			continue;
 		return b->fd >= 0 || binding_error(b, err);
 	}
-	return err_set(err, ERR_BUSY, "Port %u of %.*s is not bound yet.", a->port, STR_ARG(a->host));
+	return err_set(
+	        err, ERR_BUSY, "Port %u of %.*s is not bound yet.", a->port, STR_ARG(a->host));
 }
 
 static const struct serving_ops serving_ops = {
@@ -227,7 +243,7 @@ void serving_init(struct control *c)
 
 void serving_done(struct control *c)
 {
-	MAP_EACH(n, &c->installed) {
+	MAP_EACH (n, &c->installed) {
 		map_remove(&c->installed, n);
 		free(OWNER(n, struct installed, node));
 	}

@@ -89,8 +89,8 @@ static void take_names(struct sites *s, const struct renew_site *r, struct confi
 			ret->names[ret->name_count++] = r->names[i];
 }
 
-static void add_registered(struct sites *s, const struct renew_site *r,
-                           const struct config_site *fallback)
+static void add_registered(
+        struct sites *s, const struct renew_site *r, const struct config_site *fallback)
 {
 	struct served_site *site = add(s);
 	if (fallback)
@@ -106,8 +106,8 @@ static void add_registered(struct sites *s, const struct renew_site *r,
 }
 
 /* Whoever has the file read again wants to try again what was held back. */
-static bool left_out(const struct control *c, const struct config *config,
-                     const struct renew_site *site)
+static bool left_out(
+        const struct control *c, const struct config *config, const struct renew_site *site)
 {
 	for (size_t i = 0; config != c->next_config && i < site->name_count; i++)
 		if (held_back_site(c, site->names[i]))

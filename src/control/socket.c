@@ -12,8 +12,12 @@ enum { BACKLOG = 128 };
 static bool api_generation(struct worker *w, struct err *err)
 {
 	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
-	struct msg_site site = { .id = 1, .name = STR("api"), .fallback = true, .kind = SITE_API,
-		.hsts_age = -1, .url_port = 443 };
+	struct msg_site site = { .id = 1,
+		.name = STR("api"),
+		.fallback = true,
+		.kind = SITE_API,
+		.hsts_age = -1,
+		.url_port = 443 };
 	if (!generation_row(b, MSG_site, &site, err)) {
 		generation_drop(&b);
 		return false;
@@ -55,16 +59,17 @@ static bool listen_at(struct control *c, const char *path, struct err *err)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof at.sun_path)
-		return err_set(err, ERR_INPUT, "The path of the state directory, %s, is too long for a "
-			"socket in it: choose one of at most %zu characters.", c->state,
-			sizeof at.sun_path - sizeof "/control.sock");
+		return err_set(err, ERR_INPUT,
+		        "The path of the state directory, %s, is too long for a "
+		        "socket in it: choose one of at most %zu characters.",
+		        c->state, sizeof at.sun_path - sizeof "/control.sock");
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	unlink(path); /* a predecessor's: the lock on the store says that it is gone */
 	c->socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t old = umask(0177);
 	bool bound = c->socket_fd >= 0 &&
-		!bind(c->socket_fd, (const struct sockaddr *)&at, sizeof at) &&
-		!listen(c->socket_fd, BACKLOG);
+	             !bind(c->socket_fd, (const struct sockaddr *)&at, sizeof at) &&
+	             !listen(c->socket_fd, BACKLOG);
 	umask(old);
 	if (!bound)
 		return err_sys(err, ERR_IO, errno, "The socket %s cannot be made", path);

@@ -53,8 +53,8 @@ static void set_issuers(struct control *c)
 }
 
 /* The first generation waits for this; later ones take what there is. */
-static void have_thumbprint(struct issuer_key_call *call, const struct key *key,
-                            const struct err *err)
+static void have_thumbprint(
+        struct issuer_key_call *call, const struct key *key, const struct err *err)
 {
 	struct control *c = OWNER(call, struct control, key_call);
 	char thumbprint[sizeof c->thumbprint] = "";
@@ -89,12 +89,21 @@ static bool open_renewals(struct control *c, struct err *err)
 {
 	c->fetch = fetch_link_new(c->loop);
 	c->board = board_new(c->loop);
-	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop, .store = c->store,
-		.master = c->master, .fetch = c->fetch, .board = c->board, .log = &c->log });
+	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop,
+	        .store = c->store,
+	        .master = c->master,
+	        .fetch = c->fetch,
+	        .board = c->board,
+	        .log = &c->log });
 	serving_init(c);
-	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop, .store = c->store,
-		.master = c->master, .issuers = c->issuers, .fetch = c->fetch, .serving = &c->serving,
-		.log = &c->log }, err);
+	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop,
+	                                   .store = c->store,
+	                                   .master = c->master,
+	                                   .issuers = c->issuers,
+	                                   .fetch = c->fetch,
+	                                   .serving = &c->serving,
+	                                   .log = &c->log },
+	        err);
 	return c->renewals;
 }
 

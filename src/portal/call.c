@@ -24,10 +24,18 @@ static void call_free(struct call *c)
 	free(c);
 }
 
+static bool head_only(const struct call *c)
+{
+	return str_eq_c(c->ex->request.method, "HEAD");
+}
+
 static void respond(struct call *c, unsigned status, enum body_kind kind, size_t length)
 {
-	struct response head = { .version = HTTP_1_1, .status = status, .body = kind, .length = length,
-		.head_only = str_eq_c(c->ex->request.method, "HEAD") };
+	struct response head = { .version = HTTP_1_1,
+		.status = status,
+		.body = kind,
+		.length = length,
+		.head_only = head_only(c) };
 	headers_add(&head.headers, c->ex->arena, STR("content-type"), STR("application/json"));
 	headers_add(&head.headers, c->ex->arena, STR("cache-control"), STR("no-store"));
 	exchange_respond(c->ex, &head);
@@ -36,13 +44,17 @@ static void respond(struct call *c, unsigned status, enum body_kind kind, size_t
 /* Sends of the backlog what the client has room for; ends the exchange once all is out. */
 static void pump(struct call *c)
 {
-	while (c->backlog.n && c->room) {
-		size_t n = c->backlog.n < c->room ? c->backlog.n : c->room;
-		ptrdiff_t left = exchange_body(c->ex, str_n(c->backlog.p, n));
-		buf_consume(&c->backlog, n);
+	while (c->sent < c->backlog.n && c->room) {
+		struct str piece = str_head(str_from(buf_str(&c->backlog), c->sent), c->room);
+		ptrdiff_t left = exchange_body(c->ex, piece);
+		c->sent += piece.n;
 		c->room = left > 0 ? (size_t)left : 0;
 	}
-	if (c->backlog.n || !c->ending)
+	if (c->sent < c->backlog.n)
+		return;
+	buf_clear(&c->backlog);
+	c->sent = 0;
+	if (!c->ending)
 		return;
 	exchange_end(c->ex);
 	call_free(c);
@@ -52,12 +64,11 @@ void call_answer(struct call *c, unsigned status)
 {
 	buf_add_char(&c->answer, '\n');
 	respond(c, status, BODY_LENGTH, c->answer.n);
-	struct exchange *ex = c->ex;
 	c->backlog = c->answer;
 	c->answer = BUF(CALL_ANSWER_MOST);
 	c->ending = true;
 	c->streaming = true;
-	if (str_eq_c(ex->request.method, "HEAD"))
+	if (head_only(c))
 		buf_clear(&c->backlog);
 	pump(c);
 }
@@ -105,6 +116,8 @@ void call_stream(struct call *c)
 {
 	c->streaming = true;
 	respond(c, 200, BODY_STREAM, 0);
+	if (head_only(c))
+		call_stream_end(c);
 }
 
 void call_stream_line(struct call *c, struct str json)
@@ -125,6 +138,34 @@ static struct call *call_of(struct handling *h)
 	return OWNER(h, struct call, handling);
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* A segment of a path without its percent-encoding (RFC 3986 2.1); no NUL. */
+static bool decode(struct arena *a, struct str segment, struct str *ret_text)
+{
+	BUF_AUTO out = BUF_INIT(4096);
+	for (size_t i = 0; i < segment.n; i++) {
+		int high, low;
+		if (segment.p[i] != '%') {
+			buf_add_char(&out, segment.p[i]);
+			continue;
+		}
+		if (segment.n - i < 3 || (high = hex_digit(segment.p[i + 1])) < 0 ||
+		        (low = hex_digit(segment.p[i + 2])) < 0 || !(high | low))
+			return false;
+		buf_add_char(&out, (char)(high << 4 | low));
+		i += 2;
+	}
+	*ret_text = arena_str(a, buf_str(&out));
+	return buf_ok(&out);
+}
+
 /* The status with which the request is refused; 0: *ret_route answers it. */
 static unsigned check(struct call *c, const struct route **ret_route, struct err *err)
 {
@@ -133,15 +174,17 @@ static unsigned check(struct call *c, const struct route **ret_route, struct err
 	bool other = false;
 	*ret_route = route_find(r->method, path, &c->item, &other);
 	if (!*ret_route && other) {
-		err_set(err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path), STR_ARG(r->method));
+		err_set(err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path),
+		        STR_ARG(r->method));
 		return 405;
 	}
-	if (!*ret_route) {
+	if (!*ret_route || !decode(&c->arena, c->item, &c->item)) {
 		err_set(err, ERR_NOT_FOUND, "The API has no %.*s.", STR_ARG(path));
 		return 404;
 	}
 	if (!buf_ok(&c->body)) {
-		err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.", CALL_BODY_MOST);
+		err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.",
+		        CALL_BODY_MOST);
 		return 413;
 	}
 	if (c->body.n && !(c->json = json_parse(buf_str(&c->body), "The request's body", err)))

@@ -10,9 +10,10 @@ struct call {
 	struct handling handling;
 	struct exchange *ex;
 	struct buf body, answer, backlog; /* backlog: of a streamed answer, until there is room */
-	struct json *json; /* the request's body, or NULL */
-	struct str item;   /* what stands for * in the route's path, decoded */
-	size_t room;       /* of a streamed answer */
+	struct json *json;                /* the request's body, or NULL */
+	struct str item;                  /* what stands for * in the route's path, decoded */
+	size_t sent;                      /* of the backlog */
+	size_t room;                      /* of a streamed answer */
 	bool streaming, ending;
 	struct renew_request request;
 	struct portal_reload reload;
@@ -34,8 +35,8 @@ struct route {
 };
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */
-const struct route *route_find(struct str method, struct str path, struct str *ret_item,
-                               bool *ret_other);
+const struct route *route_find(
+        struct str method, struct str path, struct str *ret_item, bool *ret_other);
 
 extern struct portal_host *portal_host;
 extern struct renewals *portal_renewals;

@@ -7,9 +7,9 @@
 #ifndef PORTAL_PORTAL_H
 #define PORTAL_PORTAL_H
 
-#include "json/json.h"
 #include "renew/renew.h"
 #include "server/exchange.h"
+#include "json/json.h"
 
 /* What portal asks of control. */
 struct portal_host;

@@ -31,7 +31,7 @@ static void get_certificate(struct call *c)
 
 /* What a request to renew/ came to: the id, and the task to follow. */
 static void requested(struct renew_request *q, struct str id, struct str task, bool existing,
-                      const struct err *err)
+        const struct err *err)
 {
 	struct call *c = OWNER(q, struct call, request);
 	if (err) {
@@ -193,8 +193,8 @@ static bool path_fits(const char *pattern, struct str path, struct str *ret_item
 	return !path.n;
 }
 
-const struct route *route_find(struct str method, struct str path, struct str *ret_item,
-                               bool *ret_other)
+const struct route *route_find(
+        struct str method, struct str path, struct str *ret_item, bool *ret_other)
 {
 	*ret_other = false;
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {

@@ -47,7 +47,9 @@ static void end(struct exchange *ex)
 	OWNER(ex, struct client_side, ex)->ended = true;
 }
 
-static const struct exchange_ops ops = { .want = want, .respond = respond, .body = take, .end = end };
+static const struct exchange_ops ops = {
+	.want = want, .respond = respond, .body = take, .end = end
+};
 
 /* ---- control's side ---- */
 
@@ -134,11 +136,11 @@ static void test_routes(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct str item = STR_NONE;
 		bool other;
-		const struct route *r = route_find(str_c(cases[i].method), str_c(cases[i].path), &item,
-			&other);
+		const struct route *r =
+		        route_find(str_c(cases[i].method), str_c(cases[i].path), &item, &other);
 		if ((r != NULL) != cases[i].found || other != cases[i].other)
-			fail_msg("%s %s: found %d, other %d", cases[i].method, cases[i].path, r != NULL,
-				other);
+			fail_msg("%s %s: found %d, other %d", cases[i].method, cases[i].path,
+			        r != NULL, other);
 		if (cases[i].item)
 			assert_true(str_eq_c(item, cases[i].item));
 	}
@@ -158,9 +160,17 @@ static void test_refusals(void **state)
 {
 	(void)state;
 	refused("GET", "/api/nothing?x=1", 404,
-		"{\"code\":\"not-found\",\"message\":\"The API has no /api/nothing.\"}\n");
+	        "{\"code\":\"not-found\",\"message\":\"The API has no /api/nothing.\"}\n");
 	refused("DELETE", "/api/status", 405,
-		"{\"code\":\"input\",\"message\":\"/api/status does not take DELETE.\"}\n");
+	        "{\"code\":\"input\",\"message\":\"/api/status does not take DELETE.\"}\n");
+	static const char *const wrong[] = { "/api/certificates/a%", "/api/certificates/a%2",
+		"/api/certificates/%2x", "/api/certificates/%x2", "/api/certificates/%00" };
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct client_side client;
+		begin(&client, "GET", wrong[i], BODY_NONE);
+		assert_int_equal(client.status, 404);
+		finish(&client);
+	}
 }
 
 static void test_bad_body(void **state)
@@ -202,7 +212,7 @@ static void test_answer_comes_later(void **state)
 	reloading->done(reloading, &err);
 	assert_int_equal(s.status, 503);
 	assert_string_equal(buf_c(&s.body),
-		"{\"code\":\"busy\",\"message\":\"nginx (process 812) holds port 443.\"}\n");
+	        "{\"code\":\"busy\",\"message\":\"nginx (process 812) holds port 443.\"}\n");
 	finish(&s);
 }
 
