@@ -29,6 +29,7 @@ struct attempt_state {
 	struct place *places; /* one per name */
 	size_t places_missing;
 	struct next failed;
+	bool *gone; /* set when it is freed while `done` runs */
 };
 
 static void ask(struct attempt_state *s);
@@ -40,15 +41,18 @@ static struct issue_needs *needs_of(struct attempt_state *s)
 
 /* ---- who finds out the account ---- */
 
+static void begin_later(struct later *l);
+
+/* All go on once the account is known; else the next one finds it out. */
 static void lead_next(struct issuer *r)
 {
 	r->leader = NULL;
-	while (!list_empty(&r->followers)) {
+	while (!r->leader && !list_empty(&r->followers)) {
 		struct attempt_state *s = OWNER(list_first(&r->followers), struct attempt_state, following);
 		list_remove(&s->following);
-		later_start(&s->later, r->issuers->needs.loop, s->later.run);
+		later_start(&s->later, r->issuers->needs.loop, begin_later);
 		if (!r->account)
-			return;
+			r->leader = s;
 	}
 }
 
@@ -63,7 +67,7 @@ static void stop_leading(struct attempt_state *s)
 static void withdraw_notices(struct attempt_state *s)
 {
 	for (size_t i = 0; s->places && i < s->flow->name_count; i++)
-		board_withdraw(needs_of(s)->board, &s->places[i].notice);
+		board_withdraw(&s->places[i].notice);
 }
 
 static void state_free(struct attempt_state *s)
@@ -76,6 +80,8 @@ static void state_free(struct attempt_state *s)
 	later_stop(&s->later);
 	withdraw_notices(s);
 	stop_leading(s);
+	if (s->gone)
+		*s->gone = true;
 	free(s->places);
 	flow_free(&s->flow);
 	key_free(&s->key);
@@ -106,9 +112,12 @@ void attempt_clear(struct attempt *a, struct store_tx *tx)
 static void finish(struct attempt_state *s, const struct issued *issued, const struct next *failed)
 {
 	struct attempt *a = s->attempt;
+	bool gone = false;
+	s->gone = &gone;
 	a->done(a, s->flow, issued, failed);
-	if (a->state != s)
+	if (gone)
 		return;
+	s->gone = NULL;
 	a->state = NULL;
 	state_free(s);
 }
@@ -285,13 +294,11 @@ static void publish(struct attempt_state *s)
 		struct notice *n = &s->places[i].notice;
 		if (name->published || !name->token.n)
 			continue;
-		board_withdraw(needs_of(s)->board, n);
-		n->token = name->token;
-		n->thumbprint = str_c(s->thumbprint);
-		n->name = name->name;
+		const struct notice_text text = { name->token, str_c(s->thumbprint), name->name };
+		board_withdraw(n);
 		s->places[i].state = s;
 		s->places_missing++;
-		board_publish(needs_of(s)->board, n, place_ready);
+		board_publish(needs_of(s)->board, n, &text, place_ready);
 	}
 }
 
@@ -405,7 +412,6 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	s->issuer = issuer_ref(r);
 	s->id = str_dup(id);
 	s->key_der = SECRET_NONE;
-	s->later.run = begin_later;
 	s->flow_version = version_of(s, STR("flow"));
 	s->key_version = version_of(s, STR("flow-key"));
 	return s;

@@ -5,14 +5,22 @@
 struct seat {
 	struct list node;
 	struct link *serve;
-	uint32_t bit; /* its own in struct notice's `confirmed` */
+	uint32_t bit; /* its own in struct post's `confirmed` */
+};
+
+/* What stands for one token. */
+struct post {
+	struct map_node node; /* by token */
+	struct board *board;
+	char *token, *thumbprint, *name;
+	struct list notices; /* those who want it there */
+	uint32_t confirmed;  /* one bit per serve that answers it */
 };
 
 struct board {
 	struct loop *loop;
-	struct map notices; /* by token */
-	struct list seats, told; /* told: notices whose `ready` fires at the end of this turn */
-	struct later later;
+	struct map posts;
+	struct list seats;
 };
 
 struct board *board_new(struct loop *loop)
@@ -20,7 +28,6 @@ struct board *board_new(struct loop *loop)
 	struct board *b = mem_new(struct board);
 	b->loop = loop;
 	list_init(&b->seats);
-	list_init(&b->told);
 	return b;
 }
 
@@ -29,61 +36,95 @@ void board_free(struct board **board)
 	struct board *b = *board;
 	if (!b)
 		return;
+	CHECK(!b->posts.count);
 	LIST_EACH(n, &b->seats)
 		free(OWNER(n, struct seat, node));
-	later_stop(&b->later);
-	map_done(&b->notices);
+	map_done(&b->posts);
 	free(b);
 	*board = NULL;
 }
 
-static void fire(struct later *l)
+static void tell(struct later *l)
 {
-	struct board *b = OWNER(l, struct board, later);
-	while (!list_empty(&b->told)) {
-		struct notice *n = OWNER(list_first(&b->told), struct notice, waiting);
-		list_remove(&n->waiting);
-		n->ready(n);
+	struct notice *n = OWNER(l, struct notice, later);
+	n->ready(n);
+}
+
+/* Tells the owners once every serve answers the token, and there is one. */
+static void settle(struct post *p)
+{
+	uint32_t all = 0;
+	LIST_EACH(s, &p->board->seats)
+		all |= OWNER(s, struct seat, node)->bit;
+	if (!all || (p->confirmed & all) != all)
+		return;
+	LIST_EACH(n, &p->notices) {
+		struct notice *notice = OWNER(n, struct notice, node);
+		if (!notice->told)
+			later_start(&notice->later, p->board->loop, tell);
+		notice->told = true;
 	}
 }
 
-/* Tells the owner once every serve answers the token, and there is one. */
-static void settle(struct board *b, struct notice *n)
+static void send_post(const struct seat *s, const struct post *p)
 {
-	uint32_t all = 0;
+	link_send(s->serve, challenge, .token = str_c(p->token), .thumbprint = str_c(p->thumbprint),
+	        .name = str_c(p->name));
+}
+
+static struct post *post_new(struct board *b, const struct notice_text *text)
+{
+	struct post *p = mem_new(struct post);
+	p->board = b;
+	p->token = str_dup(text->token);
+	p->thumbprint = str_dup(text->thumbprint);
+	p->name = str_dup(text->name);
+	list_init(&p->notices);
+	map_add(&b->posts, str_c(p->token), &p->node);
 	LIST_EACH(s, &b->seats)
-		all |= OWNER(s, struct seat, node)->bit;
-	if (n->told || !all || (n->confirmed & all) != all)
-		return;
-	n->told = true;
-	list_add_last(&b->told, &n->waiting);
-	later_start(&b->later, b->loop, fire);
+		send_post(OWNER(s, struct seat, node), p);
+	return p;
 }
 
-static void send_notice(struct seat *s, const struct notice *n)
+static void post_free(struct post *p)
 {
-	link_send(s->serve, challenge, .token = n->token, .thumbprint = n->thumbprint,
-		.name = n->name);
+	LIST_EACH(s, &p->board->seats)
+		link_send(OWNER(s, struct seat, node)->serve, challenge_gone,
+		        .token = str_c(p->token));
+	map_remove(&p->board->posts, &p->node);
+	free(p->token);
+	free(p->thumbprint);
+	free(p->name);
+	free(p);
 }
 
-void board_publish(struct board *b, struct notice *n, void (*ready)(struct notice *n))
+static struct post *post_of(const struct board *b, struct str token)
 {
+	struct map_node *n = map_find(&b->posts, token);
+	return n ? OWNER(n, struct post, node) : NULL;
+}
+
+void board_publish(struct board *b, struct notice *n, const struct notice_text *text,
+        void (*ready)(struct notice *n))
+{
+	struct post *p = post_of(b, text->token);
+	n->post = p ? p : post_new(b, text);
 	n->ready = ready;
 	n->told = false;
-	n->confirmed = 0;
-	map_add(&b->notices, n->token, &n->node);
-	LIST_EACH(s, &b->seats)
-		send_notice(OWNER(s, struct seat, node), n);
+	list_add_last(&n->post->notices, &n->node);
+	settle(n->post);
 }
 
-void board_withdraw(struct board *b, struct notice *n)
+void board_withdraw(struct notice *n)
 {
-	if (!n->token.n || map_find(&b->notices, n->token) != &n->node)
+	struct post *p = n->post;
+	if (!p)
 		return;
-	map_remove(&b->notices, &n->node);
-	list_remove(&n->waiting);
-	LIST_EACH(s, &b->seats)
-		link_send(OWNER(s, struct seat, node)->serve, challenge_gone, .token = n->token);
+	n->post = NULL;
+	later_stop(&n->later);
+	list_remove(&n->node);
+	if (list_empty(&p->notices))
+		post_free(p);
 }
 
 static uint32_t free_bit(const struct board *b)
@@ -101,8 +142,8 @@ void board_attach(struct board *b, struct link *serve)
 	s->serve = serve;
 	s->bit = free_bit(b);
 	list_add_last(&b->seats, &s->node);
-	MAP_EACH(n, &b->notices)
-		send_notice(s, OWNER(n, struct notice, node));
+	MAP_EACH(n, &b->posts)
+		send_post(s, OWNER(n, struct post, node));
 }
 
 static struct seat *seat_of(struct board *b, const struct link *serve)
@@ -119,21 +160,20 @@ void board_detach(struct board *b, struct link *serve)
 	if (!gone)
 		return;
 	list_remove(&gone->node);
-	MAP_EACH(m, &b->notices) {
-		struct notice *n = OWNER(m, struct notice, node);
-		n->confirmed &= ~gone->bit;
-		settle(b, n);
+	MAP_EACH(m, &b->posts) {
+		struct post *p = OWNER(m, struct post, node);
+		p->confirmed &= ~gone->bit;
+		settle(p);
 	}
 	free(gone);
 }
 
 void board_heard_ready(struct board *b, struct link *serve, struct str token)
 {
-	struct map_node *m = map_find(&b->notices, token);
+	struct post *p = post_of(b, token);
 	const struct seat *s = seat_of(b, serve);
-	if (!m || !s)
+	if (!p || !s)
 		return;
-	struct notice *n = OWNER(m, struct notice, node);
-	n->confirmed |= s->bit;
-	settle(b, n);
+	p->confirmed |= s->bit;
+	settle(p);
 }

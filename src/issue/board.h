@@ -10,22 +10,27 @@
 
 struct board;
 struct board *board_new(struct loop *loop);
-void board_free(struct board **b);
+void board_free(struct board **b); /* after its notices were withdrawn */
 
-/* A token on the board: the caller's, until withdrawn. `ready` fires once when every serve answers
- * it (never before board_publish has returned); while no serve is attached it waits for one. */
+/* A token on the board: the caller's, until withdrawn. A CA may give the same token to several
+ * attempts (it knows that one proof is enough): it stands until the last of them withdraws it. */
 struct notice {
 	void (*ready)(struct notice *n);
-	struct map_node node;
-	struct str token, thumbprint, name; /* must live until withdrawn */
-	struct list waiting;
-	uint32_t confirmed; /* one bit per serve that answers it */
+	struct list node; /* among those of its token */
+	struct post *post; /* NULL when not published */
+	struct later later;
 	bool told;
 };
-void board_publish(struct board *b, struct notice *n, void (*ready)(struct notice *n));
-void board_withdraw(struct board *b, struct notice *n); /* harmless if not published */
+struct notice_text {
+	struct str token, thumbprint, name; /* copied */
+};
+/* `ready` fires once when every serve answers the token (never before board_publish has returned);
+ * while no serve is attached it waits for one. */
+void board_publish(struct board *b, struct notice *n, const struct notice_text *text,
+        void (*ready)(struct notice *n));
+void board_withdraw(struct notice *n); /* harmless if not published */
 
-/* control/ tells of its links to serve processes. */
+/* control/ tells of its links to serve processes: at most 32 at a time. */
 void board_attach(struct board *b, struct link *serve); /* sends the table */
 void board_detach(struct board *b, struct link *serve);
 void board_heard_ready(struct board *b, struct link *serve, struct str token);

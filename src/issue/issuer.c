@@ -117,6 +117,8 @@ void issuer_key_abort(struct issuer_key_call *call)
 
 static void account_key_free(struct account_key *k)
 {
+	LIST_EACH(n, &k->calls)
+		list_remove(n);
 	store_tx_abort(&k->tx);
 	later_stop(&k->later);
 	key_free(&k->key);

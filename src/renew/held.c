@@ -129,6 +129,17 @@ void held_install(struct registration *g)
 		.key = &h->key,
 	};
 	s->ops->install(s, &c);
+	g->installed = ++g->renewals->installs;
+}
+
+bool held_superseded(const struct registration *g)
+{
+	MAP_EACH(n, &g->renewals->registrations) {
+		const struct registration *other = OWNER(n, struct registration, node);
+		if (other->installed > g->installed && registration_has(other, g->names[0]))
+			return true;
+	}
+	return false;
 }
 
 /* ---- loading ---- */
@@ -181,6 +192,7 @@ static bool load_held(struct store_scan *scan, const struct record *record)
 	log_error(r->needs.log, "The certificate %s cannot be served: %s", g->id, err.text);
 	held_clear(&g->held);
 	g->last_error = err;
+	g->last_error_at = loop_wall(r->needs.loop);
 	return true;
 }
 

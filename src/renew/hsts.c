@@ -17,20 +17,26 @@ static struct hsts_promise *promise_new(struct renewals *r, struct str host)
 	return p;
 }
 
+static void store_promise(struct hsts_promise *p);
+
 static void stored(struct store_tx *tx, const struct err *err)
 {
 	struct hsts_promise *p = OWNER(tx, struct hsts_promise, tx);
-	if (!err)
-		p->version++;
-	else
+	if (err) {
 		log_warning(p->renewals->needs.log, "What browsers remember of HSTS for %s could not be "
 			"stored: %s", p->host, err->text);
+		return;
+	}
+	p->version++;
+	if (p->until > p->storing)
+		store_promise(p);
 }
 
 static void store_promise(struct hsts_promise *p)
 {
 	BUF_AUTO value = BUF(1024);
 	struct json_writer w;
+	p->storing = p->until;
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_int(&w, "age", p->age);

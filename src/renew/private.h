@@ -35,19 +35,17 @@ struct task {
 };
 
 struct registration;
-struct task *task_new(struct renewals *r, const char *name, struct str about);
 struct task *task_find(struct renewals *r, struct str id);
-/* The record, into a transaction of the caller's, who counts version up when it has committed. */
-void task_put(struct task *t, struct store_tx *tx);
 /* step: a word that does not change ("order"); text: for people. */
 void task_step(struct task *t, const char *step, struct str text);
 void task_store(struct task *t);
 /* Its last event; stored. failed NULL: success. */
 void task_end(struct task *t, const char *text, const struct err *failed);
+void task_give_up(struct task *t, const char *why);
 MUST_CHECK bool tasks_load(struct renewals *r, struct err *err);
 void tasks_free(struct renewals *r);
-/* The one under way for it: what a restart has interrupted, else a new one. */
-struct task *task_for(struct registration *g);
+/* The one under way for it: what a restart has interrupted, else a new one of that name. */
+struct task *task_for(struct registration *g, const char *name);
 
 /* ---- registrations ---- */
 
@@ -63,15 +61,14 @@ struct held { /* the certificate that a registration has */
 	struct str issuer; /* the name of the row that issued it */
 };
 
-/* Handshakes with every own listener after an issue (prove.c). */
+/* Handshakes with every own listener (prove.c). */
 struct proof {
-	struct registration *registration;
+	void (*done)(struct registration *g, const struct err *failed);
 	struct serving_address at[PROBES_MOST];
 	size_t count, next;
 	unsigned tries;
 	struct fetch_probe probe;
 	struct timer again;
-	struct err err;
 };
 
 struct registration {
@@ -97,7 +94,6 @@ struct registration {
 	int64_t last_error_at;
 	int64_t state_version; /* of the record renewal */
 
-	struct renewal_time when;
 	struct timer due;
 	struct list queued; /* until fewer than PARALLEL_MOST are under way */
 	struct attempt attempt;
@@ -109,6 +105,8 @@ struct registration {
 	struct list requests; /* struct renew_request: answered once request_tx is stored */
 	struct serving_change change;
 	struct proof proof;
+	struct list to_look_at;
+	uint64_t installed;    /* which one in order; 0: not */
 	struct err served_err; /* code NONE and served_at: seen as stored */
 	int64_t served_at;
 	int64_t seen_at;
@@ -119,8 +117,8 @@ struct registration {
 struct hsts_promise {
 	struct map_node node; /* by host */
 	char *host;
-	int64_t until, version;
-	int64_t age;
+	int64_t until, age, version;
+	int64_t storing; /* the until of the write under way */
 	struct store_tx tx;
 	struct renewals *renewals;
 };
@@ -132,15 +130,27 @@ struct renewals {
 	struct list queue, task_order;
 	size_t under_way;
 	int64_t last_task;
-	bool begun, installed;
+	uint64_t installs;
+	struct timer daily;
+	struct list to_look_at;
+	struct registration *looking_at;
+	struct later look_next;
+	bool begun;
 };
 
 /* registration.c */
+/* By id, else by a name: one that still renews goes before one that is only kept, and the newer
+ * one. NULL if there is none that people know of. */
 struct registration *registration_find(struct renewals *r, struct str name_or_id);
+/* Whether people know of it: it is asked for, or there is a certificate. */
+bool registration_shown(const struct registration *g);
+bool registration_has(const struct registration *g, struct str name);
 struct registration *registration_by_id(struct renewals *r, struct str id);
 struct registration *registration_new(struct renewals *r, struct str id);
 void registration_free(struct registration **g);
 bool registration_wanted(const struct registration *g);
+/* Why it is not renewed, in words; NULL if it is. */
+const char *registration_blocked(const struct registration *g);
 /* Names, issuer and key type as one word, the same for the same set. */
 struct str registration_id(struct arena *a, const struct str *names, size_t count,
                            struct str issuer);
@@ -148,10 +158,10 @@ struct str registration_id(struct arena *a, const struct str *names, size_t coun
  * Let's Encrypt. */
 struct str registration_issuer(const struct config *c, struct str given, struct str name);
 MUST_CHECK bool registrations_load(struct renewals *r, struct err *err);
-/* The version counts up with the put, so that transactions under way follow each other; settle
- * tells how the transaction ended. */
+/* The version counts up with the put, so that transactions under way follow each other. */
 void registration_put(struct registration *g, struct store_tx *tx);
-void registration_settle(struct registration *g, const struct err *err);
+/* The transaction failed: what the store has counts. */
+void registration_reload(struct registration *g);
 /* The version that the store has of a record; 0: none. */
 int64_t stored_version(struct renewals *r, struct str kind, const char *id);
 
@@ -162,20 +172,31 @@ void held_take(struct registration *g, const struct issued *issued); /* as `fres
 void held_swap(struct registration *g); /* it has committed: `fresh` becomes `held` */
 void held_install(struct registration *g);
 void held_clear(struct held *h);
+/* Whether another certificate was installed after it for the same name. */
+bool held_superseded(const struct registration *g);
 
 /* schedule.c */
-void schedule(struct registration *g);      /* sets its timer by what is known now */
-void schedule_now(struct registration *g);  /* an attempt at once, unless one is under way */
-void schedule_state_put(struct registration *g, struct store_tx *tx); /* as registration_put */
-void schedule_state_settle(struct registration *g, const struct err *err);
+void schedule(struct registration *g); /* sets its timer by what is known now */
+/* An attempt at once, unless one is under way; before renewals_begin, a task that waits for it. The
+ * caller has seen that it is not blocked. While a wish for it is being stored nothing begins. */
+void schedule_now(struct registration *g);
+/* Gives up an attempt that is queued or under way. One whose outcome is being stored or proven goes
+ * on to its end. */
+void schedule_cancel(struct registration *g, const char *why);
 void schedule_stop(struct registration *g);
-void schedule_resume(struct registration *g);
+/* healthy: as after a success, whatever there was. As registration_put. */
+void schedule_state_put(struct registration *g, struct store_tx *tx, bool healthy);
+void schedule_state_reload(struct registration *g);
 MUST_CHECK bool schedule_load(struct renewals *r, struct err *err);
-void schedule_proven(struct registration *g, const struct err *failed); /* prove.c is done */
 
 /* prove.c */
-void prove(struct registration *g);
+void prove(struct registration *g, void (*done)(struct registration *g, const struct err *failed));
 void prove_stop(struct registration *g);
+
+/* look.c: every certificate is looked at after start and then every day. */
+void look_begin(struct renewals *r);
+void look_stop(struct renewals *r);
+void look_forget(struct registration *g); /* something else proves it, or it ends */
 
 /* hsts.c */
 MUST_CHECK bool promises_load(struct renewals *r, struct err *err);

@@ -1,72 +1,82 @@
-/* The proof after an issue: a real handshake with every own TLS listener, and what it served
- * compared with what is stored. A listener that shows the old one is asked again for a while:
- * workers take a new certificate with their next turn. */
+/* The proof that what is stored is served: a real handshake with every own TLS listener. One that
+ * shows another certificate, or is not bound yet, is asked again for a while: workers take a new
+ * certificate with their next turn, and a new listener comes with the next generation. */
 #include "renew/private.h"
 
-enum { TRIES_MOST = 8, FIRST_WAIT = 10 };
+enum { TRIES_MOST = 8, FIRST_WAIT = 20 };
 
-static void probe_next(struct proof *p);
+static void begin(struct registration *g);
+static void probe_next(struct registration *g);
 
-static void finish(struct proof *p, const struct err *err)
+static struct registration *owner(struct proof *p)
 {
-	struct registration *g = p->registration;
-	if (err)
-		g->served_err = *err;
-	else
-		g->served_err = (struct err)ERR_INIT;
-	g->served_at = loop_wall(g->renewals->needs.loop);
-	schedule_proven(g, err);
+	return OWNER(p, struct registration, proof);
 }
 
-/* Sets err unless it is the stored one. */
-static void same_leaf(struct registration *g, const struct serving_address *at, struct str pem,
-                      struct err *err)
+static void finish(struct registration *g, const struct err *err)
+{
+	g->served_err = err ? *err : (struct err)ERR_INIT;
+	g->served_at = loop_wall(g->renewals->needs.loop);
+	g->proof.done(g, err);
+}
+
+static void try_again(struct timer *t)
+{
+	begin(owner(OWNER(t, struct proof, again)));
+}
+
+static void failed(struct registration *g, const struct err *why)
+{
+	struct proof *p = &g->proof;
+	if (++p->tries < TRIES_MOST)
+		timer_start(&p->again, g->renewals->needs.loop, FIRST_WAIT << (p->tries - 1), try_again);
+	else
+		finish(g, why);
+}
+
+static bool same_leaf(struct registration *g, struct str pem, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	struct str chain[CHAIN_MOST];
 	size_t count;
 	struct cert seen;
+	const struct serving_address *at = &g->proof.at[g->proof.next];
 	if (!cert_chain_from_pem(&a, pem, chain, &count, err) || !cert_read(&a, chain[0], &seen, err))
-		return;
-	if (strcmp(seen.sha256, g->held.leaf.sha256) != 0)
-		err_set(err, ERR_CONFLICT, "Visitors of %.*s on %.*s, port %u, get another certificate "
-			"(serial %.*s) than the one stored (serial %.*s).", STR_ARG(g->names[0]),
-			STR_ARG(at->host), at->port, STR_ARG(seen.serial),
-			STR_ARG(g->held.leaf.serial));
+		return false;
+	if (!strcmp(seen.sha256, g->held.leaf.sha256))
+		return true;
+	return err_set(err, ERR_CONFLICT, "Visitors of %.*s on %.*s, port %u, get another certificate "
+		"(serial %.*s) than the one stored (serial %.*s).", STR_ARG(g->names[0]),
+		STR_ARG(at->host), at->port, STR_ARG(seen.serial), STR_ARG(g->held.leaf.serial));
 }
 
-static void try_again(struct timer *t)
+static bool seen(struct registration *g, struct str leaf_pem, const struct err *unseen,
+                 struct err *err)
 {
-	probe_next(OWNER(t, struct proof, again));
+	const struct serving_address *at = &g->proof.at[g->proof.next];
+	if (!unseen)
+		return same_leaf(g, leaf_pem, err);
+	return err_set(err, unseen->code, "%.*s, port %u, did not show a certificate: %s",
+		STR_ARG(at->host), at->port, unseen->text);
 }
 
 static void probed(struct fetch_probe *probe, struct str leaf_pem, const struct err *err)
 {
-	struct proof *p = OWNER(probe, struct proof, probe);
-	struct registration *g = p->registration;
-	const struct serving_address *at = &p->at[p->next];
+	struct registration *g = owner(OWNER(probe, struct proof, probe));
 	struct err why = ERR_INIT;
-	if (err)
-		err_set(&why, err->code, "%.*s, port %u, did not show a certificate: %s", STR_ARG(at->host),
-			at->port, err->text);
-	else
-		same_leaf(g, at, leaf_pem, &why);
-	if (!why.code) {
-		p->next++;
-		p->tries = 0;
-		probe_next(p);
-	} else if (++p->tries < TRIES_MOST) {
-		timer_start(&p->again, g->renewals->needs.loop, FIRST_WAIT << p->tries, try_again);
-	} else {
-		finish(p, &why);
+	if (!seen(g, leaf_pem, err, &why)) {
+		failed(g, &why);
+		return;
 	}
+	g->proof.next++;
+	probe_next(g);
 }
 
-static void probe_next(struct proof *p)
+static void probe_next(struct registration *g)
 {
-	struct registration *g = p->registration;
+	struct proof *p = &g->proof;
 	if (p->next == p->count) {
-		finish(p, NULL);
+		finish(g, NULL);
 		return;
 	}
 	p->probe = (struct fetch_probe){
@@ -78,31 +88,32 @@ static void probe_next(struct proof *p)
 	fetch_probe(g->renewals->needs.fetch, &p->probe);
 }
 
-static void nothing_bound(struct timer *t)
-{
-	struct proof *p = OWNER(t, struct proof, again);
-	struct err err = p->err;
-	finish(p, &err);
-}
-
-void prove(struct registration *g)
+static bool reachable(struct registration *g, struct err *err)
 {
 	struct serving *s = g->renewals->needs.serving;
 	struct proof *p = &g->proof;
-	struct err err = ERR_INIT;
-	prove_stop(g);
-	*p = (struct proof){ .registration = g };
+	if (g->listen.host.n && !s->ops->bound(s, &g->listen, err))
+		return false;
 	p->count = s->ops->addresses(s, g->names[0], p->at, PROBES_MOST);
-	bool own = !g->listen.host.n || s->ops->bound(s, &g->listen, &err);
-	if (own && p->count) {
-		probe_next(p);
-		return;
-	}
-	if (own)
-		err_set(&err, ERR_BUSY, "No address for HTTPS could be bound, so nobody can see the "
-			"certificate yet: `everseal status` says who holds the ports.");
-	p->err = err;
-	timer_start(&p->again, g->renewals->needs.loop, 0, nothing_bound);
+	return p->count || err_set(err, ERR_BUSY, "No address for HTTPS could be bound, so nobody can "
+		"see the certificate yet: `everseal status` says who holds the ports.");
+}
+
+static void begin(struct registration *g)
+{
+	struct err err = ERR_INIT;
+	g->proof.next = 0;
+	if (reachable(g, &err))
+		probe_next(g);
+	else
+		failed(g, &err);
+}
+
+void prove(struct registration *g, void (*done)(struct registration *g, const struct err *failed))
+{
+	prove_stop(g);
+	g->proof = (struct proof){ .done = done };
+	begin(g);
 }
 
 void prove_stop(struct registration *g)

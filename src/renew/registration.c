@@ -7,7 +7,7 @@ struct registration *registration_by_id(struct renewals *r, struct str id)
 	return n ? OWNER(n, struct registration, node) : NULL;
 }
 
-static bool has_name(const struct registration *g, struct str name)
+bool registration_has(const struct registration *g, struct str name)
 {
 	for (size_t i = 0; i < g->name_count; i++)
 		if (str_eq_nocase(g->names[i], name))
@@ -15,15 +15,29 @@ static bool has_name(const struct registration *g, struct str name)
 	return false;
 }
 
-/* By id, else by a name: one that still renews goes before one that is only kept. */
+bool registration_shown(const struct registration *g)
+{
+	return g->name_count && (g->in_file || g->in_store || g->held.is);
+}
+
+static bool goes_before(const struct registration *a, const struct registration *b)
+{
+	if (registration_wanted(a) != registration_wanted(b))
+		return registration_wanted(a);
+	return a->created > b->created;
+}
+
 struct registration *registration_find(struct renewals *r, struct str name)
 {
 	struct registration *found = registration_by_id(r, name);
-	if (found)
+	if (found && registration_shown(found))
 		return found;
+	found = NULL;
 	MAP_EACH(n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
-		if (has_name(g, name) && (!found || registration_wanted(g)))
+		if (!registration_shown(g) || !registration_has(g, name))
+			continue;
+		if (!found || goes_before(g, found))
 			found = g;
 	}
 	return found;
@@ -45,6 +59,9 @@ void registration_free(struct registration **registration)
 	if (!g)
 		return;
 	schedule_stop(g);
+	look_forget(g);
+	LIST_EACH(n, &g->requests)
+		list_remove(n);
 	store_tx_abort(&g->tx);
 	store_tx_abort(&g->request_tx);
 	if (list_linked(&g->change.node))
@@ -62,6 +79,18 @@ void registration_free(struct registration **registration)
 bool registration_wanted(const struct registration *g)
 {
 	return (g->in_file || g->in_store) && !g->disabled;
+}
+
+const char *registration_blocked(const struct registration *g)
+{
+	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
+	if (g->disabled)
+		return "renewal is disabled";
+	if (!registration_wanted(g))
+		return "nothing asks for it any more; it is only kept";
+	if (!issuer)
+		return "its issuer is not configured any more";
+	return issuer->directory.n ? NULL : "no public CA issues for it; it keeps its temporary certificate";
 }
 
 /* ---- ids ---- */
@@ -89,7 +118,7 @@ struct str registration_id(struct arena *a, const struct str *names, size_t coun
 	for (size_t i = 0; i < count; i++)
 		h = fnv(h, sorted[i]);
 	h = fnv(fnv(h, issuer), STR("P-256"));
-	return arena_printf(a, "%.*s-%016llx", STR_ARG(names[0]), (unsigned long long)h);
+	return arena_printf(a, "%.*s-%016llx", STR_ARG(sorted[0]), (unsigned long long)h);
 }
 
 struct str registration_issuer(const struct config *c, struct str given, struct str name)
@@ -138,12 +167,6 @@ int64_t stored_version(struct renewals *r, struct str kind, const char *id)
 	return store_get(r->needs.store, &a, kind, str_c(id), &record, &err) ? record.version : 0;
 }
 
-void registration_settle(struct registration *g, const struct err *err)
-{
-	if (err)
-		g->version = stored_version(g->renewals, STR("registration"), g->id);
-}
-
 static struct str keep_text(struct registration *g, const struct json *json, const char *key)
 {
 	struct str text = json_text(json, key);
@@ -173,6 +196,21 @@ static void read_registration(struct registration *g, const struct json *json)
 	json_bool(json, "terms", &g->terms);
 	clock_from_rfc3339(json_text(json, "created"), &g->created);
 	g->in_store = true;
+}
+
+void registration_reload(struct registration *g)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	struct err err = ERR_INIT;
+	g->version = 0;
+	g->in_store = false;
+	if (!store_get(g->renewals->needs.store, &a, STR("registration"), str_c(g->id), &r, &err))
+		return;
+	JSON_AUTO *json = json_parse(r.value, "The stored registration", &err);
+	g->version = r.version;
+	if (json)
+		read_registration(g, json);
 }
 
 struct load {

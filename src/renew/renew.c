@@ -13,6 +13,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	r->needs = *needs;
 	list_init(&r->queue);
 	list_init(&r->task_order);
+	list_init(&r->to_look_at);
 	if (!load(r, err))
 		renewals_free(&r);
 	return r;
@@ -27,6 +28,7 @@ void renewals_free(struct renewals **renewals)
 		struct registration *g = OWNER(n, struct registration, node);
 		registration_free(&g);
 	}
+	look_stop(r);
 	map_done(&r->registrations);
 	tasks_free(r);
 	promises_free(r);
@@ -46,6 +48,12 @@ static void keep_names(struct registration *g, const struct config_site *s)
 	g->name_count = s->name_count;
 }
 
+static void keep_text(struct registration *g, struct str *place, struct str text)
+{
+	if (!str_eq(*place, text))
+		*place = arena_str(&g->arena, text);
+}
+
 static void take_file_site(struct renewals *r, const struct config_site *s)
 {
 	ARENA_AUTO a = ARENA_INIT;
@@ -57,10 +65,9 @@ static void take_file_site(struct renewals *r, const struct config_site *s)
 		g = registration_new(r, id);
 	keep_names(g, s);
 	g->in_file = true;
-	g->email = arena_str(&g->arena, s->email);
-	g->issuer = arena_str(&g->arena, issuer);
+	keep_text(g, &g->email, s->email);
+	keep_text(g, &g->issuer, issuer);
 	g->terms = true;
-	g->renew_before = s->renew_before_set ? s->renew_before : 0;
 	if (!g->created)
 		g->created = loop_wall(r->needs.loop);
 }
@@ -75,58 +82,99 @@ static void take_file(struct renewals *r)
 	}
 }
 
-/* Those that are only kept go first: a later one for the same name takes its place. */
-static void install_all(struct renewals *r)
+/* renew-before of the site that has its first name, else of `site *`. */
+static int64_t renew_before(const struct registration *g)
 {
-	for (int wanted = 0; wanted <= 1; wanted++)
-		MAP_EACH(n, &r->registrations) {
-			struct registration *g = OWNER(n, struct registration, node);
-			if (g->held.is && registration_wanted(g) == wanted)
-				held_install(g);
-		}
-	r->installed = true;
+	const struct config *c = g->renewals->config;
+	int64_t fallback = 0;
+	for (size_t i = 0; i < c->site_count && g->name_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		int64_t before = s->renew_before_set ? s->renew_before : 0;
+		if (s->fallback)
+			fallback = before;
+		for (size_t k = 0; k < s->name_count; k++)
+			if (str_eq(s->names[k], g->names[0]))
+				return before;
+	}
+	return fallback;
 }
 
-static void reschedule_all(struct renewals *r)
+static int by_time(const void *x, const void *y)
 {
-	MAP_EACH(n, &r->registrations)
-		schedule(OWNER(n, struct registration, node));
+	const struct registration *a = *(struct registration *const *)x;
+	const struct registration *b = *(struct registration *const *)y;
+	if (registration_wanted(a) != registration_wanted(b))
+		return registration_wanted(a) ? 1 : -1;
+	return (a->held.since > b->held.since) - (a->held.since < b->held.since);
+}
+
+/* A later one for the same name takes its place: those that are only kept go first, then the
+ * older ones. */
+static void install_all(struct renewals *r)
+{
+	struct registration **all = mem_array(sizeof *all, r->registrations.count);
+	size_t count = 0;
+	MAP_EACH(n, &r->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		if (g->held.is)
+			all[count++] = g;
+	}
+	if (count)
+		qsort(all, count, sizeof *all, by_time);
+	for (size_t i = 0; i < count; i++)
+		held_install(all[i]);
+	free(all);
+}
+
+static void take_configuration(struct registration *g)
+{
+	const char *blocked = registration_blocked(g);
+	g->renew_before = renew_before(g);
+	if (blocked && g->renewals->begun)
+		schedule_cancel(g, blocked);
+	schedule(g);
 }
 
 void renewals_configure(struct renewals *r, const struct config *config)
 {
+	bool first = !r->config;
 	r->config = config;
 	MAP_EACH(n, &r->registrations)
 		OWNER(n, struct registration, node)->in_file = false;
 	take_file(r);
-	if (!r->installed)
+	if (first)
 		install_all(r);
-	reschedule_all(r);
+	MAP_EACH(n, &r->registrations)
+		take_configuration(OWNER(n, struct registration, node));
 }
 
-/* A task that a restart has interrupted goes on with its attempt at once; one whose registration
- * is gone has ended. */
-static void resume_tasks(struct renewals *r)
+/* A task that a restart has interrupted goes on with its attempt at once, if it is the newest for
+ * its registration and that is still renewed. */
+static void resume(struct task *t)
 {
-	struct err gone = ERR_INIT;
-	err_set(&gone, ERR_CANCELED, "Interrupted by a restart; nothing asks for it any more.");
-	LIST_EACH(n, &r->task_order) {
-		struct task *t = OWNER(n, struct task, order);
-		struct registration *g = registration_by_id(r, t->about);
-		if (t->state != TASK_EXECUTING)
-			continue;
-		if (g && registration_wanted(g) && !strcmp(g->task_id, t->id))
-			schedule_now(g);
-		else
-			task_end(t, NULL, &gone);
+	struct registration *g = registration_by_id(t->renewals, t->about);
+	bool newest = g && !strcmp(g->task_id, t->id);
+	const char *blocked = newest ? registration_blocked(g) : "a restart interrupted it";
+	if (!blocked) {
+		schedule_now(g);
+		return;
 	}
+	task_give_up(t, blocked);
+	if (newest)
+		g->task = NULL;
 }
 
 void renewals_begin(struct renewals *r)
 {
 	r->begun = true;
-	resume_tasks(r);
-	reschedule_all(r);
+	LIST_EACH(n, &r->task_order) {
+		struct task *t = OWNER(n, struct task, order);
+		if (t->state == TASK_EXECUTING)
+			resume(t);
+	}
+	MAP_EACH(n, &r->registrations)
+		schedule(OWNER(n, struct registration, node));
+	look_begin(r);
 }
 
 /* ---- what control tells ---- */

@@ -244,28 +244,40 @@ static void start(struct registration *g)
 	g->change.done = in_force;
 	if (!list_linked(&g->change.node))
 		s->ops->change(s, &g->change);
-	if (g->held.is)
-		task_end(g->task, "There is a certificate already", NULL);
-	if (g->held.is)
-		g->task = NULL;
-	else if (g->renewals->begun)
+	const char *blocked = registration_blocked(g);
+	if (g->attempting)
+		return; /* what was under way when it was disabled ends the task */
+	if (!g->held.is && !blocked) {
 		schedule_now(g);
+		return;
+	}
+	if (blocked)
+		task_give_up(g->task, blocked);
+	else
+		task_end(g->task, "There is a certificate already", NULL);
+	g->task = NULL;
+	schedule(g);
+}
+
+/* What was wanted is forgotten; what the store has counts. */
+static void not_registered(struct registration *g, const struct err *err)
+{
+	registration_reload(g);
+	schedule_state_reload(g);
+	if (!g->attempting) {
+		task_end(g->task, NULL, err);
+		g->task = NULL;
+	}
 	schedule(g);
 }
 
 static void registered(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, request_tx);
-	registration_settle(g, err);
-	schedule_state_settle(g, err);
-	if (err) {
-		g->in_store = g->version > 0;
-		task_end(g->task, NULL, err);
-		g->task = NULL;
-	} else {
-		g->task->version++;
+	if (err)
+		not_registered(g, err);
+	else
 		start(g);
-	}
 	answer_all(g, err);
 }
 
@@ -286,36 +298,67 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	g->terms = true;
 	g->in_store = true;
 	g->disabled = false;
-	g->failures = 0;
-	g->next_try = 0;
 	if (!g->created)
 		g->created = loop_wall(g->renewals->needs.loop);
 }
 
+/* One transaction per turn of the loop: the task is stored in the same one. */
 static void store_registration(struct renew_request *q, struct registration *g,
                                const struct wanted *w)
 {
 	struct renewals *r = q->renewals;
 	keep_wanted(g, w);
-	g->task = task_new(r, "Register", str_c(g->id));
-	snprintf(g->task_id, sizeof g->task_id, "%s", g->task->id);
+	g->failures = 0;
+	g->next_try = 0;
+	if (!g->task)
+		g->task = task_for(g, "Register");
 	store_tx_init(&g->request_tx);
 	registration_put(g, &g->request_tx);
-	schedule_state_put(g, &g->request_tx);
-	task_put(g->task, &g->request_tx);
+	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
 	answer_when_stored(q, g);
 	store_tx_start(r->needs.store, &g->request_tx, registered);
+}
+
+/* Whether a wish for it is being stored already, which this one joins or has to wait for. */
+static bool being_stored(struct renew_request *q, struct registration *g, bool disabled)
+{
+	if (!g->request_tx.store)
+		return false;
+	q->existing = true;
+	if (g->disabled == disabled) {
+		answer_when_stored(q, g);
+		return true;
+	}
+	err_set(&q->err, ERR_BUSY, "%.*s is just being %s: try again in a moment.",
+		STR_ARG(g->names[0]), g->disabled ? "disabled" : "registered");
+	answer_soon(q);
+	return true;
 }
 
 /* The same request again: what is there is returned. Only where there is no certificate yet and
  * nothing is under way it is an urgent wish to try again now. */
 static void answer_existing(struct renew_request *q, struct registration *g)
 {
-	if (!g->held.is && g->renewals->begun)
+	if (!g->held.is)
 		schedule_now(g);
 	about(q, g);
 	q->existing = true;
 	answer_soon(q);
+}
+
+static void store_wanted(struct renew_request *q, struct wanted *w)
+{
+	struct renewals *r = q->renewals;
+	struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer);
+	struct registration *g = registration_by_id(r, id);
+	if (!g)
+		g = registration_new(r, id);
+	if (being_stored(q, g, /* disabled= */ false))
+		return;
+	if (registration_wanted(g))
+		answer_existing(q, g);
+	else
+		store_registration(q, g, w);
 }
 
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
@@ -323,22 +366,10 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 {
 	request_init(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
-	if (!check(r, w, want, &q->err)) {
+	if (check(r, w, want, &q->err))
+		store_wanted(q, w);
+	else
 		answer_soon(q);
-	} else {
-		struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer);
-		struct registration *g = registration_by_id(r, id);
-		if (!g)
-			g = registration_new(r, id);
-		if (g->request_tx.store) {
-			q->existing = true;
-			answer_when_stored(q, g);
-		} else if (registration_wanted(g)) {
-			answer_existing(q, g);
-		} else {
-			store_registration(q, g, w);
-		}
-	}
 	arena_done(&w->arena);
 	free(w);
 }
@@ -397,22 +428,21 @@ static bool may_disable(struct registration *g, bool despite_hsts, struct err *e
 static void disabled(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, request_tx);
-	schedule_state_settle(g, err);
-	if (err) {
-		g->disabled = false;
-		schedule(g);
-	}
+	if (err)
+		schedule_state_reload(g);
+	schedule(g);
 	answer_all(g, err);
 }
 
-static void stop_attempt(struct registration *g)
+static void disable(struct renew_request *q, struct registration *g)
 {
-	struct err canceled = ERR_INIT;
-	err_set(&canceled, ERR_CANCELED, "Renewal was disabled meanwhile.");
-	if (g->task)
-		task_end(g->task, NULL, &canceled);
-	g->task = NULL;
-	schedule_stop(g);
+	schedule_cancel(g, "renewal is disabled");
+	g->disabled = true;
+	answer_when_stored(q, g);
+	q->task[0] = 0;
+	store_tx_init(&g->request_tx);
+	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
+	store_tx_start(q->renewals->needs.store, &g->request_tx, disabled);
 }
 
 void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
@@ -420,21 +450,15 @@ void renew_disable(struct renewals *r, struct renew_request *q, struct str name,
 {
 	request_init(r, q, done);
 	struct registration *g = find(q, name);
-	if (!g || g->disabled || !may_disable(g, despite_hsts, &q->err)) {
-		q->existing = g && g->disabled;
-		if (g)
-			about(q, g);
-		answer_soon(q);
+	if (g && being_stored(q, g, /* disabled= */ true))
+		return;
+	if (g && !g->disabled && may_disable(g, despite_hsts, &q->err)) {
+		disable(q, g);
 		return;
 	}
-	stop_attempt(g);
-	g->disabled = true;
-	about(q, g);
-	q->task[0] = 0;
-	if (g->request_tx.store)
-		store_tx_abort(&g->request_tx);
-	store_tx_init(&g->request_tx);
-	schedule_state_put(g, &g->request_tx);
-	list_add_last(&g->requests, &q->node);
-	store_tx_start(r->needs.store, &g->request_tx, disabled);
+	if (g) {
+		q->existing = g->disabled;
+		about(q, g);
+	}
+	answer_soon(q);
 }

@@ -5,16 +5,16 @@ static void due(struct timer *t);
 
 /* ---- the record renewal: what a restart must not forget ---- */
 
-void schedule_state_put(struct registration *g, struct store_tx *tx)
+void schedule_state_put(struct registration *g, struct store_tx *tx, bool healthy)
 {
 	BUF_AUTO value = BUF(64 << 10);
 	struct json_writer w;
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_bool(&w, "disabled", g->disabled);
-	json_write_int(&w, "failures", g->failures);
-	json_write_time(&w, "next_try", g->next_try);
-	if (g->last_error.code) {
+	json_write_int(&w, "failures", healthy ? 0 : g->failures);
+	json_write_time(&w, "next_try", healthy ? 0 : g->next_try);
+	if (g->last_error.code && !healthy) {
 		json_write_object(&w, "last_error");
 		json_write_c(&w, "code", err_code_name(g->last_error.code));
 		json_write_c(&w, "message", g->last_error.text);
@@ -26,26 +26,19 @@ void schedule_state_put(struct registration *g, struct store_tx *tx)
 		STR_NONE);
 }
 
-void schedule_state_settle(struct registration *g, const struct err *err)
+static void be_healthy(struct registration *g)
 {
-	if (err)
-		g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
+	g->failures = 0;
+	g->next_try = 0;
+	g->last_error = (struct err)ERR_INIT;
+	g->last_error_at = 0;
 }
 
-struct load {
-	struct store_scan scan;
-	struct renewals *renewals;
-};
-
-static bool load_state(struct store_scan *scan, const struct record *record)
+static void read_state(struct registration *g, const struct record *record)
 {
-	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
 	struct err err = ERR_INIT;
-	struct registration *g = registration_by_id(r, record->id);
 	JSON_AUTO *json = json_parse(record->value, "The stored state of a renewal", &err);
 	int64_t failures = 0;
-	if (!g)
-		g = registration_new(r, record->id);
 	g->state_version = record->version;
 	json_bool(json, "disabled", &g->disabled);
 	if (json_int(json, "failures", &failures) && failures > 0)
@@ -57,6 +50,32 @@ static bool load_state(struct store_scan *scan, const struct record *record)
 		err_set(&g->last_error, code, "%.*s", STR_ARG(json_text(last, "message")));
 		clock_from_rfc3339(json_text(last, "at"), &g->last_error_at);
 	}
+}
+
+void schedule_state_reload(struct registration *g)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	struct err err = ERR_INIT;
+	be_healthy(g);
+	g->disabled = false;
+	g->state_version = 0;
+	if (store_get(g->renewals->needs.store, &a, STR("renewal"), str_c(g->id), &record, &err))
+		read_state(g, &record);
+}
+
+struct load {
+	struct store_scan scan;
+	struct renewals *renewals;
+};
+
+static bool load_state(struct store_scan *scan, const struct record *record)
+{
+	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
+	struct registration *g = registration_by_id(r, record->id);
+	if (!g)
+		g = registration_new(r, record->id);
+	read_state(g, record);
 	return true;
 }
 
@@ -68,42 +87,28 @@ bool schedule_load(struct renewals *r, struct err *err)
 
 /* ---- when ---- */
 
-static bool can_issue(const struct registration *g)
+/* By the back-off after a failure, else by the certificate's own time, else at once. */
+static int64_t next_attempt(const struct registration *g)
 {
-	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
-	return registration_wanted(g) && issuer && issuer->directory.n;
-}
-
-/* The next attempt: by the certificate's own time, or by the back-off after a failure. */
-static int64_t next_attempt(struct registration *g)
-{
-	int64_t now = loop_wall(g->renewals->needs.loop);
+	const struct cert *leaf = &g->held.leaf;
+	if (g->next_try)
+		return g->next_try;
 	if (!g->held.is)
-		return g->next_try ? g->next_try : now;
-	g->when = renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
-	return g->next_try ? g->next_try : g->when.at;
+		return loop_wall(g->renewals->needs.loop);
+	return renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at;
 }
 
-/* Exact timers; but every certificate is looked at at least every 24 h. */
+static void due(struct timer *t)
+{
+	schedule_now(OWNER(t, struct registration, due));
+}
+
 void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	timer_stop(&g->due);
-	if (!r->begun || g->attempting || list_linked(&g->queued) || !can_issue(g))
-		return;
-	int64_t now = loop_wall(r->needs.loop), at = next_attempt(g);
-	timer_start_wall(&g->due, r->needs.loop, at < now + DAY ? at : now + DAY, due);
-}
-
-void schedule_stop(struct registration *g)
-{
-	timer_stop(&g->due);
-	list_remove(&g->queued);
-	attempt_abort(&g->attempt);
-	prove_stop(g);
-	if (g->attempting)
-		g->renewals->under_way--;
-	g->attempting = false;
+	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
+		timer_start_wall(&g->due, r->needs.loop, next_attempt(g), due);
 }
 
 /* ---- an attempt ---- */
@@ -118,7 +123,6 @@ static void start_queued(struct renewals *r);
 static void attempt_over(struct registration *g)
 {
 	g->attempting = false;
-	g->resumed = false;
 	g->task = NULL;
 	g->renewals->under_way--;
 	schedule(g);
@@ -141,108 +145,119 @@ static void moved(struct attempt *a, const struct flow *flow, const struct next 
 	task_step(g->task, acme_step_name(flow->step), words);
 }
 
-static void stored_failure(struct store_tx *tx, const struct err *err)
-{
-	struct registration *g = OWNER(tx, struct registration, tx);
-	schedule_state_settle(g, err);
-	attempt_over(g);
-}
-
+/* What the CA said about when counts, but a limit of more than a week is none that we know. */
 static void back_off(struct registration *g, const struct next *failed)
 {
-	struct loop *loop = g->renewals->needs.loop;
-	int64_t now = loop_wall(loop);
-	unsigned noise = (unsigned)(hash_keyed(str_n(&now, sizeof now)) & 0xffff);
+	int64_t now = loop_wall(g->renewals->needs.loop);
+	unsigned noise = (unsigned)(hash_keyed(str_c(g->id)) + (uint64_t)now) & 0xffff;
+	int64_t asked = failed->not_before < now + 7 * DAY ? failed->not_before : now + 7 * DAY;
 	g->failures++;
 	g->last_error = failed->err;
 	g->last_error_at = now;
 	g->next_try = now + renewal_backoff(g->failures, noise, now,
 		g->held.is ? g->held.leaf.not_after : 0);
-	if (failed->not_before > g->next_try)
-		g->next_try = failed->not_before;
+	if (asked > g->next_try)
+		g->next_try = asked;
 }
+
+/* ---- failure ---- */
 
 static void start_attempt(struct registration *g);
 
 /* A challenge that failed while we were down, or before our listener was up again, is no failure:
  * begun anew at once, once per start. */
-static bool begin_anew(struct registration *g)
+static bool begin_anew(struct registration *g, const struct next *why)
 {
-	if (!g->resumed || g->began_anew)
+	if (!g->resumed || g->began_anew || why->ca_at_fault || registration_blocked(g))
 		return false;
 	g->began_anew = true;
-	g->resumed = false;
 	attempt_abort(&g->attempt);
-	task_step(g->task, "again", STR("The attempt was interrupted by a restart and begins anew"));
+	task_step(g->task, "again", STR("The attempt that was interrupted failed, and begins anew"));
 	start_attempt(g);
 	return true;
+}
+
+static void stored_failure(struct store_tx *tx, const struct err *err)
+{
+	struct registration *g = OWNER(tx, struct registration, tx);
+	struct log log = log_of(g);
+	if (err) {
+		log_warning(&log, "The failure could not be stored, the next start tries earlier: %s",
+			err->text);
+		g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
+	}
+	attempt_over(g);
 }
 
 static void failed(struct registration *g, const struct next *why)
 {
 	struct log log = log_of(g);
 	char next[CLOCK_TEXT];
-	if (begin_anew(g))
+	if (begin_anew(g, why))
 		return;
 	back_off(g, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 		g->held.is ? " The certificate in use is kept." : "", clock_rfc3339(g->next_try, next));
-	store_tx_init(&g->tx);
-	schedule_state_put(g, &g->tx);
-	attempt_clear(&g->attempt, &g->tx);
 	task_end(g->task, NULL, &why->err);
+	store_tx_init(&g->tx);
+	schedule_state_put(g, &g->tx, /* healthy= */ false);
+	attempt_clear(&g->attempt, &g->tx);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_failure);
 }
 
 /* ---- success: stored, then served, then seen ---- */
+
+static void proven(struct registration *g, const struct err *why)
+{
+	struct log log = log_of(g);
+	if (why)
+		log_error(&log, "%s", why->text);
+	task_end(g->task, "Seen over HTTPS on every own listener", why);
+	attempt_over(g);
+}
+
+/* The flow stays in the store: the next attempt resumes it and downloads again. */
+static void not_stored(struct registration *g, const struct err *err)
+{
+	struct log log = log_of(g);
+	struct next why = { .what = FLOW_FAIL, .err = *err };
+	g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
+	back_off(g, &why);
+	log_error(&log, "The new certificate could not be stored%s: %s",
+		g->held.is ? ", keeping the old one" : "", err->text);
+	task_end(g->task, NULL, err);
+	held_clear(&g->fresh);
+	attempt_over(g);
+}
 
 static void stored_certificate(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, tx);
 	struct log log = log_of(g);
 	char until[CLOCK_TEXT];
-	schedule_state_settle(g, err);
 	if (err) {
-		/* The flow stays in the store: the next attempt resumes it and downloads again. */
-		struct next why = { .what = FLOW_FAIL, .err = *err };
-		back_off(g, &why);
-		log_error(&log, "The new certificate could not be stored: %s", err->text);
-		task_end(g->task, NULL, err);
-		held_clear(&g->fresh);
-		attempt_over(g);
+		not_stored(g, err);
 		return;
 	}
+	be_healthy(g);
 	held_swap(g);
 	held_install(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->issuer),
 		clock_rfc3339(g->held.leaf.not_after, until));
 	task_step(g->task, "bind", STR("Stored and bound; new connections get it"));
 	task_step(g->task, "see", STR("See it over HTTPS"));
-	prove(g);
+	look_forget(g);
+	prove(g, proven);
 }
 
 static void succeeded(struct registration *g, const struct issued *issued)
 {
-	g->failures = 0;
-	g->next_try = 0;
-	g->last_error = (struct err)ERR_INIT;
 	store_tx_init(&g->tx);
 	held_put(g, issued, &g->tx);
 	held_take(g, issued);
-	schedule_state_put(g, &g->tx);
+	schedule_state_put(g, &g->tx, /* healthy= */ true);
 	attempt_clear(&g->attempt, &g->tx);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_certificate);
-}
-
-void schedule_proven(struct registration *g, const struct err *why)
-{
-	struct log log = log_of(g);
-	if (why)
-		log_error(&log, "%s", why->text);
-	if (g->task)
-		task_end(g->task, "Seen over HTTPS on every own listener", why);
-	if (g->attempting)
-		attempt_over(g);
 }
 
 static void done(struct attempt *a, const struct flow *flow, const struct issued *issued,
@@ -256,7 +271,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 		failed(g, why);
 }
 
-/* ---- starting ---- */
+/* ---- starting and stopping ---- */
 
 static void start_attempt(struct registration *g)
 {
@@ -269,20 +284,21 @@ static void start_attempt(struct registration *g)
 		.names = g->names,
 		.name_count = g->name_count,
 	};
+	g->resumed = false;
 	g->shown_step = ACME_STEP_COUNT;
-	g->attempt = (struct attempt){ .moved = moved, .done = done };
 	attempt_start(r->needs.issuers, &g->attempt, &want);
 }
 
 static void begin(struct registration *g)
 {
+	struct renewals *r = g->renewals;
 	struct err err = ERR_INIT;
 	g->attempting = true;
-	g->renewals->under_way++;
-	g->attempt = (struct attempt){ .moved = moved, .done = done };
+	g->resumed = true;
 	g->shown_step = ACME_STEP_COUNT;
-	g->resumed = attempt_resume(g->renewals->needs.issuers, &g->attempt, str_c(g->id), &err);
-	if (!g->resumed)
+	g->attempt = (struct attempt){ .moved = moved, .done = done };
+	r->under_way++;
+	if (!attempt_resume(r->needs.issuers, &g->attempt, str_c(g->id), &err))
 		start_attempt(g);
 }
 
@@ -297,20 +313,37 @@ static void start_queued(struct renewals *r)
 
 void schedule_now(struct registration *g)
 {
-	if (g->attempting || list_linked(&g->queued))
+	if (g->attempting || list_linked(&g->queued) || g->request_tx.store)
 		return;
 	timer_stop(&g->due);
 	if (!g->task)
-		g->task = task_for(g);
+		g->task = task_for(g, g->held.is ? "Renew" : "Register");
+	if (!g->renewals->begun)
+		return;
 	list_add_last(&g->renewals->queue, &g->queued);
 	start_queued(g->renewals);
 }
 
-static void due(struct timer *t)
+void schedule_cancel(struct registration *g, const char *why)
 {
-	struct registration *g = OWNER(t, struct registration, due);
-	if (next_attempt(g) > loop_wall(g->renewals->needs.loop))
-		schedule(g);
-	else
-		schedule_now(g);
+	struct renewals *r = g->renewals;
+	bool storing = g->attempting && !g->attempt.state;
+	timer_stop(&g->due);
+	if (!g->task || storing || g->request_tx.store)
+		return;
+	task_give_up(g->task, why);
+	g->task = NULL;
+	list_remove(&g->queued);
+	attempt_abort(&g->attempt);
+	r->under_way -= g->attempting;
+	g->attempting = false;
+	start_queued(r);
+}
+
+void schedule_stop(struct registration *g)
+{
+	timer_stop(&g->due);
+	list_remove(&g->queued);
+	attempt_abort(&g->attempt);
+	prove_stop(g);
 }

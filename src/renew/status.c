@@ -17,42 +17,28 @@ static const char *state_of(const struct registration *g)
 	return g->held.is ? "ok" : "temporary";
 }
 
-static const char *issuer_missing(const struct registration *g)
-{
-	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
-	if (!issuer)
-		return "its issuer is not configured any more";
-	return issuer->directory.n ? NULL : "no public CA issues for it; it keeps its temporary certificate";
-}
-
 static const char *scheduled(const struct registration *g, int64_t *ret_at)
 {
 	if (g->next_try) {
 		*ret_at = g->next_try;
 		return "the last attempt failed";
 	}
-	if (g->held.is) {
-		*ret_at = g->when.at;
-		return g->when.why;
-	}
-	return NULL;
+	if (!g->held.is)
+		return NULL;
+	struct renewal_time when =
+		renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
+	*ret_at = when.at;
+	return when.why;
 }
 
 /* The next attempt and why then, or why there is none. */
 static void write_next(const struct registration *g, struct json_writer *w)
 {
-	const char *missing = issuer_missing(g);
 	int64_t at = 0;
-	const char *why = NULL;
-	if (g->disabled)
-		why = "renewal is disabled";
-	else if (!registration_wanted(g))
-		why = "nothing asks for it any more; it is only kept";
-	else if (missing)
-		why = missing;
-	else if (g->attempting || list_linked(&g->queued))
+	const char *why = registration_blocked(g);
+	if (!why && (g->attempting || list_linked(&g->queued)))
 		why = "an attempt is under way";
-	else
+	else if (!why)
 		why = scheduled(g, &at);
 	json_write_time(w, "next_renewal", at);
 	json_write_c(w, "reason", why);
@@ -74,10 +60,11 @@ static void write_held(const struct held *h, struct json_writer *w)
 /* As a real handshake saw it: "stored" (the same), else the sentence that says what differs. */
 static void write_served(const struct registration *g, struct json_writer *w)
 {
-	json_write_c(w, "served", !g->served_at ? NULL
-		: g->served_err.code ? g->served_err.text : "stored");
+	const char *served = g->served_err.code ? g->served_err.text : "stored";
+	json_write_c(w, "served", g->served_at ? served : NULL);
 	json_write_time(w, "served_at", g->served_at);
 	json_write_time(w, "seen_from_outside", g->seen_at);
+	json_write_text(w, "seen_client", g->seen_client);
 }
 
 static void write_error(const struct registration *g, struct json_writer *w)
@@ -108,7 +95,7 @@ static void write_registration(const struct registration *g, struct json_writer 
 	write_next(g, w);
 	write_served(g, w);
 	json_write_int(w, "failures", g->failures);
-	json_write_c(w, "task", *g->task_id ? g->task_id : NULL);
+	json_write_c(w, "task", task_find(g->renewals, str_c(g->task_id)) ? g->task_id : NULL);
 	write_error(g, w);
 	json_write_end(w);
 }
@@ -118,7 +105,7 @@ void renew_status(struct renewals *r, struct json_writer *w)
 	json_write_array(w, "certificates");
 	MAP_EACH(n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
-		if (g->name_count)
+		if (registration_shown(g))
 			write_registration(g, w);
 	}
 	json_write_end(w);
@@ -127,7 +114,7 @@ void renew_status(struct renewals *r, struct json_writer *w)
 bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w, struct err *err)
 {
 	const struct registration *g = registration_find(r, name);
-	if (!g || !g->name_count)
+	if (!g)
 		return err_set(err, ERR_NOT_FOUND, "There is no certificate for %.*s: `everseal status` lists "
 			"those that there are.", STR_ARG(name));
 	write_registration(g, w);

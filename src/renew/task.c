@@ -10,14 +10,20 @@ static const char *const state_names[] = {
 #undef X
 };
 
+static struct task_reader *reader_behind(struct task *t)
+{
+	LIST_EACH(n, &t->readers)
+		if (OWNER(n, struct task_reader, node)->next < t->count)
+			return OWNER(n, struct task_reader, node);
+	return NULL;
+}
+
+/* A reader may stop within its callback, and be gone. */
 static void notify(struct later *l)
 {
 	struct task *t = OWNER(l, struct task, later);
-	LIST_EACH(n, &t->readers) {
-		struct task_reader *reader = OWNER(n, struct task_reader, node);
-		while (reader->next < t->count)
-			reader->event(reader, t->events[reader->next++]);
-	}
+	for (struct task_reader *reader; (reader = reader_behind(t));)
+		reader->event(reader, t->events[reader->next++]);
 	while (t->state != TASK_EXECUTING && !list_empty(&t->readers)) {
 		struct task_reader *reader = OWNER(list_first(&t->readers), struct task_reader, node);
 		list_remove(&reader->node);
@@ -70,6 +76,8 @@ static struct task *task_make(struct renewals *r, struct str id)
 
 static void task_free(struct task *t)
 {
+	LIST_EACH(n, &t->readers)
+		list_remove(n);
 	store_tx_abort(&t->tx);
 	later_stop(&t->later);
 	map_remove(&t->renewals->tasks, &t->node);
@@ -81,28 +89,36 @@ static void task_free(struct task *t)
 
 static void forgotten(struct store_tx *tx, const struct err *err)
 {
-	(void)err; /* it is forgotten at the next start then, with the others that are too many */
-	task_free(OWNER(tx, struct task, tx));
+	struct task *t = OWNER(tx, struct task, tx);
+	(void)err; /* then the record is there at the next start, and goes with the first new task */
+	notify(&t->later);
+	task_free(t);
+}
+
+static void forget(struct task *t)
+{
+	store_tx_init(&t->tx);
+	store_tx_delete(&t->tx, STR("task"), str_c(t->id), t->version);
+	store_tx_start(t->renewals->needs.store, &t->tx, forgotten);
 }
 
 /* Only the newest are kept; the record goes with the task. */
 static void forget_oldest(struct renewals *r)
 {
-	if (r->tasks.count < TASKS_KEPT)
-		return;
+	size_t too_many = r->tasks.count < TASKS_KEPT ? 0 : r->tasks.count - TASKS_KEPT + 1;
 	LIST_EACH(n, &r->task_order) {
 		struct task *t = OWNER(n, struct task, order);
-		bool busy = t->state == TASK_EXECUTING || !list_empty(&t->readers) || t->tx.store;
-		if (busy)
+		if (!too_many)
+			return;
+		if (t->state == TASK_EXECUTING || !list_empty(&t->readers))
 			continue;
-		store_tx_init(&t->tx);
-		store_tx_delete(&t->tx, STR("task"), str_c(t->id), t->version);
-		store_tx_start(r->needs.store, &t->tx, forgotten);
-		return;
+		too_many--;
+		if (!t->tx.store)
+			forget(t);
 	}
 }
 
-struct task *task_new(struct renewals *r, const char *name, struct str about)
+static struct task *task_new(struct renewals *r, const char *name, struct str about)
 {
 	char id[32];
 	forget_oldest(r);
@@ -143,15 +159,6 @@ static void write_task(const struct task *t, struct json_writer *w)
 	json_write_end(w);
 }
 
-void task_put(struct task *t, struct store_tx *tx)
-{
-	BUF_AUTO value = BUF(RECORD_MOST);
-	struct json_writer w;
-	json_write_init(&w, &value);
-	write_task(t, &w);
-	store_tx_put(tx, STR("task"), str_c(t->id), t->version, buf_str(&value), STR_NONE);
-}
-
 static void stored(struct store_tx *tx, const struct err *err)
 {
 	struct task *t = OWNER(tx, struct task, tx);
@@ -171,8 +178,12 @@ void task_store(struct task *t)
 	if (t->tx.store)
 		return;
 	t->changed = false;
+	BUF_AUTO value = BUF(RECORD_MOST);
+	struct json_writer w;
+	json_write_init(&w, &value);
+	write_task(t, &w);
 	store_tx_init(&t->tx);
-	task_put(t, &t->tx);
+	store_tx_put(&t->tx, STR("task"), str_c(t->id), t->version, buf_str(&value), STR_NONE);
 	store_tx_start(t->renewals->needs.store, &t->tx, stored);
 }
 
@@ -196,12 +207,19 @@ void task_end(struct task *t, const char *text, const struct err *failed)
 	task_store(t);
 }
 
-struct task *task_for(struct registration *g)
+void task_give_up(struct task *t, const char *why)
+{
+	struct err err = ERR_INIT;
+	err_set(&err, ERR_CANCELED, "Given up: %s.", why);
+	task_end(t, NULL, &err);
+}
+
+struct task *task_for(struct registration *g, const char *name)
 {
 	struct task *t = task_find(g->renewals, str_c(g->task_id));
 	if (t && t->state == TASK_EXECUTING)
 		return t;
-	t = task_new(g->renewals, g->held.is ? "Renew" : "Register", str_c(g->id));
+	t = task_new(g->renewals, name, str_c(g->id));
 	snprintf(g->task_id, sizeof g->task_id, "%s", t->id);
 	task_store(t);
 	return t;
@@ -215,6 +233,15 @@ static enum task_state state_of(struct str name)
 		if (str_eq_c(name, state_names[i]))
 			return (enum task_state)i;
 	return TASK_FAILED;
+}
+
+static void read_events(struct task *t, const struct json *events)
+{
+	for (size_t i = 0; i < json_count(events); i++) {
+		BUF_AUTO text = BUF(EVENT_MOST);
+		json_print(json_at(events, i), &text);
+		add_event(t, buf_str(&text));
+	}
 }
 
 struct load {
@@ -240,12 +267,7 @@ static bool load_task(struct store_scan *scan, const struct record *record)
 	clock_from_rfc3339(json_text(json, "started"), &t->started);
 	clock_from_rfc3339(json_text(json, "ended"), &t->ended);
 	t->version = record->version;
-	const struct json *events = json_array(json, "events");
-	for (size_t i = 0; i < json_count(events); i++) {
-		BUF_AUTO text = BUF(EVENT_MOST);
-		json_print(json_at(events, i), &text);
-		add_event(t, buf_str(&text));
-	}
+	read_events(t, json_array(json, "events"));
 	if ((int64_t)number > r->last_task)
 		r->last_task = (int64_t)number;
 	return true;
@@ -254,7 +276,6 @@ static bool load_task(struct store_scan *scan, const struct record *record)
 bool tasks_load(struct renewals *r, struct err *err)
 {
 	struct load load = { .scan.each = load_task, .renewals = r };
-	list_init(&r->task_order);
 	return store_each(r->needs.store, STR("task"), &load.scan, err);
 }
 

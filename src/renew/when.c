@@ -19,8 +19,8 @@ struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t 
 int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t not_after)
 {
 	static const int64_t waits[] = { MINUTE, 10 * MINUTE, 100 * MINUTE, DAY };
-	size_t last = sizeof waits / sizeof *waits - 1;
-	int64_t wait = waits[failures > last ? last : failures ? failures - 1 : 0];
+	CHECK(failures > 0);
+	int64_t wait = waits[failures < 4 ? failures - 1 : 3];
 	wait += wait * ((int64_t)noise - 32768) / (5 * 32768);
 	int64_t left = not_after - now;
 	if (left > 0 && wait > left / 10)

@@ -1,0 +1,272 @@
+#include "issue_place.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct buf logged = BUF_INIT(1 << 20);
+
+static void sink(enum log_level level, struct str fields, struct str text)
+{
+	buf_printf(&logged, "%s %.*s: %.*s\n", log_level_name(level), STR_ARG(fields), STR_ARG(text));
+}
+
+static void too_long(struct timer *t)
+{
+	(void)t;
+	BUG("The dialogue does not end.");
+}
+
+static void changed(struct store_watch *w, struct str kind, struct str id, int64_t version)
+{
+	struct place *p = OWNER(w, struct place, watch);
+	(void)id;
+	p->ca.stopped |= ++p->changes == p->kill_at;
+	buf_printf(&p->diary, "%s %.*s\n", version ? "put" : "delete", STR_ARG(kind));
+}
+
+/* ---- serve ---- */
+
+static char *slot_of(struct serve *s, struct str token)
+{
+	for (size_t i = 0; i < TOKENS; i++)
+		if (str_starts(str_c(s->tokens[i]), token) && s->tokens[i][token.n] == ' ')
+			return s->tokens[i];
+	return NULL;
+}
+
+static void serve_heard(struct link *l, const struct msg *m)
+{
+	struct serve *s = OWNER(l, struct serve, theirs);
+	if (m->type == MSG_challenge_gone && slot_of(s, m->is.challenge_gone.token))
+		*slot_of(s, m->is.challenge_gone.token) = 0;
+	if (m->type != MSG_challenge)
+		return;
+	const struct msg_challenge *c = &m->is.challenge;
+	size_t i = 0;
+	while (s->tokens[i][0])
+		CHECK(++i < TOKENS);
+	snprintf(s->tokens[i], sizeof s->tokens[i], "%.*s %.*s %.*s", STR_ARG(c->token),
+	        STR_ARG(c->thumbprint), STR_ARG(c->name));
+	if (!s->mute)
+		link_send(&s->theirs, challenge_ready, .token = c->token);
+}
+
+static struct place *the_place; /* a serve's place */
+
+static void control_heard(struct link *l, const struct msg *m)
+{
+	if (m->type == MSG_challenge_ready)
+		board_heard_ready(the_place->board, l, m->is.challenge_ready.token);
+}
+
+static void ended(struct link *l, const struct err *why)
+{
+	(void)l;
+	(void)why;
+}
+
+static const struct link_ops serve_ops = { .heard = serve_heard, .ended = ended };
+static const struct link_ops control_ops = { .heard = control_heard, .ended = ended };
+
+void serve_attach(struct place *p, size_t i)
+{
+	struct serve *s = &p->serves[i];
+	struct err err = ERR_INIT;
+	int fds[2];
+	CHECK(link_pair(fds, &err));
+	link_init(&s->ours, p->loop, fds[0], &control_ops);
+	link_init(&s->theirs, p->loop, fds[1], &serve_ops);
+	board_attach(p->board, &s->ours);
+}
+
+void serve_detach(struct place *p, size_t i)
+{
+	struct serve *s = &p->serves[i];
+	board_detach(p->board, &s->ours);
+	link_done(&s->ours);
+	link_done(&s->theirs);
+	*s = (struct serve){ 0 };
+}
+
+size_t serve_tokens(const struct serve *s)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < TOKENS; i++)
+		count += s->tokens[i][0] != 0;
+	return count;
+}
+
+static bool answers(struct scripted_ca *ca, struct str token)
+{
+	struct place *p = OWNER(ca, struct place, ca);
+	bool all = true;
+	for (size_t i = 0; i < SERVES; i++)
+		all &= !link_alive(&p->serves[i].theirs) || slot_of(&p->serves[i], token);
+	return all;
+}
+
+/* ---- the place ---- */
+
+void place_open(struct place *p)
+{
+	struct err err = ERR_INIT;
+	p->store = store_open(p->loop, p->dir, &err);
+	if (!p->store)
+		fail_msg("%s", err.text);
+	p->master = master_load(p->dir, /* may_create= */ true, &err);
+	if (!p->master)
+		fail_msg("%s", err.text);
+	store_watch_start(p->store, &p->watch, STR_NONE, changed);
+	p->board = board_new(p->loop);
+	p->issuers = issuers_new(&(struct issue_needs){ .loop = p->loop,
+	        .store = p->store,
+	        .master = p->master,
+	        .fetch = &p->ca.fetch,
+	        .board = p->board,
+	        .log = &p->log });
+	serve_attach(p, 0);
+}
+
+void place_close(struct place *p)
+{
+	issuers_free(&p->issuers);
+	for (size_t i = 0; i < SERVES; i++)
+		if (p->serves[i].ours.loop)
+			serve_detach(p, i);
+	board_free(&p->board);
+	store_close(&p->store);
+	master_free(&p->master);
+	p->ca.stopped = false;
+}
+
+void place_init(struct place *p)
+{
+	int64_t now = 0;
+	*p = (struct place){ .diary = BUF(4 << 20), .top = "/dev/shm/everseal-issue-XXXXXX" };
+	the_place = p;
+	log_to(sink);
+	buf_clear(&logged);
+	if (!mkdtemp(p->top)) {
+		snprintf(p->top, sizeof p->top, "/tmp/everseal-issue-XXXXXX");
+		assert_non_null(mkdtemp(p->top));
+	}
+	snprintf(p->dir, sizeof p->dir, "%s/state", p->top);
+	CHECK(clock_from_rfc3339(STR("2027-01-01T00:00:00Z"), &now));
+	clock_fake_init(&p->clock, now);
+	p->loop = loop_new(&p->clock.clock);
+	scripted_ca_init(&p->ca, p->loop);
+	p->ca.diary = &p->diary;
+	p->ca.answers = answers;
+	place_open(p);
+	timer_start(&p->guard, p->loop, 900 * DAY, too_long);
+}
+
+static void remove_all(const char *path)
+{
+	pid_t pid = fork();
+	if (!pid) {
+		execlp("rm", "rm", "-rf", path, (char *)NULL);
+		_exit(127);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+void place_done(struct place *p)
+{
+	const char *complaint = p->ca.complaint;
+	if (p->store)
+		place_close(p);
+	scripted_ca_done(&p->ca);
+	timer_stop(&p->guard);
+	timer_stop(&p->stop_at);
+	loop_free(&p->loop);
+	buf_done(&p->diary);
+	buf_done(&logged);
+	remove_all(p->top);
+	if (complaint)
+		fail_msg("%s", complaint);
+}
+
+static void stop_now(struct timer *t)
+{
+	OWNER(t, struct place, stop_at)->stopped = true;
+}
+
+void run_to(struct place *p, int64_t wall)
+{
+	p->stopped = false;
+	timer_start_wall(&p->stop_at, p->loop, wall, stop_now);
+	turn_until(p, p->stopped || p->ca.stopped);
+	timer_stop(&p->stop_at);
+}
+
+void run_for(struct place *p, int64_t ms)
+{
+	run_to(p, loop_wall(p->loop) + ms);
+}
+
+/* ---- records ---- */
+
+static struct record record(struct place *p, struct arena *a, const char *kind, const char *id)
+{
+	struct record r = { 0 };
+	struct err err = ERR_INIT;
+	if (!store_get(p->store, a, str_c(kind), str_c(id), &r, &err))
+		assert_int_equal(err.code, ERR_NOT_FOUND);
+	return r;
+}
+
+int64_t record_version(struct place *p, const char *kind, const char *id)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	return record(p, &a, kind, id).version;
+}
+
+void record_value(struct place *p, const char *kind, const char *id, struct buf *out)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	buf_add(out, record(p, &a, kind, id).value);
+}
+
+struct writing {
+	struct store_tx tx;
+	bool done;
+};
+
+static void written(struct store_tx *tx, const struct err *err)
+{
+	if (err)
+		fail_msg("%s", err->text);
+	OWNER(tx, struct writing, tx)->done = true;
+}
+
+void record_put(struct place *p, const char *kind, const char *id, struct str value, struct str blob)
+{
+	struct writing w = { 0 };
+	store_tx_put(&w.tx, str_c(kind), str_c(id), record_version(p, kind, id), value, blob);
+	store_tx_start(p->store, &w.tx, written);
+	turn_until(p, w.done);
+}
+
+/* A limit on the size of files, below what there is already: SIGXFSZ is ignored, write fails. */
+void store_full(struct place *p, bool full)
+{
+	(void)p;
+	signal(SIGXFSZ, SIG_IGN);
+	struct rlimit limit;
+	CHECK(!getrlimit(RLIMIT_FSIZE, &limit));
+	limit.rlim_cur = full ? 16 : limit.rlim_max;
+	CHECK(!setrlimit(RLIMIT_FSIZE, &limit));
+}
+
+unsigned diary_count(const struct place *p, const char *start)
+{
+	unsigned count = 0;
+	struct str rest = buf_str(&p->diary), line;
+	while (str_split(&rest, '\n', &line))
+		count += str_starts(line, str_c(start));
+	return count;
+}

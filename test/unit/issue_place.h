@@ -1,0 +1,67 @@
+/* A world for the suites of issue/ and renew/: the real loop on a fake clock, the real store in a
+ * directory of its own, a real board over a real link to a serve that answers what it is told, and
+ * the scripted CA. */
+#ifndef TEST_ISSUE_PLACE_H
+#define TEST_ISSUE_PLACE_H
+
+#include "issue/issue.h"
+#include "scripted_ca.h"
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { TOKENS = 64, SERVES = 3 };
+
+struct serve {
+	struct link ours, theirs; /* the ends of control and of serve */
+	bool mute;                /* it does not say that it answers */
+	char tokens[TOKENS][160]; /* "token thumbprint name" */
+};
+
+struct place {
+	struct clock_fake clock;
+	struct loop *loop;
+	char top[64], dir[80];
+	struct store *store;
+	struct master *master;
+	struct board *board;
+	struct issuers *issuers;
+	struct log log;
+	struct store_watch watch;
+	struct serve serves[SERVES];
+	struct scripted_ca ca;
+	struct buf diary;
+	struct timer guard, stop_at;
+	bool stopped;
+	unsigned changes, kill_at; /* records changed; as FAULT_STOP_AFTER once there are so many */
+};
+
+void place_init(struct place *p);
+void place_done(struct place *p);
+/* The process ends as by kill -9 (place_done does it too), and starts again. */
+void place_close(struct place *p);
+void place_open(struct place *p);
+void serve_attach(struct place *p, size_t i);
+void serve_detach(struct place *p, size_t i);
+size_t serve_tokens(const struct serve *s);
+
+/* Turns the loop until the condition holds. */
+#define turn_until(p, condition)                                                                   \
+	while (!(condition))                                                                       \
+	loop_turn((p)->loop, -1)
+void run_for(struct place *p, int64_t ms);
+void run_to(struct place *p, int64_t wall);
+
+/* The record's version (0: none) and value. */
+int64_t record_version(struct place *p, const char *kind, const char *id);
+void record_value(struct place *p, const char *kind, const char *id, struct buf *out);
+void record_put(struct place *p, const char *kind, const char *id, struct str value, struct str blob);
+/* From now on every write fails as on a full disk, or no more. */
+void store_full(struct place *p, bool full);
+/* How often the diary has a line that starts so. */
+unsigned diary_count(const struct place *p, const char *start);
+
+extern struct buf logged; /* what was logged: "error fields: text\n" */
+
+#endif

@@ -1,0 +1,562 @@
+#include "scripted_ca.h"
+
+#include "certs/cert.h"
+#include "json/json.h"
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+/* A request on its way, with copies of what it says. */
+struct pending {
+	struct list node;
+	struct scripted_ca *ca;
+	struct fetch_call *call;
+	struct timer timer;
+	char *method, *url, *headers, *body;
+};
+
+struct probing {
+	struct list node;
+	struct scripted_ca *ca;
+	struct fetch_probe *probe;
+	struct timer timer;
+};
+
+struct reply {
+	unsigned status;
+	struct buf headers, body;
+};
+
+struct ca_keys {
+	EVP_PKEY *own;
+};
+
+static void complain(struct scripted_ca *ca, const char *what)
+{
+	if (!ca->complaint)
+		ca->complaint = what;
+}
+
+__attribute__((format(printf, 2, 3))) static void note(
+        struct scripted_ca *ca, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (ca->diary)
+		buf_vprintf(ca->diary, format, args);
+	va_end(args);
+}
+
+static void problem(struct reply *r, unsigned status, const char *type, const char *detail)
+{
+	r->status = status;
+	buf_clear(&r->body);
+	buf_printf(&r->body,
+	        "{\"type\":\"urn:ietf:params:acme:error:%s\",\"detail\":\"%s\",\"status\":%u}",
+	        type, detail, status);
+}
+
+static void give_nonce(struct scripted_ca *ca, struct reply *r)
+{
+	CHECK(ca->nonces < sizeof ca->nonce_used - 1);
+	buf_printf(&r->headers, "replay-nonce: n-%u\n", ++ca->nonces);
+}
+
+static bool take_nonce(struct scripted_ca *ca, struct str nonce)
+{
+	uint64_t number = 0;
+	bool given = str_to_u64(str_from(nonce, 2), &number) && number && number <= ca->nonces;
+	if (!given || ca->nonce_used[number]) {
+		complain(ca, given ? "a nonce used twice" : "a nonce that was never given");
+		return false;
+	}
+	ca->nonce_used[number] = 1;
+	return true;
+}
+
+/* ---- certificates ---- */
+
+static void sign_leaf(struct scripted_ca *ca, X509 *leaf, struct ca_order *o)
+{
+	X509_NAME *issuer = X509_get_issuer_name(leaf);
+	X509_set_version(leaf, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(leaf), 1000 + (long)++ca->serial);
+	X509_NAME_add_entry_by_txt(issuer, "CN", MBSTRING_ASC, (const unsigned char *)"Script CA",
+	        -1, -1, 0);
+	ASN1_TIME_set(X509_getm_notBefore(leaf), o->not_before / 1000);
+	ASN1_TIME_set(X509_getm_notAfter(leaf), o->not_after / 1000);
+	CHECK(X509_sign(leaf, ca->keys->own, EVP_sha256()));
+}
+
+static void add_names(X509 *leaf, X509_REQ *request, bool other)
+{
+	if (other) {
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
+		        "DNS:other.example.com");
+		X509_add_ext(leaf, e, -1);
+		X509_EXTENSION_free(e);
+		return;
+	}
+	STACK_OF(X509_EXTENSION) *all = X509_REQ_get_extensions(request);
+	int at = X509v3_get_ext_by_NID(all, NID_subject_alt_name, -1);
+	CHECK(at >= 0);
+	X509_add_ext(leaf, X509v3_get_ext(all, at), -1);
+	sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+}
+
+static void write_pem(X509 *x, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	CHECK(n > 0);
+	cert_to_pem(str_n(der, (size_t)n), out);
+	OPENSSL_free(der);
+}
+
+static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct str csr)
+{
+	const unsigned char *p = (const unsigned char *)csr.p;
+	X509_REQ *request = d2i_X509_REQ(NULL, &p, (long)csr.n);
+	CHECK(request && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1);
+	X509 *leaf = X509_new();
+	o->not_before = loop_wall(ca->loop) / 1000 * 1000;
+	o->not_after = o->not_before + ca->lifetime;
+	if (ca->leaf == LEAF_EXPIRED) {
+		o->not_before -= 2 * DAY;
+		o->not_after = loop_wall(ca->loop) / 1000 * 1000;
+	}
+	X509_set_pubkey(leaf, ca->leaf == LEAF_OTHER_KEY ? ca->keys->own
+	                                                 : X509_REQ_get0_pubkey(request));
+	add_names(leaf, request, ca->leaf == LEAF_OTHER_NAME);
+	sign_leaf(ca, leaf, o);
+	o->pem = BUF(64 << 10);
+	if (ca->leaf == LEAF_NO_PEM)
+		buf_add_c(&o->pem, "<html>It works!</html>");
+	else
+		write_pem(leaf, &o->pem);
+	X509_free(leaf);
+	X509_REQ_free(request);
+}
+
+/* ---- what is said ---- */
+
+static void say_directory(struct reply *r)
+{
+	buf_add_c(&r->body, "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":"
+	                    "\"https://ca.test/account\",\"newOrder\":\"https://ca.test/order\","
+	                    "\"meta\":{\"termsOfService\":\"https://ca.test/terms\"}}");
+}
+
+static bool settled(const struct ca_order *o)
+{
+	for (size_t i = 0; i < o->count; i++)
+		if (!o->valid[i])
+			return false;
+	return true;
+}
+
+static const char *order_status(const struct ca_order *o)
+{
+	for (size_t i = 0; i < o->count; i++)
+		if (o->failed[i])
+			return "invalid";
+	if (!settled(o))
+		return "pending";
+	if (!o->finalized)
+		return "ready";
+	return o->polls ? "processing" : "valid";
+}
+
+static void say_order(struct scripted_ca *ca, struct ca_order *o, struct reply *r)
+{
+	unsigned number = (unsigned)(o - ca->orders);
+	buf_printf(&r->body, "{\"status\":\"%s\",\"authorizations\":[", order_status(o));
+	for (unsigned i = 0; i < o->count; i++)
+		buf_printf(&r->body, "%s\"https://ca.test/authz/%u/%u\"", i ? "," : "", number, i);
+	buf_printf(&r->body, "],\"finalize\":\"https://ca.test/finalize/%u\"", number);
+	if (o->finalized && !o->polls)
+		buf_printf(&r->body, ",\"certificate\":\"https://ca.test/certificate/%u\"", number);
+	buf_add_char(&r->body, '}');
+}
+
+static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, char ret[128])
+{
+	if (ca->same_tokens)
+		snprintf(ret, 128, "the-same-token-for-%zu", strlen(ca->orders[number].names[i]));
+	else
+		snprintf(ret, 128, "token-of-order-%u-name-%u", number, i);
+}
+
+static void say_challenge(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
+{
+	const struct ca_order *o = &ca->orders[number];
+	char token[128];
+	token_of(ca, number, i, token);
+	buf_printf(&r->body,
+	        "{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\",\"token\":\"%s\","
+	        "\"status\":\"%s\"",
+	        number, i, token,
+	        o->failed[i]  ? "invalid"
+	        : o->valid[i] ? "valid"
+	                      : "pending");
+	if (o->failed[i])
+		buf_add_c(&r->body, ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
+		                    "\"detail\":\"Timeout during connect\"}");
+	buf_add_char(&r->body, '}');
+}
+
+static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
+{
+	const struct ca_order *o = &ca->orders[number];
+	buf_printf(&r->body,
+	        "{\"identifier\":{\"type\":\"dns\",\"value\":\"%s\"},\"status\":\"%s\",\"challenges\":[",
+	        o->names[i],
+	        o->failed[i]  ? "invalid"
+	        : o->valid[i] ? "valid"
+	                      : "pending");
+	say_challenge(ca, number, i, r);
+	buf_add_c(&r->body, "]}");
+}
+
+/* ---- what is heard ---- */
+
+static void hear_account(
+        struct scripted_ca *ca, const struct json *payload, struct str jwk, struct reply *r)
+{
+	bool only_existing = false, agreed = false;
+	size_t i = 0;
+	json_bool(payload, "onlyReturnExisting", &only_existing);
+	json_bool(payload, "termsOfServiceAgreed", &agreed);
+	while (i < ca->account_count && !str_eq_c(jwk, ca->accounts[i]))
+		i++;
+	note(ca, "ask account%s\n", only_existing ? "?" : "");
+	if (i == ca->account_count && only_existing) {
+		problem(r, 400, "accountDoesNotExist", "There is none");
+		return;
+	}
+	if (i == ca->account_count) {
+		CHECK(i < CA_ACCOUNTS);
+		if (!agreed)
+			complain(ca, "an account without agreement to the terms");
+		snprintf(ca->accounts[ca->account_count++], sizeof ca->accounts[0], "%.*s",
+		        STR_ARG(jwk));
+		ca->accounts_made++;
+		r->status = 201;
+	}
+	buf_printf(&r->headers, "location: https://ca.test/account/%zu\n", i + ca->account_base);
+	buf_add_c(&r->body, "{\"status\":\"valid\"}");
+}
+
+static void hear_order(struct scripted_ca *ca, const struct json *payload, struct reply *r)
+{
+	const struct json *names = json_array(payload, "identifiers");
+	CHECK(ca->order_count < CA_ORDERS && json_count(names) <= CA_ORDER_NAMES);
+	struct ca_order *o = &ca->orders[ca->order_count];
+	o->count = json_count(names);
+	for (size_t i = 0; i < o->count; i++)
+		snprintf(o->names[i], sizeof o->names[i], "%.*s",
+		        STR_ARG(json_text(json_at(names, i), "value")));
+	o->at = loop_wall(ca->loop);
+	note(ca, "ask order %s\n", o->names[0]);
+	if (ca->limited && !strcmp(ca->limited, o->names[0])) {
+		problem(r, 429, "rateLimited", "Too many");
+		buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->limited_for);
+		return;
+	}
+	r->status = 201;
+	buf_printf(&r->headers, "location: https://ca.test/orders/%u\n", ca->order_count++);
+	say_order(ca, o, r);
+}
+
+static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
+{
+	struct ca_order *o = &ca->orders[number];
+	char token[128];
+	note(ca, "ask challenge\n");
+	if (o->valid[i] || o->failed[i]) {
+		complain(ca, "a challenge answered twice");
+		problem(r, 400, "malformed", "It is answered");
+		return;
+	}
+	o->accepted[i]++;
+	token_of(ca, number, i, token);
+	if (!ca->answers(ca, str_c(token)))
+		complain(ca, "a challenge whose token is not in place");
+	o->failed[i] = ca->refused && !strcmp(ca->refused, o->names[i]);
+	o->valid[i] = !o->failed[i];
+	say_challenge(ca, number, i, r);
+}
+
+static void hear_finalize(
+        struct scripted_ca *ca, unsigned number, const struct json *payload, struct reply *r)
+{
+	struct ca_order *o = &ca->orders[number];
+	BUF_AUTO csr = BUF(64 << 10);
+	note(ca, "ask finalize\n");
+	if (o->finalized || !settled(o)) {
+		complain(ca, "an order finalized twice, or too early");
+		problem(r, 403, "orderNotReady", "Not now");
+		return;
+	}
+	CHECK(buf_decode_base64url(&csr, json_text(payload, "csr")));
+	o->finalized = true;
+	o->polls = ca->processing;
+	ca->finalized++;
+	make_certificate(ca, o, buf_str(&csr));
+	say_order(ca, o, r);
+}
+
+static void hear_poll(struct scripted_ca *ca, unsigned number, struct reply *r)
+{
+	struct ca_order *o = &ca->orders[number];
+	note(ca, "ask poll\n");
+	say_order(ca, o, r);
+	o->polls -= o->finalized && o->polls;
+}
+
+static void hear_certificate(struct scripted_ca *ca, unsigned number, struct pending *p, struct reply *r)
+{
+	note(ca, "ask certificate\n");
+	if (!strstr(p->headers, "accept: application/pem-certificate-chain\n"))
+		complain(ca, "a download that does not say what it accepts");
+	ca->downloads++;
+	buf_add(&r->body, buf_str(&ca->orders[number].pem));
+}
+
+static void route(struct scripted_ca *ca, struct pending *p, const struct json *payload, struct reply *r)
+{
+	char what[32] = "";
+	unsigned number = 0, i = 0;
+	sscanf(p->url, "https://ca.test/%31[a-z]/%u/%u", what, &number, &i);
+	CHECK(number < CA_ORDERS && i < CA_ORDER_NAMES);
+	if (!strcmp(what, "order")) {
+		hear_order(ca, payload, r);
+	} else if (!strcmp(what, "authz")) {
+		note(ca, "ask authz\n");
+		say_authz(ca, number, i, r);
+	} else if (!strcmp(what, "challenge")) {
+		hear_challenge(ca, number, i, r);
+	} else if (!strcmp(what, "orders")) {
+		hear_poll(ca, number, r);
+	} else if (!strcmp(what, "finalize")) {
+		hear_finalize(ca, number, payload, r);
+	} else if (!strcmp(what, "certificate")) {
+		hear_certificate(ca, number, p, r);
+	} else {
+		problem(r, 404, "malformed", "No such place");
+	}
+}
+
+static struct json *decoded(const struct json *jws, const char *key)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO text = BUF(64 << 10);
+	CHECK(buf_decode_base64url(&text, json_text(jws, key)));
+	return text.n ? json_parse(buf_str(&text), "The request", &err) : NULL;
+}
+
+static bool known_account(const struct scripted_ca *ca, struct str kid)
+{
+	uint64_t number;
+	struct str prefix = STR("https://ca.test/account/");
+	return str_starts(kid, prefix) && str_to_u64(str_from(kid, prefix.n), &number) &&
+	       number >= ca->account_base && number < ca->account_base + ca->account_count;
+}
+
+static void hear_post(struct scripted_ca *ca, struct pending *p, struct reply *r)
+{
+	struct err err = ERR_INIT;
+	JSON_AUTO *jws = json_parse(str_c(p->body), "The request", &err);
+	CHECK(jws);
+	JSON_AUTO *header = decoded(jws, "protected");
+	JSON_AUTO *payload = decoded(jws, "payload");
+	bool account = !strcmp(p->url, "https://ca.test/account");
+	struct str kid = json_text(header, "kid");
+	BUF_AUTO jwk = BUF(1024);
+	give_nonce(ca, r);
+	if (!strstr(p->headers, "content-type: application/jose+json\n"))
+		complain(ca, "a POST that is not application/jose+json");
+	if (!str_eq_c(json_text(header, "url"), p->url))
+		complain(ca, "a signature for another URL");
+	if (!json_text(jws, "signature").n)
+		complain(ca, "a request without signature");
+	if (!take_nonce(ca, json_text(header, "nonce"))) {
+		problem(r, 400, "badNonce", "Used");
+	} else if (account) {
+		json_print(json_object(header, "jwk"), &jwk);
+		hear_account(ca, payload, buf_str(&jwk), r);
+	} else if (!known_account(ca, kid)) {
+		problem(r, 400, "accountDoesNotExist", "Who is it");
+	} else {
+		route(ca, p, payload, r);
+	}
+}
+
+static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
+{
+	if (!strcmp(p->method, "GET")) {
+		note(ca, "ask directory\n");
+		if (strcmp(p->url, CA_DIRECTORY) != 0)
+			complain(ca, "a GET for something else than the directory");
+		say_directory(r);
+	} else if (!strcmp(p->method, "HEAD")) {
+		note(ca, "ask nonce\n");
+		give_nonce(ca, r);
+	} else {
+		hear_post(ca, p, r);
+	}
+}
+
+/* ---- struct fetch ---- */
+
+static void pending_free(struct pending *p)
+{
+	timer_stop(&p->timer);
+	list_remove(&p->node);
+	free(p->method);
+	free(p->url);
+	free(p->headers);
+	free(p->body);
+	free(p);
+}
+
+static void answer(struct pending *p, const struct fetch_reply *reply, const struct err *err)
+{
+	struct fetch_call *call = p->call;
+	call->fetch = NULL;
+	pending_free(p);
+	call->done(call, reply, err);
+}
+
+static void silence(struct pending *p)
+{
+	struct err err = ERR_INIT;
+	err_set(&err, ERR_UNREACHABLE, "ca.test does not answer.");
+	answer(p, NULL, &err);
+}
+
+static void heard(struct pending *p, enum ca_fault fault)
+{
+	struct scripted_ca *ca = p->ca;
+	struct reply r = { .status = 200, .headers = BUF(4096), .body = BUF(64 << 10) };
+	hear(ca, p, &r);
+	struct fetch_reply reply = { r.status, buf_str(&r.headers), buf_str(&r.body) };
+	if (fault == FAULT_STOP_AFTER)
+		ca->stopped = true;
+	else if (fault == FAULT_UNANSWERED)
+		silence(p);
+	else
+		answer(p, &reply, NULL);
+	buf_done(&r.headers);
+	buf_done(&r.body);
+}
+
+static void arrived(struct timer *t)
+{
+	struct pending *p = OWNER(t, struct pending, timer);
+	struct scripted_ca *ca = p->ca;
+	enum ca_fault fault = ++ca->requests == ca->fault_at ? ca->fault : FAULT_NONE;
+	if (ca->stopped || fault == FAULT_STOP_BEFORE) {
+		ca->stopped = true;
+	} else if (ca->down || fault == FAULT_LOST) {
+		note(ca, "ask nobody\n");
+		silence(p);
+	} else {
+		heard(p, fault);
+	}
+}
+
+static void start(struct fetch *f, struct fetch_call *call)
+{
+	struct scripted_ca *ca = OWNER(f, struct scripted_ca, fetch);
+	struct pending *p = mem_new(struct pending);
+	if (strcmp(call->purpose, "acme") != 0)
+		complain(ca, "a purpose other than acme");
+	if (!str_eq_c(call->trust, "the root"))
+		complain(ca, "a request without the issuer's trust");
+	p->ca = ca;
+	p->call = call;
+	p->method = str_dup(str_c(call->method));
+	p->url = str_dup(call->url);
+	p->headers = str_dup(call->headers);
+	p->body = str_dup(call->body);
+	call->fetch = f;
+	list_add_last(&ca->pending, &p->node);
+	timer_start(&p->timer, ca->loop, ca->latency, arrived);
+}
+
+static void abort_call(struct fetch *f, struct fetch_call *call)
+{
+	struct scripted_ca *ca = OWNER(f, struct scripted_ca, fetch);
+	call->fetch = NULL;
+	LIST_EACH (n, &ca->pending)
+		if (OWNER(n, struct pending, node)->call == call)
+			pending_free(OWNER(n, struct pending, node));
+}
+
+static void probing_free(struct probing *p)
+{
+	timer_stop(&p->timer);
+	list_remove(&p->node);
+	free(p);
+}
+
+static void shaken(struct timer *t)
+{
+	struct probing *p = OWNER(t, struct probing, timer);
+	struct fetch_probe *probe = p->probe;
+	struct scripted_ca *ca = p->ca;
+	struct err err = ERR_INIT;
+	BUF_AUTO pem = BUF(64 << 10);
+	probing_free(p);
+	probe->fetch = NULL;
+	ca->probes++;
+	bool ok = ca->shows(ca, probe, &pem, &err);
+	probe->done(probe, buf_str(&pem), ok ? NULL : &err);
+}
+
+static void start_probe(struct fetch *f, struct fetch_probe *probe)
+{
+	struct scripted_ca *ca = OWNER(f, struct scripted_ca, fetch);
+	struct probing *p = mem_new(struct probing);
+	p->ca = ca;
+	p->probe = probe;
+	probe->fetch = f;
+	list_add_last(&ca->probing, &p->node);
+	timer_start(&p->timer, ca->loop, ca->latency, shaken);
+}
+
+static void abort_probe(struct fetch *f, struct fetch_probe *probe)
+{
+	struct scripted_ca *ca = OWNER(f, struct scripted_ca, fetch);
+	probe->fetch = NULL;
+	LIST_EACH (n, &ca->probing)
+		if (OWNER(n, struct probing, node)->probe == probe)
+			probing_free(OWNER(n, struct probing, node));
+}
+
+static const struct fetch_ops ops = {
+	.start = start,
+	.abort = abort_call,
+	.probe = start_probe,
+	.probe_abort = abort_probe,
+};
+
+void scripted_ca_init(struct scripted_ca *ca, struct loop *loop)
+{
+	*ca = (struct scripted_ca){ .fetch.ops = &ops, .loop = loop, .lifetime = 90 * DAY };
+	list_init(&ca->pending);
+	list_init(&ca->probing);
+	ca->orders = mem_array(sizeof *ca->orders, CA_ORDERS);
+	ca->keys = mem_new(struct ca_keys);
+	ca->keys->own = EVP_EC_gen("P-256");
+}
+
+void scripted_ca_done(struct scripted_ca *ca)
+{
+	for (unsigned i = 0; i < CA_ORDERS; i++)
+		buf_done(&ca->orders[i].pem);
+	CHECK(list_empty(&ca->pending) && list_empty(&ca->probing));
+	free(ca->orders);
+	EVP_PKEY_free(ca->keys->own);
+	free(ca->keys);
+}

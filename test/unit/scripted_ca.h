@@ -1,0 +1,69 @@
+/* An ACME CA in memory behind `struct fetch`, for the suites of issue/ and renew/: it reads real
+ * JWS and signs real certificates, strict where the RFC is: a nonce is good once, a challenge is
+ * answered once and while its token is served, an order finalized once. Who does otherwise finds it
+ * in `complaint`. What happens is written down, one line each, in `diary`. */
+#ifndef TEST_SCRIPTED_CA_H
+#define TEST_SCRIPTED_CA_H
+
+#include "base/buf.h"
+#include "fetch/fetch.h"
+#include "loop/loop.h"
+
+enum { CA_ORDERS = 512, CA_ORDER_NAMES = 4, CA_ACCOUNTS = 8 };
+
+enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_NO_PEM };
+/* What becomes of request number `fault_at` (the first is 1). STOP: the process is to be killed, before
+ * or after the CA has heard it; `stopped` says so. */
+enum ca_fault { FAULT_NONE, FAULT_LOST, FAULT_UNANSWERED, FAULT_STOP_BEFORE, FAULT_STOP_AFTER };
+
+struct ca_order {
+	char names[CA_ORDER_NAMES][64];
+	size_t count;
+	bool valid[CA_ORDER_NAMES], failed[CA_ORDER_NAMES];
+	unsigned accepted[CA_ORDER_NAMES];
+	unsigned polls;
+	bool finalized;
+	struct buf pem;
+	int64_t at, not_before, not_after; /* wall ms */
+};
+
+struct scripted_ca {
+	struct fetch fetch;
+	struct loop *loop;
+	struct buf *diary; /* NULL: nothing is written down */
+	/* The script. */
+	int64_t lifetime, latency;
+	bool down;
+	enum ca_leaf leaf;
+	unsigned fault_at;
+	enum ca_fault fault;
+	unsigned processing;     /* polls until a certificate is made */
+	unsigned account_base;   /* the number in the URL of the first account */
+	bool same_tokens;        /* the same name gets the same token each time */
+	const char *refused;     /* a name whose proof is never found */
+	const char *limited;     /* a name whose order is rate limited, for `limited_for` seconds */
+	int64_t limited_for;
+	/* Whether a visitor gets that thumbprint for that token now; the certificate that a handshake
+	 * shows. */
+	bool (*answers)(struct scripted_ca *ca, struct str token);
+	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err);
+	/* What happened. */
+	bool stopped;
+	const char *complaint;
+	unsigned requests, accounts_made, account_count, order_count, finalized, downloads, probes;
+	char accounts[CA_ACCOUNTS][256]; /* JWK */
+	struct ca_order *orders;
+	/* Its own. */
+	struct list pending, probing;
+	unsigned nonces;
+	unsigned char nonce_used[1 << 16];
+	struct ca_keys *keys;
+	unsigned serial;
+};
+
+void scripted_ca_init(struct scripted_ca *ca, struct loop *loop);
+void scripted_ca_done(struct scripted_ca *ca);
+
+#define CA_DIRECTORY "https://ca.test/directory"
+
+#endif
