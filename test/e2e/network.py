@@ -233,6 +233,8 @@ class Upstream:
         return heard, rest[end:]
 
     def stop(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # a close alone would let one more in
         self.listener.close()
         with self.lock:
             for connection in self.open:

@@ -1,0 +1,237 @@
+"""The configuration: checked, and changed in the running program."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from house import run_program
+from network import ask, free_port, is_temporary, read_answer, request_bytes, served, tls, until
+
+
+def check(everseal):
+    return run_program("check", "--config", everseal.config)
+
+
+def test_check_says_ok(everseal):
+    assert "has no errors" in check(everseal).ok().out
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("sate /x", r":1:1: There is no directive \"sate\": did you mean `state`\?"),
+    ("site a.example { prxy 127.0.0.1:1 }", r":1:18: There is no directive \"prxy\": did you mean `proxy`\?"),
+    ("https 0.0.0.0:99999", r":1:7: "),
+    ("http localhost:80", r":1:6: \"localhost\" is not an IP address"),
+    ("site a.example { proxy 127.0.0.1:1", r":1:16: The block that opens here is not closed"),
+    ("site a.example { proxy example.com:80 }", r":1:24: \"example.com\" is a host name"),
+    ("site https://a.example/ { proxy 127.0.0.1:1 }", r":1:6: This is a web address.*Use a.example"),
+    ("site a.example { proxy 127.0.0.1:1 }\nsite a.example { proxy 127.0.0.1:2 }",
+     r":2:6: a.example has a site already, in line 1"),
+    ("site a.example { proxy 127.0.0.1:1; hsts 1x }", r":1:42: \"1x\" is not a time"),
+    ("site a.example { proxy 127.0.0.1:1; hsts 1d preload }", r":1:37: Browsers take no name"),
+    ("issuer x { directory http://127.0.0.1/dir }", r":1:22: .*https://"),
+    ("issuer x { trust /nowhere.pem; directory https://127.0.0.1/dir }", r":1:18: .*nowhere.pem"),
+    ("site a.example { proxy 127.0.0.1:1; issuer nobody }", r":1:44: There is no issuer \"nobody\": known"),
+    ("agree-to-terms yes", r":1:1: `agree-to-terms yes` needs an `email MAIL`"),
+    ("email nobody", r":1:7: nobody is not an e-mail address"),
+    ("http 127.0.0.1:8080\nhttps 127.0.0.1:8080", r":2:7: Port 8080 is taken already, by `http"),
+    ("state relative", r":1:7: "),
+    ("site * { proxy http://127.0.0.1:3000/ }", r":1:16: .*is a URL: write 127.0.0.1:3000"),
+])
+def test_check_says_file_line_column_and_a_sentence(tmp_path, text, sentence):
+    config = tmp_path / "everseal.conf"
+    config.write_text(text + "\n")
+    outcome = run_program("check", "--config", config)
+    outcome.failed(sentence)
+    assert outcome.err.startswith(str(config))
+
+
+def test_all_errors_of_a_file_are_told(tmp_path):
+    config = tmp_path / "everseal.conf"
+    config.write_text("sate /x\nemail x\nsite a { }\n")
+    lines = run_program("check", "--config", config).failed().err.splitlines()
+    assert [line.split(":")[1] for line in lines] == ["1", "2", "3"]
+
+
+@pytest.mark.asan
+def test_a_bad_file_changes_nothing(everseal, upstream):
+    before = everseal.status()["generation"]
+    everseal.config.write_text(everseal.config.read_text() + "\nsite x.example { prxy 127.0.0.1:1 }\n")
+    line = everseal.config.read_text().count("\n")
+    everseal.reload().failed(rf"{everseal.config}:{line}:18: .*prxy")
+    assert everseal.status()["generation"] == before
+    assert ask(everseal.http, "whoever.example.com").body == b"hello"
+    everseal.logged("The configuration was not reloaded, keeping the old one")
+
+
+def test_a_bad_file_at_start(everseal):
+    everseal.stop()
+    everseal.config.write_text("sate /x\n")
+    everseal.start(wait=False)
+    assert everseal.process.wait(10) == 1
+    assert ":1:1: " in everseal.log()
+
+
+def test_a_file_that_does_not_exist(tmp_path):
+    run_program("run", "--config", tmp_path / "no.conf").failed(r"no.conf.*No such file")
+    run_program("status", "--config", tmp_path / "no.conf").failed(r"no.conf.*No such file")
+
+
+@pytest.mark.asan
+def test_sites_come_and_go(stage, pebble):
+    from network import reply
+    one, two = (stage.upstream(lambda heard, text=text: reply(text)) for text in (b"one", b"two"))
+    everseal = stage.everseal(pebble, sites=f"site a.example.com {{ proxy {one.address} }}").start()
+    everseal.wait_served("a.example.com")
+    with contextlib.closing(tls(everseal.https, "a.example.com")) as kept:
+        kept.sendall(request_bytes("a.example.com", "/"))
+        assert read_answer(kept).body == b"one"
+        everseal.write(f"site a.example.com {{ proxy {two.address} }}\n"
+                       f"site b.example.com {{ proxy {one.address} }}")
+        everseal.reload().ok()
+        kept.sendall(request_bytes("a.example.com", "/"))
+        assert read_answer(kept).body == b"two", "a kept connection's next request sees the new file"
+    assert ask(everseal.http, "b.example.com").body == b"one"
+    everseal.write(f"site b.example.com {{ proxy {one.address} }}")
+    everseal.reload().ok()
+    assert ask(everseal.http, "a.example.com").status == 421
+
+
+def test_listeners_come_and_go(everseal, upstream):
+    plain, secure = free_port(), free_port()
+    everseal.listeners = (f"http 127.0.0.1:{everseal.http} 127.0.0.1:{plain} [::1]:{plain}\n"
+                          f"https 127.0.0.1:{everseal.https} 127.0.0.1:{secure}")
+    everseal.write(f"site * {{ proxy {upstream.address} }}")
+    processes = everseal.children()
+    everseal.reload().ok()
+    assert ask(plain, "a.example.com").body == b"hello"
+    assert ask(plain, "a.example.com", host="::1").body == b"hello"
+    assert ask(secure, "a.example.com", secure=True).body == b"hello"
+    with contextlib.closing(socket.create_connection(("127.0.0.1", plain))) as kept:
+        kept.sendall(request_bytes("a.example.com", "/"))
+        assert read_answer(kept).status == 200
+        everseal.listeners = None
+        everseal.write(f"site * {{ proxy {upstream.address} }}")
+        everseal.reload().ok()
+        with pytest.raises(ConnectionRefusedError):
+            ask(plain, "a.example.com")
+        kept.sendall(request_bytes("a.example.com", "/"))
+        assert read_answer(kept).status == 200, "open connections live on"
+    assert everseal.children() == processes
+
+
+def test_sighup(everseal, upstream):
+    everseal.write(f"site only.example.com {{ proxy {upstream.address} }}")
+    os.kill(everseal.process.pid, signal.SIGHUP)
+    until("the new file is in force", lambda: ask(everseal.http, "other.example.com").status == 421)
+
+
+def holder(port, host="127.0.0.1"):
+    """Another program that listens on a port."""
+    code = (f"import socket,time; s=socket.socket(); s.bind(('{host}',{port})); s.listen(); "
+            "print('ready',flush=True); time.sleep(600)")
+    process = subprocess.Popen(["/usr/bin/python3", "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@contextlib.contextmanager
+def held(port):
+    process = holder(port)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_port_in_use_is_named_with_its_program_and_the_rest_goes_on(stage, upstream):
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}")
+    with held(everseal.http) as other:
+        everseal.start()
+        everseal.logged(rf"python3 \(process {other.pid}\) holds port {everseal.http} of 127.0.0.1. "
+                        "Everseal takes nothing away")
+        listener = next(l for l in everseal.status()["listeners"] if l["port"] == everseal.http)
+        assert listener["state"] == "failed" and f"process {other.pid}" in listener["holder"]
+        assert ask(everseal.https, "a.example.com", secure=True).body == b"hello"
+        assert "held by python3" in everseal.cli("status").ok().out
+    until("the port is taken once it is free",
+          lambda: _quietly(lambda: ask(everseal.http, "a.example.com").body == b"hello"), 5)
+
+
+def _quietly(look):
+    with contextlib.suppress(OSError):
+        return look()
+
+
+def test_nginx_is_named(stage, upstream):
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}")
+    folder = stage.new_folder("nginx")
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/pid; error_log stderr; events {{}} "
+        f"http {{ access_log off; server {{ listen 127.0.0.1:{everseal.https}; return 200 nginx; }} }}")
+    nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-e", "stderr"],
+                             stderr=subprocess.DEVNULL)
+    try:
+        until("nginx listens", lambda: _quietly(lambda: ask(everseal.https, "x").status))
+        everseal.start()
+        everseal.logged(rf"nginx \(process \d+\) holds port {everseal.https}")
+        assert ask(everseal.https, "a.example.com").text == "nginx"
+        assert ask(everseal.http, "a.example.com").body == b"hello", "the rest goes on"
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+def test_reload_onto_a_busy_port_changes_nothing(everseal, upstream):
+    port = free_port()
+    with held(port):
+        everseal.listeners = (f"http 127.0.0.1:{everseal.http} 127.0.0.1:{port}\n"
+                              f"https 127.0.0.1:{everseal.https}")
+        everseal.write(f"site only.example.com {{ proxy {upstream.address} }}")
+        everseal.reload().failed(rf"python3 \(process \d+\) holds port {port}")
+        assert ask(everseal.http, "other.example.com").body == b"hello", "the old file is in force"
+        assert all(l["port"] != port for l in everseal.status()["listeners"])
+
+
+def test_no_permission_to_bind(stage, upstream):
+    """As nobody, without the right to bind low ports."""
+    state = stage.new_folder("state")
+    os.chown(state, 65534, 65534)
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}", state=state)
+    everseal.listeners = f"http 127.0.0.1:{everseal.http} 127.0.0.1:81\nhttps 127.0.0.1:{everseal.https}"
+    everseal.write(f"site * {{ proxy {upstream.address} }}")
+    everseal.start(as_user="nobody")
+    everseal.logged(r"Port 81 of 127.0.0.1 needs a right that Everseal does not have: start it as root")
+    assert ask(everseal.http, "a.example.com").body == b"hello"
+
+
+def test_no_server(tmp_path):
+    config = tmp_path / "everseal.conf"
+    config.write_text(f"state {tmp_path}/state\n")
+    for words in (("status",), ("reload",), ("lets-encrypt", "status")):
+        run_program(*words, "--config", config).failed("(?i)not running|no running|no server|`everseal run`")
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (("statu",), "nearest is `status`"),
+    (("status", "--jsn"), "nearest is --json"),
+    (("lets-encrypt",), "needs one of: register"),
+    (("lets-encrypt", "register"), "needs --name NAME"),
+    (("lets-encrypt", "register", "--name"), "--name needs a value"),
+    (("status", "--wait"), "takes no --wait"),
+    (("check", "a", "b"), "one word too many"),
+    ((), ""),
+])
+def test_wrong_usage(words, sentence):
+    run_program(*words).failed(sentence, status=2)
+
+
+def test_help_and_version():
+    assert "lets-encrypt register" in run_program("help").ok().out
+    assert "--agree-tos" in run_program("help", "lets-encrypt", "register").ok().out
+    assert run_program("--version").ok().out.startswith("everseal ")
