@@ -82,23 +82,6 @@ static void take_file(struct renewals *r)
 	}
 }
 
-/* renew-before of the site that has its first name, else of `site *`. */
-static int64_t renew_before(const struct registration *g)
-{
-	const struct config *c = g->renewals->config;
-	int64_t fallback = 0;
-	for (size_t i = 0; i < c->site_count && g->name_count; i++) {
-		const struct config_site *s = &c->sites[i];
-		int64_t before = s->renew_before_set ? s->renew_before : 0;
-		if (s->fallback)
-			fallback = before;
-		for (size_t k = 0; k < s->name_count; k++)
-			if (str_eq(s->names[k], g->names[0]))
-				return before;
-	}
-	return fallback;
-}
-
 static int by_time(const void *x, const void *y)
 {
 	const struct registration *a = *(struct registration *const *)x;
@@ -126,10 +109,20 @@ static void install_all(struct renewals *r)
 	free(all);
 }
 
+/* A registration of the file may be known only now. */
+static void link_tasks(struct renewals *r)
+{
+	LIST_EACH(n, &r->task_order) {
+		const struct task *t = OWNER(n, struct task, order);
+		struct registration *g = registration_by_id(r, t->about);
+		if (g)
+			snprintf(g->task_id, sizeof g->task_id, "%s", t->id); /* the newest is last */
+	}
+}
+
 static void take_configuration(struct registration *g)
 {
 	const char *blocked = registration_blocked(g);
-	g->renew_before = renew_before(g);
 	if (blocked && g->renewals->begun)
 		schedule_cancel(g, blocked);
 	schedule(g);
@@ -142,6 +135,7 @@ void renewals_configure(struct renewals *r, const struct config *config)
 	MAP_EACH(n, &r->registrations)
 		OWNER(n, struct registration, node)->in_file = false;
 	take_file(r);
+	link_tasks(r);
 	if (first)
 		install_all(r);
 	MAP_EACH(n, &r->registrations)

@@ -102,17 +102,28 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 	return true;
 }
 
-static bool own_listener(const struct config *c, const struct sockaddr_storage *at)
+static bool this_machine(const struct sockaddr_storage *at)
 {
 	struct local_addresses ours = { 0 };
-	bool is = address_is_ours(&ours, at, 1);
+	bool is = address_is_ours(&ours, at, /* mono= */ 1);
 	local_addresses_done(&ours);
-	for (size_t i = 0; is && i < c->http_count; i++)
-		if (c->http[i].port == address_port(at))
+	return is;
+}
+
+static bool own_port(const struct renewals *r, uint16_t port)
+{
+	const struct config *c = r->config;
+	for (size_t i = 0; i < c->http_count; i++)
+		if (c->http[i].port == port)
 			return true;
-	for (size_t i = 0; is && i < c->https_count; i++)
-		if (c->https[i].port == address_port(at))
+	for (size_t i = 0; i < c->https_count; i++)
+		if (c->https[i].port == port)
 			return true;
+	MAP_EACH(n, &r->registrations) {
+		const struct registration *g = OWNER(n, struct registration, node);
+		if (g->in_store && g->listen.port == port)
+			return true;
+	}
 	return false;
 }
 
@@ -137,7 +148,7 @@ static bool check_proxy(struct renewals *r, struct wanted *w, const struct regis
 	if (address_is_link_local(&at))
 		return err_set(err, ERR_INPUT, "%.*s is a link-local address; only the configuration file "
 			"may name one as an application.", STR_ARG(want->proxy));
-	if (own_listener(r->config, &at))
+	if (own_port(r, u->port) && this_machine(&at))
 		return err_set(err, ERR_INPUT, "%.*s is where Everseal itself listens, not the application.",
 			STR_ARG(want->proxy));
 	return true;

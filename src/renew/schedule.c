@@ -87,6 +87,23 @@ bool schedule_load(struct renewals *r, struct err *err)
 
 /* ---- when ---- */
 
+/* renew-before of the site that has its first name, else of `site *`. */
+static int64_t renew_before(const struct registration *g)
+{
+	const struct config *c = g->renewals->config;
+	int64_t fallback = 0;
+	for (size_t i = 0; i < c->site_count && g->name_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		int64_t before = s->renew_before_set ? s->renew_before : 0;
+		if (s->fallback)
+			fallback = before;
+		for (size_t k = 0; k < s->name_count; k++)
+			if (str_eq(s->names[k], g->names[0]))
+				return before;
+	}
+	return fallback;
+}
+
 /* By the back-off after a failure, else by the certificate's own time, else at once. */
 static int64_t next_attempt(const struct registration *g)
 {
@@ -107,6 +124,7 @@ void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	timer_stop(&g->due);
+	g->renew_before = renew_before(g);
 	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
 		timer_start_wall(&g->due, r->needs.loop, next_attempt(g), due);
 }

@@ -258,9 +258,6 @@ static bool load_task(struct store_scan *scan, const struct record *record)
 	if (!json || record->id.n >= sizeof((struct task *)0)->id || !str_to_u64(record->id, &number))
 		return true;
 	struct task *t = task_make(r, record->id);
-	struct registration *g = registration_by_id(r, json_text(json, "about"));
-	if (g)
-		snprintf(g->task_id, sizeof g->task_id, "%s", t->id); /* ids rise: the newest is last */
 	t->name = arena_str(&t->arena, json_text(json, "name"));
 	t->about = arena_str(&t->arena, json_text(json, "about"));
 	t->state = state_of(json_text(json, "state"));

@@ -119,7 +119,8 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 	CHECK(request && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1);
 	X509 *leaf = X509_new();
 	o->not_before = loop_wall(ca->loop) / 1000 * 1000;
-	o->not_after = o->not_before + ca->lifetime;
+	o->not_after =
+	        o->not_before + (ca->lifetime_of ? ca->lifetime_of(o->names[0]) : ca->lifetime);
 	if (ca->leaf == LEAF_EXPIRED) {
 		o->not_before -= 2 * DAY;
 		o->not_after = loop_wall(ca->loop) / 1000 * 1000;
@@ -319,6 +320,8 @@ static void hear_certificate(struct scripted_ca *ca, unsigned number, struct pen
 	if (!strstr(p->headers, "accept: application/pem-certificate-chain\n"))
 		complain(ca, "a download that does not say what it accepts");
 	ca->downloads++;
+	if (ca->on_download)
+		ca->on_download(ca);
 	buf_add(&r->body, buf_str(&ca->orders[number].pem));
 }
 

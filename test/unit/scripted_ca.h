@@ -33,6 +33,7 @@ struct scripted_ca {
 	struct buf *diary; /* NULL: nothing is written down */
 	/* The script. */
 	int64_t lifetime, latency;
+	int64_t (*lifetime_of)(const char *name); /* instead of lifetime; or NULL */
 	bool down;
 	enum ca_leaf leaf;
 	unsigned fault_at;
@@ -47,6 +48,7 @@ struct scripted_ca {
 	 * shows. */
 	bool (*answers)(struct scripted_ca *ca, struct str token);
 	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err);
+	void (*on_download)(struct scripted_ca *ca); /* or NULL */
 	/* What happened. */
 	bool stopped;
 	const char *complaint;

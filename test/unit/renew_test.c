@@ -1,0 +1,586 @@
+/* Registrations and their renewal, on a fake clock, against a scripted CA and serving. */
+#include "renew_world.h"
+
+/* ---- from nothing to served ---- */
+
+static void a_name_is_registered_and_served(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	run_until_idle();
+	wish_name(&w, "https://Shop.example.com/cart");
+	wish_refused(&w, ERR_INPUT, "This is a web address; a DNS name is needed. Use shop.example.com.");
+	int64_t start = loop_wall(place->loop);
+	wish_name(&w, " Shop.Example.com. ");
+	assert_int_equal(record_version(place, "registration", w.id), 0);
+	wish_wait(&w);
+	assert_false(w.existing);
+	assert_string_equal(w.task, "0000000001");
+	assert_int_equal(record_version(place, "registration", w.id), 1);
+	assert_int_equal(record_version(place, "renewal", w.id), 1);
+	assert_int_equal(record_version(place, "task", w.task), 1);
+	assert_int_equal(place->ca.requests, 0);
+	status_is("shop.example.com", "working");
+	assert_string_equal(said("shop.example.com", "temporary"), "true");
+	assert_string_equal(said("shop.example.com", "reason"), "\"an attempt is under way\"");
+	run_until_idle();
+	assert_int_equal(world.changes, 1);
+	assert_string_equal(strstr(buf_c(&place->diary), "ask certificate"),
+	        "ask certificate\n"
+	        "put certificate\nput renewal\ndelete flow\ndelete flow-key\n" /* one transaction */
+	        "install shop.example.com\nhandshake shop.example.com 443\nput task\n");
+	task_is(w.task, "account: Find or make the account\n" STEPS SEEN "Register Success");
+	status_is("SHOP.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(start + 69 * DAY));
+	assert_string_equal(said("shop.example.com", "reason"), "\"21 days are left\"");
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	assert_string_equal(said("shop.example.com", "served_at"), date(start));
+	assert_string_equal(said("shop.example.com", "last_renewed"), date(start));
+	assert_string_equal(said("shop.example.com", "not_after"), date(start + 90 * DAY));
+	assert_string_equal(said("shop.example.com", "not_before"), date(start));
+	assert_string_equal(said("shop.example.com", "names"), "[\"shop.example.com\"]");
+	assert_string_equal(said("shop.example.com", "issuer"), "\"ca\"");
+	assert_string_equal(said("shop.example.com", "issued_by"), "\"Script CA\"");
+	assert_string_equal(said("shop.example.com", "serial"), "\"03e9\"");
+	assert_string_equal(said("shop.example.com", "key_type"), "\"P-256\"");
+	assert_string_equal(said("shop.example.com", "last_error"), "null");
+	assert_string_equal(said("shop.example.com", "failures"), "0");
+	assert_string_equal(said("shop.example.com", "temporary"), "false");
+	assert_string_equal(said("shop.example.com", "task"), "\"0000000001\"");
+	assert_string_equal(said("nobody.example.com", "state"),
+	        "There is no certificate for nobody.example.com: `everseal status` lists those that "
+	        "there are.");
+}
+
+/* ---- a year ---- */
+
+/* Each with certificates of its own lifetime. */
+struct life {
+	const char *name;
+	int64_t lifetime, before;
+};
+static const struct life *lives;
+static size_t life_count;
+
+static int64_t lifetime_of(const char *name)
+{
+	for (size_t i = 0; i < life_count; i++)
+		if (!strcmp(name, lives[i].name))
+			return lives[i].lifetime;
+	return DAY;
+}
+
+static unsigned check_life(const struct life *life)
+{
+	unsigned count = 0;
+	struct renewal_time due = { .at = place->ca.orders[0].at };
+	for (unsigned i = 0; i < place->ca.order_count; i++) {
+		const struct ca_order *o = &place->ca.orders[i];
+		if (strcmp(o->names[0], life->name) != 0)
+			continue;
+		assert_int_equal(o->not_after - o->not_before, life->lifetime);
+		assert_int_equal(o->at, due.at);
+		due = renewal_time(o->not_before, o->not_after, life->before);
+		count++;
+	}
+	assert_true(due.at > loop_wall(place->loop));
+	return count;
+}
+
+static void live(const struct life *some, size_t count, int64_t time)
+{
+	BUF_AUTO config = BUF(8192);
+	unsigned orders = 0;
+	lives = some;
+	life_count = count;
+	buf_add_c(&config, BY_FILE);
+	for (size_t i = 0; i < life_count; i++)
+		buf_printf(&config, "site %s { proxy 127.0.0.1:3001; %s; }\n", lives[i].name,
+		        lives[i].before ? "renew-before 30d" : "force-ssl yes");
+	place->ca.lifetime_of = lifetime_of;
+	world_start(buf_c(&config));
+	run_for(place, time);
+	for (size_t i = 0; i < life_count; i++)
+		orders += check_life(&lives[i]);
+	assert_int_equal(place->ca.order_count, orders);
+	assert_int_equal(place->ca.accounts_made, 1);
+	assert_int_equal(world.installs, orders);
+	assert_int_equal(logged_count("error"), 0);
+}
+
+static void in_a_year_each_renews_at_its_moment(void **state)
+{
+	(void)state;
+	static const struct life some[] = {
+		{ "d90.example.com", 90 * DAY, 0 },
+		{ "d64.example.com", 64 * DAY, 0 },
+		{ "d45.example.com", 45 * DAY, 0 },
+		{ "before.example.com", 90 * DAY, 30 * DAY },
+	};
+	live(some, 4, 365 * DAY);
+	assert_int_equal(place->ca.order_count, 6 + 9 + 13 + 7);
+}
+
+static void the_short_lived_do_too(void **state)
+{
+	(void)state;
+	static const struct life some[] = {
+		{ "d6.example.com", 6 * DAY, 0 },
+		{ "h160.example.com", 160 * HOUR, 0 },
+	};
+	live(some, 2, 61 * DAY);
+	assert_int_equal(place->ca.order_count, 21 + 19);
+}
+
+static void a_restart_keeps_the_moment(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, 10 * DAY + 12345);
+	for (int i = 0; i < 3; i++) {
+		world_kill();
+		run_for(place, 7 * DAY); /* the machine is off */
+		world_start(NULL);
+		run_for(place, 10 * DAY);
+	}
+	assert_int_equal(place->ca.order_count, 1);
+	assert_int_equal(world.installs, 4);
+	run_for(place, 20 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(place->ca.orders[1].at, place->ca.orders[0].not_after - 21 * DAY);
+	/* Off while it was due: renewed at once. */
+	world_kill();
+	run_for(place, 80 * DAY);
+	int64_t back = loop_wall(place->loop);
+	world_start(NULL);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 3);
+	assert_int_equal(place->ca.orders[2].at, back);
+}
+
+/* ---- failure ---- */
+
+static void a_failing_name_waits_longer_each_time_and_alone(void **state)
+{
+	(void)state;
+	static const int64_t waits[] = { MINUTE, 10 * MINUTE, 100 * MINUTE, DAY, DAY };
+	place->ca.refused = "bad.example.com";
+	world_start(BY_FILE "site bad.example.com { proxy 127.0.0.1:3001; }\n" SHOP);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	status_is("bad.example.com", "failed");
+	assert_non_null(strstr(said("bad.example.com", "last_error"), "Timeout during connect"));
+	assert_string_equal(said("bad.example.com", "reason"), "\"the last attempt failed\"");
+	assert_string_equal(said("bad.example.com", "failures"), "1");
+	logged_has("error name=bad.example.com-");
+	assert_int_equal(logged_count("is kept"), 0);
+	run_for(place, 4 * DAY);
+	int64_t before = 0;
+	unsigned n = 0;
+	for (unsigned i = 0; i < place->ca.order_count; i++) {
+		const struct ca_order *o = &place->ca.orders[i];
+		if (strcmp(o->names[0], "bad.example.com") != 0)
+			continue;
+		if (before && n < 5) {
+			assert_in_range(o->at - before, waits[n] * 4 / 5, waits[n] * 6 / 5);
+			n++;
+		}
+		before = o->at;
+	}
+	assert_int_equal(n, 5);
+	/* Once it works, it starts from the beginning. */
+	place->ca.refused = NULL;
+	run_for(place, 2 * DAY);
+	status_is("bad.example.com", "ok");
+	assert_string_equal(said("bad.example.com", "failures"), "0");
+}
+
+static void a_restart_keeps_the_back_off(void **state)
+{
+	(void)state;
+	place->ca.refused = "shop.example.com";
+	world_start(BY_FILE SHOP);
+	run_for(place, 3 * HOUR);
+	unsigned orders = place->ca.order_count;
+	const char *next = said("shop.example.com", "next_renewal");
+	assert_string_equal(said("shop.example.com", "failures"), "4");
+	world_kill();
+	world_start(NULL);
+	run_for(place, HOUR);
+	assert_int_equal(place->ca.order_count, orders);
+	assert_string_equal(said("shop.example.com", "next_renewal"), next);
+	assert_string_equal(said("shop.example.com", "failures"), "4");
+	assert_non_null(strstr(said("shop.example.com", "last_error"), "Timeout during connect"));
+	assert_non_null(strstr(said("shop.example.com", "last_error"), "\"at\":\"2027-01-01T0"));
+	status_is("shop.example.com", "failed");
+}
+
+static void a_ca_that_is_down_for_days_costs_nothing(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, 68 * DAY);
+	place->ca.down = true;
+	run_for(place, 10 * DAY);
+	assert_int_equal(world.installs, 1);
+	status_is("shop.example.com", "failed");
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	logged_has(" The certificate in use is kept. Next try 2027-");
+	place->ca.down = false;
+	run_for(place, 2 * DAY);
+	assert_int_equal(world.installs, 2);
+	assert_int_equal(place->ca.order_count, 2);
+	status_is("shop.example.com", "ok");
+	/* It ends only just in time: tries come closer together. */
+	run_for(place, 40 * DAY);
+	place->ca.down = true;
+	run_for(place, 50 * DAY);
+	status_is("shop.example.com", "expired");
+	assert_int_equal(world.installs, 2);
+	place->ca.down = false;
+	run_for(place, 30 * HOUR);
+	status_is("shop.example.com", "ok");
+}
+
+static void a_limit_of_the_ca_is_waited_for(void **state)
+{
+	(void)state;
+	place->ca.limited = "shop.example.com";
+	place->ca.limited_for = 30 * HOUR / SECOND;
+	world_start(BY_FILE SHOP);
+	run_until_idle();
+	int64_t first = place->ca.orders[0].at;
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(first + 30 * HOUR));
+	place->ca.limited_for = 30 * DAY / SECOND; /* a week at most */
+	run_for(place, 31 * HOUR);
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(first + 30 * HOUR + 7 * DAY));
+	place->ca.limited = NULL;
+	run_for(place, 7 * DAY);
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.orders[0].at, first + 30 * HOUR + 7 * DAY);
+}
+
+/* ---- a store that fails ---- */
+
+static void fill_disk(struct scripted_ca *ca)
+{
+	(void)ca;
+	store_full(place, true);
+}
+
+static void a_certificate_that_cannot_be_stored_is_not_served(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, 68 * DAY);
+	place->ca.on_download = fill_disk;
+	const char *serial = said("shop.example.com", "serial");
+	run_for(place, DAY + MINUTE / 2);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(world.installs, 1);
+	assert_string_equal(said("shop.example.com", "serial"), serial);
+	assert_string_equal(said("shop.example.com", "failures"), "1");
+	logged_has("The new certificate could not be stored, keeping the old one: ");
+	run_for(place, 3 * HOUR);
+	assert_string_equal(said("shop.example.com", "failures"), "4"); /* waits grow */
+	assert_int_equal(world.installs, 1);
+	place->ca.on_download = NULL;
+	store_full(place, false);
+	run_for(place, 30 * HOUR);
+	assert_int_equal(world.installs, 2);
+	assert_int_equal(place->ca.order_count, 2); /* the flow was resumed */
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "failures"), "0");
+}
+
+static void a_full_disk_registers_nothing(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	store_full(place, true);
+	wish_name(&w, "shop.example.com");
+	turn_until(place, w.done);
+	store_full(place, false);
+	assert_int_equal(w.err.code, ERR_IO);
+	run_for(place, DAY);
+	assert_int_equal(place->ca.requests, 0);
+	assert_int_equal(world.changes, 0);
+	assert_non_null(strstr(said("shop.example.com", "state"), "There is no certificate"));
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_false(w.existing);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	store_full(place, true);
+	wish_disable(&w, "shop.example.com", false);
+	turn_until(place, w.done);
+	store_full(place, false);
+	assert_int_equal(w.err.code, ERR_IO);
+	status_is("shop.example.com", "ok");
+	run_for(place, 70 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+static void a_failure_that_cannot_be_stored_waits_all_the_same(void **state)
+{
+	(void)state;
+	place->ca.refused = "shop.example.com";
+	world_start(BY_FILE SHOP);
+	turn_until(place, diary_count(place, "ask challenge"));
+	store_full(place, true);
+	run_for(place, 30 * SECOND);
+	logged_has("The failure could not be stored, the next start tries earlier: ");
+	assert_string_equal(said("shop.example.com", "failures"), "1");
+	store_full(place, false);
+	place->ca.refused = NULL;
+	run_for(place, 2 * MINUTE);
+	status_is("shop.example.com", "ok");
+}
+
+/* ---- what is served ---- */
+
+static void a_listener_that_lags_is_asked_again(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, 69 * DAY - SECOND);
+	world.addresses = 3;
+	world.lagging = 7;
+	buf_clear(&place->diary);
+	run_for(place, SECOND + 2540 - 1);
+	assert_int_equal(diary_count(place, "handshake"), 7);
+	run_for(place, 2);
+	assert_int_equal(diary_count(place, "handshake"), 7 + 3);
+	assert_int_equal(diary_count(place, "handshake shop.example.com 443"), 8);
+	assert_int_equal(diary_count(place, "handshake shop.example.com 445"), 1);
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	assert_int_equal(logged_count("error"), 0);
+}
+
+static void a_listener_that_shows_another_is_named(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, 69 * DAY - SECOND);
+	world.lagging = 8;
+	run_for(place, 2 * SECOND);
+	status_is("shop.example.com", "working");
+	run_for(place, 2 * SECOND);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "served"),
+	        "\"Visitors of shop.example.com on 127.0.0.1, port 443, get another certificate (serial "
+	        "03e9) than the one stored (serial 03ea).\"");
+	logged_has("error name=shop.example.com-");
+	run_for(place, DAY); /* looked at again */
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+}
+
+static void handshakes_that_fail_are_said(void **state)
+{
+	(void)state;
+	world.dark = true;
+	world_start(BY_FILE SHOP);
+	run_for(place, 10 * SECOND);
+	assert_string_equal(said("shop.example.com", "served"),
+	        "\"127.0.0.1, port 443, did not show a certificate: The connection was refused.\"");
+	world.dark = false;
+	world.addresses = 0;
+	run_for(place, DAY + 10 * SECOND);
+	assert_string_equal(said("shop.example.com", "served"),
+	        "\"No address for HTTPS could be bound, so nobody can see the certificate yet: `everseal "
+	        "status` says who holds the ports.\"");
+	assert_int_equal(logged_count("No address for HTTPS"), 1);
+	world.addresses = 1;
+	run_for(place, DAY);
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+}
+
+static void an_address_of_its_own_is_waited_for(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str names[] = { STR("shop.example.com") };
+	struct register_want want = { .names = names, .name_count = 1, .email = STR("a@example.com"),
+		.agree_tos = true, .port = 8443 };
+	world_start(BASE);
+	world.unbound = true;
+	wish_register(&w, &want);
+	wish_wait(&w);
+	turn_until(place, world.installs);
+	run_for(place, 100);
+	assert_int_equal(place->ca.probes, 0);
+	world.unbound = false;
+	run_until_idle();
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	world.unbound = true;
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 10 * SECOND);
+	assert_string_equal(said("shop.example.com", "served"), "\"Port 8443 of 0.0.0.0 is held by nginx.\"");
+}
+
+static void each_is_looked_at_after_start_and_daily(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP "site a.example.com { proxy 127.0.0.1:3002; }\n");
+	run_until_idle();
+	assert_int_equal(place->ca.probes, 2);
+	world_kill();
+	world_start(NULL);
+	assert_string_equal(said("a.example.com", "served"), "null");
+	run_for(place, 1);
+	assert_int_equal(place->ca.probes, 4);
+	assert_string_equal(said("a.example.com", "served"), "\"stored\"");
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	run_for(place, DAY - 2);
+	assert_int_equal(place->ca.probes, 4);
+	run_for(place, 2);
+	assert_int_equal(place->ca.probes, 6);
+	/* One after the other; what is renewed meanwhile is proven by that. */
+	struct wish w;
+	place->ca.latency = SECOND;
+	run_for(place, DAY - SECOND);
+	buf_clear(&place->diary);
+	run_for(place, SECOND + SECOND / 2);
+	assert_int_equal(diary_count(place, "handshake"), 0);
+	run_for(place, SECOND);
+	assert_int_equal(diary_count(place, "handshake"), 1);
+	run_for(place, SECOND);
+	assert_int_equal(diary_count(place, "handshake"), 2);
+	place->ca.latency = 0;
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	run_for(place, DAY);
+	assert_int_equal(place->ca.probes, 6 + 2 + 1 + 2);
+}
+
+static void a_look_gives_way_to_a_renewal(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BY_FILE SHOP "site a.example.com { proxy 127.0.0.1:3002; }\n");
+	run_until_idle();
+	world_kill();
+	world.dark = true; /* the look is busy with the first for a while */
+	world_start(NULL);
+	run_for(place, 1);
+	bool shop = diary_count(place, "handshake shop") > 1;
+	wish_renew(&w, shop ? "shop.example.com" : "a.example.com");
+	wish_wait(&w);
+	turn_until(place, world.installs == 5);
+	world.dark = false;
+	run_for(place, 10 * SECOND);
+	assert_string_equal(said("a.example.com", "served"), "\"stored\"");
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	assert_null(world.renewals->looking_at);
+}
+
+static void what_another_certificate_replaced_is_left_alone(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_until_idle();
+	world_configure("issuer second { directory https://ca.test/directory; }\n"
+	                "issuer ca { directory https://ca.test/directory; }\n"
+	                "email ops@example.com\nagree-to-terms yes\n" SHOP);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 2);
+	assert_string_equal(said("shop.example.com", "issuer"), "\"second\"");
+	for (int i = 0; i < 2; i++) {
+		run_for(place, 5);
+		BUF_AUTO all = BUF(64 << 10);
+		struct json_writer w;
+		json_write_init(&w, &all);
+		json_write_object(&w, NULL);
+		renew_status(world.renewals, &w);
+		json_write_end(&w);
+		if (i)
+			assert_non_null(strstr(buf_c(&all),
+			        "\"served\":\"shop.example.com is served with a newer certificate.\""));
+		assert_non_null(strstr(buf_c(&all), "\"served\":\"stored\""));
+		assert_string_equal(said("shop.example.com", "issuer"), "\"second\"");
+		world_kill();
+		world_start(NULL);
+	}
+	run_for(place, 89 * DAY);
+	assert_int_equal(logged_count("error"), 0);
+	assert_int_equal(logged_count("warning"), 0);
+}
+
+static void a_visitor_from_outside_is_remembered(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_until_idle();
+	assert_string_equal(said("shop.example.com", "seen_from_outside"), "null");
+	int64_t now = loop_wall(place->loop);
+	renew_seen(world.renewals, STR("nobody.example.com"), STR("198.51.100.7"), now);
+	renew_seen(world.renewals, STR("shop.example.com"), STR("198.51.100.7"), now);
+	renew_seen(world.renewals, STR("shop.example.com"), STR("198.51.100.8"), now + 1000);
+	assert_string_equal(said("shop.example.com", "seen_from_outside"), date(now + 1000));
+	assert_string_equal(said("shop.example.com", "seen_client"), "\"198.51.100.8\"");
+}
+
+/* ---- many ---- */
+
+static void fifty_at_a_time(void **state)
+{
+	(void)state;
+	static struct wish wishes[60];
+	char name[32];
+	struct wish w;
+	place->serves[0].mute = true;
+	world_start(BASE);
+	for (int i = 0; i < 60; i++) {
+		snprintf(name, sizeof name, "n%d.example.com", i);
+		wish_name(&wishes[i], name);
+	}
+	for (int i = 0; i < 60; i++)
+		wish_wait(&wishes[i]);
+	run_for(place, 10 * SECOND);
+	assert_int_equal(diary_count(place, "ask order"), 50);
+	status_is("n59.example.com", "working");
+	wish_disable(&w, "n0.example.com", false); /* makes room for one */
+	wish_wait(&w);
+	wish_disable(&w, "n59.example.com", false); /* makes none */
+	wish_wait(&w);
+	run_for(place, 10 * SECOND);
+	assert_int_equal(diary_count(place, "ask order"), 51);
+	task_is(wishes[59].task, "end: Given up: renewal is disabled.\nRegister Failed");
+	serve_detach(place, 0);
+	serve_attach(place, 0);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 59);
+	assert_int_equal(world.installs, 58);
+	assert_int_equal(place->ca.accounts_made, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(a_name_is_registered_and_served),
+		WORLD_TEST(in_a_year_each_renews_at_its_moment),
+		WORLD_TEST(the_short_lived_do_too),
+		WORLD_TEST(a_restart_keeps_the_moment),
+		WORLD_TEST(a_failing_name_waits_longer_each_time_and_alone),
+		WORLD_TEST(a_restart_keeps_the_back_off),
+		WORLD_TEST(a_ca_that_is_down_for_days_costs_nothing),
+		WORLD_TEST(a_limit_of_the_ca_is_waited_for),
+		WORLD_TEST(a_certificate_that_cannot_be_stored_is_not_served),
+		WORLD_TEST(a_full_disk_registers_nothing),
+		WORLD_TEST(a_failure_that_cannot_be_stored_waits_all_the_same),
+		WORLD_TEST(a_listener_that_lags_is_asked_again),
+		WORLD_TEST(a_listener_that_shows_another_is_named),
+		WORLD_TEST(handshakes_that_fail_are_said),
+		WORLD_TEST(an_address_of_its_own_is_waited_for),
+		WORLD_TEST(each_is_looked_at_after_start_and_daily),
+		WORLD_TEST(a_look_gives_way_to_a_renewal),
+		WORLD_TEST(what_another_certificate_replaced_is_left_alone),
+		WORLD_TEST(a_visitor_from_outside_is_remembered),
+		WORLD_TEST(fifty_at_a_time),
+	};
+	return cmocka_run_group_tests_name("renew", tests, NULL, NULL);
+}
