@@ -25,31 +25,104 @@ static struct binding *binding_new(struct control *c, const struct address *a, i
 	return b;
 }
 
+/* One pass over what is wanted. */
+struct wanting {
+	struct control *control;
+	int64_t number;
+	bool asks; /* for what is missing */
+};
+
 /* The first that wants an address says what is spoken there: the file goes before registrations. */
-static void want(struct control *c, const struct address *a, bool tls, int64_t number)
+static void want(const struct wanting *w, const struct address *a, bool tls)
 {
-	struct binding *b = binding_at(c, a);
+	struct binding *b = binding_at(w->control, a);
+	if (!b && w->asks)
+		b = binding_new(w->control, a, w->number);
 	if (!b)
-		b = binding_new(c, a, number);
+		return;
 	if (!b->wanted)
 		b->tls = tls;
 	b->wanted = true;
 }
 
-void bindings_want(struct control *c, const struct config *config, int64_t number)
+static void want_all(const struct wanting *w, const struct config *config)
 {
 	SITES_AUTO sites;
-	LIST_EACH (n, &c->bindings)
+	LIST_EACH (n, &w->control->bindings)
 		OWNER(n, struct binding, node)->wanted = false;
 	for (size_t i = 0; i < config->http_count; i++)
-		want(c, &config->http[i], /* tls= */ false, number);
+		want(w, &config->http[i], /* tls= */ false);
 	for (size_t i = 0; i < config->https_count; i++)
-		want(c, &config->https[i], /* tls= */ true, number);
-	sites_collect(c, config, &sites);
+		want(w, &config->https[i], /* tls= */ true);
+	sites_collect(w->control, config, &sites);
 	for (size_t i = 0; i < sites.count; i++)
 		if (sites.at[i].listen.host.n)
-			want(c, &sites.at[i].listen, /* tls= */ true, number);
+			want(w, &sites.at[i].listen, /* tls= */ true);
 }
+
+void bindings_want(struct control *c, const struct config *config, int64_t number)
+{
+	want_all(&(struct wanting){ c, number, .asks = true }, config);
+}
+
+void bindings_restore(struct control *c, int64_t number)
+{
+	want_all(&(struct wanting){ c, number, .asks = false }, c->config);
+	bindings_release(c);
+	bindings_want(c, c->config, number);
+}
+
+/* ---- addresses that give way ---- */
+
+/* The file's, one after the other; NULL behind the last. */
+static const struct address *file_address(const struct config *config, size_t index)
+{
+	if (index < config->http_count)
+		return &config->http[index];
+	index -= config->http_count;
+	return index < config->https_count ? &config->https[index] : NULL;
+}
+
+static bool same(const struct address *a, const struct address *b)
+{
+	return a->port == b->port && str_eq(a->host, b->host);
+}
+
+/* [::] is IPv6 only: it leaves IPv4 alone. */
+static bool overlap(const struct address *a, const struct address *b)
+{
+	const struct str any = str_has(a->host, ':') ? STR("::") : STR("0.0.0.0");
+	return a->port == b->port && str_has(a->host, ':') == str_has(b->host, ':') &&
+	       (str_eq(a->host, any) || str_eq(b->host, any));
+}
+
+static bool in_the_way(const struct address *a, const struct config *next)
+{
+	const struct address *wanted;
+	bool overlaps = false;
+	for (size_t i = 0; (wanted = file_address(next, i)); i++) {
+		if (same(a, wanted))
+			return false;
+		overlaps |= overlap(a, wanted);
+	}
+	return overlaps;
+}
+
+bool bindings_give_way(struct control *c, const struct config *next)
+{
+	const struct address *a;
+	bool any = false;
+	for (size_t i = 0; (a = file_address(c->config, i)); i++) {
+		struct binding *b = binding_at(c, a);
+		if (!b || b->fd < 0 || !in_the_way(a, next))
+			continue;
+		b->wanted = false;
+		any = true;
+	}
+	return any;
+}
+
+/* ---- what the supervisor is asked and says ---- */
 
 static void binding_free(struct binding *b)
 {

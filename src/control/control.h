@@ -75,6 +75,7 @@ struct control {
 	struct list reloading;
 	struct config *waiting_config;
 	bool again;            /* a next one is wanted */
+	bool making_way;       /* the plan: without addresses that waiting_config's exclude */
 	bool begun;            /* the first generation stands */
 	struct timer patience; /* the first one waits that long for addresses */
 	struct later turn;
@@ -116,6 +117,11 @@ MUST_CHECK bool identity_become(const struct stat *owner, struct err *err);
 /* Marks those that the configuration and the registrations need as wanted, and asks for those that
  * are missing, for generation `number`. */
 void bindings_want(struct control *c, const struct config *config, int64_t number);
+/* Own addresses that the file had and `next` has not, but that overlap one of its: 127.0.0.1:443 when
+ * it has 0.0.0.0:443. They are wanted no more; false if there is none. */
+bool bindings_give_way(struct control *c, const struct config *next);
+/* Those of the configuration in force and no others: the others first, since they may exclude it. */
+void bindings_restore(struct control *c, int64_t number);
 void bindings_release(struct control *c); /* those that are not wanted */
 /* True when all that are wanted have been answered. */
 bool bindings_answered(const struct control *c);

@@ -144,6 +144,14 @@ static const struct config *planned(const struct control *c)
 	return c->next_config ? c->next_config : c->config;
 }
 
+/* What was to come after the plan is refused with it. */
+static void refuse_waiting_config(struct control *c)
+{
+	c->making_way = false;
+	config_free(&c->waiting_config);
+	move_all(&c->reloading, &c->changes);
+}
+
 /* Nothing of the plan is left, and nothing has changed. */
 static void refuse(struct control *c, const struct err *err)
 {
@@ -155,12 +163,13 @@ static void refuse(struct control *c, const struct err *err)
 		link_send(&c->serve, abort, .number = c->plan->number);
 		c->offered = NULL;
 	}
+	if (c->making_way)
+		refuse_waiting_config(c);
 	rows_free(&c->plan);
 	config_free(&c->next_config);
 	c->stage = PLAN_NONE;
 	forget_deaths(c);
-	bindings_want(c, c->config, c->last_number);
-	bindings_release(c);
+	bindings_restore(c, c->last_number);
 	serving_settle(c);
 	finish_changes(c, err);
 	offer(c);
@@ -214,6 +223,7 @@ static void stands(struct control *c)
 	c->current = c->plan;
 	c->plan = NULL;
 	c->stage = PLAN_NONE;
+	c->making_way = false;
 	forget_deaths(c);
 	struct config *old = c->next_config ? take_next_config(c) : NULL;
 	if (!c->rolled_back)
@@ -237,10 +247,17 @@ static void patience_over(struct timer *t)
 	go_on(OWNER(t, struct control, patience));
 }
 
-/* The file that was read again goes first and alone, so that its refusal refuses nobody else. */
+/* The file that was read again goes first and alone, so that its refusal refuses nobody else. An
+ * address of ours that one of its own overlaps goes before that, in a generation without it: the
+ * kernel binds no two such. */
 static void begin(struct control *c)
 {
 	c->last_number++;
+	if (c->waiting_config && c->begun && bindings_give_way(c, c->waiting_config)) {
+		c->making_way = true;
+		c->stage = PLAN_BINDING;
+		return;
+	}
 	c->next_config = c->waiting_config;
 	c->waiting_config = NULL;
 	move_all(c->next_config ? &c->reloading : &c->waiting, &c->changes);
@@ -350,9 +367,10 @@ static void roll_back(struct control *c)
 	c->current = c->previous;
 	c->previous = NULL;
 	forget_deaths(c);
-	bindings_want(c, planned(c), c->last_number);
 	if (c->stage == PLAN_NONE)
-		bindings_release(c);
+		bindings_restore(c, c->last_number);
+	else
+		bindings_want(c, planned(c), c->last_number);
 	serving_settle(c);
 }
 

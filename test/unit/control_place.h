@@ -101,8 +101,26 @@ static inline bool among(const int ports[4], int port)
 	return false;
 }
 
+/* As the kernel has it: an address and all IPv4 addresses exclude each other. */
+static inline bool excluded(struct place *p, const struct bind *b)
+{
+	for (size_t i = 0; i < p->bind_count; i++) {
+		const struct bind *o = &p->binds[i];
+		bool any = !strcmp(o->host, "0.0.0.0") || !strcmp(b->host, "0.0.0.0");
+		bool other = strchr(o->host, ':') || strchr(b->host, ':');
+		if (o != b && !o->released && o->port == b->port && any && !other)
+			return true;
+	}
+	return false;
+}
+
 static inline void answer_bind(struct place *p, const struct bind *b)
 {
+	if (excluded(p, b)) {
+		link_send(&p->supervisor, bound, .id = b->id, .error = EADDRINUSE,
+		        .holder = STR("everseal (process 1)"));
+		return;
+	}
 	if (among(p->unheard, b->port))
 		return;
 	if (among(p->held, b->port)) {

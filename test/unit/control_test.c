@@ -171,6 +171,47 @@ static void an_old_failure_refuses_nothing(void **state)
 	place_done(&p);
 }
 
+/* One address becomes all of them, and back: the kernel has not both at a time. */
+static void addresses_that_overlap(void **state)
+{
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN SHOP);
+	assert_string_equal(
+	        reload(&p, "http 127.0.0.1:8080\nhttps 0.0.0.0:8443 127.0.0.1:9443\n" WIKI), "");
+	assert_int_equal(p.committed, 3);
+	assert_row(&p, "listener 0.0.0.0 8443 tls default=*");
+	assert_row(&p, "listener 127.0.0.1 9443 tls default=*");
+	assert_row(&p, "listener 127.0.0.1 8080 plain default=*");
+	assert_null(strstr(buf_c(&p.in_force), "127.0.0.1 8443"));
+	assert_string_equal(reload(&p, LISTEN SHOP), "");
+	assert_row(&p, "listener 127.0.0.1 8443 tls default=*");
+	assert_null(strstr(buf_c(&p.in_force), "0.0.0.0"));
+	place_done(&p);
+}
+
+/* What gave way comes back when the new address cannot be had, or serve refuses to do without. */
+static void what_gave_way_comes_back(void **state)
+{
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN SHOP);
+	p.held[0] = 9443;
+	assert_non_null(strstr(reload(&p, "https 0.0.0.0:8443 127.0.0.1:9443\n" WIKI), "nginx"));
+	until(&p, strstr(buf_c(&p.in_force), "listener 127.0.0.1 8443 tls default=*"));
+	assert_row(&p, "name 1 shop.example.com");
+	p.held[0] = 0;
+	p.refuses = "There is no memory for it.";
+	int64_t told = p.told_number;
+	assert_string_equal(reload(&p, "https 0.0.0.0:8443\n" WIKI), "There is no memory for it.");
+	assert_int_equal(p.told_number, told + 1);
+	assert_true(is_bound(&p, 8443));
+	p.refuses = NULL;
+	assert_string_equal(reload(&p, "https 0.0.0.0:8443\n" WIKI), "");
+	assert_row(&p, "listener 0.0.0.0 8443 tls default=*");
+	place_done(&p);
+}
+
 static void serve_refuses_the_reload(void **state)
 {
 	struct place p;
@@ -703,6 +744,8 @@ int main(void)
 		cmocka_unit_test(a_bad_file_changes_nothing),
 		cmocka_unit_test(a_held_address_refuses_the_reload),
 		cmocka_unit_test(an_old_failure_refuses_nothing),
+		cmocka_unit_test(addresses_that_overlap),
+		cmocka_unit_test(what_gave_way_comes_back),
 		cmocka_unit_test(serve_refuses_the_reload),
 		cmocka_unit_test(hang_up_reloads),
 		cmocka_unit_test(who_asked_may_leave),
