@@ -117,10 +117,10 @@ MUST_CHECK bool identity_become(const struct stat *owner, struct err *err);
 /* Marks those that the configuration and the registrations need as wanted, and asks for those that
  * are missing, for generation `number`. */
 void bindings_want(struct control *c, const struct config *config, int64_t number);
-/* Own addresses that the file had and `next` has not, but that overlap one of its: 127.0.0.1:443 when
- * it has 0.0.0.0:443. They are wanted no more; false if there is none. */
+/* Own addresses that the file had and `next` has not, but that overlap one of its: 127.0.0.1:443
+ * when it has 0.0.0.0:443. They are wanted no more; false if there is none. */
 bool bindings_give_way(struct control *c, const struct config *next);
-/* Those of the configuration in force and no others: the others first, since they may exclude it. */
+/* Those of the configuration in force and no others; the others go first, they may exclude one. */
 void bindings_restore(struct control *c, int64_t number);
 void bindings_release(struct control *c); /* those that are not wanted */
 /* True when all that are wanted have been answered. */
