@@ -14,9 +14,9 @@ void conn_reset(struct conn **c)
 	*c = NULL;
 }
 
-size_t conn_pending(const struct conn *c)
+size_t conn_unsent(const struct conn *c)
 {
-	return c->ops->pending(c);
+	return c->ops->unsent ? c->ops->unsent(c) : 0;
 }
 
 const char *conn_failure(const struct conn *c)

@@ -3,7 +3,7 @@
  *
  * Edge-triggered: `ready` tells of CONN_IN after which conn_read is called until it gives
  * CONN_AGAIN or less than was asked for, and of CONN_OUT once after a conn_write took less than it
- * was given. Never fires inside conn_read or conn_write. */
+ * was given or left something unsent. Never fires inside conn_read or conn_write. */
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
@@ -22,7 +22,7 @@ struct conn_ops {
 	void (*free)(struct conn *c);     /* closes everything below, too */
 	void (*reset)(struct conn *c);    /* the same, but so that the peer sees a failure */
 	const char *(*failure)(const struct conn *c);
-	size_t (*pending)(const struct conn *c); /* bytes that a read gives without an event */
+	size_t (*unsent)(const struct conn *c); /* NULL: never any */
 };
 
 /* Lives in the object of whoever holds a connection; `ready` finds that object by
@@ -62,7 +62,9 @@ static inline void conn_shutdown(struct conn *c)
 void conn_free(struct conn **c);
 /* For a message that was cut off: TCP sends RST, TLS no close_notify. */
 void conn_reset(struct conn **c);
-size_t conn_pending(const struct conn *c);
+/* Bytes of what conn_write took that wait for the peer to read: conn_free would lose them. CONN_OUT
+ * comes once there are fewer. */
+size_t conn_unsent(const struct conn *c);
 const char *conn_failure(const struct conn *c);
 
 /* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set.

@@ -124,12 +124,6 @@ static const char *end_failure(const struct conn *c)
 	return "The other end of the pipe is gone";
 }
 
-static size_t end_pending(const struct conn *c)
-{
-	(void)c;
-	return 0;
-}
-
 static const struct conn_ops end_ops = {
 	.read = end_read,
 	.write = end_write,
@@ -137,7 +131,6 @@ static const struct conn_ops end_ops = {
 	.free = end_free,
 	.reset = end_reset,
 	.failure = end_failure,
-	.pending = end_pending,
 };
 
 void conn_pipe_new(struct loop *loop, size_t capacity, struct conn **ret_a, struct conn **ret_b)

@@ -95,12 +95,6 @@ static const char *tcp_failure(const struct conn *c)
 	return t->failure != 0 ? strerrordesc_np(t->failure) : "";
 }
 
-static size_t tcp_pending(const struct conn *c)
-{
-	(void)c;
-	return 0;
-}
-
 static const struct conn_ops tcp_ops = {
 	.read = tcp_read,
 	.write = tcp_write,
@@ -108,7 +102,6 @@ static const struct conn_ops tcp_ops = {
 	.free = tcp_free,
 	.reset = tcp_reset,
 	.failure = tcp_failure,
-	.pending = tcp_pending,
 };
 
 static void tcp_ready(struct watch *w, unsigned events)
@@ -166,7 +159,6 @@ static const struct conn_ops failed_ops = {
 	.free = tcp_free,
 	.reset = tcp_free,
 	.failure = tcp_failure,
-	.pending = tcp_pending,
 };
 
 static struct conn *connect_failed(struct loop *loop, int number)

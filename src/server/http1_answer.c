@@ -14,9 +14,19 @@ static const struct limits *limits_of(const struct http1_session *s)
 	return &s->client->worker->generation->limits;
 }
 
-size_t http1_unsent(const struct http1_session *s)
+static size_t queued(const struct http1_session *s)
 {
 	return s->out.n - s->sent;
+}
+
+size_t http1_unsent(const struct http1_session *s)
+{
+	return queued(s) + conn_unsent(s->client->held.conn);
+}
+
+bool http1_may_flush(const struct http1_session *s)
+{
+	return queued(s) > 0 && !s->blocked && !s->failed;
 }
 
 static ptrdiff_t room(const struct http1_session *s)
@@ -29,7 +39,7 @@ static size_t took(struct http1_session *s, ssize_t n, size_t offered)
 {
 	if (n == CONN_FAILED)
 		s->failed = true;
-	s->blocked = n < 0 || (size_t)n < offered;
+	s->blocked = n < 0 || (size_t)n < offered || conn_unsent(s->client->held.conn) > 0;
 	if (n > 0)
 		s->progress = true;
 	return n > 0 ? (size_t)n : 0;
@@ -37,12 +47,11 @@ static size_t took(struct http1_session *s, ssize_t n, size_t offered)
 
 void http1_flush(struct http1_session *s)
 {
-	size_t unsent = http1_unsent(s);
-	if (unsent == 0 || s->blocked || s->failed)
+	if (!http1_may_flush(s))
 		return;
-	struct iovec v = { s->out.p + s->sent, unsent };
-	s->sent += took(s, conn_write(s->client->held.conn, &v, 1), unsent);
-	if (http1_unsent(s) == 0) {
+	struct iovec v = { s->out.p + s->sent, queued(s) };
+	s->sent += took(s, conn_write(s->client->held.conn, &v, 1), queued(s));
+	if (queued(s) == 0) {
 		buf_clear(&s->out);
 		s->sent = 0;
 	}
@@ -61,7 +70,7 @@ static void keep_rest(struct http1_session *s, const struct iovec *v, int count,
 /* What waits goes first; what is not taken of the rest is kept. */
 static void write_direct(struct http1_session *s, const struct iovec *v, int count)
 {
-	struct iovec all[4] = { { s->out.p ? s->out.p + s->sent : NULL, http1_unsent(s) } };
+	struct iovec all[4] = { { s->out.p ? s->out.p + s->sent : NULL, queued(s) } };
 	size_t offered = all[0].iov_len;
 	for (int i = 0; i < count; i++) {
 		all[i + 1] = v[i];

@@ -385,8 +385,7 @@ static enum next step(struct http1_session *s)
 	if (s->failed)
 		return reset_now(s);
 	enum next next = steps[s->state](s);
-	bool more_to_send = next == WAIT && http1_unsent(s) > 0 && !s->blocked;
-	return more_to_send ? AGAIN : next;
+	return next == WAIT && http1_may_flush(s) ? AGAIN : next;
 }
 
 static void pump(struct http1_session *s)

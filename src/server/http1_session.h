@@ -45,6 +45,8 @@ struct http1_session {
 
 extern const struct exchange_ops http1_exchange_ops;
 void http1_flush(struct http1_session *s);
+bool http1_may_flush(const struct http1_session *s);
+/* What the client has not taken yet, here and within the connection. */
 size_t http1_unsent(const struct http1_session *s);
 void http1_work_soon(struct http1_session *s);
 

@@ -47,6 +47,7 @@ static size_t write_below(struct tls_conn *t, const char *more, size_t n)
 	ssize_t put = conn_write(t->below.conn, v + skip, n > 0 ? 2 - skip : 1);
 	t->failed = t->failed || put == CONN_FAILED;
 	t->below_blocked = put < 0 || (size_t)put < t->out_size + n;
+	t->blocked = t->blocked || t->below_blocked;
 	return put > 0 ? (size_t)put : 0;
 }
 

@@ -102,8 +102,8 @@ static ssize_t tls_write(struct conn *c, const struct iovec *v, int count)
 	tls_flush(t);
 	if (t->failed)
 		return CONN_FAILED;
-	t->blocked = index < count;
-	return t->blocked && all == 0 ? CONN_AGAIN : (ssize_t)all;
+	t->blocked = t->blocked || index < count;
+	return index < count && all == 0 ? CONN_AGAIN : (ssize_t)all;
 }
 
 /* RFC 8446 6.1: close_notify, and then the end of the connection's own. */
@@ -159,9 +159,11 @@ static const char *tls_failure(const struct conn *c)
 	return below[0] != '\0' ? below : "The peer broke off TLS";
 }
 
-static size_t tls_pending(const struct conn *c)
+/* What only waits for the end of the turn is not held up by the peer. */
+static size_t tls_unsent(const struct conn *c)
 {
-	return (size_t)SSL_pending(tls_of(c)->ssl);
+	const struct tls_conn *t = tls_of(c);
+	return t->below_blocked ? t->out_size : 0;
 }
 
 static const struct conn_ops tls_ops = {
@@ -171,7 +173,7 @@ static const struct conn_ops tls_ops = {
 	.free = tls_free,
 	.reset = tls_reset,
 	.failure = tls_failure,
-	.pending = tls_pending,
+	.unsent = tls_unsent,
 };
 
 static void flush_later(struct later *l)

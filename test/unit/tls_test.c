@@ -21,7 +21,7 @@ struct talk {
 	struct conn_holder server, far;
 	struct buf got;     /* by the server */
 	struct buf to_send; /* by the server */
-	bool told, ended, failed, far_ended;
+	bool told, writable, ended, failed, far_ended;
 	SSL *client;
 	BIO *in, *out; /* of the client, in memory */
 	struct buf unsent;
@@ -107,8 +107,10 @@ static void server_ready(struct conn *c, unsigned events)
 	char p[1000];
 	ssize_t n;
 	t->told = true;
-	if (events & CONN_OUT)
+	if (events & CONN_OUT) {
+		t->writable = true;
 		send_some(t);
+	}
 	if (!(events & CONN_IN))
 		return;
 	do {
@@ -423,6 +425,35 @@ static void content_of_every_size(void **state)
 	SSL_CTX_free(ctx);
 }
 
+/* What the connection took and the peer has no room for is not lost in silence: it is told of, and
+ * so is its going. */
+static void what_waits_is_told(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	char *content = mem_alloc(PIPE * 3);
+	memset(content, 'x', PIPE * 3);
+	for (size_t n = 1000; n <= PIPE * 3; n += 1000) {
+		struct talk t;
+		int reason;
+		BUF_AUTO got = BUF_INIT(1 << 24);
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+		assert_true(shake(&t, &reason));
+		settle(&t);
+		struct iovec v = { content, n };
+		assert_int_equal(conn_write(t.server.conn, &v, 1), n);
+		assert_int_equal(conn_unsent(t.server.conn) > 0, n >= PIPE);
+		t.writable = false;
+		read_all(&t, &got, n);
+		assert_int_equal(got.n, n);
+		assert_int_equal(conn_unsent(t.server.conn), 0);
+		assert_int_equal(t.writable, n >= PIPE);
+		talk_done(&t);
+	}
+	free(content);
+	SSL_CTX_free(ctx);
+}
+
 static void ends(void **state)
 {
 	(void)state;
@@ -490,6 +521,7 @@ int main(void)
 		RIGGED(protocols),
 		RIGGED(tickets_are_shared_and_rotate),
 		RIGGED(content_of_every_size),
+		RIGGED(what_waits_is_told),
 		RIGGED(ends),
 		RIGGED(we_end_with_close_notify),
 		RIGGED(garbage_fails),
