@@ -39,7 +39,7 @@ static struct issue_needs *needs_of(struct attempt_state *s)
 	return &s->issuer->issuers->needs;
 }
 
-/* ---- who finds out the account ---- */
+/* Who finds out the account */
 
 static void begin_later(struct later *l);
 
@@ -48,7 +48,8 @@ static void lead_next(struct issuer *r)
 {
 	r->leader = NULL;
 	while (!r->leader && !list_empty(&r->followers)) {
-		struct attempt_state *s = OWNER(list_first(&r->followers), struct attempt_state, following);
+		struct attempt_state *s =
+		        OWNER(list_first(&r->followers), struct attempt_state, following);
 		list_remove(&s->following);
 		later_start(&s->later, r->issuers->needs.loop, begin_later);
 		if (!r->account)
@@ -62,7 +63,7 @@ static void stop_leading(struct attempt_state *s)
 		lead_next(s->issuer);
 }
 
-/* ---- its end ---- */
+/* Its end */
 
 static void withdraw_notices(struct attempt_state *s)
 {
@@ -139,14 +140,18 @@ static bool check_leaf(struct attempt_state *s, const struct issued *issued, str
 {
 	const struct cert *leaf = &issued->leaf;
 	if (!key_fits(s->key, issued->chain[0]))
-		return err_set(err, ERR_PROTOCOL, "%s sent a certificate for another key.", s->issuer->name);
+		return err_set(err, ERR_PROTOCOL, "%s sent a certificate for another key.",
+		        s->issuer->name);
 	for (size_t i = 0; i < s->flow->name_count; i++)
 		if (!cert_covers(leaf, s->flow->names[i].name))
-			return err_set(err, ERR_PROTOCOL, "%s sent a certificate that is not for %.*s.",
-				s->issuer->name, STR_ARG(s->flow->names[i].name));
+			return err_set(err, ERR_PROTOCOL,
+			        "%s sent a certificate that is not for %.*s.", s->issuer->name,
+			        STR_ARG(s->flow->names[i].name));
 	if (leaf->not_after <= loop_wall(needs_of(s)->loop))
-		return err_set(err, ERR_PROTOCOL, "%s sent a certificate that has expired already. Check "
-			"this machine's clock; if it is right, the CA is at fault.", s->issuer->name);
+		return err_set(err, ERR_PROTOCOL,
+		        "%s sent a certificate that has expired already. Check "
+		        "this machine's clock; if it is right, the CA is at fault.",
+		        s->issuer->name);
 	return true;
 }
 
@@ -157,13 +162,13 @@ static void issued(struct attempt_state *s)
 	struct str chain[CHAIN_MOST];
 	struct issued out = { .chain = chain, .key = &s->key_der };
 	if (!cert_chain_from_pem(&a, s->flow->chain, chain, &out.chain_count, &err) ||
-		!cert_read(&a, chain[0], &out.leaf, &err) || !check_leaf(s, &out, &err))
+	        !cert_read(&a, chain[0], &out.leaf, &err) || !check_leaf(s, &out, &err))
 		fail(s, &err, /* ca_at_fault= */ true);
 	else
 		finish(s, &out, NULL);
 }
 
-/* ---- saving, then waiting, then asking ---- */
+/* Saving, then waiting, then asking */
 
 static void waited(struct timer *t)
 {
@@ -215,10 +220,10 @@ static void heard(struct attempt_state *s, const struct next *n)
 		issued(s);
 }
 
-/* ---- effects ---- */
+/* Effects */
 
-static void answered(struct fetch_call *call, const struct fetch_reply *reply,
-                     const struct err *err)
+static void answered(
+        struct fetch_call *call, const struct fetch_reply *reply, const struct err *err)
 {
 	struct attempt_state *s = OWNER(call, struct attempt_state, call);
 	int64_t now = loop_wall(needs_of(s)->loop);
@@ -236,7 +241,8 @@ static void answered(struct fetch_call *call, const struct fetch_reply *reply,
 }
 
 /* RFC 8555 6.2: signed by kid, or by jwk where the CA does not know the key yet. */
-static bool sign(struct attempt_state *s, const struct acme_ask *a, struct buf *out, struct err *err)
+static bool sign(
+        struct attempt_state *s, const struct acme_ask *a, struct buf *out, struct err *err)
 {
 	BUF_AUTO jwk = BUF(1024), header = BUF(16 << 10);
 	key_jwk(s->account_key, &jwk);
@@ -260,7 +266,9 @@ static void send(struct attempt_state *s, const struct acme_ask *a)
 		buf_printf(&headers, "accept: %s\n", a->accept);
 	s->call = (struct fetch_call){
 		.purpose = "acme",
-		.method = post ? "POST" : a->effect == ACME_HEAD ? "HEAD" : "GET",
+		.method = post                     ? "POST"
+		          : a->effect == ACME_HEAD ? "HEAD"
+		                                   : "GET",
 		.url = a->url,
 		.headers = buf_str(&headers),
 		.body = buf_str(&body),
@@ -276,7 +284,7 @@ static void did(struct attempt_state *s, const struct err *failed)
 	heard(s, &n);
 }
 
-/* ---- the token of each name that is not in place yet ---- */
+/* The token of each name that is not in place yet */
 
 static void place_ready(struct notice *n)
 {
@@ -302,7 +310,7 @@ static void publish(struct attempt_state *s)
 	}
 }
 
-/* ---- the certificate's key and its request: the key is stored before finalize ---- */
+/* The certificate's key and its request: the key is stored before finalize */
 
 static void key_stored(struct store_tx *tx, const struct err *err)
 {
@@ -316,7 +324,8 @@ static void store_key(struct attempt_state *s)
 {
 	BUF_AUTO blob = BUF(16 << 10);
 	struct str kind = STR("flow-key"), id = str_c(s->id);
-	seal(needs_of(s)->master, (struct seal_for){ kind, id, s->key_version + 1 }, &s->key_der, &blob);
+	seal(needs_of(s)->master, (struct seal_for){ kind, id, s->key_version + 1 }, &s->key_der,
+	        &blob);
 	store_tx_init(&s->tx);
 	store_tx_put(&s->tx, kind, id, s->key_version, STR("{}"), buf_str(&blob));
 	store_tx_start(needs_of(s)->store, &s->tx, key_stored);
@@ -353,7 +362,7 @@ static void ask(struct attempt_state *s)
 		did(s, &err);
 }
 
-/* ---- its beginning ---- */
+/* Its beginning */
 
 static void begin(struct attempt_state *s)
 {
@@ -376,8 +385,8 @@ static void begin_later(struct later *l)
 	begin(OWNER(l, struct attempt_state, later));
 }
 
-static void have_account_key(struct issuer_key_call *call, const struct key *key,
-                             const struct err *err)
+static void have_account_key(
+        struct issuer_key_call *call, const struct key *key, const struct err *err)
 {
 	struct attempt_state *s = OWNER(call, struct attempt_state, key_call);
 	if (err) {
@@ -448,8 +457,8 @@ static bool load_flow_key(struct attempt_state *s, struct err *err)
 	if (!s->key_version)
 		return true;
 	if (!store_get(needs_of(s)->store, &a, STR("flow-key"), str_c(s->id), &r, err) ||
-		!unseal(needs_of(s)->master, (struct seal_for){ r.kind, r.id, r.version },
-			"The key of the certificate that was under way", r.blob, &s->key_der, err))
+	        !unseal(needs_of(s)->master, (struct seal_for){ r.kind, r.id, r.version },
+	                "The key of the certificate that was under way", r.blob, &s->key_der, err))
 		return false;
 	s->key = key_from_der(secret_bytes(&s->key_der), "The stored key", err);
 	return s->key;
@@ -473,7 +482,8 @@ bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct 
 		return false;
 	struct issuer *issuer = issuer_find(i, json_text(json, "issuer"));
 	if (!issuer)
-		return err_set(err, ERR_NOT_FOUND, "The issuer of the attempt is not configured any more.");
+		return err_set(err, ERR_NOT_FOUND,
+		        "The issuer of the attempt is not configured any more.");
 	struct flow *f = load_flow(json, err);
 	if (!f)
 		return false;

@@ -37,7 +37,7 @@ void board_free(struct board **board)
 	if (!b)
 		return;
 	CHECK(!b->posts.count);
-	LIST_EACH(n, &b->seats)
+	LIST_EACH (n, &b->seats)
 		free(OWNER(n, struct seat, node));
 	map_done(&b->posts);
 	free(b);
@@ -54,11 +54,11 @@ static void tell(struct later *l)
 static void settle(struct post *p)
 {
 	uint32_t all = 0;
-	LIST_EACH(s, &p->board->seats)
+	LIST_EACH (s, &p->board->seats)
 		all |= OWNER(s, struct seat, node)->bit;
 	if (!all || (p->confirmed & all) != all)
 		return;
-	LIST_EACH(n, &p->notices) {
+	LIST_EACH (n, &p->notices) {
 		struct notice *notice = OWNER(n, struct notice, node);
 		if (!notice->told)
 			later_start(&notice->later, p->board->loop, tell);
@@ -81,14 +81,14 @@ static struct post *post_new(struct board *b, const struct notice_text *text)
 	p->name = str_dup(text->name);
 	list_init(&p->notices);
 	map_add(&b->posts, str_c(p->token), &p->node);
-	LIST_EACH(s, &b->seats)
+	LIST_EACH (s, &b->seats)
 		send_post(OWNER(s, struct seat, node), p);
 	return p;
 }
 
 static void post_free(struct post *p)
 {
-	LIST_EACH(s, &p->board->seats)
+	LIST_EACH (s, &p->board->seats)
 		link_send(OWNER(s, struct seat, node)->serve, challenge_gone,
 		        .token = str_c(p->token));
 	map_remove(&p->board->posts, &p->node);
@@ -130,7 +130,7 @@ void board_withdraw(struct notice *n)
 static uint32_t free_bit(const struct board *b)
 {
 	uint32_t used = 0;
-	LIST_EACH(n, &b->seats)
+	LIST_EACH (n, &b->seats)
 		used |= OWNER(n, struct seat, node)->bit;
 	CHECK(~used);
 	return ~used & (used + 1);
@@ -142,13 +142,13 @@ void board_attach(struct board *b, struct link *serve)
 	s->serve = serve;
 	s->bit = free_bit(b);
 	list_add_last(&b->seats, &s->node);
-	MAP_EACH(n, &b->posts)
+	MAP_EACH (n, &b->posts)
 		send_post(s, OWNER(n, struct post, node));
 }
 
 static struct seat *seat_of(struct board *b, const struct link *serve)
 {
-	LIST_EACH(n, &b->seats)
+	LIST_EACH (n, &b->seats)
 		if (OWNER(n, struct seat, node)->serve == serve)
 			return OWNER(n, struct seat, node);
 	return NULL;
@@ -160,7 +160,7 @@ void board_detach(struct board *b, struct link *serve)
 	if (!gone)
 		return;
 	list_remove(&gone->node);
-	MAP_EACH(m, &b->posts) {
+	MAP_EACH (m, &b->posts) {
 		struct post *p = OWNER(m, struct post, node);
 		p->confirmed &= ~gone->bit;
 		settle(p);

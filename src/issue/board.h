@@ -16,7 +16,7 @@ void board_free(struct board **b); /* after its notices were withdrawn */
  * attempts (it knows that one proof is enough): it stands until the last of them withdraws it. */
 struct notice {
 	void (*ready)(struct notice *n);
-	struct list node; /* among those of its token */
+	struct list node;  /* among those of its token */
 	struct post *post; /* NULL when not published */
 	struct later later;
 	bool told;

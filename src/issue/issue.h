@@ -52,22 +52,22 @@ struct issuer_key_call {
 	struct list node;
 };
 void issuer_key(struct issuers *i, struct str issuer, struct issuer_key_call *call,
-                void (*done)(struct issuer_key_call *c, const struct key *key,
-                             const struct err *err));
+        void (*done)(struct issuer_key_call *c, const struct key *key, const struct err *err));
 void issuer_key_abort(struct issuer_key_call *call);
 
 /* What an attempt made. Texts live during the callback. */
 struct issued {
-	const struct str *chain; /* DER, as the CA sent it, leaf first; the leaf was checked: it is for
-	                            the names and the key, and has not expired */
+	/* DER, as the CA sent it, leaf first; the leaf was checked: it is for the names and the
+	 * key, and has not expired. */
+	const struct str *chain;
 	size_t chain_count;
 	const struct secret *key; /* DER */
 	struct cert leaf;
 };
 
 struct attempt_want {
-	struct str id;      /* of the record flow, and in the log */
-	struct str issuer;  /* a row's name */
+	struct str id;                       /* of the record flow, and in the log */
+	struct str issuer;                   /* a row's name */
 	struct str email, profile, replaces; /* may be STR_NONE */
 	bool terms_agreed;
 	const struct str *names;
@@ -76,21 +76,22 @@ struct attempt_want {
 
 /* Owned by the caller; fired callbacks find it by OWNER. */
 struct attempt {
-	/* At every GO, wait and effect: `flow` is what the page shows. */
+	/* At every GO, wait and effect: `flow` is what the page shows. May not abort it. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
-	/* Exactly once: issued, or why not (failed->err, and what the CA said about when). The caller
-	 * stores the outcome in a transaction to which attempt_clear, called within `done`, adds that
-	 * the flow is forgotten. `flow` lives during the call; NULL if the attempt failed before
-	 * there was one. */
+	/* Exactly once: issued, or why not (failed->err, and what the CA said about when). The
+	 * caller stores the outcome in a transaction to which attempt_clear, called within `done`,
+	 * adds that the flow is forgotten. `flow` lives during the call; NULL if the attempt failed
+	 * before there was one. It may abort the attempt and start it anew. */
 	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
-	             const struct next *failed);
+	        const struct next *failed);
 	struct attempt_state *state; /* NULL when not started */
 };
 /* Texts are copied. */
 void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want);
 /* Goes on with a stored flow. False if there is none for that id (ERR_NOT_FOUND), if its issuer is
  * not configured any more, or if it cannot be read: then start anew, which replaces it. */
-MUST_CHECK bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct err *err);
+MUST_CHECK bool attempt_resume(
+        struct issuers *i, struct attempt *a, struct str id, struct err *err);
 void attempt_abort(struct attempt *a); /* `done` never fires; the stored flow stays */
 /* Within `done`: adds the deletion of the flow's records to the caller's transaction, so that the
  * certificate is stored and the flow forgotten in one step. */

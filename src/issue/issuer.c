@@ -2,21 +2,22 @@
 
 enum { DIRECTORY_FRESH = HOUR };
 
-/* ---- account keys ---- */
+/* Account keys */
 
 /* Let's Encrypt and its staging share an account key, every other issuer has its own. */
 static struct str key_id(const struct issuer *r)
 {
 	struct str url = str_c(r->directory_url);
 	bool lets_encrypt = str_starts(url, STR("https://acme-v02.api.letsencrypt.org/")) ||
-		str_starts(url, STR("https://acme-staging-v02.api.letsencrypt.org/"));
+	                    str_starts(url, STR("https://acme-staging-v02.api.letsencrypt.org/"));
 	return lets_encrypt ? STR("letsencrypt") : url;
 }
 
 static void tell_calls(struct account_key *k)
 {
 	while (!list_empty(&k->calls)) {
-		struct issuer_key_call *call = OWNER(list_first(&k->calls), struct issuer_key_call, node);
+		struct issuer_key_call *call =
+		        OWNER(list_first(&k->calls), struct issuer_key_call, node);
 		list_remove(&call->node);
 		call->done(call, k->key, k->key ? NULL : &k->err);
 	}
@@ -68,8 +69,8 @@ static bool load_key(struct account_key *k, struct err *err)
 		return false;
 	SECRET_AUTO der = SECRET_NONE;
 	buf_printf(&what, "The account key for %s", k->id);
-	if (!unseal(i->needs.master, (struct seal_for){ r.kind, r.id, r.version }, buf_c(&what), r.blob,
-		    &der, err))
+	if (!unseal(i->needs.master, (struct seal_for){ r.kind, r.id, r.version }, buf_c(&what),
+	            r.blob, &der, err))
 		return false;
 	k->key = key_from_der(secret_bytes(&der), buf_c(&what), err);
 	return k->key;
@@ -101,8 +102,7 @@ static void key_call(struct account_key *k, struct issuer_key_call *call)
 }
 
 void issuer_key(struct issuers *i, struct str name, struct issuer_key_call *call,
-                void (*done)(struct issuer_key_call *c, const struct key *key,
-                             const struct err *err))
+        void (*done)(struct issuer_key_call *c, const struct key *key, const struct err *err))
 {
 	struct issuer *r = issuer_find(i, name);
 	CHECK(r);
@@ -117,7 +117,7 @@ void issuer_key_abort(struct issuer_key_call *call)
 
 static void account_key_free(struct account_key *k)
 {
-	LIST_EACH(n, &k->calls)
+	LIST_EACH (n, &k->calls)
 		list_remove(n);
 	store_tx_abort(&k->tx);
 	later_stop(&k->later);
@@ -127,7 +127,7 @@ static void account_key_free(struct account_key *k)
 	free(k);
 }
 
-/* ---- issuers ---- */
+/* Issuers */
 
 struct issuers *issuers_new(const struct issue_needs *needs)
 {
@@ -142,7 +142,7 @@ void issuers_free(struct issuers **issuers)
 	if (!i)
 		return;
 	issuers_set(i, NULL, 0);
-	MAP_EACH(n, &i->keys) {
+	MAP_EACH (n, &i->keys) {
 		map_remove(&i->keys, n);
 		account_key_free(OWNER(n, struct account_key, node));
 	}
@@ -210,8 +210,8 @@ static bool same(const struct issuer *r, const struct issuer_row *row)
 	return str_eq_c(row->directory, r->directory_url) && str_eq_c(row->trust, r->trust);
 }
 
-static const struct issuer_row *row_of(const struct issuer *r, const struct issuer_row *rows,
-                                       size_t count)
+static const struct issuer_row *row_of(
+        const struct issuer *r, const struct issuer_row *rows, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (str_eq_c(rows[i].name, r->name) && same(r, &rows[i]))
@@ -221,7 +221,7 @@ static const struct issuer_row *row_of(const struct issuer *r, const struct issu
 
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count)
 {
-	MAP_EACH(n, &i->by_name) {
+	MAP_EACH (n, &i->by_name) {
 		struct issuer *r = OWNER(n, struct issuer, node);
 		if (row_of(r, rows, count))
 			continue;
@@ -235,7 +235,8 @@ void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count)
 
 const struct acme_directory *issuer_directory(const struct issuer *r)
 {
-	bool fresh = r->directory_at && loop_mono(r->issuers->needs.loop) - r->directory_at < DIRECTORY_FRESH;
+	bool fresh = r->directory_at &&
+	             loop_mono(r->issuers->needs.loop) - r->directory_at < DIRECTORY_FRESH;
 	return fresh ? &r->directory : NULL;
 }
 
@@ -256,8 +257,10 @@ static void account_stored(struct store_tx *tx, const struct err *err)
 {
 	struct issuer *r = OWNER(tx, struct issuer, tx);
 	if (err)
-		log_warning(r->issuers->needs.log, "The account's URL could not be stored, it is asked "
-			"for again at the next start: %s", err->text);
+		log_warning(r->issuers->needs.log,
+		        "The account's URL could not be stored, it is asked "
+		        "for again at the next start: %s",
+		        err->text);
 }
 
 static void store_account(struct issuer *r, const struct flow *f)

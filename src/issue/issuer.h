@@ -9,24 +9,25 @@ struct account_key {
 	struct map_node node;
 	char *id; /* of the record */
 	struct issuers *issuers;
-	struct key *key;      /* NULL until it is loaded, or made and stored */
-	struct key *storing;  /* made, not yet stored */
+	struct key *key;     /* NULL until it is loaded, or made and stored */
+	struct key *storing; /* made, not yet stored */
 	struct store_tx tx;
 	struct later later;
-	struct list calls;    /* struct issuer_key_call, waiting */
+	struct list calls; /* struct issuer_key_call, waiting */
 	struct err err;
 };
 
 struct issuer {
-	struct map_node node; /* by name; key.p NULL: no longer configured, lives for its attempts */
+	struct map_node
+	        node; /* by name; key.p NULL: no longer configured, lives for its attempts */
 	char *name, *directory_url, *trust;
 	struct issuers *issuers;
 	unsigned refs;
 	struct arena arena; /* of the directory */
 	struct acme_directory directory;
-	int64_t directory_at; /* mono; 0: not known */
-	char *account;        /* URL; NULL: not known */
-	struct store_tx tx;   /* the record account */
+	int64_t directory_at;         /* mono; 0: not known */
+	char *account;                /* URL; NULL: not known */
+	struct store_tx tx;           /* the record account */
 	struct attempt_state *leader; /* finds out the account; the others wait for it */
 	struct list followers;
 };

@@ -13,7 +13,7 @@ void held_clear(struct held *h)
 	*h = (struct held){ .version = h->version };
 }
 
-/* ---- the blob ---- */
+/* The blob */
 
 static void add_length(struct buf *b, size_t n)
 {
@@ -56,7 +56,7 @@ static bool read_chain(struct held *h, struct str *rest, struct err *err)
 	return cert_read(&h->arena, h->chain[0], &h->leaf, err);
 }
 
-/* ---- writing ---- */
+/* Writing */
 
 static void write_value(const struct registration *g, const struct issued *issued, struct buf *out)
 {
@@ -87,8 +87,8 @@ void held_put(struct registration *g, const struct issued *issued, struct store_
 		add_length(&blob, issued->chain[i].n);
 		buf_add(&blob, issued->chain[i]);
 	}
-	seal(g->renewals->needs.master, (struct seal_for){ kind, id, g->held.version + 1 }, issued->key,
-		&blob);
+	seal(g->renewals->needs.master, (struct seal_for){ kind, id, g->held.version + 1 },
+	        issued->key, &blob);
 	store_tx_put(tx, kind, id, g->held.version, buf_str(&value), buf_str(&blob));
 }
 
@@ -134,7 +134,7 @@ void held_install(struct registration *g)
 
 bool held_superseded(const struct registration *g)
 {
-	MAP_EACH(n, &g->renewals->registrations) {
+	MAP_EACH (n, &g->renewals->registrations) {
 		const struct registration *other = OWNER(n, struct registration, node);
 		if (other->installed > g->installed && registration_has(other, g->names[0]))
 			return true;
@@ -142,7 +142,7 @@ bool held_superseded(const struct registration *g)
 	return false;
 }
 
-/* ---- loading ---- */
+/* Loading */
 
 struct load {
 	struct store_scan scan;

@@ -23,8 +23,10 @@ static void stored(struct store_tx *tx, const struct err *err)
 {
 	struct hsts_promise *p = OWNER(tx, struct hsts_promise, tx);
 	if (err) {
-		log_warning(p->renewals->needs.log, "What browsers remember of HSTS for %s could not be "
-			"stored: %s", p->host, err->text);
+		log_warning(p->renewals->needs.log,
+		        "What browsers remember of HSTS for %s could not be "
+		        "stored: %s",
+		        p->host, err->text);
 		return;
 	}
 	p->version++;
@@ -99,7 +101,7 @@ bool promises_load(struct renewals *r, struct err *err)
 
 void promises_free(struct renewals *r)
 {
-	MAP_EACH(n, &r->promises) {
+	MAP_EACH (n, &r->promises) {
 		struct hsts_promise *p = OWNER(n, struct hsts_promise, node);
 		store_tx_abort(&p->tx);
 		map_remove(&r->promises, n);

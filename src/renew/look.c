@@ -18,18 +18,20 @@ static void looked(struct registration *g, const struct err *failed)
 	go_on(g->renewals);
 }
 
-/* Nobody renews it: said once a day when others would have been renewed. */
+/* Nobody renews it: said once a day from when others would have been renewed until it expires. */
 static void warn(const struct registration *g)
 {
 	const struct cert *leaf = &g->held.leaf;
 	const char *why = registration_blocked(g);
+	int64_t now = loop_wall(g->renewals->needs.loop);
+	int64_t due = renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at;
 	char until[CLOCK_TEXT];
-	if (!why || loop_wall(g->renewals->needs.loop) <
-			renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at)
+	if (!why || now < due || now > leaf->not_after)
 		return;
-	log_warning(g->renewals->needs.log, "The certificate served for %.*s expires %s and is not "
-		"renewed: %s. Register its names again to keep it alive.", STR_ARG(g->names[0]),
-		clock_rfc3339(leaf->not_after, until), why);
+	log_warning(g->renewals->needs.log,
+	        "The certificate served for %.*s expires %s and is not "
+	        "renewed: %s. Register its names again to keep it alive.",
+	        STR_ARG(g->names[0]), clock_rfc3339(leaf->not_after, until), why);
 }
 
 static void look_at(struct registration *g)
@@ -38,7 +40,7 @@ static void look_at(struct registration *g)
 	if (held_superseded(g)) {
 		g->served_at = loop_wall(r->needs.loop);
 		err_set(&g->served_err, ERR_CONFLICT, "%.*s is served with a newer certificate.",
-			STR_ARG(g->names[0]));
+		        STR_ARG(g->names[0]));
 		go_on(r);
 		return;
 	}
@@ -53,7 +55,7 @@ static void look_next(struct later *l)
 	struct renewals *r = OWNER(l, struct renewals, look_next);
 	while (!list_empty(&r->to_look_at) && !r->looking_at && !list_linked(&r->look_next.node)) {
 		struct registration *g =
-			OWNER(list_first(&r->to_look_at), struct registration, to_look_at);
+		        OWNER(list_first(&r->to_look_at), struct registration, to_look_at);
 		list_remove(&g->to_look_at);
 		if (g->held.is && !g->attempting)
 			look_at(g);
@@ -63,7 +65,7 @@ static void look_next(struct later *l)
 static void daily(struct timer *t)
 {
 	struct renewals *r = OWNER(t, struct renewals, daily);
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		if (g->held.is && !list_linked(&g->to_look_at))
 			list_add_last(&r->to_look_at, &g->to_look_at);

@@ -7,7 +7,7 @@
 
 enum { PARALLEL_MOST = 50, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
 
-/* ---- tasks (task.c) ---- */
+/* Tasks (task.c) */
 
 #define TASK_STATES(X) X(EXECUTING, "Executing") X(SUCCESS, "Success") X(FAILED, "Failed")
 enum task_state {
@@ -47,7 +47,7 @@ void tasks_free(struct renewals *r);
 /* The one under way for it: what a restart has interrupted, else a new one of that name. */
 struct task *task_for(struct registration *g, const char *name);
 
-/* ---- registrations ---- */
+/* Registrations */
 
 struct held { /* the certificate that a registration has */
 	bool is;
@@ -152,8 +152,8 @@ bool registration_wanted(const struct registration *g);
 /* Why it is not renewed, in words; NULL if it is. */
 const char *registration_blocked(const struct registration *g);
 /* Names, issuer and key type as one word, the same for the same set. */
-struct str registration_id(struct arena *a, const struct str *names, size_t count,
-                           struct str issuer);
+struct str registration_id(
+        struct arena *a, const struct str *names, size_t count, struct str issuer);
 /* By rule: the site's or given, else the file's first, else internal for private names, else
  * Let's Encrypt. */
 struct str registration_issuer(const struct config *c, struct str given, struct str name);

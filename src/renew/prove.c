@@ -29,7 +29,8 @@ static void failed(struct registration *g, const struct err *why)
 {
 	struct proof *p = &g->proof;
 	if (++p->tries < TRIES_MOST)
-		timer_start(&p->again, g->renewals->needs.loop, FIRST_WAIT << (p->tries - 1), try_again);
+		timer_start(&p->again, g->renewals->needs.loop, FIRST_WAIT << (p->tries - 1),
+		        try_again);
 	else
 		finish(g, why);
 }
@@ -41,23 +42,26 @@ static bool same_leaf(struct registration *g, struct str pem, struct err *err)
 	size_t count;
 	struct cert seen;
 	const struct serving_address *at = &g->proof.at[g->proof.next];
-	if (!cert_chain_from_pem(&a, pem, chain, &count, err) || !cert_read(&a, chain[0], &seen, err))
+	if (!cert_chain_from_pem(&a, pem, chain, &count, err) ||
+	        !cert_read(&a, chain[0], &seen, err))
 		return false;
 	if (!strcmp(seen.sha256, g->held.leaf.sha256))
 		return true;
-	return err_set(err, ERR_CONFLICT, "Visitors of %.*s on %.*s, port %u, get another certificate "
-		"(serial %.*s) than the one stored (serial %.*s).", STR_ARG(g->names[0]),
-		STR_ARG(at->host), at->port, STR_ARG(seen.serial), STR_ARG(g->held.leaf.serial));
+	return err_set(err, ERR_CONFLICT,
+	        "Visitors of %.*s on %.*s, port %u, get another certificate "
+	        "(serial %.*s) than the one stored (serial %.*s).",
+	        STR_ARG(g->names[0]), STR_ARG(at->host), at->port, STR_ARG(seen.serial),
+	        STR_ARG(g->held.leaf.serial));
 }
 
-static bool seen(struct registration *g, struct str leaf_pem, const struct err *unseen,
-                 struct err *err)
+static bool seen(
+        struct registration *g, struct str leaf_pem, const struct err *unseen, struct err *err)
 {
 	const struct serving_address *at = &g->proof.at[g->proof.next];
 	if (!unseen)
 		return same_leaf(g, leaf_pem, err);
 	return err_set(err, unseen->code, "%.*s, port %u, did not show a certificate: %s",
-		STR_ARG(at->host), at->port, unseen->text);
+	        STR_ARG(at->host), at->port, unseen->text);
 }
 
 static void probed(struct fetch_probe *probe, struct str leaf_pem, const struct err *err)
@@ -95,8 +99,10 @@ static bool reachable(struct registration *g, struct err *err)
 	if (g->listen.host.n && !s->ops->bound(s, &g->listen, err))
 		return false;
 	p->count = s->ops->addresses(s, g->names[0], p->at, PROBES_MOST);
-	return p->count || err_set(err, ERR_BUSY, "No address for HTTPS could be bound, so nobody can "
-		"see the certificate yet: `everseal status` says who holds the ports.");
+	return p->count ||
+	       err_set(err, ERR_BUSY,
+	               "No address for HTTPS could be bound, so nobody can "
+	               "see the certificate yet: `everseal status` says who holds the ports.");
 }
 
 static void begin(struct registration *g)

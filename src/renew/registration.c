@@ -33,7 +33,7 @@ struct registration *registration_find(struct renewals *r, struct str name)
 	if (found && registration_shown(found))
 		return found;
 	found = NULL;
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		if (!registration_shown(g) || !registration_has(g, name))
 			continue;
@@ -60,12 +60,13 @@ void registration_free(struct registration **registration)
 		return;
 	schedule_stop(g);
 	look_forget(g);
-	LIST_EACH(n, &g->requests)
+	LIST_EACH (n, &g->requests)
 		list_remove(n);
 	store_tx_abort(&g->tx);
 	store_tx_abort(&g->request_tx);
 	if (list_linked(&g->change.node))
-		g->renewals->needs.serving->ops->change_abort(g->renewals->needs.serving, &g->change);
+		g->renewals->needs.serving->ops->change_abort(
+		        g->renewals->needs.serving, &g->change);
 	map_remove(&g->renewals->registrations, &g->node);
 	held_clear(&g->held);
 	held_clear(&g->fresh);
@@ -90,10 +91,12 @@ const char *registration_blocked(const struct registration *g)
 		return "nothing asks for it any more; it is only kept";
 	if (!issuer)
 		return "its issuer is not configured any more";
-	return issuer->directory.n ? NULL : "no public CA issues for it; it keeps its temporary certificate";
+	return issuer->directory.n
+	               ? NULL
+	               : "no public CA issues for it; it keeps its temporary certificate";
 }
 
-/* ---- ids ---- */
+/* Ids */
 
 static int by_text(const void *a, const void *b)
 {
@@ -108,8 +111,8 @@ static uint64_t fnv(uint64_t h, struct str s)
 	return (h ^ 0xff) * UINT64_C(1099511628211);
 }
 
-struct str registration_id(struct arena *a, const struct str *names, size_t count,
-                           struct str issuer)
+struct str registration_id(
+        struct arena *a, const struct str *names, size_t count, struct str issuer)
 {
 	struct str *sorted = arena_array(a, struct str, count);
 	uint64_t h = UINT64_C(14695981039346656037);
@@ -130,7 +133,7 @@ struct str registration_issuer(const struct config *c, struct str given, struct 
 	return name_is_private(name) ? STR("internal") : STR("letsencrypt");
 }
 
-/* ---- the record ---- */
+/* The record */
 
 void registration_put(struct registration *g, struct store_tx *tx)
 {
@@ -156,7 +159,8 @@ void registration_put(struct registration *g, struct store_tx *tx)
 		json_write_int(&w, "proxy_port", g->proxy.port);
 	}
 	json_write_end(&w);
-	store_tx_put(tx, STR("registration"), str_c(g->id), g->version++, buf_str(&value), STR_NONE);
+	store_tx_put(
+	        tx, STR("registration"), str_c(g->id), g->version++, buf_str(&value), STR_NONE);
 }
 
 int64_t stored_version(struct renewals *r, struct str kind, const char *id)
@@ -224,8 +228,10 @@ static bool load_registration(struct store_scan *scan, const struct record *reco
 	struct err err = ERR_INIT;
 	JSON_AUTO *json = json_parse(record->value, "The stored registration", &err);
 	if (!json_count(json_array(json, "names"))) {
-		log_error(r->needs.log, "The stored registration %.*s cannot be read and is left as it is: "
-			"register its names again.", STR_ARG(record->id));
+		log_error(r->needs.log,
+		        "The stored registration %.*s cannot be read and is left as it is: "
+		        "register its names again.",
+		        STR_ARG(record->id));
 		return true;
 	}
 	struct registration *g = registration_new(r, record->id);

@@ -4,7 +4,7 @@
 static bool load(struct renewals *r, struct err *err)
 {
 	return registrations_load(r, err) && held_load(r, err) && schedule_load(r, err) &&
-		tasks_load(r, err) && promises_load(r, err);
+	       tasks_load(r, err) && promises_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
@@ -24,7 +24,7 @@ void renewals_free(struct renewals **renewals)
 	struct renewals *r = *renewals;
 	if (!r)
 		return;
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		registration_free(&g);
 	}
@@ -36,7 +36,7 @@ void renewals_free(struct renewals **renewals)
 	*renewals = NULL;
 }
 
-/* ---- the file's sites ---- */
+/* The file's sites */
 
 static void keep_names(struct registration *g, const struct config_site *s)
 {
@@ -68,6 +68,7 @@ static void take_file_site(struct renewals *r, const struct config_site *s)
 	keep_text(g, &g->email, s->email);
 	keep_text(g, &g->issuer, issuer);
 	g->terms = true;
+	g->renew_before = s->renew_before;
 	if (!g->created)
 		g->created = loop_wall(r->needs.loop);
 }
@@ -97,7 +98,7 @@ static void install_all(struct renewals *r)
 {
 	struct registration **all = mem_array(sizeof *all, r->registrations.count);
 	size_t count = 0;
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		if (g->held.is)
 			all[count++] = g;
@@ -112,11 +113,12 @@ static void install_all(struct renewals *r)
 /* A registration of the file may be known only now. */
 static void link_tasks(struct renewals *r)
 {
-	LIST_EACH(n, &r->task_order) {
+	LIST_EACH (n, &r->task_order) {
 		const struct task *t = OWNER(n, struct task, order);
 		struct registration *g = registration_by_id(r, t->about);
 		if (g)
-			snprintf(g->task_id, sizeof g->task_id, "%s", t->id); /* the newest is last */
+			snprintf(g->task_id, sizeof g->task_id, "%s",
+			        t->id); /* the newest is last */
 	}
 }
 
@@ -132,13 +134,13 @@ void renewals_configure(struct renewals *r, const struct config *config)
 {
 	bool first = !r->config;
 	r->config = config;
-	MAP_EACH(n, &r->registrations)
+	MAP_EACH (n, &r->registrations)
 		OWNER(n, struct registration, node)->in_file = false;
 	take_file(r);
 	link_tasks(r);
 	if (first)
 		install_all(r);
-	MAP_EACH(n, &r->registrations)
+	MAP_EACH (n, &r->registrations)
 		take_configuration(OWNER(n, struct registration, node));
 }
 
@@ -161,17 +163,17 @@ static void resume(struct task *t)
 void renewals_begin(struct renewals *r)
 {
 	r->begun = true;
-	LIST_EACH(n, &r->task_order) {
+	LIST_EACH (n, &r->task_order) {
 		struct task *t = OWNER(n, struct task, order);
 		if (t->state == TASK_EXECUTING)
 			resume(t);
 	}
-	MAP_EACH(n, &r->registrations)
+	MAP_EACH (n, &r->registrations)
 		schedule(OWNER(n, struct registration, node));
 	look_begin(r);
 }
 
-/* ---- what control tells ---- */
+/* What control tells */
 
 void renew_seen(struct renewals *r, struct str site, struct str client, int64_t at)
 {
@@ -185,7 +187,7 @@ void renew_seen(struct renewals *r, struct str site, struct str client, int64_t 
 
 void renewals_each_site(struct renewals *r, struct renew_site_each *e)
 {
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
 		if (!g->in_store || !g->name_count)
 			continue;

@@ -14,7 +14,7 @@
 #include "issue/issue.h"
 #include "json/json.h"
 
-/* ---- what renew asks of control (wiring): how certificates and listeners come to be served ---- */
+/* What renew asks of control (wiring): how certificates and listeners come to be served. */
 struct serving;
 struct serving_certificate {
 	struct str id;
@@ -43,13 +43,13 @@ struct serving_ops {
 	/* Whether that address is bound; if not, err says who holds it. */
 	bool (*bound)(struct serving *s, const struct address *a, struct err *err);
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
-	size_t (*addresses)(struct serving *s, struct str name, struct serving_address *ret, size_t most);
+	size_t (*addresses)(
+	        struct serving *s, struct str name, struct serving_address *ret, size_t most);
 };
 struct serving {
 	const struct serving_ops *ops;
 };
 
-/* ---- renewals ---- */
 struct renewals;
 struct renew_needs {
 	struct loop *loop;
@@ -79,12 +79,12 @@ struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t 
  * from `noise` (0 … 65535), never past what the remaining life needs. Pure. */
 int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t not_after);
 
-/* ---- what people ask for; answers are JSON for the API, errors sentences ---- */
+/* What people ask for; answers are JSON for the API, errors sentences. */
 struct register_want {
 	const struct str *names; /* as typed */
 	size_t name_count;
 	struct str email, proxy, issuer, address, key_type, profile; /* STR_NONE: not given */
-	uint16_t port; /* 0: not given */
+	uint16_t port;                                               /* 0: not given */
 	bool agree_tos;
 };
 /* Owned by the caller; `done` fires exactly once, when the request is stored: it survives any crash
@@ -92,7 +92,7 @@ struct register_want {
  * existing: it was there before. */
 struct renew_request;
 typedef void renew_done(struct renew_request *q, struct str id, struct str task, bool existing,
-                        const struct err *err);
+        const struct err *err);
 struct renew_request {
 	renew_done *done;
 	struct renewals *renewals; /* NULL when not started */
@@ -104,13 +104,13 @@ struct renew_request {
 };
 /* The same names, issuer and key type again return what is there and order nothing. */
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
-                    renew_done *done);
+        renew_done *done);
 /* name: any name of the certificate, or its id. */
 void renew_now(struct renewals *r, struct renew_request *q, struct str name, renew_done *done);
 /* Stops renewal; goes on serving. While browsers may remember HSTS for a name it needs
  * `despite_hsts`, and the error says until when. */
 void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
-                   renew_done *done);
+        renew_done *done);
 /* What was asked for still happens; `done` will not. */
 void renew_request_abort(struct renew_request *q);
 
@@ -121,8 +121,8 @@ void renew_seen(struct renewals *r, struct str site, struct str client, int64_t 
 
 /* certificates[] of `status --json`, one object each (DESIGN 2), and one by name. */
 void renew_status(struct renewals *r, struct json_writer *w);
-MUST_CHECK bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w,
-                                struct err *err);
+MUST_CHECK bool renew_status_of(
+        struct renewals *r, struct str name, struct json_writer *w, struct err *err);
 
 /* Sites that registrations in the store add to the file's: for control's generation. */
 struct renew_site {
@@ -137,20 +137,20 @@ struct renew_site_each {
 };
 void renewals_each_site(struct renewals *r, struct renew_site_each *e);
 
-/* ---- tasks: what was done, step by step ---- */
-/* A reader of one task's events; each is one JSON object without newline; `ended` after the last. */
+/* Tasks: what was done, step by step. A reader of one task's events; each is one JSON object
+ * without newline; `ended` after the last. */
 struct task_reader {
 	void (*event)(struct task_reader *t, struct str json);
 	void (*ended)(struct task_reader *t);
 	struct list node;
 	size_t next; /* the event it gets next */
 };
-MUST_CHECK bool task_read(struct renewals *r, struct task_reader *t, struct str task, size_t from,
-                          struct err *err);
+MUST_CHECK bool task_read(
+        struct renewals *r, struct task_reader *t, struct str task, size_t from, struct err *err);
 void task_read_stop(struct task_reader *t);
 /* The newest first, at most `most`; and one with all its steps. */
 void task_list(struct renewals *r, struct json_writer *w, size_t most);
-MUST_CHECK bool task_details(struct renewals *r, struct str task, struct json_writer *w,
-                             struct err *err);
+MUST_CHECK bool task_details(
+        struct renewals *r, struct str task, struct json_writer *w, struct err *err);
 
 #endif

@@ -4,7 +4,7 @@
 #include "net/address.h"
 #include "renew/private.h"
 
-/* ---- register: checking ---- */
+/* Register: checking */
 
 struct wanted {
 	struct arena arena;
@@ -21,9 +21,10 @@ static bool check_names(struct wanted *w, const struct register_want *want, stru
 	if (!want->name_count)
 		return err_set(err, ERR_INPUT, "Give at least one DNS name.");
 	if (want->name_count > NAMES_MOST)
-		return err_set(err, ERR_INPUT, "%zu names are too many for one certificate: Let's Encrypt "
-			"takes at most %d. Register them in several certificates.", want->name_count,
-			NAMES_MOST);
+		return err_set(err, ERR_INPUT,
+		        "%zu names are too many for one certificate: Let's Encrypt "
+		        "takes at most %d. Register them in several certificates.",
+		        want->name_count, NAMES_MOST);
 	for (size_t i = 0; i < want->name_count; i++) {
 		struct name *n = &w->names[w->count];
 		if (!name_read(&w->arena, want->names[i], /* public_only= */ false, n, err))
@@ -37,8 +38,8 @@ static bool check_names(struct wanted *w, const struct register_want *want, stru
 	return true;
 }
 
-static bool check_issuer(struct renewals *r, struct wanted *w, const struct register_want *want,
-                         struct err *err)
+static bool check_issuer(
+        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	const struct config *c = r->config;
 	w->issuer = registration_issuer(c, want->issuer, w->ascii[0]);
@@ -47,13 +48,15 @@ static bool check_issuer(struct renewals *r, struct wanted *w, const struct regi
 	for (size_t i = 0; i < c->issuer_count; i++)
 		buf_printf(&known, "%s%.*s", i ? ", " : "", STR_ARG(c->issuers[i].name));
 	if (!issuer)
-		return err_set(err, ERR_INPUT, "There is no issuer %.*s. Known are: %s. Add it to the "
-			"configuration with `issuer %.*s { directory URL }`.", STR_ARG(w->issuer),
-			buf_c(&known), STR_ARG(w->issuer));
+		return err_set(err, ERR_INPUT,
+		        "There is no issuer %.*s. Known are: %s. Add it to the "
+		        "configuration with `issuer %.*s { directory URL }`.",
+		        STR_ARG(w->issuer), buf_c(&known), STR_ARG(w->issuer));
 	if (!issuer->directory.n)
-		return err_set(err, ERR_INPUT, "No public CA issues for %.*s, it keeps its temporary "
-			"certificate. Name a CA of your own with --issuer (known are: %s).",
-			STR_ARG(w->ascii[0]), buf_c(&known));
+		return err_set(err, ERR_INPUT,
+		        "No public CA issues for %.*s, it keeps its temporary "
+		        "certificate. Name a CA of your own with --issuer (known are: %s).",
+		        STR_ARG(w->ascii[0]), buf_c(&known));
 	bool lets_encrypt = str_starts(w->issuer, STR("letsencrypt"));
 	struct name again;
 	for (size_t i = 0; lets_encrypt && i < w->count; i++)
@@ -62,8 +65,8 @@ static bool check_issuer(struct renewals *r, struct wanted *w, const struct regi
 	return true;
 }
 
-static bool check_person(struct renewals *r, struct wanted *w, const struct register_want *want,
-                         struct err *err)
+static bool check_person(
+        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct str email = want->email.n ? want->email : r->config->email;
 	if (!email.n)
@@ -71,7 +74,8 @@ static bool check_person(struct renewals *r, struct wanted *w, const struct regi
 	if (!email_read(email, &w->email, err))
 		return false;
 	if (!want->agree_tos && !r->config->agree_to_terms)
-		return err_set(err, ERR_INPUT, "Accept the CA's terms of service to register (--agree-tos).");
+		return err_set(err, ERR_INPUT,
+		        "Accept the CA's terms of service to register (--agree-tos).");
 	return true;
 }
 
@@ -79,10 +83,12 @@ static bool check_kind(const struct register_want *want, struct err *err)
 {
 	struct str k = want->key_type;
 	if (k.n && !str_eq_nocase(k, STR("p256")) && !str_eq_nocase(k, STR("P-256")))
-		return err_set(err, ERR_INPUT, "Everseal makes keys of type P-256, not %.*s.", STR_ARG(k));
+		return err_set(
+		        err, ERR_INPUT, "Everseal makes keys of type P-256, not %.*s.", STR_ARG(k));
 	if (want->profile.n)
-		return err_set(err, ERR_INPUT, "Everseal orders certificates of the CA's default profile; "
-			"leave --profile out.");
+		return err_set(err, ERR_INPUT,
+		        "Everseal orders certificates of the CA's default profile; "
+		        "leave --profile out.");
 	return true;
 }
 
@@ -95,8 +101,10 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 	if (host.n > 2 && host.p[0] == '[')
 		host = str_head(str_from(host, 1), host.n - 2);
 	if (!address_parse(host, 443, &parsed))
-		return err_set(err, ERR_INPUT, "%.*s is not an IP address. Give one of this machine's, or "
-			"0.0.0.0 for all.", STR_ARG(want->address));
+		return err_set(err, ERR_INPUT,
+		        "%.*s is not an IP address. Give one of this machine's, or "
+		        "0.0.0.0 for all.",
+		        STR_ARG(want->address));
 	w->listen.host = arena_str(&w->arena, host);
 	w->listen.port = want->port ? want->port : 443;
 	return true;
@@ -119,7 +127,7 @@ static bool own_port(const struct renewals *r, uint16_t port)
 	for (size_t i = 0; i < c->https_count; i++)
 		if (c->https[i].port == port)
 			return true;
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
 		if (g->in_store && g->listen.port == port)
 			return true;
@@ -128,8 +136,8 @@ static bool own_port(const struct renewals *r, uint16_t port)
 }
 
 /* DESIGN 5: upstreams set by page or API may not be link-local nor our own listeners. */
-static bool check_proxy(struct renewals *r, struct wanted *w, const struct register_want *want,
-                        struct err *err)
+static bool check_proxy(
+        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct config_upstream *u = &w->proxy;
 	struct sockaddr_storage at;
@@ -143,14 +151,19 @@ static bool check_proxy(struct renewals *r, struct wanted *w, const struct regis
 	u->host = arena_str(&w->arena, host);
 	u->shown = arena_str(&w->arena, want->proxy);
 	if (!address_parse(host, u->port, &at))
-		return err_set(err, ERR_INPUT, "Give the application's IP address and port, like "
-			"127.0.0.1:3000, not %.*s.", STR_ARG(want->proxy));
+		return err_set(err, ERR_INPUT,
+		        "Give the application's IP address and port, like "
+		        "127.0.0.1:3000, not %.*s.",
+		        STR_ARG(want->proxy));
 	if (address_is_link_local(&at))
-		return err_set(err, ERR_INPUT, "%.*s is a link-local address; only the configuration file "
-			"may name one as an application.", STR_ARG(want->proxy));
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a link-local address; only the configuration file "
+		        "may name one as an application.",
+		        STR_ARG(want->proxy));
 	if (own_port(r, u->port) && this_machine(&at))
-		return err_set(err, ERR_INPUT, "%.*s is where Everseal itself listens, not the application.",
-			STR_ARG(want->proxy));
+		return err_set(err, ERR_INPUT,
+		        "%.*s is where Everseal itself listens, not the application.",
+		        STR_ARG(want->proxy));
 	return true;
 }
 
@@ -170,21 +183,24 @@ static bool check_site(struct renewals *r, struct wanted *w, struct err *err)
 {
 	for (size_t i = 0; !w->proxy.host.n && i < w->count; i++)
 		if (!file_has_site(r->config, w->ascii[i]))
-			return err_set(err, ERR_INPUT, "Nothing stands behind %.*s: give the application's "
-				"address with --proxy ADDRESS:PORT, or add `site * { proxy ADDRESS:PORT }` to "
-				"the configuration.", STR_ARG(w->ascii[i]));
+			return err_set(err, ERR_INPUT,
+			        "Nothing stands behind %.*s: give the application's "
+			        "address with --proxy ADDRESS:PORT, or add `site * { proxy "
+			        "ADDRESS:PORT }` to "
+			        "the configuration.",
+			        STR_ARG(w->ascii[i]));
 	return true;
 }
 
-static bool check(struct renewals *r, struct wanted *w, const struct register_want *want,
-                  struct err *err)
+static bool check(
+        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	return check_names(w, want, err) && check_issuer(r, w, want, err) &&
-		check_person(r, w, want, err) && check_kind(want, err) &&
-		check_listen(w, want, err) && check_proxy(r, w, want, err) && check_site(r, w, err);
+	       check_person(r, w, want, err) && check_kind(want, err) &&
+	       check_listen(w, want, err) && check_proxy(r, w, want, err) && check_site(r, w, err);
 }
 
-/* ---- answering ---- */
+/* Answering */
 
 static void answer(struct renew_request *q, const struct err *err)
 {
@@ -238,7 +254,7 @@ static void answer_all(struct registration *g, const struct err *err)
 		answer(OWNER(list_first(&g->requests), struct renew_request, node), err);
 }
 
-/* ---- register: storing ---- */
+/* Register: storing */
 
 static void in_force(struct serving_change *change, const struct err *err)
 {
@@ -303,9 +319,11 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	}
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
-	g->listen = (struct address){ .host = arena_str(a, w->listen.host), .port = w->listen.port };
+	g->listen =
+	        (struct address){ .host = arena_str(a, w->listen.host), .port = w->listen.port };
 	g->proxy = (struct config_upstream){ .host = arena_str(a, w->proxy.host),
-		.shown = arena_str(a, w->proxy.shown), .port = w->proxy.port };
+		.shown = arena_str(a, w->proxy.shown),
+		.port = w->proxy.port };
 	g->terms = true;
 	g->in_store = true;
 	g->disabled = false;
@@ -314,8 +332,8 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 }
 
 /* One transaction per turn of the loop: the task is stored in the same one. */
-static void store_registration(struct renew_request *q, struct registration *g,
-                               const struct wanted *w)
+static void store_registration(
+        struct renew_request *q, struct registration *g, const struct wanted *w)
 {
 	struct renewals *r = q->renewals;
 	keep_wanted(g, w);
@@ -341,7 +359,7 @@ static bool being_stored(struct renew_request *q, struct registration *g, bool d
 		return true;
 	}
 	err_set(&q->err, ERR_BUSY, "%.*s is just being %s: try again in a moment.",
-		STR_ARG(g->names[0]), g->disabled ? "disabled" : "registered");
+	        STR_ARG(g->names[0]), g->disabled ? "disabled" : "registered");
 	answer_soon(q);
 	return true;
 }
@@ -373,7 +391,7 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 }
 
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
-                    renew_done *done)
+        renew_done *done)
 {
 	request_init(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
@@ -385,14 +403,16 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 	free(w);
 }
 
-/* ---- renew, disable ---- */
+/* Renew, disable */
 
 static struct registration *find(struct renew_request *q, struct str name)
 {
 	struct registration *g = registration_find(q->renewals, name);
 	if (!g)
-		err_set(&q->err, ERR_NOT_FOUND, "There is no certificate for %.*s: `everseal status` lists "
-			"those that there are.", STR_ARG(name));
+		err_set(&q->err, ERR_NOT_FOUND,
+		        "There is no certificate for %.*s: `everseal status` lists "
+		        "those that there are.",
+		        STR_ARG(name));
 	return g;
 }
 
@@ -401,14 +421,17 @@ static bool may_renew(struct registration *g, struct err *err)
 	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
 	if (g->disabled)
 		return err_set(err, ERR_CONFLICT, "%.*s is disabled: register it again.",
-			STR_ARG(g->names[0]));
+		        STR_ARG(g->names[0]));
 	if (!registration_wanted(g))
-		return err_set(err, ERR_CONFLICT, "%.*s is no longer in the configuration, its certificate "
-			"is only kept: register it again.", STR_ARG(g->names[0]));
+		return err_set(err, ERR_CONFLICT,
+		        "%.*s is no longer in the configuration, its certificate "
+		        "is only kept: register it again.",
+		        STR_ARG(g->names[0]));
 	if (!issuer || !issuer->directory.n)
-		return err_set(err, ERR_CONFLICT, "The issuer %.*s does not issue for %.*s; add it to the "
-			"configuration with `issuer %.*s { directory URL }`.", STR_ARG(g->issuer),
-			STR_ARG(g->names[0]), STR_ARG(g->issuer));
+		return err_set(err, ERR_CONFLICT,
+		        "The issuer %.*s does not issue for %.*s; add it to the "
+		        "configuration with `issuer %.*s { directory URL }`.",
+		        STR_ARG(g->issuer), STR_ARG(g->names[0]), STR_ARG(g->issuer));
 	return true;
 }
 
@@ -430,10 +453,11 @@ static bool may_disable(struct registration *g, bool despite_hsts, struct err *e
 	int64_t promised = promised_until(g->renewals, g->names, g->name_count);
 	if (!promised || despite_hsts)
 		return true;
-	return err_set(err, ERR_CONFLICT, "Browsers may remember until %s that %.*s must be reached by "
-		"HTTPS; once its certificate has expired they let nobody in. Send `hsts off` first "
-		"and wait, or insist with --despite-hsts.", clock_rfc3339(promised, until),
-		STR_ARG(g->names[0]));
+	return err_set(err, ERR_CONFLICT,
+	        "Browsers may remember until %s that %.*s must be reached by "
+	        "HTTPS; once its certificate has expired they let nobody in. Send `hsts off` first "
+	        "and wait, or insist with --despite-hsts.",
+	        clock_rfc3339(promised, until), STR_ARG(g->names[0]));
 }
 
 static void disabled(struct store_tx *tx, const struct err *err)
@@ -457,7 +481,7 @@ static void disable(struct renew_request *q, struct registration *g)
 }
 
 void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
-                   renew_done *done)
+        renew_done *done)
 {
 	request_init(r, q, done);
 	struct registration *g = find(q, name);

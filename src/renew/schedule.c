@@ -3,7 +3,7 @@
 
 static void due(struct timer *t);
 
-/* ---- the record renewal: what a restart must not forget ---- */
+/* The record renewal: what a restart must not forget */
 
 void schedule_state_put(struct registration *g, struct store_tx *tx, bool healthy)
 {
@@ -22,8 +22,8 @@ void schedule_state_put(struct registration *g, struct store_tx *tx, bool health
 		json_write_end(&w);
 	}
 	json_write_end(&w);
-	store_tx_put(tx, STR("renewal"), str_c(g->id), g->state_version++, buf_str(&value),
-		STR_NONE);
+	store_tx_put(
+	        tx, STR("renewal"), str_c(g->id), g->state_version++, buf_str(&value), STR_NONE);
 }
 
 static void be_healthy(struct registration *g)
@@ -85,21 +85,21 @@ bool schedule_load(struct renewals *r, struct err *err)
 	return store_each(r->needs.store, STR("renewal"), &load.scan, err);
 }
 
-/* ---- when ---- */
+/* When */
 
-/* renew-before of the site that has its first name, else of `site *`. */
+/* renew-before of the site that serves what was registered by command: the one that has its first
+ * name, else `site *`. */
 static int64_t renew_before(const struct registration *g)
 {
 	const struct config *c = g->renewals->config;
 	int64_t fallback = 0;
 	for (size_t i = 0; i < c->site_count && g->name_count; i++) {
 		const struct config_site *s = &c->sites[i];
-		int64_t before = s->renew_before_set ? s->renew_before : 0;
 		if (s->fallback)
-			fallback = before;
+			fallback = s->renew_before;
 		for (size_t k = 0; k < s->name_count; k++)
 			if (str_eq(s->names[k], g->names[0]))
-				return before;
+				return s->renew_before;
 	}
 	return fallback;
 }
@@ -124,12 +124,13 @@ void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	timer_stop(&g->due);
-	g->renew_before = renew_before(g);
+	if (!g->in_file)
+		g->renew_before = renew_before(g);
 	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
 		timer_start_wall(&g->due, r->needs.loop, next_attempt(g), due);
 }
 
-/* ---- an attempt ---- */
+/* An attempt */
 
 static struct log log_of(const struct registration *g)
 {
@@ -159,7 +160,7 @@ static void moved(struct attempt *a, const struct flow *flow, const struct next 
 	struct str words = str_c(acme_step_words(flow->step));
 	if (waits)
 		words = arena_printf(&text, "%.*s: waiting %.1f s, %.*s", STR_ARG(words),
-			(double)next->after / 1000, STR_ARG(flow->waiting_for));
+		        (double)next->after / 1000, STR_ARG(flow->waiting_for));
 	task_step(g->task, acme_step_name(flow->step), words);
 }
 
@@ -173,12 +174,12 @@ static void back_off(struct registration *g, const struct next *failed)
 	g->last_error = failed->err;
 	g->last_error_at = now;
 	g->next_try = now + renewal_backoff(g->failures, noise, now,
-		g->held.is ? g->held.leaf.not_after : 0);
+	                            g->held.is ? g->held.leaf.not_after : 0);
 	if (asked > g->next_try)
 		g->next_try = asked;
 }
 
-/* ---- failure ---- */
+/* Failure */
 
 static void start_attempt(struct registration *g);
 
@@ -190,7 +191,8 @@ static bool begin_anew(struct registration *g, const struct next *why)
 		return false;
 	g->began_anew = true;
 	attempt_abort(&g->attempt);
-	task_step(g->task, "again", STR("The attempt that was interrupted failed, and begins anew"));
+	task_step(
+	        g->task, "again", STR("The attempt that was interrupted failed, and begins anew"));
 	start_attempt(g);
 	return true;
 }
@@ -200,8 +202,9 @@ static void stored_failure(struct store_tx *tx, const struct err *err)
 	struct registration *g = OWNER(tx, struct registration, tx);
 	struct log log = log_of(g);
 	if (err) {
-		log_warning(&log, "The failure could not be stored, the next start tries earlier: %s",
-			err->text);
+		log_warning(&log,
+		        "The failure could not be stored, the next start tries earlier: %s",
+		        err->text);
 		g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
 	}
 	attempt_over(g);
@@ -215,7 +218,8 @@ static void failed(struct registration *g, const struct next *why)
 		return;
 	back_off(g, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
-		g->held.is ? " The certificate in use is kept." : "", clock_rfc3339(g->next_try, next));
+	        g->held.is ? " The certificate in use is kept." : "",
+	        clock_rfc3339(g->next_try, next));
 	task_end(g->task, NULL, &why->err);
 	store_tx_init(&g->tx);
 	schedule_state_put(g, &g->tx, /* healthy= */ false);
@@ -223,7 +227,7 @@ static void failed(struct registration *g, const struct next *why)
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_failure);
 }
 
-/* ---- success: stored, then served, then seen ---- */
+/* Success: stored, then served, then seen */
 
 static void proven(struct registration *g, const struct err *why)
 {
@@ -242,7 +246,7 @@ static void not_stored(struct registration *g, const struct err *err)
 	g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
 	back_off(g, &why);
 	log_error(&log, "The new certificate could not be stored%s: %s",
-		g->held.is ? ", keeping the old one" : "", err->text);
+	        g->held.is ? ", keeping the old one" : "", err->text);
 	task_end(g->task, NULL, err);
 	held_clear(&g->fresh);
 	attempt_over(g);
@@ -261,7 +265,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	held_swap(g);
 	held_install(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->issuer),
-		clock_rfc3339(g->held.leaf.not_after, until));
+	        clock_rfc3339(g->held.leaf.not_after, until));
 	task_step(g->task, "bind", STR("Stored and bound; new connections get it"));
 	task_step(g->task, "see", STR("See it over HTTPS"));
 	look_forget(g);
@@ -279,7 +283,7 @@ static void succeeded(struct registration *g, const struct issued *issued)
 }
 
 static void done(struct attempt *a, const struct flow *flow, const struct issued *issued,
-                 const struct next *why)
+        const struct next *why)
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
 	(void)flow;
@@ -289,7 +293,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 		failed(g, why);
 }
 
-/* ---- starting and stopping ---- */
+/* Starting and stopping */
 
 static void start_attempt(struct registration *g)
 {

@@ -26,7 +26,7 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	if (!g->held.is)
 		return NULL;
 	struct renewal_time when =
-		renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
+	        renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
 	*ret_at = when.at;
 	return when.why;
 }
@@ -103,7 +103,7 @@ static void write_registration(const struct registration *g, struct json_writer 
 void renew_status(struct renewals *r, struct json_writer *w)
 {
 	json_write_array(w, "certificates");
-	MAP_EACH(n, &r->registrations) {
+	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
 		if (registration_shown(g))
 			write_registration(g, w);
@@ -115,8 +115,10 @@ bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w,
 {
 	const struct registration *g = registration_find(r, name);
 	if (!g)
-		return err_set(err, ERR_NOT_FOUND, "There is no certificate for %.*s: `everseal status` lists "
-			"those that there are.", STR_ARG(name));
+		return err_set(err, ERR_NOT_FOUND,
+		        "There is no certificate for %.*s: `everseal status` lists "
+		        "those that there are.",
+		        STR_ARG(name));
 	write_registration(g, w);
 	return true;
 }

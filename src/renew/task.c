@@ -12,7 +12,7 @@ static const char *const state_names[] = {
 
 static struct task_reader *reader_behind(struct task *t)
 {
-	LIST_EACH(n, &t->readers)
+	LIST_EACH (n, &t->readers)
 		if (OWNER(n, struct task_reader, node)->next < t->count)
 			return OWNER(n, struct task_reader, node);
 	return NULL;
@@ -25,7 +25,8 @@ static void notify(struct later *l)
 	for (struct task_reader *reader; (reader = reader_behind(t));)
 		reader->event(reader, t->events[reader->next++]);
 	while (t->state != TASK_EXECUTING && !list_empty(&t->readers)) {
-		struct task_reader *reader = OWNER(list_first(&t->readers), struct task_reader, node);
+		struct task_reader *reader =
+		        OWNER(list_first(&t->readers), struct task_reader, node);
 		list_remove(&reader->node);
 		reader->ended(reader);
 	}
@@ -76,7 +77,7 @@ static struct task *task_make(struct renewals *r, struct str id)
 
 static void task_free(struct task *t)
 {
-	LIST_EACH(n, &t->readers)
+	LIST_EACH (n, &t->readers)
 		list_remove(n);
 	store_tx_abort(&t->tx);
 	later_stop(&t->later);
@@ -90,7 +91,7 @@ static void task_free(struct task *t)
 static void forgotten(struct store_tx *tx, const struct err *err)
 {
 	struct task *t = OWNER(tx, struct task, tx);
-	(void)err; /* then the record is there at the next start, and goes with the first new task */
+	(void)err; /* then the record goes at the next start, with the first new task */
 	notify(&t->later);
 	task_free(t);
 }
@@ -106,7 +107,7 @@ static void forget(struct task *t)
 static void forget_oldest(struct renewals *r)
 {
 	size_t too_many = r->tasks.count < TASKS_KEPT ? 0 : r->tasks.count - TASKS_KEPT + 1;
-	LIST_EACH(n, &r->task_order) {
+	LIST_EACH (n, &r->task_order) {
 		struct task *t = OWNER(n, struct task, order);
 		if (!too_many)
 			return;
@@ -136,7 +137,7 @@ struct task *task_find(struct renewals *r, struct str id)
 	return n ? OWNER(n, struct task, node) : NULL;
 }
 
-/* ---- the record ---- */
+/* The record */
 
 static void write_members(const struct task *t, struct json_writer *w)
 {
@@ -163,8 +164,10 @@ static void stored(struct store_tx *tx, const struct err *err)
 {
 	struct task *t = OWNER(tx, struct task, tx);
 	if (err)
-		log_warning(t->renewals->needs.log, "What task %s did could not be stored, it is lost "
-			"at the next start: %s", t->id, err->text);
+		log_warning(t->renewals->needs.log,
+		        "What task %s did could not be stored, it is lost "
+		        "at the next start: %s",
+		        t->id, err->text);
 	else
 		t->version++;
 	if (t->changed)
@@ -225,7 +228,7 @@ struct task *task_for(struct registration *g, const char *name)
 	return t;
 }
 
-/* ---- loading ---- */
+/* Loading */
 
 static enum task_state state_of(struct str name)
 {
@@ -255,7 +258,8 @@ static bool load_task(struct store_scan *scan, const struct record *record)
 	struct err err = ERR_INIT;
 	JSON_AUTO *json = json_parse(record->value, "The stored task", &err);
 	uint64_t number = 0;
-	if (!json || record->id.n >= sizeof((struct task *)0)->id || !str_to_u64(record->id, &number))
+	if (!json || record->id.n >= sizeof((struct task *)0)->id ||
+	        !str_to_u64(record->id, &number))
 		return true;
 	struct task *t = task_make(r, record->id);
 	t->name = arena_str(&t->arena, json_text(json, "name"));
@@ -278,15 +282,15 @@ bool tasks_load(struct renewals *r, struct err *err)
 
 void tasks_free(struct renewals *r)
 {
-	MAP_EACH(n, &r->tasks)
+	MAP_EACH (n, &r->tasks)
 		task_free(OWNER(n, struct task, node));
 	map_done(&r->tasks);
 }
 
-/* ---- reading ---- */
+/* Reading */
 
-bool task_read(struct renewals *r, struct task_reader *reader, struct str id, size_t from,
-               struct err *err)
+bool task_read(
+        struct renewals *r, struct task_reader *reader, struct str id, size_t from, struct err *err)
 {
 	struct task *t = task_find(r, id);
 	if (!t)

@@ -6,11 +6,14 @@ struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t 
 {
 	int64_t life = not_after - not_before;
 	if (renew_before > 0 && renew_before < life)
-		return (struct renewal_time){ not_after - renew_before, "renew-before in the configuration" };
+		return (struct renewal_time){ not_after - renew_before,
+			"renew-before in the configuration" };
 	if (life < 10 * DAY)
-		return (struct renewal_time){ not_after - life / 2, "half of its lifetime is left" };
+		return (struct renewal_time){ not_after - life / 2,
+			"half of its lifetime is left" };
 	if (life / 3 < 21 * DAY)
-		return (struct renewal_time){ not_after - life / 3, "a third of its lifetime is left" };
+		return (struct renewal_time){ not_after - life / 3,
+			"a third of its lifetime is left" };
 	return (struct renewal_time){ not_after - 21 * DAY, "21 days are left" };
 }
 

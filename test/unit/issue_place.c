@@ -7,7 +7,8 @@ struct buf logged = BUF_INIT(1 << 20);
 
 static void sink(enum log_level level, struct str fields, struct str text)
 {
-	buf_printf(&logged, "%s %.*s: %.*s\n", log_level_name(level), STR_ARG(fields), STR_ARG(text));
+	buf_printf(
+	        &logged, "%s %.*s: %.*s\n", log_level_name(level), STR_ARG(fields), STR_ARG(text));
 }
 
 static void too_long(struct timer *t)
@@ -24,7 +25,7 @@ static void changed(struct store_watch *w, struct str kind, struct str id, int64
 	buf_printf(&p->diary, "%s %.*s\n", version ? "put" : "delete", STR_ARG(kind));
 }
 
-/* ---- serve ---- */
+/* Serve */
 
 static char *slot_of(struct serve *s, struct str token)
 {
@@ -105,7 +106,7 @@ static bool answers(struct scripted_ca *ca, struct str token)
 	return all;
 }
 
-/* ---- the place ---- */
+/* The place */
 
 void place_open(struct place *p)
 {
@@ -208,7 +209,7 @@ void run_for(struct place *p, int64_t ms)
 	run_to(p, loop_wall(p->loop) + ms);
 }
 
-/* ---- records ---- */
+/* Records */
 
 static struct record record(struct place *p, struct arena *a, const char *kind, const char *id)
 {
@@ -243,7 +244,8 @@ static void written(struct store_tx *tx, const struct err *err)
 	OWNER(tx, struct writing, tx)->done = true;
 }
 
-void record_put(struct place *p, const char *kind, const char *id, struct str value, struct str blob)
+void record_put(
+        struct place *p, const char *kind, const char *id, struct str value, struct str blob)
 {
 	struct writing w = { 0 };
 	store_tx_put(&w.tx, str_c(kind), str_c(id), record_version(p, kind, id), value, blob);

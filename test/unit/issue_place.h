@@ -56,7 +56,8 @@ void run_to(struct place *p, int64_t wall);
 /* The record's version (0: none) and value. */
 int64_t record_version(struct place *p, const char *kind, const char *id);
 void record_value(struct place *p, const char *kind, const char *id, struct buf *out);
-void record_put(struct place *p, const char *kind, const char *id, struct str value, struct str blob);
+void record_put(
+        struct place *p, const char *kind, const char *id, struct str value, struct str blob);
 /* From now on every write fails as on a full disk, or no more. */
 void store_full(struct place *p, bool full);
 /* How often the diary has a line that starts so. */

@@ -167,7 +167,7 @@ static void restart(struct job *j)
 	set_rows();
 }
 
-/* ---- the law: stored before use ---- */
+/* The law: stored before use */
 
 static void what_is_stored_comes_before_what_is_said(void **state)
 {
@@ -179,25 +179,26 @@ static void what_is_stored_comes_before_what_is_said(void **state)
 	job_succeeds(&j);
 	/* A flow is put before each ask; twice in a row when it was kept that a token is in place,
 	 * and the request with the stored key. */
-	assert_string_equal(buf_c(&place.diary), "put account-key\n"
-		"put flow\nask directory\n"
-		"put flow\nask nonce\n"
-		"put flow\nask account?\n"
-		"put flow\nask account\n"
-		"put account\nput flow\nask order shop.example.com\n"
-		"put flow\nask authz\n"
-		"put flow\nput flow\nask challenge\n"
-		"put flow\nask poll\n"
-		"put flow\nput flow-key\nput flow\nask finalize\n"
-		"put flow\nask certificate\n"
-		"delete flow\ndelete flow-key\nput certificate\n");
+	assert_string_equal(buf_c(&place.diary),
+	        "put account-key\n"
+	        "put flow\nask directory\n"
+	        "put flow\nask nonce\n"
+	        "put flow\nask account?\n"
+	        "put flow\nask account\n"
+	        "put account\nput flow\nask order shop.example.com\n"
+	        "put flow\nask authz\n"
+	        "put flow\nput flow\nask challenge\n"
+	        "put flow\nask poll\n"
+	        "put flow\nput flow-key\nput flow\nask finalize\n"
+	        "put flow\nask certificate\n"
+	        "delete flow\ndelete flow-key\nput certificate\n");
 	assert_int_equal(j.chain_count, 1);
 	assert_int_equal(j.not_after, place.ca.orders[0].not_after);
 	run_for(&place, 10);
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 }
 
-/* ---- one account ---- */
+/* One account */
 
 static void twenty_attempts_make_one_account(void **state)
 {
@@ -220,7 +221,7 @@ static void twenty_attempts_make_one_account(void **state)
 	assert_int_equal(place.ca.finalized, 20);
 }
 
-/* ---- killed at every step ---- */
+/* Killed at every step */
 
 static void check_whole(struct job *j, unsigned orders)
 {
@@ -306,7 +307,7 @@ static void a_lost_answer_is_like_a_kill(void **state)
 	}
 }
 
-/* ---- what the CA sends must be what was asked for ---- */
+/* What the CA sends must be what was asked for */
 
 static void a_wrong_certificate_is_refused(void **state)
 {
@@ -363,7 +364,7 @@ static void a_refused_proof_comes_with_the_words_of_the_ca(void **state)
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 }
 
-/* ---- the account key ---- */
+/* The account key */
 
 static void an_account_key_that_cannot_be_read_is_kept(void **state)
 {
@@ -374,8 +375,9 @@ static void an_account_key_that_cannot_be_read_is_kept(void **state)
 	for (int i = 0; i < 2; i++) {
 		job_init(&j, "shop", "shop.example.com", NULL);
 		job_start(&j);
-		job_fails(&j, ERR_CORRUPT, "The account key for " CA_DIRECTORY " cannot be opened: what is stored "
-		          "in its place is not a sealed record. Restore it from a backup.");
+		job_fails(&j, ERR_CORRUPT,
+		        "The account key for " CA_DIRECTORY " cannot be opened: what is stored "
+		        "in its place is not a sealed record. Restore it from a backup.");
 		assert_false(j.failed.ca_at_fault);
 	}
 	assert_int_equal(place.ca.requests, 0);
@@ -388,7 +390,8 @@ static void what_is_sealed_as_account_key_must_be_a_key(void **state)
 	static struct job j;
 	BUF_AUTO blob = BUF(1024);
 	SECRET_AUTO secret = secret_copy(STR("not a key"));
-	seal(place.master, (struct seal_for){ STR("account-key"), STR(CA_DIRECTORY), 1 }, &secret, &blob);
+	seal(place.master, (struct seal_for){ STR("account-key"), STR(CA_DIRECTORY), 1 }, &secret,
+	        &blob);
 	record_put(&place, "account-key", CA_DIRECTORY, STR("{}"), buf_str(&blob));
 	job_init(&j, "shop", "shop.example.com", NULL);
 	job_start(&j);
@@ -478,7 +481,7 @@ static void each_issuer_has_a_key_but_lets_encrypt_one_for_both(void **state)
 	assert_int_equal(later.told, 0);
 }
 
-/* ---- what is known of a CA ---- */
+/* What is known of a CA */
 
 static void what_is_known_is_not_asked_again(void **state)
 {
@@ -518,7 +521,8 @@ static void an_account_that_the_ca_forgot_is_made_anew(void **state)
 	job_succeeds(&j);
 	BUF_AUTO stored = BUF(4096);
 	record_value(&place, "account", CA_DIRECTORY, &stored);
-	assert_string_equal(buf_c(&stored), "{\"url\":\"https://ca.test/account/0\",\"email\":"
+	assert_string_equal(buf_c(&stored),
+	        "{\"url\":\"https://ca.test/account/0\",\"email\":"
 	        "\"ops@example.com\",\"terms\":\"https://ca.test/terms\"}");
 	place.ca.account_count = 0;
 	place.ca.account_base = 5;
@@ -530,7 +534,7 @@ static void an_account_that_the_ca_forgot_is_made_anew(void **state)
 	buf_clear(&stored);
 	record_value(&place, "account", CA_DIRECTORY, &stored);
 	assert_string_equal(buf_c(&stored), "{\"url\":\"https://ca.test/account/5\",\"email\":"
-	        "\"\",\"terms\":\"https://ca.test/terms\"}");
+	                                    "\"\",\"terms\":\"https://ca.test/terms\"}");
 	job_init(&j, "c", "c.example.com", NULL);
 	job_start(&j);
 	job_succeeds(&j);
@@ -575,7 +579,7 @@ static void another_row_of_the_name_counts_from_the_next_attempt_on(void **state
 	assert_int_equal(diary_count(&place, "ask directory"), asked + 1);
 }
 
-/* ---- who finds out the account ---- */
+/* Who finds out the account */
 
 static void the_next_one_leads_when_the_first_fails(void **state)
 {
@@ -618,7 +622,7 @@ static void those_who_wait_are_not_forgotten(void **state)
 	assert_int_equal(a.told + b.told + c.told, 0);
 }
 
-/* ---- resuming ---- */
+/* Resuming */
 
 static void resume_fails(const char *id, enum err_code code, const char *sentence)
 {
@@ -699,13 +703,13 @@ static void a_stored_key_is_used_again(void **state)
 	assert_int_equal(place.ca.finalized, 1);
 }
 
-/* ---- the full disk on the way ---- */
+/* The full disk on the way */
 
 static void nothing_is_said_that_is_not_stored(void **state)
 {
 	(void)state;
-	static const char *const lines[] = { "put account-key\n", "ask directory\n", "ask order shop.example.com\n",
-		"ask challenge\n", "ask poll\n" };
+	static const char *const lines[] = { "put account-key\n", "ask directory\n",
+		"ask order shop.example.com\n", "ask challenge\n", "ask poll\n" };
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
 		static struct job j;
 		run_and_kill(&j, lines[i]);
@@ -723,7 +727,7 @@ static void nothing_is_said_that_is_not_stored(void **state)
 	}
 }
 
-/* ---- the board ---- */
+/* The board */
 
 struct told {
 	struct notice notice;
@@ -739,7 +743,8 @@ static void publish(struct told *t, const char *token)
 {
 	t->told = 0;
 	board_publish(place.board, &t->notice,
-	        &(struct notice_text){ str_c(token), STR("thumbprint"), STR("a.example.com") }, told);
+	        &(struct notice_text){ str_c(token), STR("thumbprint"), STR("a.example.com") },
+	        told);
 	assert_int_equal(t->told, 0);
 }
 

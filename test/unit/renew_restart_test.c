@@ -1,7 +1,7 @@
 /* What a restart finds, and the log of tasks. */
 #include "renew_world.h"
 
-/* ---- interrupted ---- */
+/* Interrupted */
 
 static void an_interrupted_attempt_begins_anew_once(void **state)
 {
@@ -18,8 +18,9 @@ static void an_interrupted_attempt_begins_anew_once(void **state)
 	assert_int_equal(place->ca.order_count, 2);
 	BUF_AUTO lines = BUF(64 << 10);
 	task_lines("0000000001", &lines);
-	assert_non_null(strstr(buf_c(&lines), "again: The attempt that was interrupted failed, and begins anew\n"
-	                       "order: Order"));
+	assert_non_null(strstr(buf_c(&lines),
+	        "again: The attempt that was interrupted failed, and begins anew\n"
+	        "order: Order"));
 	assert_int_equal(logged_count("error"), 0);
 	/* Only once. */
 	world_teardown(NULL);
@@ -92,13 +93,13 @@ static void what_a_restart_finds_without_issuer_is_given_up(void **state)
 	status_is("shop.example.com", "ok");
 }
 
-/* ---- what is stored, damaged ---- */
+/* What is stored, damaged */
 
 static void a_damaged_certificate_is_ordered_anew(void **state)
 {
 	(void)state;
-	static const char blobs[][12] = { "", "\0\0\0", "\0\0\0\0", "\0\0\0\1", "\0\0\0\1\0\0\0\7", "\0\0\0\17\0",
-		"\0\0\0\1\0\0\0\1x" };
+	static const char blobs[][12] = { "", "\0\0\0", "\0\0\0\0", "\0\0\0\1", "\0\0\0\1\0\0\0\7",
+		"\0\0\0\17\0", "\0\0\0\1\0\0\0\1x" };
 	static const size_t sizes[] = { 0, 3, 4, 4, 8, 5, 9 };
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		struct wish w;
@@ -106,7 +107,8 @@ static void a_damaged_certificate_is_ordered_anew(void **state)
 		wish_name(&w, "shop.example.com");
 		wish_wait(&w);
 		run_until_idle();
-		record_put(place, "certificate", w.id, STR("{\"issuer\":\"ca\"}"), str_n(blobs[i], sizes[i]));
+		record_put(place, "certificate", w.id, STR("{\"issuer\":\"ca\"}"),
+		        str_n(blobs[i], sizes[i]));
 		world_kill();
 		unsigned installs = world.installs;
 		world_start(NULL);
@@ -131,14 +133,19 @@ static void what_else_is_damaged_stops_nobody(void **state)
 	record_put(place, "task", "0000000007", STR("["), STR_NONE);
 	record_put(place, "task", "seven", STR("{}"), STR_NONE);
 	record_put(place, "task", "00000000000000000000000000000000000001", STR("{}"), STR_NONE);
-	record_put(place, "task", "0000000008", STR("{\"state\":\"Sleeping\",\"name\":\"Renew\"}"), STR_NONE);
+	record_put(place, "task", "0000000008", STR("{\"state\":\"Sleeping\",\"name\":\"Renew\"}"),
+	        STR_NONE);
 	record_put(place, "hsts", "x", STR("["), STR_NONE);
-	record_put(place, "registration", "plain", STR("{\"names\":[\"plain.example.com\"],\"issuer\":\"ca\","
-		"\"email\":\"a@example.com\",\"terms\":true,\"port\":65536,\"proxy_port\":0}"), STR_NONE);
+	record_put(place, "registration", "plain",
+	        STR("{\"names\":[\"plain.example.com\"],\"issuer\":\"ca\","
+	            "\"email\":\"a@example.com\",\"terms\":true,\"port\":65536,\"proxy_port\":0}"),
+	        STR_NONE);
 	world_kill();
 	world_start(NULL);
-	logged_has("The stored registration broken cannot be read and is left as it is: register its names "
-	           "again.");
+	logged_has(
+	        "The stored registration broken cannot be read and is left as it is: register its "
+	        "names "
+	        "again.");
 	logged_has("The stored registration worse cannot be read");
 	run_until_idle();
 	status_is("plain.example.com", "ok");
@@ -164,13 +171,14 @@ static void the_key_of_another_master_is_no_reason_to_order(void **state)
 	run_for(place, HOUR);
 	assert_int_equal(place->ca.requests, requests);
 	logged_has("The key of the certificate for shop.example.com-");
-	assert_non_null(strstr(said("shop.example.com", "last_error"), "The account key for " CA_DIRECTORY
-	                       " cannot be opened: it is sealed under another master key"));
+	assert_non_null(strstr(said("shop.example.com", "last_error"),
+	        "The account key for " CA_DIRECTORY
+	        " cannot be opened: it is sealed under another master key"));
 	assert_int_equal(record_version(place, "certificate", w.id), 1);
 	assert_int_equal(record_version(place, "account-key", CA_DIRECTORY), 1);
 }
 
-/* ---- tasks ---- */
+/* Tasks */
 
 struct reading {
 	struct task_reader reader;
@@ -195,7 +203,8 @@ static void ended(struct task_reader *t)
 static void read_task(struct reading *r, const char *task, size_t from)
 {
 	struct err err = ERR_INIT;
-	*r = (struct reading){ .reader = { .event = event, .ended = ended }, .text = BUF(64 << 10) };
+	*r = (struct reading){ .reader = { .event = event, .ended = ended },
+		.text = BUF(64 << 10) };
 	assert_true(task_read(world.renewals, &r->reader, str_c(task), from, &err));
 	assert_int_equal(r->text.n, 0);
 }
@@ -237,12 +246,15 @@ static void a_task_is_read_while_it_runs_and_after(void **state)
 	assert_string_equal(buf_c(&late.text), buf_c(&early.text));
 	assert_int_equal(beyond.text.n, 0);
 	assert_non_null(strstr(buf_c(&from.text), "{\"seq\":8,\"at\":\"2027-01-01T00:00:0"));
-	assert_non_null(strstr(buf_c(&from.text), "\"step\":\"see\",\"text\":\"See it over HTTPS\",\"state\":"
-	                       "\"Executing\"}\n{\"seq\":9,"));
-	assert_non_null(strstr(buf_c(&from.text), "\"step\":\"end\",\"text\":\"Seen over HTTPS on every own "
-	                       "listener\",\"state\":\"Success\"}\n"));
-	assert_true(str_starts(buf_str(&late.text), STR("{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":100,"
-	                       "\"step\":\"account\",")));
+	assert_non_null(strstr(buf_c(&from.text),
+	        "\"step\":\"see\",\"text\":\"See it over HTTPS\",\"state\":"
+	        "\"Executing\"}\n{\"seq\":9,"));
+	assert_non_null(strstr(buf_c(&from.text),
+	        "\"step\":\"end\",\"text\":\"Seen over HTTPS on every own "
+	        "listener\",\"state\":\"Success\"}\n"));
+	assert_true(str_starts(
+	        buf_str(&late.text), STR("{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":100,"
+	                                 "\"step\":\"account\",")));
 	assert_false(task_read(world.renewals, &late.reader, STR("42"), 0, &err));
 	assert_string_equal(err.text, "There is no task 42.");
 	struct json_writer no;
@@ -275,9 +287,12 @@ static void a_failed_task_says_why(void **state)
 	run_until_idle();
 	read_task(&r, w.task, 0);
 	run_for(place, 1);
-	assert_non_null(strstr(buf_c(&r.text), "\"step\":\"directory\",\"text\":\"Reach the CA: waiting 1.0 s, the CA does not answer\""));
+	assert_non_null(strstr(buf_c(&r.text),
+	        "\"step\":\"directory\",\"text\":\"Reach the CA: waiting 1.0 s, the CA does not "
+	        "answer\""));
 	assert_non_null(strstr(buf_c(&r.text), "waiting 2.0 s"));
-	assert_non_null(strstr(buf_c(&r.text), "\"state\":\"Failed\",\"error\":{\"code\":\"unreachable\",\"message\":\""));
+	assert_non_null(strstr(buf_c(&r.text),
+	        "\"state\":\"Failed\",\"error\":{\"code\":\"unreachable\",\"message\":\""));
 	buf_done(&r.text);
 	struct json_writer out;
 	BUF_AUTO list = BUF(64 << 10);
@@ -287,9 +302,11 @@ static void a_failed_task_says_why(void **state)
 	json_write_object(&out, NULL);
 	task_list(world.renewals, &out, 10);
 	json_write_end(&out);
-	assert_true(str_starts(buf_str(&list), STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"Register\",\"about\":"
-	                       "\"shop.example.com-")));
-	assert_non_null(strstr(buf_c(&list), "\"state\":\"Executing\",\"started\":\"2027-01-01T00:00:"));
+	assert_true(str_starts(buf_str(&list),
+	        STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"Register\",\"about\":"
+	            "\"shop.example.com-")));
+	assert_non_null(
+	        strstr(buf_c(&list), "\"state\":\"Executing\",\"started\":\"2027-01-01T00:00:"));
 	assert_non_null(strstr(buf_c(&list), "\"ended\":null},{\"id\":\"0000000001\","));
 	assert_true(str_ends(buf_str(&list), STR("Z\"}]}")));
 	buf_clear(&list);
@@ -308,9 +325,11 @@ static void the_newest_tasks_are_kept(void **state)
 	for (int i = 1; i <= 205; i++) {
 		char id[32];
 		snprintf(id, sizeof id, "%010d", i);
-		record_put(place, "task", id, STR("{\"state\":\"Success\",\"name\":\"Renew\"}"), STR_NONE);
+		record_put(place, "task", id, STR("{\"state\":\"Success\",\"name\":\"Renew\"}"),
+		        STR_NONE);
 	}
-	record_put(place, "task", "0000000002", STR("{\"state\":\"Executing\",\"name\":\"Renew\"}"), STR_NONE);
+	record_put(place, "task", "0000000002", STR("{\"state\":\"Executing\",\"name\":\"Renew\"}"),
+	        STR_NONE);
 	world_kill();
 	world_start(NULL);
 	run_for(place, 1);

@@ -1,7 +1,7 @@
 /* Registrations and their renewal, on a fake clock, against a scripted CA and serving. */
 #include "renew_world.h"
 
-/* ---- from nothing to served ---- */
+/* From nothing to served */
 
 static void a_name_is_registered_and_served(void **state)
 {
@@ -10,7 +10,8 @@ static void a_name_is_registered_and_served(void **state)
 	world_start(BASE);
 	run_until_idle();
 	wish_name(&w, "https://Shop.example.com/cart");
-	wish_refused(&w, ERR_INPUT, "This is a web address; a DNS name is needed. Use shop.example.com.");
+	wish_refused(&w, ERR_INPUT,
+	        "This is a web address; a DNS name is needed. Use shop.example.com.");
 	int64_t start = loop_wall(place->loop);
 	wish_name(&w, " Shop.Example.com. ");
 	assert_int_equal(record_version(place, "registration", w.id), 0);
@@ -49,11 +50,12 @@ static void a_name_is_registered_and_served(void **state)
 	assert_string_equal(said("shop.example.com", "temporary"), "false");
 	assert_string_equal(said("shop.example.com", "task"), "\"0000000001\"");
 	assert_string_equal(said("nobody.example.com", "state"),
-	        "There is no certificate for nobody.example.com: `everseal status` lists those that "
+	        "There is no certificate for nobody.example.com: `everseal status` lists those "
+	        "that "
 	        "there are.");
 }
 
-/* ---- a year ---- */
+/* A year */
 
 /* Each with certificates of its own lifetime. */
 struct life {
@@ -159,7 +161,7 @@ static void a_restart_keeps_the_moment(void **state)
 	assert_int_equal(place->ca.orders[2].at, back);
 }
 
-/* ---- failure ---- */
+/* Failure */
 
 static void a_failing_name_waits_longer_each_time_and_alone(void **state)
 {
@@ -254,14 +256,15 @@ static void a_limit_of_the_ca_is_waited_for(void **state)
 	assert_string_equal(said("shop.example.com", "next_renewal"), date(first + 30 * HOUR));
 	place->ca.limited_for = 30 * DAY / SECOND; /* a week at most */
 	run_for(place, 31 * HOUR);
-	assert_string_equal(said("shop.example.com", "next_renewal"), date(first + 30 * HOUR + 7 * DAY));
+	assert_string_equal(
+	        said("shop.example.com", "next_renewal"), date(first + 30 * HOUR + 7 * DAY));
 	place->ca.limited = NULL;
 	run_for(place, 7 * DAY);
 	status_is("shop.example.com", "ok");
 	assert_int_equal(place->ca.orders[0].at, first + 30 * HOUR + 7 * DAY);
 }
 
-/* ---- a store that fails ---- */
+/* A store that fails */
 
 static void fill_disk(struct scripted_ca *ca)
 {
@@ -339,7 +342,7 @@ static void a_failure_that_cannot_be_stored_waits_all_the_same(void **state)
 	status_is("shop.example.com", "ok");
 }
 
-/* ---- what is served ---- */
+/* What is served */
 
 static void a_listener_that_lags_is_asked_again(void **state)
 {
@@ -370,7 +373,8 @@ static void a_listener_that_shows_another_is_named(void **state)
 	run_for(place, 2 * SECOND);
 	status_is("shop.example.com", "ok");
 	assert_string_equal(said("shop.example.com", "served"),
-	        "\"Visitors of shop.example.com on 127.0.0.1, port 443, get another certificate (serial "
+	        "\"Visitors of shop.example.com on 127.0.0.1, port 443, get another certificate "
+	        "(serial "
 	        "03e9) than the one stored (serial 03ea).\"");
 	logged_has("error name=shop.example.com-");
 	run_for(place, DAY); /* looked at again */
@@ -389,7 +393,8 @@ static void handshakes_that_fail_are_said(void **state)
 	world.addresses = 0;
 	run_for(place, DAY + 10 * SECOND);
 	assert_string_equal(said("shop.example.com", "served"),
-	        "\"No address for HTTPS could be bound, so nobody can see the certificate yet: `everseal "
+	        "\"No address for HTTPS could be bound, so nobody can see the certificate yet: "
+	        "`everseal "
 	        "status` says who holds the ports.\"");
 	assert_int_equal(logged_count("No address for HTTPS"), 1);
 	world.addresses = 1;
@@ -402,8 +407,11 @@ static void an_address_of_its_own_is_waited_for(void **state)
 	(void)state;
 	struct wish w;
 	const struct str names[] = { STR("shop.example.com") };
-	struct register_want want = { .names = names, .name_count = 1, .email = STR("a@example.com"),
-		.agree_tos = true, .port = 8443 };
+	struct register_want want = { .names = names,
+		.name_count = 1,
+		.email = STR("a@example.com"),
+		.agree_tos = true,
+		.port = 8443 };
 	world_start(BASE);
 	world.unbound = true;
 	wish_register(&w, &want);
@@ -418,7 +426,8 @@ static void an_address_of_its_own_is_waited_for(void **state)
 	wish_renew(&w, "shop.example.com");
 	wish_wait(&w);
 	run_for(place, 10 * SECOND);
-	assert_string_equal(said("shop.example.com", "served"), "\"Port 8443 of 0.0.0.0 is held by nginx.\"");
+	assert_string_equal(
+	        said("shop.example.com", "served"), "\"Port 8443 of 0.0.0.0 is held by nginx.\"");
 }
 
 static void each_is_looked_at_after_start_and_daily(void **state)
@@ -499,7 +508,8 @@ static void what_another_certificate_replaced_is_left_alone(void **state)
 		json_write_end(&w);
 		if (i)
 			assert_non_null(strstr(buf_c(&all),
-			        "\"served\":\"shop.example.com is served with a newer certificate.\""));
+			        "\"served\":\"shop.example.com is served with a newer "
+			        "certificate.\""));
 		assert_non_null(strstr(buf_c(&all), "\"served\":\"stored\""));
 		assert_string_equal(said("shop.example.com", "issuer"), "\"second\"");
 		world_kill();
@@ -524,7 +534,7 @@ static void a_visitor_from_outside_is_remembered(void **state)
 	assert_string_equal(said("shop.example.com", "seen_client"), "\"198.51.100.8\"");
 }
 
-/* ---- many ---- */
+/* Many */
 
 static void fifty_at_a_time(void **state)
 {

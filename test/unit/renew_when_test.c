@@ -26,7 +26,8 @@ static void the_moment_of_renewal(void **state)
 		{ 6 * DAY, DAY, 5 * DAY, "renew-before in the configuration" },
 		{ 6 * DAY, 1, 6 * DAY - 1, "renew-before in the configuration" },
 		{ 6 * DAY, 6 * DAY - 1, 1, "renew-before in the configuration" },
-		{ 6 * DAY, 6 * DAY, 3 * DAY, "half of its lifetime is left" }, /* would never rest */
+		{ 6 * DAY, 6 * DAY, 3 * DAY,
+		        "half of its lifetime is left" }, /* would never rest */
 		{ 6 * DAY, -1, 3 * DAY, "half of its lifetime is left" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -46,15 +47,11 @@ static void the_wait_after_a_failure(void **state)
 		unsigned failures, noise;
 		int64_t left, least, most; /* left 0: no certificate */
 	} cases[] = {
-		{ 1, MIDDLE, 0, MINUTE, MINUTE },
-		{ 2, MIDDLE, 0, 10 * MINUTE, 10 * MINUTE },
-		{ 3, MIDDLE, 0, 100 * MINUTE, 100 * MINUTE },
-		{ 4, MIDDLE, 0, DAY, DAY },
-		{ 5, MIDDLE, 0, DAY, DAY },
-		{ 1000, MIDDLE, 0, DAY, DAY },
+		{ 1, MIDDLE, 0, MINUTE, MINUTE }, { 2, MIDDLE, 0, 10 * MINUTE, 10 * MINUTE },
+		{ 3, MIDDLE, 0, 100 * MINUTE, 100 * MINUTE }, { 4, MIDDLE, 0, DAY, DAY },
+		{ 5, MIDDLE, 0, DAY, DAY }, { 1000, MIDDLE, 0, DAY, DAY },
 		/* a fifth more or less, a minute at least */
-		{ 1, LEAST, 0, MINUTE, MINUTE },
-		{ 1, MOST, 0, 72 * SECOND - 3, 72 * SECOND },
+		{ 1, LEAST, 0, MINUTE, MINUTE }, { 1, MOST, 0, 72 * SECOND - 3, 72 * SECOND },
 		{ 2, LEAST, 0, 8 * MINUTE, 8 * MINUTE },
 		{ 2, MOST, 0, 12 * MINUTE - 10, 12 * MINUTE },
 		{ 4, LEAST, 0, DAY * 4 / 5, DAY * 4 / 5 },
@@ -64,14 +61,12 @@ static void the_wait_after_a_failure(void **state)
 		{ 4, MIDDLE, 9 * DAY, 9 * DAY / 10, 9 * DAY / 10 },
 		{ 4, MIDDLE, HOUR, 6 * MINUTE, 6 * MINUTE },
 		{ 2, MIDDLE, HOUR, 6 * MINUTE, 6 * MINUTE },
-		{ 4, MIDDLE, 5 * MINUTE, MINUTE, MINUTE },
-		{ 4, MIDDLE, 1, MINUTE, MINUTE },
+		{ 4, MIDDLE, 5 * MINUTE, MINUTE, MINUTE }, { 4, MIDDLE, 1, MINUTE, MINUTE },
 		{ 4, MIDDLE, -DAY, DAY, DAY }, /* expired: nothing is in danger any more */
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t not_after = cases[i].left ? now + cases[i].left : 0;
-		int64_t wait =
-		        renewal_backoff(cases[i].failures, cases[i].noise, now, not_after);
+		int64_t wait = renewal_backoff(cases[i].failures, cases[i].noise, now, not_after);
 		if (wait < cases[i].least || wait > cases[i].most)
 			fail_msg("case %zu: %lld", i, (long long)wait);
 	}

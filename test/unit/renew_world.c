@@ -19,7 +19,7 @@ const char *date(int64_t wall)
 	return ring(str_c(quoted));
 }
 
-/* ---- serving ---- */
+/* Serving */
 
 static struct shown *shown_of(struct str name)
 {
@@ -92,10 +92,12 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	(void)s;
 	if (!world.unbound)
 		return true;
-	return err_set(err, ERR_BUSY, "Port %u of %.*s is held by nginx.", a->port, STR_ARG(a->host));
+	return err_set(
+	        err, ERR_BUSY, "Port %u of %.*s is held by nginx.", a->port, STR_ARG(a->host));
 }
 
-static size_t addresses(struct serving *s, struct str name, struct serving_address *ret, size_t most)
+static size_t addresses(
+        struct serving *s, struct str name, struct serving_address *ret, size_t most)
 {
 	(void)s;
 	assert_true(name.n && world.addresses <= most);
@@ -104,7 +106,8 @@ static size_t addresses(struct serving *s, struct str name, struct serving_addre
 	return world.addresses;
 }
 
-static bool shows(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err)
+static bool shows(
+        struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err)
 {
 	(void)ca;
 	const struct shown *s = shown_of(p->server_name);
@@ -126,7 +129,7 @@ static const struct serving_ops serving_ops = {
 	.addresses = addresses,
 };
 
-/* ---- the world ---- */
+/* The world */
 
 int world_setup(void **state)
 {
@@ -144,8 +147,8 @@ int world_setup(void **state)
 static struct config *parsed(const char *text)
 {
 	struct err err = ERR_INIT;
-	struct config *c = config_parse(&(struct config_source){ .file = "test.conf" }, str_c(text),
-	        NULL, &err);
+	struct config *c = config_parse(
+	        &(struct config_source){ .file = "test.conf" }, str_c(text), NULL, &err);
 	if (!c)
 		fail_msg("%s", err.text);
 	return c;
@@ -219,7 +222,7 @@ int world_teardown(void **state)
 	return 0;
 }
 
-/* ---- wishes ---- */
+/* Wishes */
 
 static void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
         const struct err *err)
@@ -279,7 +282,7 @@ void wish_refused(struct wish *w, enum err_code code, const char *sentence)
 	assert_int_equal(w->err.code, code);
 }
 
-/* ---- looking ---- */
+/* Looking */
 
 const char *said(const char *name, const char *member)
 {

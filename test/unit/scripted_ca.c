@@ -73,15 +73,15 @@ static bool take_nonce(struct scripted_ca *ca, struct str nonce)
 	return true;
 }
 
-/* ---- certificates ---- */
+/* Certificates */
 
 static void sign_leaf(struct scripted_ca *ca, X509 *leaf, struct ca_order *o)
 {
 	X509_NAME *issuer = X509_get_issuer_name(leaf);
 	X509_set_version(leaf, 2);
 	ASN1_INTEGER_set(X509_get_serialNumber(leaf), 1000 + (long)++ca->serial);
-	X509_NAME_add_entry_by_txt(issuer, "CN", MBSTRING_ASC, (const unsigned char *)"Script CA",
-	        -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	        issuer, "CN", MBSTRING_ASC, (const unsigned char *)"Script CA", -1, -1, 0);
 	ASN1_TIME_set(X509_getm_notBefore(leaf), o->not_before / 1000);
 	ASN1_TIME_set(X509_getm_notAfter(leaf), o->not_after / 1000);
 	CHECK(X509_sign(leaf, ca->keys->own, EVP_sha256()));
@@ -90,8 +90,8 @@ static void sign_leaf(struct scripted_ca *ca, X509 *leaf, struct ca_order *o)
 static void add_names(X509 *leaf, X509_REQ *request, bool other)
 {
 	if (other) {
-		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name,
-		        "DNS:other.example.com");
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(
+		        NULL, NULL, NID_subject_alt_name, "DNS:other.example.com");
 		X509_add_ext(leaf, e, -1);
 		X509_EXTENSION_free(e);
 		return;
@@ -125,8 +125,8 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 		o->not_before -= 2 * DAY;
 		o->not_after = loop_wall(ca->loop) / 1000 * 1000;
 	}
-	X509_set_pubkey(leaf, ca->leaf == LEAF_OTHER_KEY ? ca->keys->own
-	                                                 : X509_REQ_get0_pubkey(request));
+	X509_set_pubkey(
+	        leaf, ca->leaf == LEAF_OTHER_KEY ? ca->keys->own : X509_REQ_get0_pubkey(request));
 	add_names(leaf, request, ca->leaf == LEAF_OTHER_NAME);
 	sign_leaf(ca, leaf, o);
 	o->pem = BUF(64 << 10);
@@ -138,7 +138,7 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 	X509_REQ_free(request);
 }
 
-/* ---- what is said ---- */
+/* What is said */
 
 static void say_directory(struct reply *r)
 {
@@ -193,15 +193,17 @@ static void say_challenge(struct scripted_ca *ca, unsigned number, unsigned i, s
 	char token[128];
 	token_of(ca, number, i, token);
 	buf_printf(&r->body,
-	        "{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\",\"token\":\"%s\","
+	        "{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\","
+	        "\"token\":\"%s\","
 	        "\"status\":\"%s\"",
 	        number, i, token,
 	        o->failed[i]  ? "invalid"
 	        : o->valid[i] ? "valid"
 	                      : "pending");
 	if (o->failed[i])
-		buf_add_c(&r->body, ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
-		                    "\"detail\":\"Timeout during connect\"}");
+		buf_add_c(&r->body,
+		        ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
+		        "\"detail\":\"Timeout during connect\"}");
 	buf_add_char(&r->body, '}');
 }
 
@@ -209,7 +211,8 @@ static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struc
 {
 	const struct ca_order *o = &ca->orders[number];
 	buf_printf(&r->body,
-	        "{\"identifier\":{\"type\":\"dns\",\"value\":\"%s\"},\"status\":\"%s\",\"challenges\":[",
+	        "{\"identifier\":{\"type\":\"dns\",\"value\":\"%s\"},\"status\":\"%s\","
+	        "\"challenges\":[",
 	        o->names[i],
 	        o->failed[i]  ? "invalid"
 	        : o->valid[i] ? "valid"
@@ -218,7 +221,7 @@ static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struc
 	buf_add_c(&r->body, "]}");
 }
 
-/* ---- what is heard ---- */
+/* What is heard */
 
 static void hear_account(
         struct scripted_ca *ca, const struct json *payload, struct str jwk, struct reply *r)
@@ -314,7 +317,8 @@ static void hear_poll(struct scripted_ca *ca, unsigned number, struct reply *r)
 	o->polls -= o->finalized && o->polls;
 }
 
-static void hear_certificate(struct scripted_ca *ca, unsigned number, struct pending *p, struct reply *r)
+static void hear_certificate(
+        struct scripted_ca *ca, unsigned number, struct pending *p, struct reply *r)
 {
 	note(ca, "ask certificate\n");
 	if (!strstr(p->headers, "accept: application/pem-certificate-chain\n"))
@@ -325,7 +329,8 @@ static void hear_certificate(struct scripted_ca *ca, unsigned number, struct pen
 	buf_add(&r->body, buf_str(&ca->orders[number].pem));
 }
 
-static void route(struct scripted_ca *ca, struct pending *p, const struct json *payload, struct reply *r)
+static void route(
+        struct scripted_ca *ca, struct pending *p, const struct json *payload, struct reply *r)
 {
 	char what[32] = "";
 	unsigned number = 0, i = 0;
@@ -409,7 +414,7 @@ static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
 	}
 }
 
-/* ---- struct fetch ---- */
+/* Struct fetch */
 
 static void pending_free(struct pending *p)
 {

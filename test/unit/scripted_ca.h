@@ -12,8 +12,8 @@
 enum { CA_ORDERS = 512, CA_ORDER_NAMES = 4, CA_ACCOUNTS = 8 };
 
 enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_NO_PEM };
-/* What becomes of request number `fault_at` (the first is 1). STOP: the process is to be killed, before
- * or after the CA has heard it; `stopped` says so. */
+/* What becomes of request number `fault_at` (the first is 1). STOP: the process is to be killed,
+ * before or after the CA has heard it; `stopped` says so. */
 enum ca_fault { FAULT_NONE, FAULT_LOST, FAULT_UNANSWERED, FAULT_STOP_BEFORE, FAULT_STOP_AFTER };
 
 struct ca_order {
@@ -38,16 +38,17 @@ struct scripted_ca {
 	enum ca_leaf leaf;
 	unsigned fault_at;
 	enum ca_fault fault;
-	unsigned processing;     /* polls until a certificate is made */
-	unsigned account_base;   /* the number in the URL of the first account */
-	bool same_tokens;        /* the same name gets the same token each time */
-	const char *refused;     /* a name whose proof is never found */
-	const char *limited;     /* a name whose order is rate limited, for `limited_for` seconds */
+	unsigned processing;   /* polls until a certificate is made */
+	unsigned account_base; /* the number in the URL of the first account */
+	bool same_tokens;      /* the same name gets the same token each time */
+	const char *refused;   /* a name whose proof is never found */
+	const char *limited;   /* a name whose order is rate limited, for `limited_for` seconds */
 	int64_t limited_for;
-	/* Whether a visitor gets that thumbprint for that token now; the certificate that a handshake
+	/* Whether a visitor gets an answer for that token now; the certificate that a handshake
 	 * shows. */
 	bool (*answers)(struct scripted_ca *ca, struct str token);
-	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err);
+	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem,
+	        struct err *err);
 	void (*on_download)(struct scripted_ca *ca); /* or NULL */
 	/* What happened. */
 	bool stopped;
