@@ -183,10 +183,7 @@ static void saved(struct store_tx *tx, const struct err *err)
 		return;
 	}
 	s->flow_version++;
-	if (s->after > 0)
-		timer_start(&s->wait, needs_of(s)->loop, s->after, waited);
-	else
-		ask(s);
+	timer_start(&s->wait, needs_of(s)->loop, s->after, waited);
 }
 
 static void save(struct attempt_state *s, int64_t after)
@@ -200,7 +197,6 @@ static void save(struct attempt_state *s, int64_t after)
 	json_write_c(&w, "issuer", s->issuer->name);
 	json_write_raw(&w, "flow", buf_str(&flow));
 	json_write_end(&w);
-	store_tx_init(&s->tx);
 	store_tx_put(&s->tx, STR("flow"), str_c(s->id), s->flow_version, buf_str(&value), STR_NONE);
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
@@ -326,7 +322,6 @@ static void store_key(struct attempt_state *s)
 	struct str kind = STR("flow-key"), id = str_c(s->id);
 	seal(needs_of(s)->master, (struct seal_for){ kind, id, s->key_version + 1 }, &s->key_der,
 	        &blob);
-	store_tx_init(&s->tx);
 	store_tx_put(&s->tx, kind, id, s->key_version, STR("{}"), buf_str(&blob));
 	store_tx_start(needs_of(s)->store, &s->tx, key_stored);
 }

@@ -52,7 +52,6 @@ static bool make_key(struct account_key *k, struct err *err)
 	SECRET_AUTO der = key_to_der(k->storing);
 	BUF_AUTO blob = BUF(4096);
 	seal(i->needs.master, (struct seal_for){ kind, id, 1 }, &der, &blob);
-	store_tx_init(&k->tx);
 	store_tx_put(&k->tx, kind, id, 0, STR("{}"), buf_str(&blob));
 	store_tx_start(i->needs.store, &k->tx, stored);
 	return true;
@@ -280,7 +279,6 @@ static void store_account(struct issuer *r, const struct flow *f)
 	json_write_text(&w, "terms", f->directory.terms);
 	json_write_end(&w);
 	store_tx_abort(&r->tx);
-	store_tx_init(&r->tx);
 	store_tx_put(&r->tx, STR("account"), id, old.version, buf_str(&value), STR_NONE);
 	store_tx_start(r->issuers->needs.store, &r->tx, account_stored);
 }

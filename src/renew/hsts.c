@@ -44,7 +44,6 @@ static void store_promise(struct hsts_promise *p)
 	json_write_int(&w, "age", p->age);
 	json_write_time(&w, "until", p->until);
 	json_write_end(&w);
-	store_tx_init(&p->tx);
 	store_tx_put(&p->tx, STR("hsts"), str_c(p->host), p->version, buf_str(&value), STR_NONE);
 	store_tx_start(p->renewals->needs.store, &p->tx, stored);
 }

@@ -341,7 +341,6 @@ static void store_registration(
 	g->next_try = 0;
 	if (!g->task)
 		g->task = task_for(g, "Register");
-	store_tx_init(&g->request_tx);
 	registration_put(g, &g->request_tx);
 	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
 	answer_when_stored(q, g);
@@ -475,7 +474,6 @@ static void disable(struct renew_request *q, struct registration *g)
 	g->disabled = true;
 	answer_when_stored(q, g);
 	q->task[0] = 0;
-	store_tx_init(&g->request_tx);
 	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
 	store_tx_start(q->renewals->needs.store, &g->request_tx, disabled);
 }

@@ -221,7 +221,6 @@ static void failed(struct registration *g, const struct next *why)
 	        g->held.is ? " The certificate in use is kept." : "",
 	        clock_rfc3339(g->next_try, next));
 	task_end(g->task, NULL, &why->err);
-	store_tx_init(&g->tx);
 	schedule_state_put(g, &g->tx, /* healthy= */ false);
 	attempt_clear(&g->attempt, &g->tx);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_failure);
@@ -274,7 +273,6 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 
 static void succeeded(struct registration *g, const struct issued *issued)
 {
-	store_tx_init(&g->tx);
 	held_put(g, issued, &g->tx);
 	held_take(g, issued);
 	schedule_state_put(g, &g->tx, /* healthy= */ true);

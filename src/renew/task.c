@@ -98,7 +98,6 @@ static void forgotten(struct store_tx *tx, const struct err *err)
 
 static void forget(struct task *t)
 {
-	store_tx_init(&t->tx);
 	store_tx_delete(&t->tx, STR("task"), str_c(t->id), t->version);
 	store_tx_start(t->renewals->needs.store, &t->tx, forgotten);
 }
@@ -185,7 +184,6 @@ void task_store(struct task *t)
 	struct json_writer w;
 	json_write_init(&w, &value);
 	write_task(t, &w);
-	store_tx_init(&t->tx);
 	store_tx_put(&t->tx, STR("task"), str_c(t->id), t->version, buf_str(&value), STR_NONE);
 	store_tx_start(t->renewals->needs.store, &t->tx, stored);
 }

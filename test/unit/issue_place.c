@@ -131,9 +131,13 @@ void place_open(struct place *p)
 void place_close(struct place *p)
 {
 	issuers_free(&p->issuers);
+	CHECK(!p->issuers);
+	issuers_free(&p->issuers);
 	for (size_t i = 0; i < SERVES; i++)
 		if (p->serves[i].ours.loop)
 			serve_detach(p, i);
+	board_free(&p->board);
+	CHECK(!p->board);
 	board_free(&p->board);
 	store_close(&p->store);
 	master_free(&p->master);

@@ -856,6 +856,20 @@ static void attempts_may_get_the_same_token(void **state)
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 }
 
+static void a_token_that_changes_is_replaced(void **state)
+{
+	(void)state;
+	static struct job j;
+	job_init(&j, "shop", "shop.example.com", NULL);
+	place.ca.changes_token = true;
+	job_start(&j);
+	turn_until(&place, diary_count(&place, "ask poll"));
+	assert_int_equal(serve_tokens(&place.serves[0]), 1);
+	job_succeeds(&j);
+	run_for(&place, 10);
+	assert_int_equal(serve_tokens(&place.serves[0]), 0);
+}
+
 static void a_proof_waits_for_serve(void **state)
 {
 	(void)state;
@@ -936,6 +950,7 @@ int main(void)
 		T(without_a_serve_nobody_answers),
 		T(a_token_stands_until_the_last_withdraws_it),
 		T(attempts_may_get_the_same_token),
+		T(a_token_that_changes_is_replaced),
 		T(a_proof_waits_for_serve),
 		T(an_attempt_without_names_is_refused),
 		T(an_attempt_may_be_followed_by_another_at_once),

@@ -231,6 +231,45 @@ static void the_same_again_orders_nothing(void **state)
 	assert_int_equal(place->ca.order_count, 2);
 }
 
+static void by_name_the_newer_is_meant(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	struct register_want want = {
+		.names = names, .name_count = 2, .email = STR("a@example.com"), .agree_tos = true
+	};
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, HOUR);
+	wish_register(&w, &want);
+	wish_wait(&w);
+	run_for(place, HOUR);
+	assert_string_equal(
+	        said("shop.example.com", "names"), "[\"shop.example.com\",\"www.example.com\"]");
+	want.name_count = 1;
+	char both[300];
+	snprintf(both, sizeof both, "%s", w.id);
+	wish_disable(&w, both, false); /* one that renews goes before it */
+	wish_wait(&w);
+	assert_string_equal(said("shop.example.com", "names"), "[\"shop.example.com\"]");
+	assert_string_equal(said(both, "state"), "\"disabled\"");
+	want.name_count = 2;
+	run_for(place, HOUR);
+	wish_register(&w, &want); /* its age is that of its first registration */
+	wish_wait(&w);
+	world_kill();
+	world_start(NULL);
+	assert_string_equal(
+	        said("shop.example.com", "names"), "[\"shop.example.com\",\"www.example.com\"]");
+	BUF_AUTO value = BUF(4096);
+	record_value(place, "registration", both, &value);
+	assert_string_equal(buf_c(&value),
+	        "{\"names\":[\"shop.example.com\",\"www.example.com\"],\"email\":\"a@example.com\","
+	        "\"issuer\":\"ca\",\"terms\":true,\"created\":\"2027-01-01T01:00:00Z\"}");
+}
+
 static void the_same_again_after_a_failure_tries_at_once(void **state)
 {
 	(void)state;
@@ -272,6 +311,7 @@ static void disabled_it_is_served_and_warned_about(void **state)
 	wish_disable(&w, "shop.example.com", false);
 	wish_wait(&w);
 	assert_true(w.existing);
+	assert_true(str_starts(str_c(w.id), STR("shop.example.com-")));
 	wish_renew(&w, "shop.example.com");
 	wish_refused(&w, ERR_CONFLICT, "shop.example.com is disabled: register it again.");
 	world_kill();
@@ -628,6 +668,7 @@ int main(void)
 		WORLD_TEST(too_many_names_are_refused),
 		WORLD_TEST(without_issuer_private_names_get_none),
 		WORLD_TEST(the_same_again_orders_nothing),
+		WORLD_TEST(by_name_the_newer_is_meant),
 		WORLD_TEST(the_same_again_after_a_failure_tries_at_once),
 		WORLD_TEST(disabled_it_is_served_and_warned_about),
 		WORLD_TEST(disabled_and_registered_early_it_orders_nothing),

@@ -203,6 +203,7 @@ void world_start(const char *config)
 void world_kill(void)
 {
 	renewals_free(&world.renewals);
+	CHECK(!world.renewals);
 	later_stop(&world.change_later);
 	list_init(&world.changing);
 	place_close(&world.place);

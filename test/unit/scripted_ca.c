@@ -181,10 +181,12 @@ static void say_order(struct scripted_ca *ca, struct ca_order *o, struct reply *
 
 static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, char ret[128])
 {
+	const struct ca_order *o = &ca->orders[number];
 	if (ca->same_tokens)
-		snprintf(ret, 128, "the-same-token-for-%zu", strlen(ca->orders[number].names[i]));
+		snprintf(ret, 128, "the-same-token-for-%zu", strlen(o->names[i]));
 	else
-		snprintf(ret, 128, "token-of-order-%u-name-%u", number, i);
+		snprintf(ret, 128, "token%s-of-order-%u-name-%u", o->token_changed ? "2" : "",
+		        number, i);
 }
 
 static void say_challenge(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
@@ -279,6 +281,11 @@ static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned i, 
 	if (o->valid[i] || o->failed[i]) {
 		complain(ca, "a challenge answered twice");
 		problem(r, 400, "malformed", "It is answered");
+		return;
+	}
+	if (ca->changes_token && !o->token_changed) {
+		o->token_changed = true;
+		problem(r, 400, "malformed", "Look again");
 		return;
 	}
 	o->accepted[i]++;

@@ -22,7 +22,7 @@ struct ca_order {
 	bool valid[CA_ORDER_NAMES], failed[CA_ORDER_NAMES];
 	unsigned accepted[CA_ORDER_NAMES];
 	unsigned polls;
-	bool finalized;
+	bool finalized, token_changed;
 	struct buf pem;
 	int64_t at, not_before, not_after; /* wall ms */
 };
@@ -38,7 +38,8 @@ struct scripted_ca {
 	enum ca_leaf leaf;
 	unsigned fault_at;
 	enum ca_fault fault;
-	unsigned processing;   /* polls until a certificate is made */
+	unsigned processing; /* polls until a certificate is made */
+	bool changes_token;  /* refuses the first answer to a challenge, and gives another token */
 	unsigned account_base; /* the number in the URL of the first account */
 	bool same_tokens;      /* the same name gets the same token each time */
 	const char *refused;   /* a name whose proof is never found */
