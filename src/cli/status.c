@@ -209,6 +209,9 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	const struct str since = show_date(&a, json_text(status, "started"), now);
 	buf_printf(out, "Everseal %.*s, started %.*s, state in %.*s\n", STR_ARG(version),
 	        STR_ARG(since), STR_ARG(state));
+	const struct str problem = show_clean(&a, json_text(status, "problem"));
+	if (problem.n)
+		buf_printf(out, "\nProblem: %.*s\n", STR_ARG(problem));
 	show_listeners(status, &a, out);
 	show_sites(status, &a, out);
 	buf_add_c(out, "\nCertificates\n");

@@ -195,6 +195,11 @@ static void say(struct control *c, const struct binding *b)
 		log_info(&c->log, "Listening on %s, port %u.", b->host, b->port);
 		return;
 	}
+	if (b->error == EAFNOSUPPORT) {
+		log_info(&c->log, "This machine has no IPv6, so %s, port %u, is not listened on.", b->host,
+		        b->port);
+		return;
+	}
 	binding_error(b, &err);
 	log_error(&c->log, "%s It is tried again every second.", err.text);
 }

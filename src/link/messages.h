@@ -38,7 +38,7 @@ const char *process_name(enum process p);
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
-	X(generation, INT(number) TEXT(thumbprint) INT(https_port))                                \
+	X(generation, INT(number) TEXT(thumbprint))                                                \
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) TEXT(default_name) FD(fd))           \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
 		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass))       \
