@@ -1,4 +1,5 @@
 """What every end-to-end test may ask for, and how the tests are shared out."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -74,18 +75,31 @@ class Stage:
             thing.stop()
 
 
-@pytest.fixture
-def stage(request):
+@contextlib.contextmanager
+def new_stage(item):
     # Not beneath pytest's own folders: the processes that become nobody must reach sockets and logs.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="everseal-e2e-"))
     folder.chmod(0o755)
-    stage = Stage(folder, request.node)
+    stage = Stage(folder, item)
     try:
         yield stage
     finally:
         stage.end()
         if not os.environ.get("KEEP"):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def stage(request):
+    with new_stage(request.node) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def module_stage(request):
+    """For what many tests of a file share, because none of them changes it."""
+    with new_stage(request.node) as stage:
+        yield stage
 
 
 @pytest.fixture

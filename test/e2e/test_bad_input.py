@@ -26,20 +26,9 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def running(request):
+def running(module_stage):
     """One server for all of these: none of them changes anything."""
-    import pathlib
-    import shutil
-    import tempfile
-    from conftest import Stage
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="everseal-e2e-"))
-    folder.chmod(0o755)
-    stage = Stage(folder, request.node)
-    pebble = stage.pebble()
-    everseal = stage.everseal(pebble, email=None, sites="site * { proxy 127.0.0.1:9 }").start()
-    yield everseal
-    stage.end()
-    shutil.rmtree(folder)
+    return module_stage.everseal(module_stage.pebble(), email=None, sites="site * { proxy 127.0.0.1:9 }").start()
 
 
 def register(running, *words):
