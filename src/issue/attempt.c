@@ -286,7 +286,6 @@ static void place_ready(struct notice *n)
 {
 	struct place *p = OWNER(n, struct place, notice);
 	struct attempt_state *s = p->state;
-	s->flow->names[p - s->places].published = true;
 	if (--s->places_missing == 0)
 		did(s, NULL);
 }

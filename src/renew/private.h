@@ -196,7 +196,7 @@ void prove_stop(struct registration *g);
 /* look.c: every certificate is looked at after start and then every day. */
 void look_begin(struct renewals *r);
 void look_stop(struct renewals *r);
-void look_forget(struct registration *g); /* something else proves it, or it ends */
+void look_forget(struct registration *g); /* its caller proves it, or it ends */
 
 /* hsts.c */
 MUST_CHECK bool promises_load(struct renewals *r, struct err *err);

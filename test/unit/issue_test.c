@@ -835,6 +835,14 @@ static void a_token_stands_until_the_last_withdraws_it(void **state)
 	board_withdraw(&w.notice); /* before it is told */
 	run_for(&place, 100);
 	assert_int_equal(w.told, 0);
+	serve_attach(&place, 1); /* only the second of two is left */
+	serve_detach(&place, 0);
+	publish(&w, "another");
+	run_for(&place, 100);
+	assert_int_equal(w.told, 1);
+	board_withdraw(&w.notice);
+	serve_attach(&place, 0);
+	run_for(&place, 100);
 	board_withdraw(&u.notice);
 	run_for(&place, 100);
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);

@@ -57,6 +57,46 @@ static void a_wish_survives_a_kill(void **state)
 	}
 }
 
+static bool killed_while_renewing(unsigned change, unsigned request)
+{
+	place->ca.lifetime = 2 * HOUR;
+	world_start(BY_FILE SHOP);
+	run_for(place, HOUR - SECOND);
+	place->kill_at = change ? place->changes + change : 0;
+	place->ca.fault_at = request ? place->ca.requests + request : 0;
+	place->ca.fault = FAULT_STOP_AFTER;
+	run_for(place, MINUTE);
+	bool hit = place->ca.stopped;
+	bool order_lost = hit && request &&
+	                  str_ends(buf_str(&place->diary), STR("ask order shop.example.com\n"));
+	if (hit) {
+		world_kill();
+		world_start(NULL);
+		run_for(place, MINUTE);
+	}
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+	assert_string_equal(said("shop.example.com", "failures"), "0");
+	assert_int_equal(place->ca.order_count, order_lost ? 3 : 2);
+	assert_int_equal(place->ca.finalized, 2);
+	assert_int_equal(place->ca.accounts_made, 1);
+	assert_int_equal(logged_count("error"), 0);
+	world_teardown(NULL);
+	world_setup(NULL);
+	return hit;
+}
+
+static void killed_at_any_step_it_renews(void **state)
+{
+	(void)state;
+	unsigned kills = 0;
+	for (unsigned i = 1; killed_while_renewing(i, 0); i++)
+		kills++;
+	for (unsigned i = 1; killed_while_renewing(0, i); i++)
+		kills++;
+	assert_in_range(kills, 25, 60);
+}
+
 static void nothing_begins_before_it_is_told_to(void **state)
 {
 	(void)state;
@@ -378,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(an_interrupted_attempt_begins_anew_once),
 		WORLD_TEST(a_wish_survives_a_kill),
+		WORLD_TEST(killed_at_any_step_it_renews),
 		WORLD_TEST(nothing_begins_before_it_is_told_to),
 		WORLD_TEST(what_a_restart_finds_without_issuer_is_given_up),
 		WORLD_TEST(a_damaged_certificate_is_ordered_anew),
