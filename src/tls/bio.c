@@ -1,7 +1,12 @@
 #include "tls/inside.h"
 #include <openssl/bio.h>
 
-enum { LARGE = 8 << 10 }; /* copying more than that costs more than a system call */
+enum {
+	LARGE = 8 << 10, /* copying more than that costs more than a system call */
+	/* Content waits above while the peer does not read; only libssl's own answers grow beyond a
+	 * few records. */
+	KEPT_MOST = 64 << 10,
+};
 
 static struct tls_conn *conn_of(BIO *bio)
 {
@@ -85,6 +90,7 @@ static int bio_write(BIO *bio, const char *p, int n)
 {
 	struct tls_conn *t = conn_of(bio);
 	BIO_clear_retry_flags(bio);
+	t->failed = t->failed || t->out_size > KEPT_MOST;
 	if (t->failed)
 		return -1;
 	if (n >= LARGE && !t->below_blocked)

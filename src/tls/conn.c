@@ -25,6 +25,18 @@ static ssize_t read_stopped(struct tls_conn *t, int result)
 	return CONN_FAILED;
 }
 
+static void flush_later(struct later *l)
+{
+	tls_flush(OWNER(l, struct tls_conn, flush));
+}
+
+/* Not every record is content: libssl answers some by itself. */
+static void send_own_answers(struct tls_conn *t)
+{
+	if (t->out_size > 0 && !t->below_blocked)
+		later_start(&t->flush, t->worker->loop, flush_later);
+}
+
 /* One record at a time until p is full or nothing is left, so that a short read means the latter. */
 static ssize_t tls_read(struct conn *c, char *p, size_t n)
 {
@@ -40,6 +52,7 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
 			continue;
 		}
 		ssize_t stopped = read_stopped(t, got);
+		send_own_answers(t);
 		if (all == 0)
 			return stopped;
 		if (stopped != CONN_AGAIN)
@@ -175,11 +188,6 @@ static const struct conn_ops tls_ops = {
 	.failure = tls_failure,
 	.unsent = tls_unsent,
 };
-
-static void flush_later(struct later *l)
-{
-	tls_flush(OWNER(l, struct tls_conn, flush));
-}
 
 /* The holder hears of it only when it has ended. The session ticket that libssl has written then
  * waits for the end of the turn, since the first request often came with the client's Finished. */

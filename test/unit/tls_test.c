@@ -21,7 +21,7 @@ struct talk {
 	struct conn_holder server, far;
 	struct buf got;     /* by the server */
 	struct buf to_send; /* by the server */
-	bool told, writable, ended, failed, far_ended;
+	bool told, writable, ended, failed, far_ended, far_deaf;
 	SSL *client;
 	BIO *in, *out; /* of the client, in memory */
 	struct buf unsent;
@@ -127,7 +127,7 @@ static void far_ready(struct conn *c, unsigned events)
 	struct talk *t = OWNER(c->holder, struct talk, far);
 	char p[1000];
 	ssize_t n = 1;
-	while (events & CONN_IN && n > 0) {
+	while (events & CONN_IN && n > 0 && !t->far_deaf) {
 		n = conn_read(c, p, sizeof p);
 		if (n > 0)
 			assert_int_equal(BIO_write(t->in, p, (int)n), n);
@@ -495,6 +495,38 @@ static void we_end_with_close_notify(void **state)
 	SSL_CTX_free(ctx);
 }
 
+/* Each wish for new keys is answered, and who does not read the answers is left before they fill the
+ * memory. */
+static void answers_that_nobody_reads(void **state)
+{
+	(void)state;
+	SSL_CTX *ctx = client_ctx();
+	for (int reads = 0; reads < 2; reads++) {
+		struct talk t;
+		int reason;
+		char p[10];
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+		assert_true(shake(&t, &reason));
+		settle(&t);
+		t.far_deaf = !reads;
+		size_t most = 0;
+		for (int i = 0; i < 20000 && !t.failed; i++) {
+			assert_int_equal(SSL_key_update(t.client, SSL_KEY_UPDATE_REQUESTED), 1);
+			assert_int_equal(SSL_do_handshake(t.client), 1);
+			settle(&t);
+			if (reads)
+				assert_int_equal(SSL_read(t.client, p, sizeof p), -1);
+			ERR_clear_error();
+			size_t n = conn_unsent(t.server.conn);
+			most = n > most ? n : most;
+		}
+		assert_int_equal(t.failed, !reads);
+		assert_in_range(most, 0, 66 << 10);
+		talk_done(&t);
+	}
+	SSL_CTX_free(ctx);
+}
+
 static void garbage_fails(void **state)
 {
 	(void)state;
@@ -525,6 +557,7 @@ int main(void)
 		RIGGED(ends),
 		RIGGED(we_end_with_close_notify),
 		RIGGED(garbage_fails),
+		RIGGED(answers_that_nobody_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
