@@ -4,10 +4,10 @@
 enum {
 	HEAD_READ = 16 << 10, /* one read of a head; what follows it may come along */
 	IN_CEILING = 128 << 10,
-	IN_AHEAD = 16 << 10,    /* of pipelined requests while an exchange is under way */
-	DRAIN_MOST = 256 << 10, /* of a body that nobody wants, to keep the connection */
-	LINGER_MOST = 1 << 20,
-	LINGER_TIME = 2000,
+	IN_AHEAD = 16 << 10,     /* of pipelined requests while an exchange is under way */
+	DRAIN_MOST = 256 << 10,  /* of a body that nobody wants, to keep the connection */
+	LINGER_MOST = 256 << 20, /* some clients read only once they have sent all */
+	LINGER_TIME = 2000,      /* without a byte */
 	ROOM_AT = 32 << 10,      /* a handler is told of room once so little is unsent */
 	OUT_CEILING = 256 << 20, /* handlers that wait for room stay far below */
 	ROUNDS = 16,             /* of one connection before others have their turn */
@@ -103,6 +103,7 @@ static void begin(struct http1_session *s)
 	s->scan = (struct http1_scan){ 0 };
 	s->parsed = 0;
 	s->requests++;
+	s->wait = WAIT_NONE; /* the time of the next head is its own */
 	s->wanted = 0;
 	s->body_bytes = 0;
 	s->ended = s->aborted = s->room_owed = s->keep_alive = s->continue_owed = false;
@@ -363,11 +364,11 @@ static int64_t time_for(const struct http1_session *s, enum http1_wait wait)
 	return times[wait];
 }
 
-/* Progress moves only the deadlines of bodies: a head that comes byte by byte gains nothing. */
+/* A head that comes byte by byte gains nothing by it. */
 static void set_deadline(struct http1_session *s)
 {
 	enum http1_wait wait = wait_of(s);
-	bool moves = s->progress && (wait == WAIT_BODY || wait == WAIT_WRITE || wait == WAIT_IDLE);
+	bool moves = s->progress && wait != WAIT_HEAD && wait != WAIT_NONE;
 	if (wait != s->wait || moves)
 		client_deadline(s->client, time_for(s, wait));
 	s->wait = wait;

@@ -574,6 +574,45 @@ static void trickled_head_gains_nothing(void **state)
 	assert_true(rig->ended);
 }
 
+/* Requests that come with the beginning of the next one: each head has its own time. */
+static void heads_in_a_row_have_their_own_time(void **state)
+{
+	(void)state;
+	connect_from("127.0.0.1");
+	say("GET /a HTTP/1.1\r\n");
+	for (unsigned i = 1; i <= 5; i++) {
+		pass(6 * SECOND);
+		say("Host: shop.test\r\n\r\nGET /a HTTP/1.1\r\n");
+		assert_int_equal(count_of("200 OK"), i);
+	}
+	pass(9 * SECOND);
+	assert_false(rig->ended);
+	pass(2 * SECOND);
+	assert_heard("408 ");
+}
+
+/* Who sends all before he reads still gets the answer that came early. */
+static void early_answer_reaches_a_busy_sender(void **state)
+{
+	(void)state;
+	static char megabyte[1 << 20];
+	connect_from("127.0.0.1");
+	say(POST("/unread") "Content-Length: 90000000\r\n\r\n");
+	assert_heard("413 ");
+	for (unsigned i = 0; i < 60; i++) {
+		for (size_t sent = 0; sent < sizeof megabyte; settle()) {
+			struct iovec v = { megabyte, sizeof megabyte - sent };
+			ssize_t n = conn_write(rig->client.conn, &v, 1);
+			assert_true(n > 0);
+			sent += (size_t)n;
+		}
+		pass(SECOND);
+		assert_int_equal(rig->worker.connection_count, 1);
+	}
+	pass(3 * SECOND);
+	assert_int_equal(rig->worker.connection_count, 0);
+}
+
 static void trickled_body_goes_on(void **state)
 {
 	(void)state;
@@ -801,6 +840,8 @@ int main(void)
 		RIGGED(slow_reader_is_cut_off),
 		RIGGED(late_heads_and_bodies),
 		RIGGED(trickled_head_gains_nothing),
+		RIGGED(heads_in_a_row_have_their_own_time),
+		RIGGED(early_answer_reaches_a_busy_sender),
 		RIGGED(trickled_body_goes_on),
 		RIGGED(drains),
 		RIGGED(idle_ends_at_drain),
