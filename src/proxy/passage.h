@@ -28,8 +28,9 @@ struct passage {
 	struct buf in;  /* the beginning of a head */
 	ptrdiff_t room; /* what may be read of content; <= 0: the client is slower */
 	unsigned interims;
-	bool heard_any; /* on this connection */
-	bool read_full; /* the last read took all that was asked for: there may be more */
+	int64_t head_due; /* mono ms, once a head has begun; 0: none has */
+	bool heard_any;   /* on this connection */
+	bool read_full;   /* the last read took all that was asked for: there may be more */
 	bool responded, reusable, retried;
 	bool full, connect_late; /* why an upstream could not be had */
 };

@@ -18,13 +18,27 @@ static const struct limits *limits_of(const struct passage *p)
 	return &p->ex->generation->limits;
 }
 
+/* A head that has begun ends in time, however it drips. */
+static int64_t time_for_head(struct passage *p)
+{
+	int64_t now = loop_mono(p->ex->worker->loop);
+	if (!p->head_due)
+		p->head_due = now + limits_of(p)->answer_timeout;
+	return p->head_due - now;
+}
+
 /* No time-out while the next step is the client's: the server has its own for him. */
-void passage_wait(struct passage *p)
+static int64_t time_for_silence(const struct passage *p)
 {
 	bool client_slow = p->responded && p->room <= 0;
 	bool client_sends = p->head_sent && !p->content_ended && !p->send_failed && p->out.n == 0;
-	channel_deadline(
-	        &p->user, client_slow || client_sends ? INT64_MAX : limits_of(p)->answer_timeout);
+	return client_slow || client_sends ? INT64_MAX : limits_of(p)->answer_timeout;
+}
+
+void passage_wait(struct passage *p)
+{
+	bool head_begun = !p->responded && p->in.n > 0;
+	channel_deadline(&p->user, head_begun ? time_for_head(p) : time_for_silence(p));
 }
 
 /* Lets go of everything but the exchange. */
@@ -128,13 +142,26 @@ static void give_up(struct passage *p)
 		passage_fail(p, 502, THE_APPLICATION "cannot be reached.");
 }
 
+/* What cannot be sent again goes to no connection that has ended or holds bytes already: it costs a
+ * system call to know that before the loop tells. */
+static bool take_kept(struct passage *p, struct pool *pool)
+{
+	bool repeatable = p->request.body == BODY_NONE && is_idempotent(p->request.method);
+	while (pool_take(pool, &p->user)) {
+		if (repeatable || is_clean(p))
+			return true;
+		channel_close(&p->user);
+	}
+	return false;
+}
+
 static void connect_next(struct passage *p)
 {
 	uint64_t bit = 0;
 	struct pool *pool;
 	while ((pool = pools_choose(passage_pools(p), p->ex->site, p->tried, &bit))) {
 		p->tried |= bit;
-		if (pool_take(pool, &p->user)) {
+		if (take_kept(p, pool)) {
 			passage_send(p);
 			return;
 		}

@@ -55,6 +55,7 @@ static enum next hear_interim(struct passage *p, const struct response *r)
 	if (r->status != 100 && p->request.version != HTTP_1_0)
 		exchange_respond(p->ex, r);
 	p->scan = (struct http1_scan){ 0 };
+	p->head_due = 0;
 	return GO_ON;
 }
 

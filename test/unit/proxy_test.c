@@ -664,12 +664,13 @@ static void what_may_have_been_acted_on_is_not_sent_again(void **state)
 		"PUT / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n" };
 	for (size_t i = 0; i < 2; i++) {
 		make_kept(r);
-		hang_up(r);
 		ask(r, requests[i]);
 		if (i == 1) {
 			r->ex.handling->ops->body(r->ex.handling, STR("ab"));
 			r->ex.handling->ops->body_end(r->ex.handling);
 		}
+		UNTIL(r, upstream_has(r, i == 1 ? "\r\n\r\nab" : "\r\n\r\n"));
+		hang_up(r);
 		UNTIL(r, r->ended);
 		assert_true(client_has(r, "502 "));
 	}
@@ -691,6 +692,30 @@ static void a_request_that_was_not_sent_is(void **state)
 	answer(r, OK_HI);
 	UNTIL(r, r->ended);
 	assert_client_got(r, "200 length=2;|hi");
+}
+
+/* Bytes or an end that nobody has seen yet when the next request takes the connection. */
+static void what_cannot_be_repeated_goes_to_no_doubtful_connection(void **state)
+{
+	struct rig *r = *state;
+	for (unsigned i = 0; i < 4; i++) {
+		make_kept(r);
+		answer(r, OK "Content-Length: 4\r\n\r\nEVIL");
+		if (i & 1)
+			hang_up(r);
+		ask(r, i & 2 ? "POST / HTTP/1.1\r\n" HOST "\r\n"
+		             : "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n");
+		UNTIL(r, accept_at(r, 0));
+		if (!(i & 2)) {
+			UNTIL(r, r->wanted > 0);
+			r->ex.handling->ops->body(r->ex.handling, STR("ab"));
+			r->ex.handling->ops->body_end(r->ex.handling);
+		}
+		UNTIL(r, upstream_has(r, i & 2 ? "\r\n\r\n" : "\r\n\r\nab"));
+		answer(r, OK "Content-Length: 2\r\nConnection: close\r\n\r\nhi");
+		UNTIL(r, r->ended);
+		assert_client_got(r, "200 length=2;|hi");
+	}
 }
 
 static void bytes_between_answers_close(void **state)
@@ -743,6 +768,31 @@ static void silence_within_an_answer_breaks_off(void **state)
 	UNTIL(r, r->ended);
 	assert_client_got(r, "200 length=5;|hi");
 	assert_true(r->aborted.n > 0);
+}
+
+static void let_pass(struct rig *r, int64_t ms);
+
+/* Each byte comes in time, the head as a whole does not; an interim answer begins it anew. */
+static void a_head_that_drips_is_504(void **state)
+{
+	struct rig *r = *state;
+	r->generation.limits.answer_timeout = 200;
+	start_get(r);
+	answer(r, OK "X: ");
+	for (unsigned i = 0; i < 200 && !r->ended; i++) {
+		answer(r, "y");
+		let_pass(r, 20);
+	}
+	assert_true(r->ended && client_has(r, "504 "));
+	start_get(r);
+	for (unsigned i = 0; i < 5; i++) {
+		answer(r, "HTTP/1.1 103 Early Hints\r\n");
+		let_pass(r, 60);
+		answer(r, "\r\n");
+	}
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	assert_true(client_has(r, "200 length=2;|hi"));
 }
 
 static void let_pass(struct rig *r, int64_t ms)
@@ -963,6 +1013,8 @@ int main(void)
 		RIGGED(what_may_have_been_acted_on_is_not_sent_again),
 		RIGGED(a_request_that_was_not_sent_is),
 		RIGGED(bytes_between_answers_close),
+		RIGGED(what_cannot_be_repeated_goes_to_no_doubtful_connection),
+		RIGGED(a_head_that_drips_is_504),
 		RIGGED(kept_connections_end),
 		RIGGED(silence_is_504),
 		RIGGED(silence_within_an_answer_breaks_off),
