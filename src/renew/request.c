@@ -98,8 +98,8 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 	if (!want->address.n && !want->port)
 		return true;
 	struct str host = want->address.n ? want->address : STR("0.0.0.0");
-	if (host.n > 2 && host.p[0] == '[')
-		host = str_head(str_from(host, 1), host.n - 2);
+	if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
+		host = str_n(host.p + 1, host.n - 2);
 	if (!address_parse(host, 443, &parsed))
 		return err_set(err, ERR_INPUT,
 		        "%.*s is not an IP address. Give one of this machine's, or "

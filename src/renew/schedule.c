@@ -152,7 +152,7 @@ static void attempt_over(struct registration *g)
 static void moved(struct attempt *a, const struct flow *flow, const struct next *next)
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
-	bool waits = next->after > 0 && flow->waiting_for.n;
+	bool waits = next->after > 0;
 	if (next->what != FLOW_GO || (!waits && flow->step == g->shown_step))
 		return;
 	g->shown_step = flow->step;
