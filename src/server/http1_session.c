@@ -103,7 +103,8 @@ static void begin(struct http1_session *s)
 	s->scan = (struct http1_scan){ 0 };
 	s->parsed = 0;
 	s->requests++;
-	s->wait = WAIT_NONE; /* the time of the next head is its own */
+	s->wait = WAIT_NONE; /* the head's time has ended; the next head has its own */
+	client_deadline(c, -1);
 	s->wanted = 0;
 	s->body_bytes = 0;
 	s->ended = s->aborted = s->room_owed = s->keep_alive = s->continue_owed = false;

@@ -591,6 +591,22 @@ static void heads_in_a_row_have_their_own_time(void **state)
 	assert_heard("408 ");
 }
 
+static void an_answer_may_take_its_time(void **state)
+{
+	(void)state;
+	for (int whole = 0; whole < 2; whole++) {
+		connect_from("127.0.0.1");
+		if (!whole)
+			say("GET /hold HTTP/1.1\r\n");
+		say(whole ? GET("/hold") : "Host: shop.test\r\n\r\n");
+		pass(HOUR);
+		assert_non_null(held);
+		answer_text(held, "at last");
+		settle();
+		assert_heard("at last");
+	}
+}
+
 /* Who sends all before he reads still gets the answer that came early. */
 static void early_answer_reaches_a_busy_sender(void **state)
 {
@@ -841,6 +857,7 @@ int main(void)
 		RIGGED(late_heads_and_bodies),
 		RIGGED(trickled_head_gains_nothing),
 		RIGGED(heads_in_a_row_have_their_own_time),
+		RIGGED(an_answer_may_take_its_time),
 		RIGGED(early_answer_reaches_a_busy_sender),
 		RIGGED(trickled_body_goes_on),
 		RIGGED(drains),
