@@ -285,6 +285,7 @@ static void a_certificate_that_cannot_be_stored_is_not_served(void **state)
 	assert_string_equal(said("shop.example.com", "serial"), serial);
 	assert_string_equal(said("shop.example.com", "failures"), "1");
 	logged_has("The new certificate could not be stored, keeping the old one: ");
+	assert_int_equal(logged_count("error name="), 1); /* not tried again at once */
 	run_for(place, 3 * HOUR);
 	assert_string_equal(said("shop.example.com", "failures"), "4"); /* waits grow */
 	assert_int_equal(world.installs, 1);
