@@ -71,8 +71,9 @@ class Stage:
         return self.keep(Everseal(self.new_folder("everseal"), ca, **options))
 
     def end(self):
-        for thing in reversed(self.started):
-            thing.stop()
+        with contextlib.ExitStack() as all_of_them:
+            for thing in self.started:
+                all_of_them.callback(thing.stop)
 
 
 @contextlib.contextmanager
