@@ -683,17 +683,31 @@ static void a_flow_whose_key_is_unreadable_is_replaced(void **state)
 	assert_int_equal(place.ca.order_count, 2);
 }
 
+static struct buf flow_then;
+
+static void keep_flow(struct store_watch *w, struct str kind, struct str id, int64_t version)
+{
+	(void)w;
+	(void)kind;
+	(void)id;
+	(void)version;
+	buf_clear(&flow_then);
+	record_value(&place, "flow", "shop", &flow_then);
+}
+
 /* The key was stored, the flow that has its request not yet. */
 static void a_stored_key_is_used_again(void **state)
 {
 	(void)state;
 	static struct job j;
 	struct err err = ERR_INIT;
-	BUF_AUTO flow = BUF(1 << 20);
+	struct store_watch watch;
+	flow_then = BUF(1 << 20);
+	store_watch_start(place.store, &watch, STR("flow-key"), keep_flow);
 	run_and_kill(&j, "put flow-key\n");
-	record_value(&place, "flow", "shop", &flow);
 	restart(&j);
-	record_put(&place, "flow", "shop", buf_str(&flow), STR_NONE);
+	record_put(&place, "flow", "shop", buf_str(&flow_then), STR_NONE);
+	buf_done(&flow_then);
 	assert_int_equal(record_version(&place, "flow-key", "shop"), 1);
 	assert_true(attempt_resume(place.issuers, &j.attempt, STR("shop"), &err));
 	turn_until(&place, diary_count(&place, "put flow-key") == 2);
