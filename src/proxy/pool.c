@@ -195,9 +195,25 @@ bool pool_take(struct pool *p, struct channel_user *u)
 	return true;
 }
 
+/* Descriptors are few: one that another application's kept connection holds is better used. */
+static bool has_descriptor(struct proxy_pools *p)
+{
+	size_t most = p->worker->upstreams_most;
+	if (most == 0 || p->counts.open < most)
+		return true;
+	MAP_EACH (node, &p->pools) {
+		struct pool *pool = OWNER(node, struct pool, node);
+		if (list_empty(&pool->kept))
+			continue;
+		close_channel(OWNER(list_last(&pool->kept), struct channel, node));
+		return true;
+	}
+	return false;
+}
+
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
 {
-	if (p->open >= most)
+	if (p->open >= most || !has_descriptor(p->pools))
 		return false;
 	struct loop *loop = p->pools->worker->loop;
 	struct channel *c = mem_new(struct channel);

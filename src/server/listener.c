@@ -24,9 +24,15 @@ static void pause_accepting(struct worker *w)
 		watch_stop(&listener_of(node)->watch);
 }
 
+static bool lacks_descriptors(const struct worker *w)
+{
+	return w->clients_most > 0 && w->connection_count >= w->clients_most;
+}
+
 static bool is_full(const struct worker *w)
 {
-	return w->connection_count >= w->generation->limits.connections_per_worker;
+	return lacks_descriptors(w) ||
+	       w->connection_count >= w->generation->limits.connections_per_worker;
 }
 
 static void resume(struct worker *w);
@@ -36,25 +42,38 @@ static void try_again(struct timer *t)
 	resume(OWNER(t, struct worker, accept_again));
 }
 
-static void tell_shortage(struct worker *w, int number)
+static void tell_shortage(struct worker *w, const struct err *why)
 {
 	int64_t now = loop_mono(w->loop);
 	if (w->shortage_told != 0 && now - w->shortage_told < MINUTE)
 		return;
 	w->shortage_told = now;
-	struct err err;
-	(void)err_sys(&err, ERR_LIMIT, number,
-	        "A connection cannot be accepted, those who wait are tried again at once");
-	worker_tell(w, log, .level = LOG_WARNING, .text = str_c(err.text));
+	worker_tell(w, log, .level = LOG_WARNING, .text = str_c(why->text));
 }
 
 /* Accepting is what is given up when descriptors or memory run out; those who wait stay in the
  * socket's queue. */
 static void pause_for_a_moment(struct worker *w, int number)
 {
-	tell_shortage(w, number);
+	struct err err;
+	(void)err_sys(&err, ERR_LIMIT, number,
+	        "A connection cannot be accepted, those who wait are tried again at once");
+	tell_shortage(w, &err);
 	pause_accepting(w);
 	timer_start(&w->accept_again, w->loop, PAUSE, try_again);
+}
+
+/* Until a connection ends. */
+static void pause_until_there_is_room(struct worker *w)
+{
+	struct err err;
+	(void)err_set(&err, ERR_LIMIT,
+	        "A worker holds %zu connections, as many as the limit of open files (ulimit -n) "
+	        "allows: further ones wait.",
+	        w->connection_count);
+	if (lacks_descriptors(w))
+		tell_shortage(w, &err);
+	pause_accepting(w);
 }
 
 static void acceptable(struct watch *watch, unsigned events)
@@ -73,7 +92,7 @@ static void acceptable(struct watch *watch, unsigned events)
 		}
 		client_new(w, conn_tcp_new(w->loop, fd), &peer, l->row);
 		if (is_full(w)) {
-			pause_accepting(w);
+			pause_until_there_is_room(w);
 			return;
 		}
 	}

@@ -25,6 +25,8 @@ struct worker {
 	const struct handler *handlers[SITE_KIND_COUNT];
 	struct list connections; /* of clients */
 	size_t connection_count;
+	/* What descriptors allow, whatever the limits say. 0: no bound. */
+	size_t clients_most, upstreams_most;
 	struct list listeners;
 	struct timer accept_again; /* descriptors ran out: accepting pauses */
 	int64_t shortage_told;     /* mono ms of the last time, 0: never */

@@ -2,6 +2,9 @@
 #include "proxy/proxy.h"
 #include "worker/events.h"
 #include <sched.h>
+#include <sys/resource.h>
+
+enum { DESCRIPTORS_KEPT = 64, SHARE_LEAST = 8 };
 
 /* One thread's copy of an order, and its answer. */
 struct command {
@@ -161,6 +164,19 @@ static void *run(void *pointer)
 	return NULL;
 }
 
+/* Each thread's share, three of four for clients, most of whom are idle most of the time. What is
+ * shared out is less than there is: links, listeners of two generations and the loops have theirs. */
+static void share_descriptors(struct worker *w, unsigned count)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return;
+	size_t left = limit.rlim_cur > DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : 0;
+	size_t share = left / count > SHARE_LEAST ? left / count : SHARE_LEAST;
+	w->upstreams_most = share / 4;
+	w->clients_most = share - w->upstreams_most;
+}
+
 static bool init(struct threads *all, struct thread *t, unsigned index, struct err *err)
 {
 	struct worker *w = &t->worker;
@@ -222,6 +238,7 @@ bool threads_start(struct threads *t, struct loop *loop, struct cert_table *cert
 	for (unsigned i = 0; i < count; i++) {
 		if (!init(t, &t->at[i], i, err))
 			return false;
+		share_descriptors(&t->at[i].worker, count);
 		cert_reader_add(certs, &t->at[i].reader);
 	}
 	for (; t->count < count; t->count++) {

@@ -622,6 +622,26 @@ static void too_many_connections_are_503(void **state)
 	assert_true(r->ended && client_has(r, "503 "));
 }
 
+static void descriptors_that_are_few(void **state)
+{
+	struct rig *r = *state;
+	r->worker.upstreams_most = 1;
+	start_get(r);
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	assert_int_equal(counts(r).kept, 1);
+	struct upstream first = r->upstreams[0];
+	r->upstreams[0] = r->upstreams[1];
+	ask(r, GET); /* the other application's kept connection makes room */
+	UNTIL(r, accept_at(r, 1));
+	assert_int_equal(counts(r).open, 1);
+	answer(r, OK "\r\n");
+	UNTIL(r, client_has(r, "200 "));
+	leave(r);
+	r->worker.upstreams_most = 0;
+	r->upstreams[0] = first;
+}
+
 /* A kept connection on which the next request meets the end: `now` without a turn in between, so
  * that the end is not seen before. */
 static void make_kept(struct rig *r)
@@ -1008,6 +1028,7 @@ int main(void)
 		RIGGED(nobody_listens),
 		RIGGED(equals_take_turns),
 		RIGGED(too_many_connections_are_503),
+		RIGGED(descriptors_that_are_few),
 		RIGGED(a_dead_kept_connection_is_replaced),
 		RIGGED(it_is_replaced_once_only),
 		RIGGED(what_may_have_been_acted_on_is_not_sent_again),
