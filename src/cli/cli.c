@@ -4,6 +4,8 @@
 
 #include "config/nearest.h"
 
+#include <errno.h>
+
 static int print(struct buf *text, FILE *where)
 {
 	fputs(buf_c(text), where);
@@ -16,9 +18,11 @@ static int refuse_help(struct str words)
 	struct err err = ERR_INIT;
 	for (enum verb v = 0; v < VERB_COUNT; v++)
 		nearest_try(&nearest, verbs[v].words);
+	const bool close = nearest_is_close(&nearest);
 	err_set(&err, ERR_INPUT,
-	        "There is no command \"%.*s\": the nearest is `%s`; `everseal help` lists all.",
-	        STR_ARG(str_head(words, 80)), nearest.word);
+	        "There is no command \"%.*s\"%s%s%s; `everseal help` lists all.",
+	        STR_ARG(str_head(words, 80)), close ? ": the nearest is `" : "",
+	        close ? nearest.word : "", close ? "`" : "");
 	return command_usage(&err);
 }
 
@@ -83,7 +87,11 @@ int cli_main(int argc, char **argv, cli_run *run)
 {
 	struct command c = { 0 };
 	struct err err = ERR_INIT;
-	const int status = command_parse(&c, argc, argv, &err) ? act(&c, run) : command_usage(&err);
+	int status = command_parse(&c, argc, argv, &err) ? act(&c, run) : command_usage(&err);
 	arena_done(&c.arena);
+	if (fflush(stdout) && status == EXIT_DONE) {
+		err_sys(&err, ERR_IO, errno, "What there is to say could not be written");
+		status = command_fail(&err);
+	}
 	return status;
 }

@@ -66,10 +66,11 @@ static bool refuse_option(struct str word, struct err *err)
 	struct nearest nearest = { .typed = word };
 	for (enum option o = 0; o < OPTION_COUNT; o++)
 		nearest_try(&nearest, options[o].word);
+	const bool close = nearest_is_close(&nearest);
 	return err_set(err, ERR_INPUT,
-	        "There is no option --%.*s: the nearest is --%s; `everseal help` lists the "
-	        "commands.",
-	        STR_ARG(str_head(word, 80)), nearest.word);
+	        "There is no option --%.*s%s%s; `everseal help` lists the commands.",
+	        STR_ARG(str_head(word, 80)), close ? ": the nearest is --" : "",
+	        close ? nearest.word : "");
 }
 
 static bool take_value(struct words *w, enum option o, const char **ret_value, struct err *err)

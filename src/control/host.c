@@ -8,13 +8,18 @@ static void write_fences(struct control *c, struct json_writer *w)
 {
 	buf_clear(&c->fences[PROCESS_FETCH]);
 	buf_add(&c->fences[PROCESS_FETCH], fetch_link_fences(c->fetch));
+	bool own_user = c->uid != (int)geteuid();
 	json_write_array(w, "fences");
 	for (unsigned p = 0; p < PROCESS_COUNT; p++) {
 		if (!c->fences[p].n)
 			continue;
 		json_write_object(w, NULL);
 		json_write_c(w, "process", process_name((enum process)p));
-		json_write_text(w, "standing", buf_str(&c->fences[p]));
+		BUF_AUTO standing = BUF(1024);
+		if (own_user && p != PROCESS_CONTROL)
+			buf_add_c(&standing, "own-user ");
+		buf_add_buf(&standing, &c->fences[p]);
+		json_write_text(w, "standing", buf_str(&standing));
 		json_write_end(w);
 	}
 	json_write_end(w);
@@ -151,6 +156,18 @@ static void unreadable(struct later *l)
 	tell(r, &err);
 }
 
+/* The sentence is that of the first error; `everseal check` shows them all. */
+static void say_how_many(const struct buf *errors, struct err *err)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < errors->n; i++)
+		count += errors->p[i] == '\n';
+	struct str first = str_head(buf_str(errors), str_find(buf_str(errors), '\n'));
+	if (count > 1)
+		err_set(err, ERR_INPUT, "%.*s There are %zu errors: `everseal check` shows them all.",
+		        STR_ARG(first), count);
+}
+
 void host_reload(struct control *c, struct portal_reload *asked)
 {
 	struct reload *r = mem_new(struct reload);
@@ -160,8 +177,8 @@ void host_reload(struct control *c, struct portal_reload *asked)
 	r->change.done = in_force;
 	list_add_last(&c->reloads, &r->node);
 	struct config *config = config_read(&c->source, &errors, &r->err);
-	if (!config && errors.n)
-		err_set(&r->err, ERR_INPUT, "%.*s", STR_ARG(str_trim(buf_str(&errors))));
+	if (!config)
+		say_how_many(&errors, &r->err);
 	if (config)
 		generation_want(c, config, &r->change);
 	else

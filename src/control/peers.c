@@ -50,8 +50,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 static void serve_ended(struct link *l, const struct err *why)
 {
 	struct control *c = OWNER(l, struct control, serve);
-	log_warning(&c->log, "The data plane is gone, its successor gets the same generation: %s",
-	        why->text);
+	if (!c->stopping)
+		log_warning(&c->log, "The data plane is gone, its successor gets the same generation: %s",
+		        why->text);
 	link_done(l);
 	generation_serve_went(c);
 }
@@ -94,6 +95,7 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 		host_reload(c, NULL);
 		break;
 	case MSG_stop:
+		c->stopping = true;
 		loop_stop(c->loop);
 		break;
 	default:

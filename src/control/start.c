@@ -1,5 +1,6 @@
 /* From the file to the loop: what control opens, in its order, and closes again. */
 #include "control/control.h"
+#include <sys/stat.h>
 
 void control_init(struct control *c, struct loop *loop, int supervisor_fd)
 {
@@ -107,8 +108,27 @@ static bool open_renewals(struct control *c, struct err *err)
 	return c->renewals;
 }
 
+/* The key is made after the database: one without the other means that something was lost. */
+static bool database_is_lost(struct control *c, struct err *err)
+{
+	BUF_AUTO key = BUF(4096), database = BUF(4096);
+	struct stat st;
+	buf_printf(&key, "%s/master.key", c->state);
+	buf_printf(&database, "%s/everseal.db", c->state);
+	if (stat(buf_c(&key), &st) || (!stat(buf_c(&database), &st) && st.st_size))
+		return false;
+	err_set(err, ERR_CORRUPT,
+	        "%s is there, but the database beside it is gone or empty: accounts and certificates "
+	        "are lost with it. Put back a copy of everseal.db; or, to begin anew with a new "
+	        "account, remove master.key.",
+	        buf_c(&key));
+	return true;
+}
+
 bool control_open(struct control *c, struct err *err)
 {
+	if (database_is_lost(c, err))
+		return false;
 	c->store = store_open(c->loop, c->state, err);
 	if (!c->store || !socket_open(c, err) || !open_master(c, err) || !open_renewals(c, err))
 		return false;

@@ -61,6 +61,9 @@ bool authority_read(char *p, size_t n, struct authority *ret_authority)
 		a.host = (struct str){ p, end };
 		if (end == 0 || end > HOST_MOST)
 			return false;
+		/* "example.com." is the same name (RFC 1034 3.1): sites know it without the dot. */
+		if (end > 1 && p[end - 1] == '.')
+			a.host.n--;
 	}
 	if (!read_port(str_from(a.text, end), &a.port))
 		return false;

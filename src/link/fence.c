@@ -1,5 +1,6 @@
 #include "link/fence.h"
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -51,16 +52,25 @@ static bool landlock(const struct fence_want *want)
 	return stands;
 }
 
+static bool drop_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+	return syscall(SYS_capset, &head, none) == 0;
+}
+
 size_t fence_process(const struct fence_want *want, struct buf *ret_standing)
 {
 	/* Landlock needs no_new_privs to stand, and /proc/self before it is undumpable. */
 	bool no_new_privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 	bool files = landlock(want);
+	bool no_capabilities = drop_capabilities();
 	bool undumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 	const struct {
 		const char *name;
 		bool stands;
 	} fences[] = {
+		{ "no-capabilities", no_capabilities },
 		{ "undumpable", undumpable },
 		{ "no-new-privileges", no_new_privileges },
 		{ "landlock", files },

@@ -81,7 +81,7 @@ struct registration {
 	struct str email, issuer;
 	struct address listen;
 	struct config_upstream proxy; /* host empty: none */
-	bool terms, in_file, in_store;
+	bool terms, in_file, in_store, was_in_file;
 	int64_t renew_before, created;
 	int64_t version; /* of the record registration */
 
@@ -97,6 +97,8 @@ struct registration {
 	struct timer due;
 	struct list queued; /* until fewer than PARALLEL_MOST are under way */
 	struct attempt attempt;
+	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
+	int64_t waiting_until; /* wall ms */
 	bool attempting, resumed, began_anew;
 	struct task *task; /* the one under way */
 	char task_id[32];  /* the newest */

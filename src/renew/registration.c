@@ -27,12 +27,22 @@ static bool goes_before(const struct registration *a, const struct registration 
 	return a->created > b->created;
 }
 
-struct registration *registration_find(struct renewals *r, struct str name)
+/* A name as it was typed when it was registered: an IDN, capitals, a final dot. */
+static struct str as_registered(struct arena *a, struct str typed)
 {
-	struct registration *found = registration_by_id(r, name);
+	struct name name;
+	struct err err = ERR_INIT;
+	return name_read(a, typed, /* public_only= */ false, &name, &err) ? name.ascii : typed;
+}
+
+struct registration *registration_find(struct renewals *r, struct str typed)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct registration *found = registration_by_id(r, typed);
 	if (found && registration_shown(found))
 		return found;
 	found = NULL;
+	struct str name = as_registered(&a, typed);
 	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		if (!registration_shown(g) || !registration_has(g, name))

@@ -130,13 +130,34 @@ static void take_configuration(struct registration *g)
 	schedule(g);
 }
 
+/* What is gone from the file stops renewing, and browsers may still insist on HTTPS for it. */
+static void warn_of_promises(struct renewals *r, const struct registration *g)
+{
+	char until[CLOCK_TEXT];
+	int64_t promised = promised_until(r, g->names, g->name_count);
+	if (g->in_store || !promised)
+		return;
+	log_warning(r->needs.log,
+	        "%.*s is gone from the configuration, but browsers may remember until %s that it must be "
+	        "reached by HTTPS: put it back, or they let nobody in.",
+	        STR_ARG(g->names[0]), clock_rfc3339(promised, until));
+}
+
 void renewals_configure(struct renewals *r, const struct config *config)
 {
 	bool first = !r->config;
 	r->config = config;
-	MAP_EACH (n, &r->registrations)
-		OWNER(n, struct registration, node)->in_file = false;
+	MAP_EACH (n, &r->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		g->was_in_file = g->in_file;
+		g->in_file = false;
+	}
 	take_file(r);
+	MAP_EACH (n, &r->registrations) {
+		const struct registration *g = OWNER(n, struct registration, node);
+		if (g->was_in_file && !g->in_file)
+			warn_of_promises(r, g);
+	}
 	link_tasks(r);
 	if (first)
 		install_all(r);

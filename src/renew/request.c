@@ -319,11 +319,13 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	}
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
-	g->listen =
-	        (struct address){ .host = arena_str(a, w->listen.host), .port = w->listen.port };
-	g->proxy = (struct config_upstream){ .host = arena_str(a, w->proxy.host),
-		.shown = arena_str(a, w->proxy.shown),
-		.port = w->proxy.port };
+	if (w->listen.host.n)
+		g->listen = (struct address){ .host = arena_str(a, w->listen.host),
+			.port = w->listen.port };
+	if (w->proxy.host.n)
+		g->proxy = (struct config_upstream){ .host = arena_str(a, w->proxy.host),
+			.shown = arena_str(a, w->proxy.shown),
+			.port = w->proxy.port };
 	g->terms = true;
 	g->in_store = true;
 	g->disabled = false;
@@ -374,6 +376,19 @@ static void answer_existing(struct renew_request *q, struct registration *g)
 	answer_soon(q);
 }
 
+static bool differs(struct str given, struct str has)
+{
+	return given.n && !str_eq(given, has);
+}
+
+/* The same names again, but with another application or address: those are taken over. */
+static bool asks_other(const struct registration *g, const struct wanted *w)
+{
+	return g->in_store && (differs(w->proxy.shown, g->proxy.shown) ||
+	                              differs(w->listen.host, g->listen.host) ||
+	                              (w->listen.port && w->listen.port != g->listen.port));
+}
+
 static void store_wanted(struct renew_request *q, struct wanted *w)
 {
 	struct renewals *r = q->renewals;
@@ -383,7 +398,8 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 		g = registration_new(r, id);
 	if (being_stored(q, g, /* disabled= */ false))
 		return;
-	if (registration_wanted(g))
+	q->existing = registration_wanted(g);
+	if (q->existing && !asks_other(g, w))
 		answer_existing(q, g);
 	else
 		store_registration(q, g, w);
@@ -404,9 +420,30 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 
 /* Renew, disable */
 
+/* Several that still renew may be for one name: then only an id says which is meant. */
+static bool is_ambiguous(struct renewals *r, struct registration *found, struct str name,
+        struct err *err)
+{
+	BUF_AUTO ids = BUF(512);
+	size_t count = 0;
+	MAP_EACH (n, &r->registrations) {
+		const struct registration *g = OWNER(n, struct registration, node);
+		if (!registration_wanted(g) || !registration_has(g, found->names[0]))
+			continue;
+		buf_printf(&ids, "%s%s", count++ ? ", " : "", g->id);
+	}
+	if (count < 2 || str_eq_c(name, found->id))
+		return false;
+	err_set(err, ERR_CONFLICT, "Several certificates are for %.*s: say which by its id, one of %s.",
+	        STR_ARG(name), buf_c(&ids));
+	return true;
+}
+
 static struct registration *find(struct renew_request *q, struct str name)
 {
 	struct registration *g = registration_find(q->renewals, name);
+	if (g && is_ambiguous(q->renewals, g, name, &q->err))
+		return NULL;
 	if (!g)
 		err_set(&q->err, ERR_NOT_FOUND,
 		        "There is no certificate for %.*s: `everseal status` lists "

@@ -142,10 +142,31 @@ static void start_queued(struct renewals *r);
 static void attempt_over(struct registration *g)
 {
 	g->attempting = false;
+	g->waiting = (struct err)ERR_INIT;
 	g->task = NULL;
 	g->renewals->under_way--;
 	schedule(g);
 	start_queued(g->renewals);
+}
+
+enum { WAIT_WORTH_TELLING = SECOND };
+
+/* A long wait, mostly for a CA that is down or asks for patience, is told while it lasts. */
+static void note_wait(struct registration *g, const struct flow *flow, const struct next *next)
+{
+	struct log log = log_of(g);
+	char until[CLOCK_TEXT];
+	struct err was = g->waiting;
+	g->waiting = (struct err)ERR_INIT;
+	if (next->what != FLOW_GO || next->after < WAIT_WORTH_TELLING)
+		return;
+	g->waiting_until = loop_wall(g->renewals->needs.loop) + next->after;
+	err_set(&g->waiting, ERR_UNREACHABLE, "%.*s: %.*s.",
+	        STR_ARG(acme_ca_name(flow->directory_url)), STR_ARG(flow->waiting_for));
+	if (strcmp(was.text, g->waiting.text) != 0)
+		log_warning(&log, "%s%s Next try %s.", g->waiting.text,
+		        g->held.is ? " The certificate in use is kept." : "",
+		        clock_rfc3339(g->waiting_until, until));
 }
 
 /* The step in the task's log, once per step and whenever it waits for something. */
@@ -153,6 +174,7 @@ static void moved(struct attempt *a, const struct flow *flow, const struct next 
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
 	bool waits = next->after > 0;
+	note_wait(g, flow, next);
 	if (next->what != FLOW_GO || (!waits && flow->step == g->shown_step))
 		return;
 	g->shown_step = flow->step;

@@ -36,7 +36,11 @@ static void write_next(const struct registration *g, struct json_writer *w)
 {
 	int64_t at = 0;
 	const char *why = registration_blocked(g);
-	if (!why && (g->attempting || list_linked(&g->queued)))
+	bool working = g->attempting || list_linked(&g->queued);
+	if (!why && working && g->waiting.code) {
+		at = g->waiting_until;
+		why = g->waiting.text;
+	} else if (!why && working)
 		why = "an attempt is under way";
 	else if (!why)
 		why = scheduled(g, &at);

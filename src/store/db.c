@@ -39,7 +39,7 @@ static bool damaged(const char *path, const char *how, struct err *err)
 {
 	return err_set(err, ERR_CORRUPT,
 	        "The database %s is damaged (%s). It was left as it is: move it away together with "
-	        "its -wal file, then bring back a backup with everseal restore.",
+	        "its -wal file, then put back a copy that was made while Everseal was stopped.",
 	        path, how);
 }
 

@@ -76,11 +76,11 @@ static int attach(SSL *ssl, void *unused)
 	return 0;
 }
 
-/* RFC 7301 3.2: no protocol in common is fatal. */
+/* RFC 7301 3.2: no protocol in common is fatal. A client of HTTP/1.0 may say so. */
 static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_size,
         const unsigned char *offered, unsigned offered_size, void *unused)
 {
-	static const unsigned char ours[] = "\x08http/1.1";
+	static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
 	(void)ssl, (void)unused;
 	unsigned char *name;
 	if (SSL_select_next_proto(&name, ret_size, ours, sizeof ours - 1, offered, offered_size) !=

@@ -17,10 +17,10 @@ import pytest
 from house import Everseal
 from network import Upstream, raw, read_all, reply, tls, until
 
-SETTINGS = """header-timeout 700ms
+SETTINGS = """header-timeout 1500ms
 body-timeout 700ms
 idle-timeout 900ms
-handshake-timeout 700ms
+handshake-timeout 1500ms
 answer-timeout 700ms
 connect-timeout 500ms"""
 
@@ -518,13 +518,13 @@ def test_a_slow_body_is_408(place, play):
 
 def test_silence_is_closed(place, play):
     play(None)
-    assert took(0.7, lambda: raw(place.http, b"")) == b""
+    assert took(1.5, lambda: raw(place.http, b"")) == b""
     assert took(0.9, lambda: raw(place.http, GET)).endswith(b"hello")
 
 
 def test_a_held_handshake_is_closed(place, play):
     for sent in (b"", b"\x16", b"\x16\x03\x01\x02\x00\x01\x00"):
-        assert took(0.7, lambda: raw(place.https, sent)) == b""
+        assert took(1.5, lambda: raw(place.https, sent)) == b""
 
 
 @pytest.mark.parametrize("secure", [False, True])
@@ -553,10 +553,11 @@ def test_a_silent_application_is_504(place, play):
 
 def test_an_application_that_never_reads_is_504(place, play):
     play(lambda connection: time.sleep(4))
+    message = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 30000000
     with contextlib.closing(connect(place)) as s:
         def send():
             with contextlib.suppress(OSError):
-                s.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 30000000)
+                s.sendall(message)
         thread = threading.Thread(target=send, daemon=True)
         thread.start()
         assert head_of(s).startswith(b"HTTP/1.1 504 ")

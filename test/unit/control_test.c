@@ -117,8 +117,8 @@ static void a_bad_file_changes_nothing(void **state)
 	place_begin(&p, LISTEN SHOP);
 	const char *sentence = reload(&p, LISTEN "sight a.example.com\nagree-to-terms perhaps\n");
 	assert_non_null(strstr(sentence, "everseal.conf:3:1: "));
-	assert_non_null(strstr(sentence, "\n") ? strstr(sentence, "everseal.conf:4:") : "one line");
-	assert_non_null(strstr(sentence, "everseal.conf:4:"));
+	assert_null(strstr(sentence, "everseal.conf:4:"));
+	assert_non_null(strstr(sentence, "There are 2 errors: `everseal check` shows them all."));
 	assert_int_equal(p.committed, 1);
 	assert_int_equal(p.told_number, 1);
 	assert_true(logged("error: The configuration was not reloaded, keeping the old one: "));

@@ -329,8 +329,8 @@ static int behind_fences(const char *folder)
 	int made = open(inside, O_RDWR | O_CREAT | O_TRUNC, 0600);
 	int elsewhere = open("/tmp/everseal-fence-elsewhere", O_RDWR | O_CREAT, 0600);
 	unlink(inside);
-	bool told =
-	        count == 3 && str_eq_c(buf_str(&standing), "undumpable no-new-privileges landlock");
+	bool told = count == 4 && str_eq_c(buf_str(&standing),
+	                                  "no-capabilities undumpable no-new-privileges landlock");
 	return (allowed >= 0) | (other < 0) << 1 | (made >= 0) << 2 | (elsewhere < 0) << 3 |
 	       told << 4;
 }
