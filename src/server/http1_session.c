@@ -6,8 +6,9 @@ enum {
 	IN_CEILING = 128 << 10,
 	IN_AHEAD = 16 << 10,     /* of pipelined requests while an exchange is under way */
 	DRAIN_MOST = 256 << 10,  /* of a body that nobody wants, to keep the connection */
-	LINGER_MOST = 256 << 20, /* some clients read only once they have sent all */
+	LINGER_MOST = 256 << 20, /* some read only once they have sent all */
 	LINGER_TIME = 2000,      /* without a byte */
+	LINGER_TIME_MOST = 30000,
 	ROOM_AT = 32 << 10,      /* a handler is told of room once so little is unsent */
 	OUT_CEILING = 256 << 20, /* handlers that wait for room stay far below */
 	ROUNDS = 16,             /* of one connection before others have their turn */
@@ -68,6 +69,7 @@ static enum next linger(struct http1_session *s)
 	buf_done(&s->in);
 	s->body_bytes = 0;
 	s->state = HTTP1_LINGERING;
+	s->linger_until = loop_mono(s->client->worker->loop) + LINGER_TIME_MOST;
 	conn_shutdown(s->client->held.conn);
 	return AGAIN;
 }
@@ -335,7 +337,8 @@ static enum next step_linger(struct http1_session *s)
 	if (read_some(s, WORKER_SCRATCH, &bytes) == CONN_FAILED || s->peer_ended)
 		return close_now(s);
 	s->body_bytes += bytes.n;
-	return s->body_bytes > LINGER_MOST ? close_now(s) : AGAIN;
+	bool late = loop_mono(s->client->worker->loop) > s->linger_until;
+	return late || s->body_bytes > LINGER_MOST ? close_now(s) : AGAIN;
 }
 
 /* --- the pump */

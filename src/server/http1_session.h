@@ -41,6 +41,7 @@ struct http1_session {
 	enum http1_framing framing;
 	uint64_t left; /* of FRAMING_LENGTH */
 	bool keep_alive, ended, aborted, room_owed;
+	int64_t linger_until; /* mono ms */
 };
 
 extern const struct exchange_ops http1_exchange_ops;
