@@ -118,11 +118,21 @@ static struct str why_lost(struct flow *f, const struct answer *a)
 	        words.n ? ", " : "", STR_ARG(words));
 }
 
+/* A certificate that is not trusted, or something that is not HTTP, stays what it is. */
+static bool may_pass(const struct acme_reply *reply)
+{
+	const struct err *e = reply->silence;
+	return reply->status || !e || e->code == ERR_UNREACHABLE || e->code == ERR_TIMEOUT;
+}
+
 /* Silence, outage, and a newNonce that gives none: nobody knows whether we were heard. */
 static struct next lost(struct flow *f, const struct answer *a)
 {
 	f->lost++;
 	f->lost_in_row++;
+	if (f->order.n == 0 && !may_pass(a->reply))
+		return fail(a->reply->silence->code, "%.*s cannot be asked: %.*s It is tried again.",
+		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
 		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s It is tried again.",
 		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));

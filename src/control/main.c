@@ -35,12 +35,22 @@ static void raise_fences(struct control *c)
 	        &(struct fence_want){ .read = read, .write = write }, &c->fences[PROCESS_CONTROL]);
 }
 
-static bool start(struct control *c, struct err *err)
+static bool open_all(struct control *c, struct err *err)
 {
 	if (!settle_identity(c, err))
 		return false;
 	raise_fences(c);
 	return control_open(c, err);
+}
+
+static bool start(struct control *c, const char *state)
+{
+	struct err err = ERR_INIT;
+	c->state = str_dup(state ? str_c(state) : c->config->state);
+	if (open_all(c, &err))
+		return true;
+	fprintf(stderr, "%s\n", err.text);
+	return false;
 }
 
 static void read_arguments(struct control *c, int argc, char **argv, const char **ret_state)
@@ -61,7 +71,6 @@ int main(int argc, char **argv)
 		                     .optional = true,
 		                     .extra = server_settings,
 		                     .extra_count = server_setting_count } };
-	struct err err = ERR_INIT;
 	const char *state = NULL;
 	read_arguments(&c, argc, argv, &state);
 	log_set_process("control");
@@ -71,15 +80,10 @@ int main(int argc, char **argv)
 	}
 	struct loop *loop = loop_new(&clock_system);
 	control_init(&c, loop, CHILD_LINK);
-	if (!read_config(&c))
-		return 1;
-	c.state = str_dup(state ? str_c(state) : c.config->state);
-	if (!start(&c, &err)) {
-		fprintf(stderr, "%s\n", err.text);
-		return 1;
-	}
-	loop_run(loop);
+	bool up = read_config(&c) && start(&c, state);
+	if (up)
+		loop_run(loop);
 	control_done(&c);
 	loop_free(&loop);
-	return 0;
+	return up ? 0 : 1;
 }

@@ -99,6 +99,7 @@ struct registration {
 	struct attempt attempt;
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
 	int64_t waiting_until; /* wall ms */
+	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, resumed, began_anew;
 	struct task *task; /* the one under way */
 	char task_id[32];  /* the newest */

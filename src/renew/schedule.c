@@ -141,11 +141,16 @@ static void start_queued(struct renewals *r);
 
 static void attempt_over(struct registration *g)
 {
-	g->attempting = false;
+	bool again = g->again;
+	g->attempting = g->again = false;
 	g->waiting = (struct err)ERR_INIT;
-	g->task = NULL;
+	if (!again)
+		g->task = NULL;
 	g->renewals->under_way--;
-	schedule(g);
+	if (again)
+		schedule_now(g);
+	else
+		schedule(g);
 	start_queued(g->renewals);
 }
 
@@ -353,10 +358,23 @@ static void start_queued(struct renewals *r)
 	}
 }
 
+/* An attempt whose task has ended is only being stored: the wish is for the next one. */
+static void try_again_after(struct registration *g)
+{
+	if (g->task && g->task->state == TASK_EXECUTING)
+		return;
+	g->again = true;
+	g->task = task_for(g, g->held.is ? "Renew" : "Register");
+}
+
 void schedule_now(struct registration *g)
 {
-	if (g->attempting || list_linked(&g->queued) || g->request_tx.store)
+	if (list_linked(&g->queued) || g->request_tx.store)
 		return;
+	if (g->attempting) {
+		try_again_after(g);
+		return;
+	}
 	timer_stop(&g->due);
 	if (!g->task)
 		g->task = task_for(g, g->held.is ? "Renew" : "Register");
