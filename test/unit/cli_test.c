@@ -168,6 +168,10 @@ static void a_wrong_word_is_named(void **state)
 		{ "help chek",
 		        "There is no command \"chek\": the nearest is `check`; `everseal help` "
 		        "lists all.\n" },
+		{ "help xyzzyplugh",
+		        "There is no command \"xyzzyplugh\"; `everseal help` lists all.\n" },
+		{ "status --xyzzyplugh",
+		        "There is no option --xyzzyplugh; `everseal help` lists the commands.\n" },
 		{ "lets-encrypt", "`everseal lets-encrypt` needs one of: register, status, renew, "
 		                  "disable.\n" },
 		{ "lets-encrypt renw", "There is no command \"lets-encrypt renw\": the nearest is "
@@ -557,7 +561,7 @@ static void a_name_may_be_left_out_if_there_is_one(void **state)
 	struct outcome o;
 	run_with("lets-encrypt disable --despite-hsts", one, &s, &o);
 	assert_string_equal(o.out,
-	        "a.test is no longer renewed; its certificate is served until it "
+	        "a.test is no longer renewed. A certificate that it has is served until it "
 	        "expires.\n");
 	assert_int_equal(strncmp(s.heard[1], "POST /api/certificates/a.test/disable HTTP", 42), 0);
 	assert_non_null(strstr(s.heard[1], "\r\n\r\n{\"despite_hsts\":true}"));

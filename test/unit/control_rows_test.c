@@ -624,6 +624,35 @@ static void the_master_key_is_missing(void **state)
 	place_done(&p);
 }
 
+/* A key without its database is a loss: nothing begins anew until somebody says so. */
+static void the_database_is_lost(void **state)
+{
+	struct place p;
+	char path[128], saved[140], database[128];
+	struct stat before, after;
+	(void)state;
+	place_begin(&p, LISTEN SHOP);
+	control_ends(&p);
+	master_path(&p, path);
+	assert_int_equal(stat(path, &before), 0);
+	snprintf(database, sizeof database, "%s/everseal.db", p.state);
+	snprintf(saved, sizeof saved, "%s.saved", database);
+	assert_int_equal(rename(database, saved), 0);
+	start_fails(&p, ERR_CORRUPT, "the database beside it is gone or empty");
+	assert_int_equal(access(database, F_OK), -1);
+	close(open(database, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	start_fails(&p, ERR_CORRUPT, "Put back a copy of everseal.db; or, to begin anew");
+	assert_int_equal(stat(database, &after), 0);
+	assert_int_equal(after.st_size, 0);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+	assert_int_equal(rename(saved, database), 0);
+	control_begins(&p);
+	until(&p, p.committed == 1);
+	place_done(&p);
+}
+
 static void a_second_server(void **state)
 {
 	struct place p;
@@ -729,6 +758,7 @@ int main(void)
 		cmocka_unit_test(the_api_answers_at_its_socket),
 		cmocka_unit_test(events_stream),
 		cmocka_unit_test(the_master_key_is_missing),
+		cmocka_unit_test(the_database_is_lost),
 		cmocka_unit_test(a_second_server),
 		cmocka_unit_test(state_directories),
 		cmocka_unit_test(users),

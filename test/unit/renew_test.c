@@ -264,6 +264,29 @@ static void a_limit_of_the_ca_is_waited_for(void **state)
 	assert_int_equal(place->ca.orders[0].at, first + 30 * HOUR + 7 * DAY);
 }
 
+static void a_wait_for_the_ca_is_told_while_it_lasts(void **state)
+{
+	(void)state;
+	place->ca.busy_for = HOUR / SECOND;
+	world_start(BY_FILE SHOP);
+	int64_t start = loop_wall(place->loop);
+	run_for(place, 0);
+	turn_until(place, diary_count(place, "ask directory"));
+	run_for(place, SECOND);
+	status_is("shop.example.com", "working");
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(start + HOUR));
+	assert_string_equal(
+	        said("shop.example.com", "reason"), "\"ca.test: the CA is busy or out of order.\"");
+	logged_has("ca.test: the CA is busy or out of order. Next try 2027-01-01T01:00:00Z.");
+	run_for(place, HOUR);
+	assert_int_equal(diary_count(place, "ask directory"), 2);
+	assert_int_equal(logged_count("out of order"), 1); /* told once */
+	place->ca.busy_for = 0;
+	run_for(place, HOUR + MINUTE);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "reason"), "\"21 days are left\"");
+}
+
 /* A store that fails */
 
 static void fill_disk(struct scripted_ca *ca)
@@ -580,6 +603,7 @@ int main(void)
 		WORLD_TEST(a_restart_keeps_the_back_off),
 		WORLD_TEST(a_ca_that_is_down_for_days_costs_nothing),
 		WORLD_TEST(a_limit_of_the_ca_is_waited_for),
+		WORLD_TEST(a_wait_for_the_ca_is_told_while_it_lasts),
 		WORLD_TEST(a_certificate_that_cannot_be_stored_is_not_served),
 		WORLD_TEST(a_full_disk_registers_nothing),
 		WORLD_TEST(a_failure_that_cannot_be_stored_waits_all_the_same),

@@ -270,6 +270,65 @@ static void by_name_the_newer_is_meant(void **state)
 	        "\"issuer\":\"ca\",\"terms\":true,\"created\":\"2027-01-01T01:00:00Z\"}");
 }
 
+static void a_name_is_found_as_it_was_typed(void **state)
+{
+	(void)state;
+	static const char *const typed[] = { "bücher.example.com", "BÜCHER.Example.com.",
+		"XN--Bcher-KVA.example.com", "xn--bcher-kva.example.com." };
+	struct wish w;
+	world_start(BASE);
+	wish_name(&w, typed[0]);
+	wish_wait(&w);
+	run_until_idle();
+	for (size_t i = 0; i < sizeof typed / sizeof *typed; i++) {
+		assert_string_equal(said(typed[i], "names"), "[\"xn--bcher-kva.example.com\"]");
+		status_is(typed[i], "ok");
+	}
+	wish_disable(&w, typed[1], false);
+	wish_wait(&w);
+	status_is(typed[0], "disabled");
+}
+
+static void one_of_several_is_meant_by_its_id(void **state)
+{
+	(void)state;
+	struct wish one, both, w;
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	world_start(BASE);
+	wish_name(&one, "shop.example.com");
+	wish_wait(&one);
+	wish_register(&both, &(struct register_want){ .names = names,
+	                             .name_count = 2,
+	                             .email = STR("ops@example.com"),
+	                             .agree_tos = true });
+	wish_wait(&both);
+	run_until_idle();
+	for (int disable = 0; disable < 2; disable++) {
+		if (disable)
+			wish_disable(&w, "shop.example.com", false);
+		else
+			wish_renew(&w, "shop.example.com");
+		turn_until(place, w.done);
+		assert_int_equal(w.err.code, ERR_CONFLICT);
+		assert_non_null(strstr(w.err.text, "Several certificates are for shop.example.com: "
+		                                   "say which by its id, one of "));
+		assert_non_null(strstr(w.err.text, one.id));
+		assert_non_null(strstr(w.err.text, both.id));
+	}
+	assert_int_equal(place->ca.order_count, 2);
+	wish_renew(&w, one.id);
+	wish_wait(&w);
+	assert_string_equal(w.id, one.id);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 3);
+	wish_disable(&w, both.id, false);
+	wish_wait(&w);
+	assert_string_equal(said(both.id, "state"), "\"disabled\"");
+	wish_renew(&w, "shop.example.com"); /* one alone renews */
+	wish_wait(&w);
+	assert_string_equal(w.id, one.id);
+}
+
 static void the_same_again_after_a_failure_tries_at_once(void **state)
 {
 	(void)state;
@@ -552,6 +611,29 @@ static void sites_come_and_go_with_the_file(void **state)
 	assert_int_equal(place->ca.order_count, orders);
 }
 
+static void what_browsers_remember_is_missed_in_the_file(void **state)
+{
+	(void)state;
+	static const char warning[] =
+	        "shop.example.com is gone from the configuration, but browsers may remember until "
+	        "2027-01-02T00:00:00Z that it must be reached by HTTPS: put it back, or they let "
+	        "nobody in.";
+	int64_t now = loop_wall(place->loop);
+	world_start(BY_FILE SHOP "site other.example.com { proxy 127.0.0.1:3003; }\n");
+	run_until_idle();
+	renew_hsts_sent(world.renewals, STR("shop.example.com"), DAY / SECOND, now);
+	world_configure(BY_FILE SHOP);
+	assert_int_equal(logged_count("is gone from"), 0);
+	world_configure(BY_FILE);
+	logged_has(warning);
+	world_configure(BY_FILE);
+	assert_int_equal(logged_count("is gone from"), 1);
+	world_configure(BY_FILE SHOP);
+	run_for(place, DAY + SECOND); /* nobody remembers any more */
+	world_configure(BY_FILE);
+	assert_int_equal(logged_count("is gone from"), 1);
+}
+
 static void what_goes_with_the_file_is_given_up(void **state)
 {
 	(void)state;
@@ -647,6 +729,51 @@ static void registrations_add_sites(void **state)
 	buf_done(&sites.text);
 }
 
+static void sites_are(const char *wanted)
+{
+	struct sites sites = { .each.site = each_site, .text = BUF(4096) };
+	renewals_each_site(world.renewals, &sites.each);
+	assert_string_equal(buf_c(&sites.text), wanted);
+	buf_done(&sites.text);
+}
+
+static void another_application_is_taken_over(void **state)
+{
+	(void)state;
+	struct wish w, v;
+	const struct str name = STR("shop.example.com");
+	struct register_want want = { .names = &name,
+		.name_count = 1,
+		.email = STR("a@example.com"),
+		.agree_tos = true,
+		.proxy = STR("127.0.0.1:3000") };
+	world_start(BY_FILE);
+	wish_register(&w, &want);
+	wish_wait(&w);
+	run_until_idle();
+	sites_are("shop.example.com 1 127.0.0.1:3000 :0 yes\n");
+	unsigned changes = world.changes;
+	want.proxy = STR("127.0.0.1:3002");
+	wish_register(&v, &want);
+	wish_wait(&v);
+	assert_true(v.existing);
+	assert_string_equal(v.id, w.id);
+	run_until_idle();
+	assert_int_equal(world.changes, changes + 1);
+	want.proxy = STR_NONE;
+	wish_register(&v, &want);
+	wish_wait(&v);
+	assert_true(v.existing);
+	for (int again = 0; again < 2; again++) {
+		run_for(place, HOUR);
+		sites_are("shop.example.com 1 127.0.0.1:3002 :0 yes\n");
+		world_kill();
+		world_start(NULL);
+	}
+	assert_int_equal(world.changes, changes + 1);
+	assert_int_equal(place->ca.order_count, 1);
+}
+
 static void a_change_that_is_refused_is_said(void **state)
 {
 	(void)state;
@@ -669,6 +796,8 @@ int main(void)
 		WORLD_TEST(without_issuer_private_names_get_none),
 		WORLD_TEST(the_same_again_orders_nothing),
 		WORLD_TEST(by_name_the_newer_is_meant),
+		WORLD_TEST(a_name_is_found_as_it_was_typed),
+		WORLD_TEST(one_of_several_is_meant_by_its_id),
 		WORLD_TEST(the_same_again_after_a_failure_tries_at_once),
 		WORLD_TEST(disabled_it_is_served_and_warned_about),
 		WORLD_TEST(disabled_and_registered_early_it_orders_nothing),
@@ -677,9 +806,11 @@ int main(void)
 		WORLD_TEST(hsts_is_a_reason_not_to),
 		WORLD_TEST(renew_now_renews_now),
 		WORLD_TEST(sites_come_and_go_with_the_file),
+		WORLD_TEST(what_browsers_remember_is_missed_in_the_file),
 		WORLD_TEST(what_goes_with_the_file_is_given_up),
 		WORLD_TEST(a_page_of_its_own_and_other_rules),
 		WORLD_TEST(registrations_add_sites),
+		WORLD_TEST(another_application_is_taken_over),
 		WORLD_TEST(a_change_that_is_refused_is_said),
 	};
 	return cmocka_run_group_tests_name("renew_wishes", tests, NULL, NULL);

@@ -413,6 +413,10 @@ static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
 		if (strcmp(p->url, CA_DIRECTORY) != 0)
 			complain(ca, "a GET for something else than the directory");
 		say_directory(r);
+		if (ca->busy_for) {
+			problem(r, 503, "serverInternal", "Busy");
+			buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->busy_for);
+		}
 	} else if (!strcmp(p->method, "HEAD")) {
 		note(ca, "ask nonce\n");
 		give_nonce(ca, r);
