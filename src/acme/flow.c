@@ -131,8 +131,9 @@ static struct next lost(struct flow *f, const struct answer *a)
 	f->lost++;
 	f->lost_in_row++;
 	if (f->order.n == 0 && !may_pass(a->reply))
-		return fail(a->reply->silence->code, "%.*s cannot be asked: %.*s It is tried again.",
-		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
+		return fail(a->reply->silence->code,
+		        "%.*s cannot be asked: %.*s It is tried again.", STR_ARG(ca_of(f)),
+		        STR_ARG(why_lost(f, a)));
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
 		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s It is tried again.",
 		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
@@ -191,7 +192,8 @@ static struct next judge(struct flow *f, const struct answer *a)
 	if (str_eq_c(type, "badNonce"))
 		return again(f, a);
 	f->bad_nonces_in_row = 0;
-	/* The reason of an invalid order is not overwritten by what happens while it is looked for. */
+	/* The reason of an invalid order is not overwritten by what happens while it is looked
+	 * for. */
 	if (!f->order_invalid)
 		problem_keep(f, status >= 400 ? a->body : NULL, status);
 	if (status == 429 || str_eq_c(type, "rateLimited"))

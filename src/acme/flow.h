@@ -83,7 +83,7 @@ enum acme_effect {
 	ACME_HEAD,     /* newNonce */
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
-	ACME_PUBLISH, /* put in place every token in `names` that is not `published`, then flow_did */
+	ACME_PUBLISH,  /* put every token in place that is not `published`, then flow_did */
 	ACME_CSR, /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
 };
 

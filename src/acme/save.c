@@ -3,17 +3,19 @@
 
 #define TEXTS(X)                                                                                   \
 	X(directory_url)                                                                           \
-	X(email) X(profile) X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain)    \
-	        X(waiting_for)
+	X(email)                                                                                   \
+	X(profile)                                                                                 \
+	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(waiting_for)
 #define YES_NOS(X) X(terms_agreed) X(account_looked_up) X(account_forgotten) X(order_invalid)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
-	X(bad_nonces) X(lost) X(polls) X(bad_nonces_in_row) X(lost_in_row) X(poll_wait) X(started) \
-	        X(deadline) X(deadline_most)
+	X(bad_nonces)                                                                              \
+	X(lost)                                                                                    \
+	X(polls)                                                                                   \
+	X(bad_nonces_in_row) X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most)
 #define DIRECTORY_TEXTS(X)                                                                         \
 	X(new_nonce)                                                                               \
-	X(new_account) X(new_order) X(revoke_cert) X(key_change) X(renewal_info) X(terms)          \
-	        X(website)
+	X(new_account) X(new_order) X(revoke_cert) X(key_change) X(renewal_info) X(terms) X(website)
 #define NAME_TEXTS(X)   X(name) X(authz) X(challenge) X(token)
 #define NAME_YES_NOS(X) X(valid) X(answered) X(published) X(refused)
 

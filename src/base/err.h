@@ -41,8 +41,8 @@ struct err {
 #define MUST_CHECK __attribute__((warn_unused_result))
 
 /* Always false, so that a failing function ends in `return err_set(err, …)`. Too long a sentence
- * is cut. Control characters and what is not UTF-8 are replaced by '?': a sentence may carry foreign
- * text. The arguments may point into err->text. */
+ * is cut. Control characters and what is not UTF-8 are replaced by '?': a sentence may carry
+ * foreign text. The arguments may point into err->text. */
 __attribute__((format(printf, 3, 4))) bool err_set(
         struct err *err, enum err_code code, const char *format, ...);
 /* The same with the system's words for errno number `number` appended: "…: No such file." */

@@ -11,7 +11,8 @@
  * debug   = off unless asked for
  *
  * A value with a space or quote is quoted; control characters are escaped, so that one call is one
- * line whatever a peer sent; a line above a few KiB is cut. Where lines go is decided once per process by log_to. */
+ * line whatever a peer sent; a line above a few KiB is cut. Where lines go is decided once per
+ * process by log_to. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

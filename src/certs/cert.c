@@ -125,7 +125,8 @@ static bool serial_bytes(const X509 *x, struct buf *out)
 {
 	unsigned char *der = NULL;
 	int n = i2d_ASN1_INTEGER(X509_get0_serialNumber(x), &der);
-	/* X.690 8.1.3.4: below 128 bytes the length is one byte; OpenSSL's own is never longer here. */
+	/* X.690 8.1.3.4: below 128 bytes the length is one byte; OpenSSL's own is never longer
+	 * here. */
 	if (n > 2 && der[1] < 0x80)
 		buf_add(out, str_n(der + 2, (size_t)n - 2));
 	OPENSSL_free(der);

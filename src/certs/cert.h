@@ -9,12 +9,13 @@
 struct cert {
 	struct str *names; /* DNS names (lower case, A-labels) and IP addresses of the SAN */
 	size_t name_count;
-	struct str subject, issuer; /* common name, else the whole name on one line */
-	struct str serial;          /* lower-case hex, as it stands in the DER */
-	struct str key_type;        /* "P-256", "RSA 2048", … */
+	struct str subject, issuer;    /* common name, else the whole name on one line */
+	struct str serial;             /* lower-case hex, as it stands in the DER */
+	struct str key_type;           /* "P-256", "RSA 2048", … */
 	int64_t not_before, not_after; /* wall ms */
-	char sha1[41], sha256[65];     /* of the DER: hex, upper case for SHA-1 (the seed's thumbprint) */
-	struct str ari_id;             /* RFC 9773 4.1, or STR_NONE without an AKI */
+	char sha1[41],
+	        sha256[65]; /* of the DER: hex, upper case for SHA-1 (the seed's thumbprint) */
+	struct str ari_id;  /* RFC 9773 4.1, or STR_NONE without an AKI */
 	bool is_ca, self_signed;
 };
 
@@ -25,7 +26,7 @@ MUST_CHECK bool cert_read(struct arena *a, struct str der, struct cert *ret_cert
  * ignored. No root is needed and none is looked for. */
 enum { CHAIN_MOST = 10 };
 MUST_CHECK bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
-                                    size_t *ret_count, struct err *err);
+        size_t *ret_count, struct err *err);
 void cert_to_pem(struct str der, struct buf *out);
 
 /* Whether the certificate is for that name (RFC 9525: wildcard only as the whole left label). */

@@ -8,7 +8,7 @@
 bool idn_to_ascii(struct arena *a, struct str name, struct str *ret_ascii, const char **ret_reason);
 
 /* A-labels to U-labels, for people. */
-bool idn_to_unicode(struct arena *a, struct str ascii, struct str *ret_unicode,
-                    const char **ret_reason);
+bool idn_to_unicode(
+        struct arena *a, struct str ascii, struct str *ret_unicode, const char **ret_reason);
 
 #endif

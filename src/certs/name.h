@@ -15,8 +15,8 @@ struct name {
  * own sentence: a URL or a name with port or path (the bare name is offered), '_', spaces, empty or
  * long labels, an IP address, a wildcard (needs DNS-01), a public suffix. A name of one label is
  * refused only if `public_only`. */
-MUST_CHECK bool name_read(struct arena *a, struct str typed, bool public_only, struct name *ret_name,
-                          struct err *err);
+MUST_CHECK bool name_read(struct arena *a, struct str typed, bool public_only,
+        struct name *ret_name, struct err *err);
 
 /* Whether no public CA issues for it: one label, or a name under .localhost, .test, .internal,
  * .local, .example, .invalid, .onion, .home.arpa, .lan, .corp, .home. */

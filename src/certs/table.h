@@ -45,12 +45,12 @@ void segments_free(struct segments **s);
 /* At most 250 names of at most 253 bytes, in lower case. record->number and ->chain_number are
  * ignored. */
 MUST_CHECK bool segments_add(struct segments *s, const struct str *names, size_t name_count,
-                             const struct cert_record *record, uint64_t *ret_number,
-                             struct err *err);
-MUST_CHECK bool segments_forget(struct segments *s, const struct str *names, size_t name_count,
-                                struct err *err);
+        const struct cert_record *record, uint64_t *ret_number, struct err *err);
+MUST_CHECK bool segments_forget(
+        struct segments *s, const struct str *names, size_t name_count, struct err *err);
 size_t segments_count(const struct segments *s);
-int segments_fd(const struct segments *s, size_t index);     /* stays owned by s; sealed: whoever gets it
+int segments_fd(
+        const struct segments *s, size_t index); /* stays owned by s; sealed: whoever gets it
                                                                  can only read */
 size_t segments_valid(const struct segments *s, size_t index);
 
@@ -64,7 +64,8 @@ void cert_table_free(struct cert_table **t);
  * is replaced or swept. A record that does not check out ends the reading; the records before it
  * count. */
 MUST_CHECK bool cert_table_map(struct cert_table *t, size_t index, int fd, struct err *err);
-MUST_CHECK bool cert_table_advance(struct cert_table *t, size_t index, size_t valid, struct err *err);
+MUST_CHECK bool cert_table_advance(
+        struct cert_table *t, size_t index, size_t valid, struct err *err);
 /* The new run is complete: forgets what only earlier runs hold, and gives their segments back. */
 void cert_table_sweep(struct cert_table *t);
 size_t cert_table_mapped(const struct cert_table *t); /* segments mapped now */

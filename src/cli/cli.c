@@ -2,8 +2,6 @@
 
 #include "cli/command.h"
 
-#include "config/nearest.h"
-
 #include <errno.h>
 
 static int print(struct buf *text, FILE *where)
@@ -14,15 +12,8 @@ static int print(struct buf *text, FILE *where)
 
 static int refuse_help(struct str words)
 {
-	struct nearest nearest = { .typed = words };
 	struct err err = ERR_INIT;
-	for (enum verb v = 0; v < VERB_COUNT; v++)
-		nearest_try(&nearest, verbs[v].words);
-	const bool close = nearest_is_close(&nearest);
-	err_set(&err, ERR_INPUT,
-	        "There is no command \"%.*s\"%s%s%s; `everseal help` lists all.",
-	        STR_ARG(str_head(words, 80)), close ? ": the nearest is `" : "",
-	        close ? nearest.word : "", close ? "`" : "");
+	(void)command_unknown(words, &err);
 	return command_usage(&err);
 }
 

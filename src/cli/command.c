@@ -140,14 +140,16 @@ static void add_group(struct buf *out, struct str group)
 	}
 }
 
-static bool refuse_verb(struct str words, struct err *err)
+bool command_unknown(struct str words, struct err *err)
 {
 	struct nearest nearest = { .typed = words };
 	for (enum verb v = 0; v < VERB_COUNT; v++)
 		nearest_try(&nearest, verbs[v].words);
+	const bool close = nearest_is_close(&nearest);
 	return err_set(err, ERR_INPUT,
-	        "There is no command \"%.*s\": the nearest is `%s`; `everseal help` lists all.",
-	        STR_ARG(str_head(words, 80)), nearest.word);
+	        "There is no command \"%.*s\"%s%s%s; `everseal help` lists all.",
+	        STR_ARG(str_head(words, 80)), close ? ": the nearest is `" : "",
+	        close ? nearest.word : "", close ? "`" : "");
 }
 
 /* The first word or two are the command; moves `positional` behind them. */
@@ -173,7 +175,7 @@ static bool find_verb(struct command *c, struct words *positional, struct err *e
 		               buf_c(&known));
 	}
 	if (v == VERB_COUNT)
-		return refuse_verb(words, err);
+		return command_unknown(words, err);
 	positional->at += group ? 2 : 1;
 	positional->left -= group ? 2 : 1;
 	return true;

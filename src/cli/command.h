@@ -31,6 +31,8 @@ MUST_CHECK bool command_state(struct command *c, struct str *ret_state, struct e
 
 bool command_is_group(struct str word); /* "lets-encrypt" */
 
+/* Sets the sentence for words that are no command, with the nearest one. Always false. */
+bool command_unknown(struct str words, struct err *err);
 int command_fail(const struct err *err);  /* the sentence to stderr, EXIT_FAILED */
 int command_usage(const struct err *err); /* likewise, EXIT_USAGE */
 

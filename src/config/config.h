@@ -19,7 +19,7 @@ struct config_at { /* where a value was set; line 0: it is the default */
 	unsigned line, column;
 };
 
-struct address { /* of a listener */
+struct address {         /* of a listener */
 	struct str host; /* numeric, without brackets */
 	uint16_t port;
 	struct config_at at;
@@ -46,8 +46,8 @@ struct config_site {
 	size_t upstream_count;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
 	struct hsts hsts;              /* likewise */
-	struct str email;   /* the site's, else the file's; STR_NONE if neither */
-	struct str issuer;  /* likewise; STR_NONE: by rule */
+	struct str email;              /* the site's, else the file's; STR_NONE if neither */
+	struct str issuer;             /* likewise; STR_NONE: by rule */
 	bool challenge_pass;
 	bool renew_before_set;
 	int64_t renew_before; /* ms */
@@ -57,7 +57,8 @@ struct config_issuer {
 	struct config_at at;
 	struct str name;
 	struct str directory; /* STR_NONE for `internal`, which is no ACME server */
-	struct str trust; /* PEM text of the file named by `trust`, read at parse time, or STR_NONE */
+	struct str
+	        trust; /* PEM text of the file named by `trust`, read at parse time, or STR_NONE */
 	struct str eab_kid, eab_hmac; /* the key as base64url text; both STR_NONE without `eab` */
 };
 
@@ -69,28 +70,28 @@ struct config_limit {
 struct config {
 	struct arena arena;
 	struct str file;
-	struct str state;         /* an absolute path */
+	struct str state;             /* an absolute path */
 	struct address *http, *https; /* by default every IPv4 and IPv6 address, at.line 0 */
 	size_t http_count, https_count;
-	bool https_set;           /* the file has an `https` line */
+	bool https_set;             /* the file has an `https` line */
 	struct str page, page_name; /* ADDRESS:PORT as written; NAME or STR_NONE */
 	struct config_at page_at;
-	struct str user;          /* everseal-net if it exists, else nobody */
+	struct str user; /* everseal-net if it exists, else nobody */
 	bool user_set;
 	struct str email;
 	bool agree_to_terms;
 	bool force_ssl, force_ssl_set;
 	struct hsts hsts;
-	struct str issuer;        /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
+	struct str issuer; /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
 	struct config_issuer *issuers; /* built in ones first */
 	size_t issuer_count;
-	struct str *resolvers;    /* ADDRESS:PORT */
+	struct str *resolvers; /* ADDRESS:PORT */
 	size_t resolver_count;
 	uint16_t challenge_http, challenge_https; /* 80, 443 */
-	bool challenge_ports_set; /* `https` in it is */
+	bool challenge_ports_set;                 /* `https` in it is */
 	struct str *trusted_proxies;              /* CIDRs */
 	size_t trusted_proxy_count;
-	uint64_t workers;         /* 0: one per core */
+	uint64_t workers; /* 0: one per core */
 	struct config_site *sites;
 	size_t site_count;
 	/* Every row handed in, set or not, by name: for link's `limit` messages. */
@@ -99,7 +100,8 @@ struct config {
 };
 
 /* What to read. `extra`: the rows of other modules that may stand at top level (COUNT, SIZE and
- * DURATION only): control and `everseal check` hand in the data plane's. Both outlive the result. */
+ * DURATION only): control and `everseal check` hand in the data plane's. Both outlive the
+ * result. */
 struct config_source {
 	const char *file; /* for the messages; config_read opens it */
 	bool optional;    /* no such file: the defaults. Otherwise that is an error of its own. */
@@ -112,11 +114,11 @@ enum { CONFIG_ERRORS_MOST = 20, CONFIG_FILE_MOST = 64 << 20 };
 /* Reads the file. On failure *ret_errors (if not NULL) has one line per error in their order, at
  * most CONFIG_ERRORS_MOST of them, and err the first. Reads the files that the text names (trust,
  * @FILE, credential:NAME) as the caller's user, and asks the system whether `user` exists. */
-MUST_CHECK struct config *config_read(const struct config_source *source, struct buf *ret_errors,
-                                      struct err *err);
+MUST_CHECK struct config *config_read(
+        const struct config_source *source, struct buf *ret_errors, struct err *err);
 /* The same from text, which need not outlive the call. */
 MUST_CHECK struct config *config_parse(const struct config_source *source, struct str text,
-                                       struct buf *ret_errors, struct err *err);
+        struct buf *ret_errors, struct err *err);
 void config_free(struct config **c);
 const struct config_issuer *config_issuer(const struct config *c, struct str name); /* or NULL */
 /* Only the state directory, for commands: cheap and forgiving of all errors; the default if the
@@ -126,7 +128,7 @@ struct str config_state_of(const char *file, struct arena *a);
 /* The manual's section on directives, in scdoc, from the tables. */
 void config_manual(const struct setting *extra, size_t extra_count, struct buf *out);
 /* Whether every row has its help, a readable default and sane bounds. */
-MUST_CHECK bool config_manual_complete(const struct setting *extra, size_t extra_count,
-                                       struct err *err);
+MUST_CHECK bool config_manual_complete(
+        const struct setting *extra, size_t extra_count, struct err *err);
 
 #endif

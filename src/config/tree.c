@@ -1,5 +1,5 @@
-/* Text → words → directives. A broken word costs its directive, not the file: reading goes on behind
- * it, so that all errors are found at once. */
+/* Text → words → directives. A broken word costs its directive, not the file: reading goes on
+ * behind it, so that all errors are found at once. */
 #include "config/parts.h"
 
 enum { DEPTH_MOST = 8 };

@@ -196,8 +196,8 @@ static void say(struct control *c, const struct binding *b)
 		return;
 	}
 	if (b->error == EAFNOSUPPORT) {
-		log_info(&c->log, "This machine has no IPv6, so %s, port %u, is not listened on.", b->host,
-		        b->port);
+		log_info(&c->log, "This machine has no IPv6, so %s, port %u, is not listened on.",
+		        b->host, b->port);
 		return;
 	}
 	binding_error(b, &err);

@@ -46,7 +46,7 @@ struct control {
 	struct buf fences[PROCESS_COUNT]; /* which stand, by process */
 	int64_t started;
 	bool stopping; /* the supervisor ends us all in an orderly way */
-	int uid, gid; /* whom fetch and the serves become */
+	int uid, gid;  /* whom fetch and the serves become */
 
 	struct store *store;
 	struct master *master;

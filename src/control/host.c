@@ -164,7 +164,8 @@ static void say_how_many(const struct buf *errors, struct err *err)
 		count += errors->p[i] == '\n';
 	struct str first = str_head(buf_str(errors), str_find(buf_str(errors), '\n'));
 	if (count > 1)
-		err_set(err, ERR_INPUT, "%.*s There are %zu errors: `everseal check` shows them all.",
+		err_set(err, ERR_INPUT,
+		        "%.*s There are %zu errors: `everseal check` shows them all.",
 		        STR_ARG(first), count);
 }
 

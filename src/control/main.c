@@ -12,7 +12,8 @@ static bool read_config(struct control *c)
 	BUF_AUTO errors = BUF(64 << 10);
 	c->config = config_read(&c->source, &errors, &err);
 	if (!c->config)
-		fprintf(stderr, "%.*s\n", STR_ARG(errors.n ? str_trim(buf_str(&errors)) : str_c(err.text)));
+		fprintf(stderr, "%.*s\n",
+		        STR_ARG(errors.n ? str_trim(buf_str(&errors)) : str_c(err.text)));
 	return c->config;
 }
 

@@ -51,7 +51,8 @@ static void serve_ended(struct link *l, const struct err *why)
 {
 	struct control *c = OWNER(l, struct control, serve);
 	if (!c->stopping)
-		log_warning(&c->log, "The data plane is gone, its successor gets the same generation: %s",
+		log_warning(&c->log,
+		        "The data plane is gone, its successor gets the same generation: %s",
 		        why->text);
 	link_done(l);
 	generation_serve_went(c);

@@ -118,7 +118,8 @@ static bool database_is_lost(struct control *c, struct err *err)
 	if (stat(buf_c(&key), &st) || (!stat(buf_c(&database), &st) && st.st_size))
 		return false;
 	err_set(err, ERR_CORRUPT,
-	        "%s is there, but the database beside it is gone or empty: accounts and certificates "
+	        "%s is there, but the database beside it is gone or empty, and accounts and "
+	        "certificates "
 	        "are lost with it. Put back a copy of everseal.db; or, to begin anew with a new "
 	        "account, remove master.key.",
 	        buf_c(&key));

@@ -16,7 +16,8 @@ struct fetch_reply {
 	struct str headers; /* "name: value\n" lines, names in lower case */
 	struct str body;
 };
-/* The value of a reply's header, STR_NONE if absent; with `nth`, the nth (0 = first) of its name. */
+/* The value of a reply's header, STR_NONE if absent; with `nth`, the nth (0 = first) of its
+ * name. */
 struct str fetch_header(const struct fetch_reply *reply, const char *name, unsigned nth);
 /* Retry-After in ms from now_wall (seconds or HTTP date), -1 if absent or unreadable. */
 int64_t fetch_retry_after(const struct fetch_reply *reply, int64_t now_wall);

@@ -11,7 +11,7 @@
 struct engine {
 	struct loop *loop;
 	CURLM *multi;
-	int sockets; /* an epoll of its own: libcurl wants level-triggered sockets, the loop's are not */
+	int sockets; /* an epoll of its own: libcurl wants level-triggered sockets */
 	struct watch watch;
 	struct later rest;
 	struct timer timer;

@@ -42,7 +42,8 @@ static struct transfer *make(struct link *control, int64_t id, int64_t timeout)
 	set_text(t, CURLOPT_PRIVATE, (const char *)t);
 	set_text(t, CURLOPT_ERRORBUFFER, t->said);
 	set_long(t, CURLOPT_NOSIGNAL, 1);
-	set_long(t, CURLOPT_QUICK_EXIT, 1); /* an abort does not wait for a resolver that is stuck */
+	set_long(
+	        t, CURLOPT_QUICK_EXIT, 1); /* an abort does not wait for a resolver that is stuck */
 	set_long(t, CURLOPT_TIMEOUT_MS, (long)t->timeout);
 	set_long(t, CURLOPT_CONNECTTIMEOUT_MS,
 	        (long)(t->timeout < CONNECT_MOST ? t->timeout : CONNECT_MOST));

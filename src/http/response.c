@@ -1,4 +1,5 @@
-/* Reading the head of a response (RFC 9112 4). What is wrong with it is the upstream's fault: 502. */
+/* Reading the head of a response (RFC 9112 4). What is wrong with it is the upstream's fault:
+ * 502. */
 #include "base/err.h"
 #include "http/chars.h"
 #include "http/head.h"

@@ -62,7 +62,8 @@ void json_write_c(struct json_writer *w, const char *key, const char *value); /*
 void json_write_int(struct json_writer *w, const char *key, int64_t value);
 void json_write_bool(struct json_writer *w, const char *key, bool value);
 void json_write_null(struct json_writer *w, const char *key);
-void json_write_time(struct json_writer *w, const char *key, int64_t wall_ms); /* RFC 3339; 0: null */
+void json_write_time(
+        struct json_writer *w, const char *key, int64_t wall_ms); /* RFC 3339; 0: null */
 void json_write_value(struct json_writer *w, const char *key, const struct json *value);
 void json_write_raw(struct json_writer *w, const char *key, struct str json); /* already JSON */
 

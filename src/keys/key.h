@@ -17,8 +17,8 @@ const EVP_MD *key_sha256(void);
 
 /* Sets the sentence with OpenSSL's reason behind it, and empties its queue of errors. Always
  * false. */
-__attribute__((format(printf, 2, 3))) bool key_openssl_failed(struct err *err, const char *format,
-                                                              ...);
+__attribute__((format(printf, 2, 3))) bool key_openssl_failed(
+        struct err *err, const char *format, ...);
 
 /* The names as a subjectAltName extension: iPAddress for what reads as an address, else dNSName. */
 MUST_CHECK X509_EXTENSION *key_alt_names(const struct str *names, size_t count, struct err *err);

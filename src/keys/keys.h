@@ -22,20 +22,20 @@ bool key_fits(const struct key *key, struct str leaf_der);
 
 /* JOSE (RFC 7515, 7517, 7518, 7638). */
 enum { JWK_THUMBPRINT = 43 }; /* base64url of SHA-256, without the NUL */
-void key_jwk(const struct key *key, struct buf *out);  /* {"crv":…,"kty":…,"x":…,"y":…}: RFC 7638 order */
+void key_jwk(
+        const struct key *key, struct buf *out); /* {"crv":…,"kty":…,"x":…,"y":…}: RFC 7638 order */
 void key_thumbprint(const struct key *key, char ret_text[JWK_THUMBPRINT + 1]);
 /* Flattened JWS over a protected header (JSON text) and a payload (bytes): appends JSON. */
 MUST_CHECK bool key_jws(const struct key *key, struct str protected_header, struct str payload,
-                        struct buf *out, struct err *err);
+        struct buf *out, struct err *err);
 
 /* PKCS#10 request for these names (ASCII, at least one): SAN only, no CN, DER. */
 MUST_CHECK bool key_csr(const struct key *key, const struct str *names, size_t count,
-                        struct buf *out_der, struct err *err);
+        struct buf *out_der, struct err *err);
 
 /* The temporary certificate: self-signed, for these names (DNS names or IP addresses). Times are
  * wall ms. */
 MUST_CHECK bool key_self_signed(const struct key *key, const struct str *names, size_t count,
-                                int64_t not_before, int64_t not_after, struct buf *out_der,
-                                struct err *err);
+        int64_t not_before, int64_t not_after, struct buf *out_der, struct err *err);
 
 #endif

@@ -120,8 +120,9 @@ static X509 *decode_cert(const struct pair_cache *c, struct str der)
 	return cert;
 }
 
-/* What key_to_der makes of a P-256 key, always: SEC 1 ECPrivateKey of 121 bytes. Its halves are taken
- * by their offsets: OpenSSL's decoder, which tries every format, takes twenty times as long. */
+/* What key_to_der makes of a P-256 key, always: SEC 1 ECPrivateKey of 121 bytes. Its halves are
+ * taken by their offsets: OpenSSL's decoder, which tries every format, takes twenty times as
+ * long. */
 enum {
 	SEC1_BYTES = 121,
 	SEC1_PRIVATE = 7,

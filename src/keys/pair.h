@@ -15,11 +15,11 @@
 #include <openssl/types.h>
 
 struct pair_source {
-	uint64_t number;          /* unique per certificate for ever: the LRU's key */
-	struct str leaf, key;     /* DER; only read while keys_attach runs */
-	const struct str *chain;  /* DER, from the leaf's issuer upwards; as in certs/table.h */
+	uint64_t number;         /* unique per certificate for ever: the LRU's key */
+	struct str leaf, key;    /* DER; only read while keys_attach runs */
+	const struct str *chain; /* DER, from the leaf's issuer upwards; as in certs/table.h */
 	size_t chain_count;
-	uint64_t chain_number;    /* unique per chain for ever, or 0: then it is shared with nobody */
+	uint64_t chain_number; /* unique per chain for ever, or 0: then it is shared with nobody */
 };
 
 struct pair_cache;
@@ -31,7 +31,7 @@ size_t pair_cache_count(const struct pair_cache *c); /* pairs held now */
 
 /* Puts certificate, chain and key into the handshake, in place of any that it has. To be called
  * from cert_cb or before the handshake. */
-MUST_CHECK bool keys_attach(SSL *ssl, struct pair_cache *cache, const struct pair_source *source,
-                            struct err *err);
+MUST_CHECK bool keys_attach(
+        SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err);
 
 #endif

@@ -64,7 +64,8 @@ X509_EXTENSION *key_alt_names(const struct str *names, size_t count, struct err 
 	return extension;
 }
 
-/* No subject: the CA takes the names from the SAN (RFC 8555 7.4), and newer profiles drop the CN. */
+/* No subject: the CA takes the names from the SAN (RFC 8555 7.4), and newer profiles drop the
+ * CN. */
 static bool fill(X509_REQ *request, const struct key *key, X509_EXTENSION *alt_names)
 {
 	STACK_OF(X509_EXTENSION) *extensions = sk_X509_EXTENSION_new_null();

@@ -26,10 +26,11 @@ struct seal_for {
 	struct str kind, id;
 	int64_t version;
 };
-void seal(const struct master *m, struct seal_for what, const struct secret *plain, struct buf *out);
+void seal(
+        const struct master *m, struct seal_for what, const struct secret *plain, struct buf *out);
 /* `what_words` names it in the sentence: "The account key for letsencrypt cannot be …". Sentences
  * tell apart: sealed under another master key; damaged; not a sealed blob. */
 MUST_CHECK bool unseal(const struct master *m, struct seal_for what, const char *what_words,
-                       struct str blob, struct secret *ret_plain, struct err *err);
+        struct str blob, struct secret *ret_plain, struct err *err);
 
 #endif

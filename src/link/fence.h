@@ -1,7 +1,7 @@
 /* Fences around the process that calls: what it cannot do any more, whoever drives it.
  *
  *	no-capabilities    not even root's: what files and sockets the user may open is all
- *	undumpable         no core, no ptrace by the same user; /proc/self belongs to root from then on
+ *	undumpable         no core, no ptrace by the same user; /proc/self is root's from then on
  *	no-new-privileges  no exec gains rights
  *	landlock           files: only beneath the paths given, where the kernel has Landlock
  *

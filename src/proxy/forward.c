@@ -87,7 +87,8 @@ static void sort_headers(
 			continue;
 		}
 		bool exact = str_eq(in->at[i].name, names[f]);
-		/* Via is heard in any case: a loop leads through us, and we are no trusted proxy. */
+		/* Via is heard in any case: a loop leads through us, and we are no trusted
+		 * proxy. */
 		if (exact && (trusted || f == VIA))
 			said->of[f] = append_to_list(ex->arena, said->of[f], in->at[i].value);
 	}

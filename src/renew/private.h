@@ -144,6 +144,8 @@ struct renewals {
 /* registration.c */
 /* By id, else by a name: one that still renews goes before one that is only kept, and the newer
  * one. NULL if there is none that people know of. */
+/* What the name that was typed is registered as: an IDN, capitals, a final dot are repaired. */
+struct str name_as_registered(struct arena *a, struct str typed);
 struct registration *registration_find(struct renewals *r, struct str name_or_id);
 /* Whether people know of it: it is asked for, or there is a certificate. */
 bool registration_shown(const struct registration *g);

@@ -27,8 +27,7 @@ static bool goes_before(const struct registration *a, const struct registration 
 	return a->created > b->created;
 }
 
-/* A name as it was typed when it was registered: an IDN, capitals, a final dot. */
-static struct str as_registered(struct arena *a, struct str typed)
+struct str name_as_registered(struct arena *a, struct str typed)
 {
 	struct name name;
 	struct err err = ERR_INIT;
@@ -42,7 +41,7 @@ struct registration *registration_find(struct renewals *r, struct str typed)
 	if (found && registration_shown(found))
 		return found;
 	found = NULL;
-	struct str name = as_registered(&a, typed);
+	struct str name = name_as_registered(&a, typed);
 	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		if (!registration_shown(g) || !registration_has(g, name))

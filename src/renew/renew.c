@@ -138,7 +138,8 @@ static void warn_of_promises(struct renewals *r, const struct registration *g)
 	if (g->in_store || !promised)
 		return;
 	log_warning(r->needs.log,
-	        "%.*s is gone from the configuration, but browsers may remember until %s that it must be "
+	        "%.*s is gone from the configuration, but browsers may remember until %s that it "
+	        "must be "
 	        "reached by HTTPS: put it back, or they let nobody in.",
 	        STR_ARG(g->names[0]), clock_rfc3339(promised, until));
 }

@@ -421,21 +421,24 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 /* Renew, disable */
 
 /* Several that still renew may be for one name: then only an id says which is meant. */
-static bool is_ambiguous(struct renewals *r, struct registration *found, struct str name,
-        struct err *err)
+static bool is_ambiguous(
+        struct renewals *r, const struct registration *found, struct str typed, struct err *err)
 {
+	ARENA_AUTO a = ARENA_INIT;
 	BUF_AUTO ids = BUF(512);
+	struct str name = name_as_registered(&a, typed);
 	size_t count = 0;
 	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
-		if (!registration_wanted(g) || !registration_has(g, found->names[0]))
+		if (!registration_wanted(g) || !registration_has(g, name))
 			continue;
 		buf_printf(&ids, "%s%s", count++ ? ", " : "", g->id);
 	}
-	if (count < 2 || str_eq_c(name, found->id))
+	if (count < 2 || str_eq_c(typed, found->id))
 		return false;
-	err_set(err, ERR_CONFLICT, "Several certificates are for %.*s: say which by its id, one of %s.",
-	        STR_ARG(name), buf_c(&ids));
+	err_set(err, ERR_CONFLICT,
+	        "Several certificates are for %.*s: say which by its id, one of %s.", STR_ARG(name),
+	        buf_c(&ids));
 	return true;
 }
 

@@ -163,7 +163,7 @@ static void note_wait(struct registration *g, const struct flow *flow, const str
 	char until[CLOCK_TEXT];
 	struct err was = g->waiting;
 	g->waiting = (struct err)ERR_INIT;
-	if (next->what != FLOW_GO || next->after < WAIT_WORTH_TELLING)
+	if (next->what != FLOW_GO || !next->ca_at_fault || next->after < WAIT_WORTH_TELLING)
 		return;
 	g->waiting_until = loop_wall(g->renewals->needs.loop) + next->after;
 	err_set(&g->waiting, ERR_UNREACHABLE, "%.*s: %.*s.",

@@ -7,7 +7,7 @@
  *	                                 ◀──        exchange_want(ex, n): may send n bytes of body
  *	handling->ops->body(h, piece)    ──▶
  *	handling->ops->body_end(h)       ──▶
- *	                                 ◀──        exchange_respond(ex, head)      1xx any number, then one
+ *	                                 ◀──        exchange_respond(ex, head) 1xx, then one
  *	                                 ◀──        exchange_body(ex, piece) → room left
  *	handling->ops->room(h)           ──▶        after room was <= 0: go on
  *	                                 ◀──        exchange_end(ex)  or  exchange_abort(ex, why)
@@ -68,7 +68,8 @@ struct exchange {
 	bool response_started; /* the final head was given */
 };
 
-/* The client may now send that many bytes of body, whatever was wanted before; `body` spends them. */
+/* The client may now send that many bytes of body, whatever was wanted before; `body` spends
+ * them. */
 static inline void exchange_want(struct exchange *ex, size_t bytes)
 {
 	ex->ops->want(ex, bytes);
@@ -89,7 +90,8 @@ static inline void exchange_end(struct exchange *ex)
 /* After the head: an abort that the client can see. Before it: a page with 502 and the sentence. */
 void exchange_abort(struct exchange *ex, const char *why);
 
-/* A whole short answer with one clear sentence: status, and a page made of it. Ends the exchange. */
+/* A whole short answer with one clear sentence: status, and a page made of it. Ends the
+ * exchange. */
 void exchange_answer(struct exchange *ex, unsigned status, const char *sentence);
 /* The same with a text of its own. */
 void exchange_answer_text(struct exchange *ex, unsigned status, struct str type, struct str text);

@@ -3,7 +3,8 @@
 #include <sys/syscall.h>
 
 #define BIT(capability) (UINT64_C(1) << (capability))
-#define RIGHTS_USED     (BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL))
+#define RIGHTS_BECOME   (BIT(CAP_SETUID) | BIT(CAP_SETGID))
+#define RIGHTS_USED     (RIGHTS_BECOME | BIT(CAP_NET_BIND_SERVICE) | BIT(CAP_KILL))
 #define RIGHTS_LOOK     (BIT(CAP_SYS_PTRACE) | BIT(CAP_DAC_READ_SEARCH))
 
 static uint64_t permitted(void)

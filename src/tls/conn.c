@@ -37,7 +37,8 @@ static void send_own_answers(struct tls_conn *t)
 		later_start(&t->flush, t->worker->loop, flush_later);
 }
 
-/* One record at a time until p is full or nothing is left, so that a short read means the latter. */
+/* One record at a time until p is full or nothing is left, so that a short read means the
+ * latter. */
 static ssize_t tls_read(struct conn *c, char *p, size_t n)
 {
 	struct tls_conn *t = tls_of(c);

@@ -1,4 +1,5 @@
-/* everseal-serve: see worker/serve.h. Started by the supervisor, with the link to it as CHILD_LINK. */
+/* everseal-serve: see worker/serve.h. Started by the supervisor, with the link to it as
+ * CHILD_LINK. */
 #include "base/log.h"
 #include "link/child.h"
 #include "link/fence.h"

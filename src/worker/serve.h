@@ -28,8 +28,8 @@ struct serve {
 	bool stopping;
 };
 
-/* supervisor: the descriptor of the link to him, taken over. The loop stops when he is gone, or when
- * he said `stop` and what was under way has ended. */
+/* supervisor: the descriptor of the link to him, taken over. The loop stops when he is gone, or
+ * when he said `stop` and what was under way has ended. */
 MUST_CHECK bool serve_start(
         struct serve *s, struct loop *loop, int supervisor, unsigned workers, struct err *err);
 void serve_done(struct serve *s);

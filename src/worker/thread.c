@@ -165,7 +165,8 @@ static void *run(void *pointer)
 }
 
 /* Each thread's share, three of four for clients, most of whom are idle most of the time. What is
- * shared out is less than there is: links, listeners of two generations and the loops have theirs. */
+ * shared out is less than there is: links, listeners of two generations and the loops have
+ * theirs. */
 static void share_descriptors(struct worker *w, unsigned count)
 {
 	struct rlimit limit;

@@ -1,15 +1,19 @@
 /* The ACME flow against a scripted CA: every message lost, refused, and interrupted by a restart;
- * every member of every answer dropped, nulled, retyped; every answer replaced by something else. */
+ * every member of every answer dropped, nulled, retyped; every answer replaced by something
+ * else. */
 #include "scripted_ca.h"
 
 #include "base/clock.h"
 #include "json/json.h"
 
+/* clang-format off: it never settles on this list */
 #define FAULTS(X)                                                                                  \
 	X(none, "no fault")                                                                        \
-	X(request_lost, "request lost") X(answer_lost, "answer lost") X(outage, "503")             \
-	        X(bad_nonce, "badNonce") X(killed_before, "killed before the request")             \
-	                X(killed_after, "killed before the answer")
+	X(request_lost, "request lost")                                                            \
+	X(answer_lost, "answer lost")                                                              \
+	X(outage, "503")                                                                           \
+	X(bad_nonce, "badNonce")                                                                   \
+	X(killed_before, "killed before the request") X(killed_after, "killed before the answer")
 enum fault_kind {
 #define X(name, words) FAULT_##name,
 	FAULTS(X)
@@ -21,12 +25,13 @@ static const char *const fault_words[] = {
 	FAULTS(X)
 #undef X
 };
+/* clang-format on */
 
 /* What driver and CA know of the account when the dialogue begins. */
 #define ACCOUNTS(X)                                                                                \
 	X(new, "new account")                                                                      \
-	X(existing, "account found by its key") X(known, "account known")                          \
-	        X(forgotten, "account that the CA forgot")
+	X(existing, "account found by its key")                                                    \
+	X(known, "account known") X(forgotten, "account that the CA forgot")
 enum account {
 #define X(name, words) ACCOUNT_##name,
 	ACCOUNTS(X)

@@ -1,4 +1,5 @@
-/* Runs a fuzz target over every file of the folders given: the corpus and all crashes ever found. */
+/* Runs a fuzz target over every file of the folders given: the corpus and all crashes ever
+ * found. */
 #include <dirent.h>
 #include <stdint.h>
 

@@ -881,29 +881,6 @@ static void a_directory_is_read_as_far_as_it_is_used(void **state)
 	assert_non_null(strstr(err.text, "without a usable URL for \"newNonce\""));
 }
 
-static void a_ca_is_called_by_its_name(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *url, *name;
-	} rows[] = {
-		{ DIRECTORY, "Let's Encrypt" },
-		{ "https://acme-staging-v02.api.letsencrypt.org/directory",
-		        "Let's Encrypt (staging)" },
-		{ "https://ca.corp.example/acme/directory", "ca.corp.example" },
-		{ "https://notletsencrypt.org/d", "notletsencrypt.org" },
-		{ "https://localhost:14000/dir", "localhost:14000" },
-		{ "https://[::1]:14000", "[::1]:14000" },
-		{ "no URL", "no URL" },
-		{ "", "The CA" },
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-		const struct str name = acme_ca_name(str_c(rows[i].url));
-		if (!str_eq_c(name, rows[i].name))
-			fail_msg("%s: %.*s", rows[i].url, STR_ARG(name));
-	}
-}
-
 static void a_large_problem_keeps_its_words(void **state)
 {
 	(void)state;
@@ -934,31 +911,6 @@ static void a_large_problem_keeps_its_words(void **state)
 	assert_fail(n, ERR_REFUSED, "Many (malformed); number 0 (dns); number 1 (dns)");
 	assert_fail(n, ERR_REFUSED, "…. Try again; if it comes back, show this text to the CA.");
 	assert_true(less->problem.json.n > 0);
-}
-
-static void the_protected_header_names_account_or_key(void **state)
-{
-	(void)state;
-	BUF_AUTO kid = BUF_INIT(1024);
-	BUF_AUTO jwk = BUF_INIT(1024);
-	acme_protected(&kid, STR("n"), STR("https://a.test/"), STR("https://a.test/1"), STR_NONE);
-	acme_protected(&jwk, STR("n"), STR("https://a.test/"), STR_NONE, STR("{\"kty\":\"EC\"}"));
-	assert_string_equal(buf_c(&kid),
-	        "{\"alg\":\"ES256\",\"kid\":\"https://a.test/1\",\"nonce\":\"n\","
-	        "\"url\":\"https://a.test/\"}");
-	assert_string_equal(buf_c(&jwk),
-	        "{\"alg\":\"ES256\",\"jwk\":{\"kty\":\"EC\"},\"nonce\":\"n\","
-	        "\"url\":\"https://a.test/\"}");
-}
-
-static void steps_have_names_and_words(void **state)
-{
-	(void)state;
-	for (enum acme_step step = 0; step < ACME_STEP_COUNT; step++) {
-		assert_true(strlen(acme_step_name(step)) > 3);
-		assert_true(strlen(acme_step_words(step)) > 8);
-	}
-	assert_string_equal(acme_step_name(ACME_STEP_download), "download");
 }
 
 static void the_download_asks_for_pem(void **state)
@@ -1006,10 +958,7 @@ int main(void)
 		cmocka_unit_test(what_is_wanted_is_kept),
 		cmocka_unit_test(what_is_known_is_not_asked),
 		cmocka_unit_test(a_directory_is_read_as_far_as_it_is_used),
-		cmocka_unit_test(a_ca_is_called_by_its_name),
 		cmocka_unit_test(a_large_problem_keeps_its_words),
-		cmocka_unit_test(the_protected_header_names_account_or_key),
-		cmocka_unit_test(steps_have_names_and_words),
 		cmocka_unit_test(the_download_asks_for_pem),
 	};
 	return cmocka_run_group_tests_name("acme", tests, NULL, NULL);

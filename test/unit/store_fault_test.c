@@ -545,9 +545,9 @@ static void pairs_whole(struct place *p, bool exactly)
 	}
 }
 
-/* Small blobs: opens twice, so that creating, the log's recovery and the checkpoint at the end all come under
- * fire. A store that could not be opened, or a turn that failed, is tried anew at once, as long as
- * the machine lives. */
+/* Small blobs: opens twice, so that creating, the log's recovery and the checkpoint at the end all
+ * come under fire. A store that could not be opened, or a turn that failed, is tried anew at once,
+ * as long as the machine lives. */
 static void live(struct place *p, int turns)
 {
 	int lives = p->blob_bytes == LARGE ? 1 : 2;

@@ -198,7 +198,8 @@ static void leaves_alone_what_it_cannot_read(void **state)
 		enum err_code code;
 		const char *words;
 	} cases[] = {
-		{ garble_all, ERR_CORRUPT, "put back a copy that was made while Everseal was stopped." },
+		{ garble_all, ERR_CORRUPT,
+		        "put back a copy that was made while Everseal was stopped." },
 		{ garble_format, ERR_CORRUPT, "is damaged" },
 		{ shorten, ERR_CORRUPT, "is damaged" },
 		{ garble_pages, ERR_CORRUPT, "is damaged" },
