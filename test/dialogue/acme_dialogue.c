@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "json/json.h"
 
-/* clang-format off: it never settles on this list */
+/* clang-format never settles on this list. */
+/* clang-format off */
 #define FAULTS(X)                                                                                  \
 	X(none, "no fault")                                                                        \
 	X(request_lost, "request lost")                                                            \
@@ -18,7 +19,7 @@ enum fault_kind {
 #define X(name, words) FAULT_##name,
 	FAULTS(X)
 #undef X
-	        FAULT_COUNT
+	FAULT_COUNT
 };
 static const char *const fault_words[] = {
 #define X(name, words) words,
