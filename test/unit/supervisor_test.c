@@ -305,10 +305,15 @@ __attribute__((format(printf, 2, 3))) static void order(struct stage *s, const c
 			assert_true(send(s->children[i].fd, line, strlen(line), MSG_NOSIGNAL) > 0);
 }
 
-/* Returns when its end was read, so that it is not taken for its successor. */
+/* Waits until the child has said who it is; others may have spoken of it before. Returns when its
+ * end was read, so that it is not taken for its successor. */
 static void kill_child(struct stage *s, enum process p)
 {
 	int pid = pid_of(s, p);
+	for (int tries = 0; pid == 0 && tries < 250; tries++) {
+		hear(s, 20);
+		pid = pid_of(s, p);
+	}
 	assert_true(pid > 0);
 	kill(pid, SIGKILL);
 	while (pid_of(s, p) == pid)
