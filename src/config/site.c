@@ -270,8 +270,10 @@ void config_set_site(struct reader *r, const struct node *n)
 		        "This site has %zu names, and a certificate holds %d: make several sites "
 		        "of it.",
 		        r->site.name_count, NAMES_MOST);
+	const size_t problems = r->problems.count;
 	config_rows_read(r, n, SCOPE_SITE);
-	if (!has_directive(n, "proxy"))
+	/* A directive that is wrong may be the one that is missing. */
+	if (!has_directive(n, "proxy") && r->problems.count == problems)
 		config_problem(&r->problems, n->name.at,
 		        "This site does not say where its application listens: add a block with "
 		        "`proxy "
