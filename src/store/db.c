@@ -170,7 +170,7 @@ static bool refuse_lost_file(const char *path, struct err *err)
 static bool check_origin(
         sqlite3 *db, const struct db_schema *schema, int *ret_version, struct err *err)
 {
-	int64_t objects, id, version;
+	int64_t objects = 0, id = 0, version = 0;
 	if (!read_number(db, "SELECT count(*) FROM sqlite_schema", &objects, err) ||
 	        !read_number(db, "PRAGMA application_id", &id, err) ||
 	        !read_number(db, "PRAGMA user_version", &version, err))
@@ -193,7 +193,7 @@ static bool check_origin(
  * start-up uses nearly all of them. */
 static bool check_structure(sqlite3 *db, struct err *err)
 {
-	int64_t pages, page_size;
+	int64_t pages = 0, page_size = 0;
 	if (!read_number(db, "PRAGMA page_count", &pages, err) ||
 	        !read_number(db, "PRAGMA page_size", &page_size, err))
 		return false;
