@@ -5,7 +5,7 @@
 #include "certs/name.h"
 #include "renew/renew.h"
 
-enum { PARALLEL_MOST = 50, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
+enum { PARALLEL_MOST = 10, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
 
 /* Tasks (task.c) */
 
@@ -99,6 +99,7 @@ struct registration {
 	struct attempt attempt;
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
 	int64_t waiting_until; /* wall ms */
+	bool parked;           /* attempting, but in a long wait */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, resumed, began_anew;
 	struct task *task; /* the one under way */
@@ -131,6 +132,7 @@ struct renewals {
 	const struct config *config;
 	struct map registrations, tasks, promises;
 	struct list queue, task_order;
+	struct later later; /* starts what is queued */
 	size_t under_way;
 	int64_t last_task;
 	uint64_t installs;

@@ -29,6 +29,7 @@ void renewals_free(struct renewals **renewals)
 		registration_free(&g);
 	}
 	look_stop(r);
+	later_stop(&r->later);
 	map_done(&r->registrations);
 	tasks_free(r);
 	promises_free(r);

@@ -146,7 +146,8 @@ static void attempt_over(struct registration *g)
 	g->waiting = (struct err)ERR_INIT;
 	if (!again)
 		g->task = NULL;
-	g->renewals->under_way--;
+	g->renewals->under_way -= !g->parked;
+	g->parked = false;
 	if (again)
 		schedule_now(g);
 	else
@@ -154,7 +155,27 @@ static void attempt_over(struct registration *g)
 	start_queued(g->renewals);
 }
 
-enum { WAIT_WORTH_TELLING = SECOND };
+enum { LONG_WAIT = SECOND };
+
+static void start_later(struct later *l)
+{
+	start_queued(OWNER(l, struct renewals, later));
+}
+
+/* An attempt that waits long for the CA takes no place of others meanwhile. */
+static void park(struct registration *g, bool parked)
+{
+	struct renewals *r = g->renewals;
+	if (g->parked == parked)
+		return;
+	g->parked = parked;
+	if (parked)
+		r->under_way--;
+	else
+		r->under_way++;
+	if (parked)
+		later_start(&r->later, r->needs.loop, start_later);
+}
 
 /* A long wait, mostly for a CA that is down or asks for patience, is told while it lasts. */
 static void note_wait(struct registration *g, const struct flow *flow, const struct next *next)
@@ -163,7 +184,7 @@ static void note_wait(struct registration *g, const struct flow *flow, const str
 	char until[CLOCK_TEXT];
 	struct err was = g->waiting;
 	g->waiting = (struct err)ERR_INIT;
-	if (next->what != FLOW_GO || !next->ca_at_fault || next->after < WAIT_WORTH_TELLING)
+	if (next->what != FLOW_GO || !next->ca_at_fault || next->after < LONG_WAIT)
 		return;
 	g->waiting_until = loop_wall(g->renewals->needs.loop) + next->after;
 	err_set(&g->waiting, ERR_UNREACHABLE, "%.*s: %.*s.",
@@ -179,6 +200,7 @@ static void moved(struct attempt *a, const struct flow *flow, const struct next 
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
 	bool waits = next->after > 0;
+	park(g, next->what == FLOW_GO && next->after >= LONG_WAIT);
 	note_wait(g, flow, next);
 	if (next->what != FLOW_GO || (!waits && flow->step == g->shown_step))
 		return;
@@ -395,7 +417,8 @@ void schedule_cancel(struct registration *g, const char *why)
 	g->task = NULL;
 	list_remove(&g->queued);
 	attempt_abort(&g->attempt);
-	r->under_way -= g->attempting;
+	r->under_way -= g->attempting && !g->parked;
+	g->parked = false;
 	g->attempting = false;
 	start_queued(r);
 }

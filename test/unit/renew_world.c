@@ -307,7 +307,10 @@ void status_is(const char *name, const char *state)
 
 static bool idle(void)
 {
-	return !world.renewals->under_way && list_empty(&world.renewals->queue);
+	MAP_EACH (n, &world.renewals->registrations)
+		if (OWNER(n, struct registration, node)->attempting)
+			return false;
+	return list_empty(&world.renewals->queue);
 }
 
 void run_until_idle(void)
