@@ -41,9 +41,13 @@ static struct issue_needs *needs_of(struct attempt_state *s)
 
 /* Who finds out the account */
 
-static void begin_later(struct later *l);
+static void go_on_later(struct later *l)
+{
+	struct attempt *a = OWNER(l, struct attempt_state, later)->attempt;
+	a->may_go_on(a);
+}
 
-/* All go on once the account is known; else the next one finds it out. */
+/* All may go on once the account is known; else the next one finds it out. */
 static void lead_next(struct issuer *r)
 {
 	r->leader = NULL;
@@ -51,7 +55,7 @@ static void lead_next(struct issuer *r)
 		struct attempt_state *s =
 		        OWNER(list_first(&r->followers), struct attempt_state, following);
 		list_remove(&s->following);
-		later_start(&s->later, r->issuers->needs.loop, begin_later);
+		later_start(&s->later, r->issuers->needs.loop, go_on_later);
 		if (!r->account)
 			r->leader = s;
 	}
@@ -363,6 +367,7 @@ static void begin(struct attempt_state *s)
 	struct issuer *r = s->issuer;
 	if (!r->account && r->leader && r->leader != s) {
 		list_add_last(&r->followers, &s->following);
+		s->attempt->follows(s->attempt);
 		return;
 	}
 	if (!r->account)
@@ -374,9 +379,9 @@ static void begin(struct attempt_state *s)
 	save(s, 0);
 }
 
-static void begin_later(struct later *l)
+void attempt_go_on(struct attempt *a)
 {
-	begin(OWNER(l, struct attempt_state, later));
+	begin(a->state);
 }
 
 static void have_account_key(

@@ -84,6 +84,12 @@ struct attempt {
 	 * before there was one. It may abort the attempt and start it anew. */
 	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
 	        const struct next *failed);
+	/* The account is not known yet, and the attempt of another is finding it out: it waits, and
+	 * does nothing meanwhile. */
+	void (*follows)(struct attempt *a);
+	/* After `follows`: it could go on now, and does so once attempt_go_on is called; by then it
+	 * may have to follow again. */
+	void (*may_go_on)(struct attempt *a);
 	struct attempt_state *state; /* NULL when not started */
 };
 /* Texts are copied. */
@@ -92,6 +98,7 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
  * not configured any more, or if it cannot be read: then start anew, which replaces it. */
 MUST_CHECK bool attempt_resume(
         struct issuers *i, struct attempt *a, struct str id, struct err *err);
+void attempt_go_on(struct attempt *a);
 void attempt_abort(struct attempt *a); /* `done` never fires; the stored flow stays */
 /* Within `done`: adds the deletion of the flow's records to the caller's transaction, so that the
  * certificate is stored and the flow forgotten in one step. */

@@ -95,11 +95,11 @@ struct registration {
 	int64_t state_version; /* of the record renewal */
 
 	struct timer due;
-	struct list queued; /* until fewer than PARALLEL_MOST are under way */
+	struct list queued; /* to begin or go on once fewer than PARALLEL_MOST are under way */
 	struct attempt attempt;
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
 	int64_t waiting_until; /* wall ms */
-	bool parked;           /* attempting, but in a long wait */
+	bool parked;           /* attempting, but in a long wait: it has no place */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, resumed, began_anew;
 	struct task *task; /* the one under way */
@@ -131,7 +131,8 @@ struct renewals {
 	struct renew_needs needs;
 	const struct config *config;
 	struct map registrations, tasks, promises;
-	struct list queue, task_order;
+	struct list queue, going_on; /* going_on: have begun, and come first */
+	struct list task_order;
 	struct later later; /* starts what is queued */
 	size_t under_way;
 	int64_t last_task;

@@ -12,6 +12,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	struct renewals *r = mem_new(struct renewals);
 	r->needs = *needs;
 	list_init(&r->queue);
+	list_init(&r->going_on);
 	list_init(&r->task_order);
 	list_init(&r->to_look_at);
 	if (!load(r, err))

@@ -213,6 +213,29 @@ static void moved(struct attempt *a, const struct flow *flow, const struct next 
 	task_step(g->task, acme_step_name(flow->step), words);
 }
 
+/* The first account of a CA is found out by one attempt; those that wait for it have no place, and
+ * get one again in their turn. */
+static void follows(struct attempt *a)
+{
+	struct registration *g = OWNER(a, struct registration, attempt);
+	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
+	struct str ca = issuer ? acme_ca_name(issuer->directory) : g->issuer;
+	park(g, true);
+	g->waiting_until = 0;
+	err_set(&g->waiting, ERR_UNREACHABLE,
+	        "%.*s: waiting for the account, which the attempt for another name is finding out.",
+	        STR_ARG(ca));
+	g->shown_step = ACME_STEP_account;
+	task_step(g->task, acme_step_name(g->shown_step), str_c(g->waiting.text));
+}
+
+static void may_go_on(struct attempt *a)
+{
+	struct registration *g = OWNER(a, struct registration, attempt);
+	list_add_last(&g->renewals->going_on, &g->queued);
+	start_queued(g->renewals);
+}
+
 /* What the CA said about when counts, but a limit of more than a week is none that we know. */
 static void back_off(struct registration *g, const struct next *failed)
 {
@@ -365,18 +388,36 @@ static void begin(struct registration *g)
 	g->attempting = true;
 	g->resumed = true;
 	g->shown_step = ACME_STEP_COUNT;
-	g->attempt = (struct attempt){ .moved = moved, .done = done };
+	g->attempt = (struct attempt){
+		.moved = moved,
+		.done = done,
+		.follows = follows,
+		.may_go_on = may_go_on,
+	};
 	r->under_way++;
 	if (!attempt_resume(r->needs.issuers, &g->attempt, str_c(g->id), &err))
 		start_attempt(g);
 }
 
+static void go_on(struct registration *g)
+{
+	park(g, false);
+	g->waiting = (struct err)ERR_INIT;
+	attempt_go_on(&g->attempt);
+}
+
 static void start_queued(struct renewals *r)
 {
-	while (r->under_way < PARALLEL_MOST && !list_empty(&r->queue)) {
-		struct registration *g = OWNER(list_first(&r->queue), struct registration, queued);
-		list_remove(&g->queued);
-		begin(g);
+	while (r->under_way < PARALLEL_MOST) {
+		const bool begun = !list_empty(&r->going_on);
+		struct list *first = list_first(begun ? &r->going_on : &r->queue);
+		if (!first)
+			return;
+		list_remove(first);
+		if (begun)
+			go_on(OWNER(first, struct registration, queued));
+		else
+			begin(OWNER(first, struct registration, queued));
 	}
 }
 

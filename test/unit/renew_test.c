@@ -592,6 +592,52 @@ static void ten_at_a_time(void **state)
 	assert_int_equal(place->ca.accounts_made, 1);
 }
 
+/* All but the first wait for the account that it is to find out. */
+static void names_of_an_issuer_that_is_down_delay_no_other(void **state)
+{
+	(void)state;
+	static struct wish wishes[30];
+	char name[32];
+	struct wish w;
+	place->ca.down_at = CA_DIRECTORY;
+	world_start("issuer ca { directory https://ca.test/directory; }\n"
+	            "issuer well { directory https://ca.test/directory?2; }\n"
+	            "site * { proxy 127.0.0.1:3000; }\n");
+	for (int i = 0; i < 30; i++) {
+		snprintf(name, sizeof name, "n%d.example.com", i);
+		wish_name(&wishes[i], name);
+	}
+	run_for(place, 10 * SECOND);
+	const struct str names[] = { STR("well.example.com") };
+	wish_register(&w, &(struct register_want){
+	                          .names = names,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .issuer = STR("well"),
+	                          .agree_tos = true,
+	                  });
+	wish_wait(&w);
+	run_for(place, 10 * SECOND);
+	status_is("well.example.com", "ok");
+	status_is("n29.example.com", "working");
+	assert_string_equal(said("n29.example.com", "reason"),
+	        "\"ca.test: waiting for the account, which the attempt for another name is "
+	        "finding out.\"");
+	wish_disable(&w, "n1.example.com", false); /* a follower has no place to give */
+	wish_wait(&w);
+	assert_int_equal(place->ca.order_count, 1);
+	place->serves[0].mute = true;
+	place->ca.down_at = NULL;
+	run_for(place, 10 * MINUTE);
+	assert_int_equal(place->ca.order_count, 11); /* and then go on ten at a time, too */
+	place->serves[0].mute = false;
+	serve_detach(place, 0);
+	serve_attach(place, 0);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 30);
+	assert_int_equal(place->ca.accounts_made, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -616,6 +662,7 @@ int main(void)
 		WORLD_TEST(what_another_certificate_replaced_is_left_alone),
 		WORLD_TEST(a_visitor_from_outside_is_remembered),
 		WORLD_TEST(ten_at_a_time),
+		WORLD_TEST(names_of_an_issuer_that_is_down_delay_no_other),
 	};
 	return cmocka_run_group_tests_name("renew", tests, NULL, NULL);
 }

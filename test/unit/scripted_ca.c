@@ -410,7 +410,7 @@ static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
 {
 	if (!strcmp(p->method, "GET")) {
 		note(ca, "ask directory\n");
-		if (strcmp(p->url, CA_DIRECTORY) != 0)
+		if (strncmp(p->url, CA_DIRECTORY, strlen(CA_DIRECTORY)) != 0)
 			complain(ca, "a GET for something else than the directory");
 		say_directory(r);
 		if (ca->busy_for) {
@@ -469,6 +469,11 @@ static void heard(struct pending *p, enum ca_fault fault)
 	buf_done(&r.body);
 }
 
+static bool is_down(const struct scripted_ca *ca, const struct pending *p)
+{
+	return ca->down || (ca->down_at && !strcmp(ca->down_at, p->url));
+}
+
 static void arrived(struct timer *t)
 {
 	struct pending *p = OWNER(t, struct pending, timer);
@@ -476,7 +481,7 @@ static void arrived(struct timer *t)
 	enum ca_fault fault = ++ca->requests == ca->fault_at ? ca->fault : FAULT_NONE;
 	if (ca->stopped || fault == FAULT_STOP_BEFORE) {
 		ca->stopped = true;
-	} else if (ca->down || fault == FAULT_LOST) {
+	} else if (is_down(ca, p) || fault == FAULT_LOST) {
 		note(ca, "ask nobody\n");
 		silence(p);
 	} else {
