@@ -110,7 +110,7 @@ static struct next stay(const struct flow *f)
 static struct str why_lost(struct flow *f, const struct answer *a)
 {
 	if (a->reply->status == 0)
-		return a->reply->silence ? str_c(a->reply->silence->text) : STR("no answer came.");
+		return str_c(a->reply->silence->text);
 	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
 	if (a->reply->status < 400)
 		return STR("it gave no nonce, which every request needs.");
@@ -122,7 +122,7 @@ static struct str why_lost(struct flow *f, const struct answer *a)
 static bool may_pass(const struct acme_reply *reply)
 {
 	const struct err *e = reply->silence;
-	return reply->status || !e || e->code == ERR_UNREACHABLE || e->code == ERR_TIMEOUT;
+	return reply->status || e->code == ERR_UNREACHABLE || e->code == ERR_TIMEOUT;
 }
 
 /* Silence, outage, and a newNonce that gives none: nobody knows whether we were heard. */

@@ -151,7 +151,8 @@ struct acme_ask {
 };
 struct acme_ask flow_ask(struct flow *f);
 
-/* An answer; status 0 is silence (could not connect, time-out, cut off): `silence` says what. */
+/* An answer; status 0 is silence (could not connect, time-out, cut off): `silence` says what, and
+ * is there then. */
 struct acme_reply {
 	unsigned status;
 	struct str body, nonce, location, content_type;

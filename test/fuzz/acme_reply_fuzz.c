@@ -55,8 +55,10 @@ static struct next one_turn(struct flow **f, struct str line, int64_t now)
 		return restarted(f, now);
 	str_to_u64(first, &status);
 	const bool asked = str_to_u64(word(&line), &retry_after);
+	static const struct err silence = { .code = ERR_UNREACHABLE, .text = "Nobody answers." };
 	struct acme_reply r = { .status = (unsigned)status,
 		.now = now,
+		.silence = (unsigned)status ? NULL : &silence,
 		.retry_after = asked ? (int64_t)(retry_after & INT64_MAX) : -1 };
 	r.nonce = word(&line);
 	r.location = word(&line);

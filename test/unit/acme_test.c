@@ -248,6 +248,11 @@ static void what_can_never_succeed_is_not_begun(void **state)
 	want.name_count = FLOW_NAMES_MOST;
 	FLOW_AUTO *f = flow_new(&want, &err);
 	assert_non_null(f);
+	BUF_AUTO saved = BUF(1 << 20);
+	flow_save(f, &saved);
+	FLOW_AUTO *loaded = flow_load(buf_str(&saved), &err);
+	assert_non_null(loaded);
+	assert_int_equal(loaded->name_count, FLOW_NAMES_MOST);
 	names[99] = STR("*.example.com");
 	assert_null(flow_new(&want, &err));
 	assert_non_null(strstr(err.text, "*.example.com is a wildcard"));
@@ -634,7 +639,8 @@ static void silence_at_the_start_ends_after_five_tries(void **state)
 static void an_order_outlives_silence_until_the_deadline(void **state)
 {
 	(void)state;
-	struct acme_reply r = { .now = now, .retry_after = -1 };
+	const struct err why = { .code = ERR_TIMEOUT, .text = "No answer came in 30 s." };
+	struct acme_reply r = { .now = now, .retry_after = -1, .silence = &why };
 	FLOW_AUTO *f = flow_at(ACME_STEP_finalize);
 	const int64_t waits[] = { 1000, 2000, 4000, 8000, 16000, 30000, 30000 };
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
