@@ -133,7 +133,14 @@ bool control_open(struct control *c, struct err *err)
 	c->store = store_open(c->loop, c->state, err);
 	if (!c->store || !socket_open(c, err) || !open_master(c, err) || !open_renewals(c, err))
 		return false;
-	portal_init(&c->host, c->renewals);
+	struct portal_needs needs = { .loop = c->loop,
+		.store = c->store,
+		.master = c->master,
+		.renewals = c->renewals,
+		.host = &c->host,
+		.log = &c->log };
+	if (!portal_open(&needs, err))
+		return false;
 	control_configured(c);
 	return true;
 }
@@ -141,6 +148,7 @@ bool control_open(struct control *c, struct err *err)
 void control_done(struct control *c)
 {
 	socket_close(c);
+	portal_close();
 	issuer_key_abort(&c->key_call);
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);

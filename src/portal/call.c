@@ -2,13 +2,33 @@
 
 enum { ROOM_ASSUMED = 16 << 10 }; /* what an exchange always takes once it has told of room */
 
-struct portal_host *portal_host;
-struct renewals *portal_renewals;
+static const char *const scope_names[] = {
+#define X(name, text) text,
+	SCOPES(X)
+#undef X
+};
 
-void portal_init(struct portal_host *host, struct renewals *renewals)
+const char *scope_name(enum scope s)
 {
-	portal_host = host;
-	portal_renewals = renewals;
+	return scope_names[s];
+}
+
+bool scope_from_name(struct str name, enum scope *ret_scope)
+{
+	for (enum scope s = SCOPE_READ; s <= SCOPE_ADMINISTER; s++) {
+		if (!str_eq_c(name, scope_names[s]))
+			continue;
+		*ret_scope = s;
+		return true;
+	}
+	return false;
+}
+
+void call_keep(struct call *c, struct call_part *part, void (*let_go)(struct call_part *p))
+{
+	part->let_go = let_go;
+	part->next = c->parts;
+	c->parts = part;
 }
 
 static void call_free(struct call *c)
@@ -16,6 +36,8 @@ static void call_free(struct call *c)
 	renew_request_abort(&c->request);
 	task_read_stop(&c->reader);
 	portal_host->ops->reload_abort(portal_host, &c->reload);
+	for (struct call_part *p = c->parts; p; p = p->next)
+		p->let_go(p);
 	json_free(&c->json);
 	buf_done(&c->body);
 	buf_done(&c->answer);
@@ -29,16 +51,37 @@ static bool head_only(const struct call *c)
 	return str_eq_c(c->ex->request.method, "HEAD");
 }
 
-static void respond(struct call *c, unsigned status, enum body_kind kind, size_t length)
+void call_header(struct call *c, struct str name, struct str value)
+{
+	headers_add(&c->headers, &c->arena, name, value);
+}
+
+/* A copy of what was set here: the exchange's memory outlives the call. */
+static void add_header(struct call *c, struct response *head, struct str name, struct str value)
+{
+	struct arena *a = c->ex->arena;
+	headers_add(&head->headers, a, arena_str(a, name), arena_str(a, value));
+}
+
+static void respond(struct call *c, unsigned status, const char *type, enum body_kind kind)
 {
 	struct response head = { .version = HTTP_1_1,
 		.status = status,
 		.body = kind,
-		.length = length,
+		.length = kind == BODY_LENGTH ? c->answer.n : 0,
 		.head_only = head_only(c) };
-	headers_add(&head.headers, c->ex->arena, STR("content-type"), STR("application/json"));
-	headers_add(&head.headers, c->ex->arena, STR("cache-control"), STR("no-store"));
+	add_header(c, &head, STR("content-type"), str_c(type));
+	add_header(c, &head, STR("cache-control"), STR("no-store"));
+	add_header(c, &head, STR("x-content-type-options"), STR("nosniff"));
+	for (size_t i = 0; i < c->headers.count; i++)
+		add_header(c, &head, c->headers.at[i].name, c->headers.at[i].value);
 	exchange_respond(c->ex, &head);
+}
+
+static void finish(struct call *c)
+{
+	exchange_end(c->ex);
+	call_free(c);
 }
 
 /* Sends of the backlog what the client has room for; ends the exchange once all is out. */
@@ -54,23 +97,43 @@ static void pump(struct call *c)
 		return;
 	buf_clear(&c->backlog);
 	c->sent = 0;
-	if (!c->ending)
-		return;
-	exchange_end(c->ex);
-	call_free(c);
+	if (!c->ending && c->drained)
+		c->drained(c);
+	else if (c->ending)
+		finish(c);
+}
+
+static void answer(struct call *c, unsigned status, const char *type)
+{
+	respond(c, status, type, BODY_LENGTH);
+	buf_clear(&c->backlog);
+	if (!head_only(c))
+		buf_add_buf(&c->backlog, &c->answer);
+	c->ending = true;
+	c->streaming = true;
+	pump(c);
 }
 
 void call_answer(struct call *c, unsigned status)
 {
+	CHECK(buf_ok(&c->answer));
 	buf_add_char(&c->answer, '\n');
-	respond(c, status, BODY_LENGTH, c->answer.n);
-	c->backlog = c->answer;
-	c->answer = BUF(CALL_ANSWER_MOST);
-	c->ending = true;
-	c->streaming = true;
-	if (head_only(c))
-		buf_clear(&c->backlog);
-	pump(c);
+	answer(c, status, "application/json");
+}
+
+void call_done(struct call *c)
+{
+	buf_clear(&c->answer);
+	buf_add_c(&c->answer, "{}");
+	call_answer(c, 200);
+}
+
+void call_answer_file(struct call *c, const char *type, const char *file_name)
+{
+	if (file_name)
+		call_header(c, STR("content-disposition"),
+		        arena_printf(&c->arena, "attachment; filename=\"%s\"", file_name));
+	answer(c, 200, type);
 }
 
 static unsigned status_of(enum err_code code)
@@ -95,29 +158,62 @@ static unsigned status_of(enum err_code code)
 	}
 }
 
-static void refuse(struct call *c, unsigned status, const struct err *err)
+void call_fail_with(struct call *c, const struct err *err, const struct call_failure *f)
 {
 	struct json_writer w;
 	buf_clear(&c->answer);
 	json_write_init(&w, &c->answer);
 	json_write_object(&w, NULL);
-	json_write_c(&w, "code", err_code_name(err->code));
+	json_write_c(&w, "code", f->code ? f->code : err_code_name(err->code));
 	json_write_c(&w, "message", err->text);
+	json_write_c(&w, "remedy", f->remedy);
+	json_write_raw(&w, "details", f->details.n ? f->details : STR("{}"));
 	json_write_end(&w);
-	call_answer(c, status);
+	call_answer(c, f->status ? f->status : status_of(err->code));
 }
 
 void call_fail(struct call *c, const struct err *err)
 {
-	refuse(c, status_of(err->code), err);
+	call_fail_with(c, err, &(struct call_failure){ 0 });
+}
+
+void call_fail_field(struct call *c, const struct err *err, const char *field, struct str offered)
+{
+	BUF_AUTO details = BUF(CALL_BODY_MOST);
+	struct json_writer w;
+	json_write_init(&w, &details);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "field", field);
+	if (offered.n)
+		json_write_text(&w, "offered", offered);
+	json_write_end(&w);
+	call_fail_with(c, err, &(struct call_failure){ .details = buf_str(&details) });
+}
+
+struct json_writer *call_object(struct call *c, struct json_writer *w)
+{
+	json_write_init(w, &c->answer);
+	json_write_object(w, NULL);
+	return w;
+}
+
+void call_stream_as(struct call *c, const char *type)
+{
+	c->streaming = true;
+	respond(c, 200, type, BODY_STREAM);
+	if (head_only(c))
+		call_stream_end(c);
 }
 
 void call_stream(struct call *c)
 {
-	c->streaming = true;
-	respond(c, 200, BODY_STREAM, 0);
-	if (head_only(c))
-		call_stream_end(c);
+	call_stream_as(c, "application/json");
+}
+
+void call_stream_text(struct call *c, struct str text)
+{
+	buf_add(&c->backlog, text);
+	pump(c);
 }
 
 void call_stream_line(struct call *c, struct str json)
@@ -146,7 +242,7 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A segment of a path without its percent-encoding (RFC 3986 2.1); no NUL. */
+/* Text without its percent-encoding (RFC 3986 2.1); no NUL. */
 static bool decode(struct arena *a, struct str segment, struct str *ret_text)
 {
 	BUF_AUTO out = BUF_INIT(4096);
@@ -166,41 +262,57 @@ static bool decode(struct arena *a, struct str segment, struct str *ret_text)
 	return buf_ok(&out);
 }
 
-/* The status with which the request is refused; 0: *ret_route answers it. */
-static unsigned check(struct call *c, const struct route **ret_route, struct err *err)
+struct str call_query(struct call *c, const char *name)
+{
+	struct str rest = c->query, part, text;
+	while (str_split(&rest, '&', &part)) {
+		size_t equals = str_find(part, '=');
+		if (str_eq_c(str_head(part, equals), name) &&
+		        decode(&c->arena, str_from(part, equals + 1), &text))
+			return text;
+	}
+	return STR_NONE;
+}
+
+static bool find_route(
+        struct call *c, const struct route **ret_route, struct call_failure *f, struct err *err)
 {
 	const struct request *r = &c->ex->request;
 	struct str path = str_head(r->path, str_find(r->path, '?'));
 	bool other = false;
+	c->query = str_from(r->path, path.n + 1);
 	*ret_route = route_find(r->method, path, &c->item, &other);
-	if (!*ret_route && other) {
-		err_set(err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path),
+	if (*ret_route && decode(&c->arena, c->item, &c->item))
+		return true;
+	f->status = other ? 405 : 404;
+	if (other)
+		return err_set(err, ERR_INPUT, "%.*s does not take %.*s.", STR_ARG(path),
 		        STR_ARG(r->method));
-		return 405;
-	}
-	if (!*ret_route || !decode(&c->arena, c->item, &c->item)) {
-		err_set(err, ERR_NOT_FOUND, "The API has no %.*s.", STR_ARG(path));
-		return 404;
-	}
-	if (!buf_ok(&c->body)) {
-		err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.",
+	return err_set(err, ERR_NOT_FOUND, "The API has no %.*s.", STR_ARG(path));
+}
+
+static bool read_body(struct call *c, struct call_failure *f, struct err *err)
+{
+	f->status = 413;
+	if (!buf_ok(&c->body))
+		return err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.",
 		        CALL_BODY_MOST);
-		return 413;
-	}
+	f->status = 400;
 	if (c->body.n && !(c->json = json_parse(buf_str(&c->body), "The request's body", err)))
-		return 400;
-	return 0;
+		return false;
+	return true;
 }
 
 static void dispatch(struct call *c)
 {
 	struct err err = ERR_INIT;
+	struct call_failure f = { 0 };
 	const struct route *route;
-	unsigned refused = check(c, &route, &err);
-	if (refused)
-		refuse(c, refused, &err);
-	else
+	if (find_route(c, &route, &f, &err) && call_identify(c, route, &f, &err) &&
+	        read_body(c, &f, &err))
 		route->run(c);
+	else
+		call_fail_with(c, &err, &f);
 }
 
 static void on_body(struct handling *h, struct str piece)

@@ -1,4 +1,10 @@
-/* One request to the API, from its body to its answer. */
+/* One request to the API, from its body to its answer; the routes that answer; and what they share:
+ * who asks, errors, lists, streams, the audit.
+ *
+ * A resource is a file with a table of routes, named in routes.c. A route's function is called once
+ * the body has come and whoever asks has been found to have the route's scope; it ends the call now
+ * or later by one of the call_… functions below that say so. What a call waits for is told to
+ * call_keep, so that it can be let go when the client leaves. */
 #ifndef PORTAL_CALL_H
 #define PORTAL_CALL_H
 
@@ -6,39 +12,141 @@
 
 enum { CALL_BODY_MOST = 64 << 10, CALL_ANSWER_MOST = 64 << 20 };
 
+/* What one may do; each includes those before it. OWNER: only over STATE/control.sock. */
+#define SCOPES(X)                                                                                  \
+	X(NONE, "none") /* nobody in particular: signing in */                                     \
+	X(READ, "read")                                                                            \
+	X(OPERATE, "operate")                                                                      \
+	X(ADMINISTER, "administer")                                                                \
+	X(OWNER, "owner")
+
+enum scope {
+#define X(name, text) SCOPE_##name,
+	SCOPES(X)
+#undef X
+};
+const char *scope_name(enum scope s);
+/* One that a person or token may have: read, operate, administer. */
+bool scope_from_name(struct str name, enum scope *ret_scope);
+
+/* Who asks. */
+struct session;
+struct person;
+struct token;
+struct who {
+	enum scope scope;
+	struct str name;         /* "ana", "token deploy", "the owner (control.sock)"; "" nobody */
+	struct session *session; /* NULL unless by session */
+	struct person *person;   /* likewise */
+	struct token *token;     /* NULL unless by token */
+};
+
+/* What a call waits for, part of the state of a resource that lives in the call's arena; let_go
+ * is called once, when the call ends, however it ends. */
+struct call_part {
+	void (*let_go)(struct call_part *p);
+	struct call_part *next;
+};
+
 struct call {
 	struct handling handling;
 	struct exchange *ex;
-	struct buf body, answer, backlog; /* backlog: of a streamed answer, until there is room */
+	struct buf body, answer, backlog; /* backlog: of what is sent, until there is room */
 	struct json *json;                /* the request's body, or NULL */
 	struct str item;                  /* what stands for * in the route's path, decoded */
-	size_t sent;                      /* of the backlog */
-	size_t room;                      /* of a streamed answer */
+	struct str query;                 /* what stands behind '?', encoded */
+	struct who who;
+	struct headers headers; /* further ones of the answer: call_header */
+	size_t sent;            /* of the backlog */
+	size_t room;            /* of a streamed answer */
 	bool streaming, ending;
+	void (*drained)(struct call *c); /* of a streamed answer, all of which is out; or NULL */
 	struct renew_request request;
 	struct portal_reload reload;
 	struct task_reader reader;
-	struct arena arena;
+	struct call_part *parts;
+	struct arena arena; /* lives until the call has ended */
 };
+void call_keep(struct call *c, struct call_part *part, void (*let_go)(struct call_part *p));
 
 /* How a route is answered: at once, or later by one of these. All end the call. */
 void call_answer(struct call *c, unsigned status); /* c->answer holds the JSON */
+void call_done(struct call *c);                    /* 200 {} */
+/* c->answer holds something else: type, and the name under which a browser saves it, or NULL. */
+void call_answer_file(struct call *c, const char *type, const char *file_name);
+
+/* Errors, too, end the call: {"code","message","remedy","details"}. The status follows from the
+ * code. */
 void call_fail(struct call *c, const struct err *err);
-/* A streamed answer: one JSON object a line. */
-void call_stream(struct call *c);
+/* The member of the request that is wrong, and a value that would do (STR_NONE: none). 422. */
+void call_fail_field(struct call *c, const struct err *err, const char *field, struct str offered);
+/* Whatever is not given follows from err. */
+struct call_failure {
+	unsigned status;
+	const char *code;   /* the API's, if it is not the name of err's */
+	const char *remedy; /* a sentence of its own */
+	struct str details; /* a JSON object */
+};
+void call_fail_with(struct call *c, const struct err *err, const struct call_failure *f);
+
+/* Begins c->answer with an object and returns w. */
+struct json_writer *call_object(struct call *c, struct json_writer *w);
+void call_header(struct call *c, struct str name, struct str value); /* value: lives as c does */
+struct str call_query(struct call *c, const char *name); /* decoded; STR_NONE: not there */
+
+/* A streamed answer: text of that type, JSON lines or events. What the client does not take waits
+ * in c->backlog: who streams without end looks at its size. */
+void call_stream(struct call *c); /* application/json, as the command line reads it */
+void call_stream_as(struct call *c, const char *type);
 void call_stream_line(struct call *c, struct str json);
+void call_stream_text(struct call *c, struct str text);
 void call_stream_end(struct call *c);
+
+/* Lists: {"items":[…],"total","from","next","previous", …}. The caller goes through what matches,
+ * in order:
+ *	listing_begin(&l, c, &err)          reads search, state, issuer, sort, limit, cursor
+ *	for each that matches: if (listing_next(&l)) write it to &l.w (key NULL)
+ *	listing_items_end(&l)               closes "items"; further members may be written to l.w
+ *	listing_end(&l)                     answers */
+struct listing {
+	struct call *call;
+	struct json_writer w;
+	struct str search, state, issuer, sort; /* sort: without its '-' */
+	bool descending;
+	size_t limit, from, total; /* from: matches before the first one that is shown */
+};
+MUST_CHECK bool listing_begin(struct listing *l, struct call *c, struct err *err);
+bool listing_next(struct listing *l); /* counts it; whether it is on this page */
+void listing_items_end(struct listing *l);
+void listing_end(struct listing *l);
+/* ASCII case ignored; everything has the empty text. */
+bool listing_has(struct str text, struct str search);
+
+/* Who did what: kept, shown under Activity, sent to whoever watches. `what` in words: "Force SSL
+ * on"; before and after are short texts or STR_NONE. */
+void audit_add(
+        struct call *c, const char *what, struct str subject, struct str before, struct str after);
 
 struct route {
 	const char *method, *path; /* one '*' in it stands for one segment */
+	enum scope scope;          /* the least that one needs */
 	void (*run)(struct call *c);
 };
+/* Each ends with a row without method. */
+extern const struct route state_routes[];
+extern const struct route *const route_tables[]; /* NULL ends them */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */
 const struct route *route_find(
         struct str method, struct str path, struct str *ret_item, bool *ret_other);
 
+/* auth.c: finds out who asks, and whether that is enough for the route. The sentence, and in *f
+ * the status and code, say why not. */
+MUST_CHECK bool call_identify(
+        struct call *c, const struct route *route, struct call_failure *f, struct err *err);
+
 extern struct portal_host *portal_host;
 extern struct renewals *portal_renewals;
+extern struct portal_needs portal; /* what portal_open was given */
 
 #endif

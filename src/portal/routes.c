@@ -1,180 +1,7 @@
-/* The resources of the API, one row each. */
+/* The tables of routes, and the way from a request to its row. */
 #include "portal/call.h"
 
-static struct json_writer *answer_object(struct call *c, struct json_writer *w)
-{
-	json_write_init(w, &c->answer);
-	json_write_object(w, NULL);
-	return w;
-}
-
-static void get_status(struct call *c)
-{
-	struct json_writer w;
-	answer_object(c, &w);
-	portal_host->ops->status(portal_host, &w);
-	renew_status(portal_renewals, &w);
-	json_write_end(&w);
-	call_answer(c, 200);
-}
-
-static void get_certificate(struct call *c)
-{
-	struct json_writer w;
-	struct err err = ERR_INIT;
-	json_write_init(&w, &c->answer);
-	if (renew_status_of(portal_renewals, c->item, &w, &err))
-		call_answer(c, 200);
-	else
-		call_fail(c, &err);
-}
-
-/* What a request to renew/ came to: the id, and the task to follow. */
-static void requested(struct renew_request *q, struct str id, struct str task, bool existing,
-        const struct err *err)
-{
-	struct call *c = OWNER(q, struct call, request);
-	if (err) {
-		call_fail(c, err);
-		return;
-	}
-	struct json_writer w;
-	answer_object(c, &w);
-	json_write_text(&w, "id", id);
-	if (task.n)
-		json_write_text(&w, "task", task);
-	else
-		json_write_null(&w, "task");
-	json_write_bool(&w, "existing", existing);
-	json_write_end(&w);
-	call_answer(c, existing || !task.n ? 200 : 201);
-}
-
-/* Reads "names" (a list of texts, or one text). */
-static bool read_names(struct call *c, struct register_want *want, struct err *err)
-{
-	struct str one = json_text(c->json, "names");
-	const struct json *list = json_array(c->json, "names");
-	size_t count = one.n ? 1 : json_count(list);
-	if (!count)
-		return err_set(err, ERR_INPUT, "Give at least one DNS name.");
-	struct str *names = arena_array(&c->arena, struct str, count);
-	for (size_t i = 0; i < count; i++)
-		names[i] = one.n ? one : json_value_text(json_at(list, i));
-	want->names = names;
-	want->name_count = count;
-	return true;
-}
-
-static void post_registration(struct call *c)
-{
-	struct err err = ERR_INIT;
-	struct register_want want = {
-		.email = json_text(c->json, "email"),
-		.proxy = json_text(c->json, "proxy"),
-		.issuer = json_text(c->json, "issuer"),
-		.address = json_text(c->json, "address"),
-		.key_type = json_text(c->json, "key_type"),
-		.profile = json_text(c->json, "profile"),
-	};
-	int64_t port = 0;
-	json_bool(c->json, "agree_tos", &want.agree_tos);
-	if (json_int(c->json, "port", &port) && (port < 1 || port > 65535))
-		err_set(&err, ERR_INPUT, "A port is a number from 1 to 65535.");
-	want.port = (uint16_t)port;
-	if (!err.code && read_names(c, &want, &err))
-		renew_register(portal_renewals, &c->request, &want, requested);
-	else
-		call_fail(c, &err);
-}
-
-static void post_renew(struct call *c)
-{
-	renew_now(portal_renewals, &c->request, c->item, requested);
-}
-
-static void post_disable(struct call *c)
-{
-	bool despite = false;
-	json_bool(c->json, "despite_hsts", &despite);
-	renew_disable(portal_renewals, &c->request, c->item, despite, requested);
-}
-
-static void get_tasks(struct call *c)
-{
-	struct json_writer w;
-	answer_object(c, &w);
-	task_list(portal_renewals, &w, 100);
-	json_write_end(&w);
-	call_answer(c, 200);
-}
-
-static void get_task_details(struct call *c)
-{
-	struct json_writer w;
-	struct err err = ERR_INIT;
-	json_write_init(&w, &c->answer);
-	if (task_details(portal_renewals, c->item, &w, &err))
-		call_answer(c, 200);
-	else
-		call_fail(c, &err);
-}
-
-static void task_event(struct task_reader *t, struct str json)
-{
-	call_stream_line(OWNER(t, struct call, reader), json);
-}
-
-static void task_ended(struct task_reader *t)
-{
-	call_stream_end(OWNER(t, struct call, reader));
-}
-
-static void get_task_events(struct call *c)
-{
-	struct err err = ERR_INIT;
-	struct str query = str_from(c->ex->request.path, str_find(c->ex->request.path, '?'));
-	uint64_t from = 0;
-	if (str_starts(query, STR("?from=")) && !str_to_u64(str_from(query, 6), &from)) {
-		err_set(&err, ERR_INPUT, "`from` is the number of the first event wanted.");
-		call_fail(c, &err);
-		return;
-	}
-	c->reader = (struct task_reader){ .event = task_event, .ended = task_ended };
-	if (!task_read(portal_renewals, &c->reader, c->item, (size_t)from, &err))
-		call_fail(c, &err);
-	else
-		call_stream(c);
-}
-
-static void reloaded(struct portal_reload *r, const struct err *err)
-{
-	struct call *c = OWNER(r, struct call, reload);
-	if (err) {
-		call_fail(c, err);
-		return;
-	}
-	buf_add_c(&c->answer, "{}");
-	call_answer(c, 200);
-}
-
-static void post_reload(struct call *c)
-{
-	c->reload.done = reloaded;
-	portal_host->ops->reload(portal_host, &c->reload);
-}
-
-static const struct route routes[] = {
-	{ "GET", "/api/status", get_status },
-	{ "POST", "/api/registrations", post_registration },
-	{ "GET", "/api/certificates/*", get_certificate },
-	{ "POST", "/api/certificates/*/renew", post_renew },
-	{ "POST", "/api/certificates/*/disable", post_disable },
-	{ "GET", "/api/tasks", get_tasks },
-	{ "GET", "/api/tasks/*/details", get_task_details },
-	{ "GET", "/api/tasks/*/events", get_task_events },
-	{ "POST", "/api/reload", post_reload },
-};
+const struct route *const route_tables[] = { state_routes, NULL };
 
 /* Whether path has the shape of pattern; the segment at '*' must not be empty. */
 static bool path_fits(const char *pattern, struct str path, struct str *ret_item)
@@ -193,19 +20,41 @@ static bool path_fits(const char *pattern, struct str path, struct str *ret_item
 	return !path.n;
 }
 
+static bool takes(const struct route *r, struct str method)
+{
+	return str_eq_c(method, r->method) ||
+	       (str_eq_c(method, "HEAD") && !strcmp(r->method, "GET"));
+}
+
+/* A word of its own goes before a '*': /api/x/limits before /api/x/(any). */
+static bool is_better(const struct route *r, const struct route *found)
+{
+	return !found || (strchr(found->path, '*') && !strchr(r->path, '*'));
+}
+
+static void look_in(const struct route *table, struct str method, struct str path,
+        const struct route **found, struct str *ret_item, bool *ret_other)
+{
+	for (const struct route *r = table; r->method; r++) {
+		struct str item = STR_NONE;
+		if (!path_fits(r->path, path, &item))
+			continue;
+		if (!takes(r, method)) {
+			*ret_other = true;
+		} else if (is_better(r, *found)) {
+			*found = r;
+			*ret_item = item;
+		}
+	}
+}
+
 const struct route *route_find(
         struct str method, struct str path, struct str *ret_item, bool *ret_other)
 {
+	const struct route *found = NULL;
 	*ret_other = false;
-	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-		struct str item = STR_NONE;
-		if (!path_fits(routes[i].path, path, &item))
-			continue;
-		*ret_item = item;
-		bool head = str_eq_c(method, "HEAD") && !strcmp(routes[i].method, "GET");
-		if (head || str_eq_c(method, routes[i].method))
-			return &routes[i];
-		*ret_other = true;
-	}
-	return NULL;
+	for (size_t i = 0; route_tables[i]; i++)
+		look_in(route_tables[i], method, path, &found, ret_item, ret_other);
+	*ret_other = *ret_other && !found;
+	return found;
 }

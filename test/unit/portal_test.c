@@ -81,6 +81,7 @@ static const struct portal_host_ops host_ops = {
 };
 static struct portal_host host = { &host_ops };
 static struct loop *loop;
+static const struct site socket_site = { .kind = SITE_API };
 static struct worker worker;
 
 static void begin(struct client_side *s, const char *method, const char *path, enum body_kind body)
@@ -92,7 +93,9 @@ static void begin(struct client_side *s, const char *method, const char *path, e
 	s->ex.request.method = str_c(method);
 	s->ex.request.path = str_c(path);
 	s->ex.request.body = body;
-	portal_init(&host, NULL);
+	s->ex.site = &socket_site;
+	struct err err = ERR_INIT;
+	assert_true(portal_open(&(struct portal_needs){ .loop = loop, .host = &host }, &err));
 	portal_handler.start(&s->ex);
 }
 
@@ -160,9 +163,11 @@ static void test_refusals(void **state)
 {
 	(void)state;
 	refused("GET", "/api/nothing?x=1", 404,
-	        "{\"code\":\"not-found\",\"message\":\"The API has no /api/nothing.\"}\n");
+	        "{\"code\":\"not-found\",\"message\":\"The API has no /api/nothing.\","
+	        "\"remedy\":null,\"details\":{}}\n");
 	refused("DELETE", "/api/status", 405,
-	        "{\"code\":\"input\",\"message\":\"/api/status does not take DELETE.\"}\n");
+	        "{\"code\":\"input\",\"message\":\"/api/status does not take DELETE.\","
+	        "\"remedy\":null,\"details\":{}}\n");
 	static const char *const wrong[] = { "/api/certificates/a%", "/api/certificates/a%2",
 		"/api/certificates/%2x", "/api/certificates/%x2", "/api/certificates/%00" };
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -212,7 +217,8 @@ static void test_answer_comes_later(void **state)
 	reloading->done(reloading, &err);
 	assert_int_equal(s.status, 503);
 	assert_string_equal(buf_c(&s.body),
-	        "{\"code\":\"busy\",\"message\":\"nginx (process 812) holds port 443.\"}\n");
+	        "{\"code\":\"busy\",\"message\":\"nginx (process 812) holds port 443.\","
+	        "\"remedy\":null,\"details\":{}}\n");
 	finish(&s);
 }
 
@@ -244,7 +250,8 @@ static void test_slow_client(void **state)
 	s.room = 16 << 10;
 	h->ops->room(h);
 	assert_true(s.ended);
-	assert_non_null(strstr(buf_c(&s.body), "that there is.\"}\n"));
+	assert_non_null(
+	        strstr(buf_c(&s.body), "that there is.\",\"remedy\":null,\"details\":{}}\n"));
 	finish(&s);
 }
 
