@@ -32,13 +32,30 @@ static bool control(struct str c)
 	return first < 0x20 || first == 0x7f || (first == 0xc2 && (unsigned char)c.p[1] < 0xa0);
 }
 
+static bool is_mark(const struct err *err, struct str c)
+{
+	return *c.p == *ERR_REMEDY || (*c.p == *ERR_WHY && !err->why);
+}
+
+static void mark(struct err *err, char which, size_t at)
+{
+	if (which == *ERR_REMEDY)
+		err->remedy = (uint16_t)at;
+	else
+		err->why = (uint16_t)at;
+}
+
 /* The page sends sentences as JSON, a terminal shows them: UTF-8 without control characters. */
 static void store_clean(struct err *err, struct str text)
 {
 	size_t n = 0;
+	err->why = err->remedy = 0;
 	while (text.n && n < sizeof err->text - 1) {
 		const size_t bytes = str_utf8(text);
-		if (bytes == 0 || control(text)) {
+		if (is_mark(err, text)) {
+			err->text[n++] = ' ';
+			mark(err, *text.p, n);
+		} else if (bytes == 0 || control(text)) {
 			err->text[n++] = '?';
 		} else if (n + bytes < sizeof err->text) {
 			memcpy(err->text + n, text.p, bytes);
@@ -93,5 +110,49 @@ bool err_prefix(struct err *err, const char *format, ...)
 	const size_t n = format_text(text, sizeof text, format, args);
 	va_end(args);
 	const char *between = n && text[n - 1] == ' ' ? "" : n && text[n - 1] == ':' ? " " : ": ";
-	return err_set(err, err->code, "%s%s%s", text, between, err->text);
+	const uint16_t why = err->why, remedy = err->remedy;
+	const size_t before = strlen(err->text), whole = n + strlen(between) + before;
+	err_set(err, err->code, "%s%s%s", text, between, err->text);
+	if (whole < sizeof err->text) {
+		const size_t shift = strlen(err->text) - before;
+		err->why = why ? (uint16_t)(why + shift) : 0;
+		err->remedy = remedy ? (uint16_t)(remedy + shift) : 0;
+	}
+	return false;
+}
+
+static struct str part(const struct err *err, size_t from, size_t to)
+{
+	return str_trim(str_n(err->text + from, to - from));
+}
+
+/* Where the remedy begins, or the end. */
+static size_t message_end(const struct err *err)
+{
+	return err->remedy ? err->remedy : strlen(err->text);
+}
+
+static bool has_why(const struct err *err)
+{
+	return err->why && err->why <= message_end(err);
+}
+
+struct str err_what(const struct err *err)
+{
+	return part(err, 0, has_why(err) ? err->why : message_end(err));
+}
+
+struct str err_why(const struct err *err)
+{
+	return has_why(err) ? part(err, err->why, message_end(err)) : STR_NONE;
+}
+
+struct str err_message(const struct err *err)
+{
+	return part(err, 0, message_end(err));
+}
+
+struct str err_remedy(const struct err *err)
+{
+	return err->remedy ? part(err, err->remedy, strlen(err->text)) : STR_NONE;
 }

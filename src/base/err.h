@@ -34,6 +34,7 @@ enum err_code {
 
 struct err {
 	enum err_code code;
+	uint16_t why, remedy; /* where in text they begin; 0: not told apart */
 	char text[1024];
 };
 
@@ -51,6 +52,18 @@ __attribute__((format(printf, 4, 5))) bool err_sys(
 /* Puts words in front of the sentence, with ": " between them unless they end in it:
  * err_prefix(err, "%s", "shop.example.com") gives "shop.example.com: …". Always false. */
 __attribute__((format(printf, 2, 3))) bool err_prefix(struct err *err, const char *format, ...);
+
+/* Within a format, in place of the space between two sentences: what follows is the reason, or what
+ * to do: "Port 80 is closed." ERR_REMEDY "Open it in the firewall." Where a text has several, the
+ * first reason and the last remedy count. */
+#define ERR_WHY    "\f"
+#define ERR_REMEDY "\v"
+/* Parts of the text, without the spaces between them: all before the reason or remedy; the reason;
+ * both; what to do. Empty where they are not told apart. */
+struct str err_what(const struct err *err);
+struct str err_why(const struct err *err);
+struct str err_message(const struct err *err);
+struct str err_remedy(const struct err *err);
 
 const char *err_code_name(enum err_code code);
 bool err_code_from_name(struct str name, enum err_code *ret_code);

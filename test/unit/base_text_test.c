@@ -548,6 +548,52 @@ static void test_err_words(void **state)
 	assert_string_equal(err.text, "It failed: file: line 3: shop.example.com: It is held.");
 }
 
+static void part_is(struct str part, const char *text)
+{
+	assert_int_equal(part.n, strlen(text));
+	assert_memory_equal(part.p ? part.p : "", text, part.n);
+}
+
+static void test_err_parts(void **state)
+{
+	static const struct {
+		const char *given, *what, *why, *message, *remedy;
+	} rows[] = {
+		{ "It failed.", "It failed.", "", "It failed.", "" },
+		{ "It failed." ERR_REMEDY "Wait.", "It failed.", "", "It failed.", "Wait." },
+		{ "It failed." ERR_WHY "It is full.", "It failed.", "It is full.",
+		        "It failed. It is full.", "" },
+		{ "It failed." ERR_WHY "It is full." ERR_REMEDY "Wait.", "It failed.",
+		        "It is full.", "It failed. It is full.", "Wait." },
+		/* the first reason and the last remedy */
+		{ "A." ERR_WHY "B" ERR_WHY "C." ERR_REMEDY "D." ERR_REMEDY "E.", "A.", "B?C. D.",
+		        "A. B?C. D.", "E." },
+		/* a reason behind the remedy is part of the remedy */
+		{ "A." ERR_REMEDY "B." ERR_WHY "C.", "A.", "", "A.", "B. C." },
+	};
+	struct err err = ERR_INIT;
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		err_set(&err, ERR_IO, "%s", rows[i].given);
+		part_is(err_what(&err), rows[i].what);
+		part_is(err_why(&err), rows[i].why);
+		part_is(err_message(&err), rows[i].message);
+		part_is(err_remedy(&err), rows[i].remedy);
+	}
+	err_set(&err, ERR_IO, "It failed." ERR_WHY "It is full." ERR_REMEDY "Wait.");
+	assert_string_equal(err.text, "It failed. It is full. Wait.");
+	err_prefix(&err, "disk");
+	part_is(err_what(&err), "disk: It failed.");
+	part_is(err_why(&err), "It is full.");
+	part_is(err_remedy(&err), "Wait.");
+	char full[sizeof err.text];
+	memset(full, 'x', sizeof full);
+	err_prefix(&err, "%.*s", (int)sizeof full - 8, full);
+	part_is(err_remedy(&err), "");
+	err_set(&err, ERR_IO, "Anew.");
+	part_is(err_what(&err), "Anew.");
+}
+
 static void test_err_codes(void **state)
 {
 	enum err_code code = ERR_NONE;
@@ -775,6 +821,7 @@ int main(void)
 		cmocka_unit_test(test_err_set),
 		cmocka_unit_test(test_err_long),
 		cmocka_unit_test(test_err_words),
+		cmocka_unit_test(test_err_parts),
 		cmocka_unit_test(test_err_codes),
 		cmocka_unit_test(test_bugs_abort),
 		cmocka_unit_test(test_mem),
