@@ -154,3 +154,5 @@ MUST_CHECK bool task_details(
         struct renewals *r, struct str task, struct json_writer *w, struct err *err);
 
 #endif
+#include "renew/page.h"
+

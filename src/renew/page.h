@@ -1,0 +1,131 @@
+/* What the page needs of renew/: sites at a glance, one task with its steps and its error, the wish
+ * to remove or revoke, export, the CA's limits, and to be told of changes. Part of renew.h. */
+#ifndef RENEW_PAGE_H
+#define RENEW_PAGE_H
+
+#include "renew/renew.h"
+
+/* Told in a later turn, once for whatever happened until then: a registration (or what is known of
+ * its certificate) or a task changed, came or went. The id lives during the call. */
+struct renewals_watch {
+	void (*registration)(struct renewals_watch *w, struct str id);
+	void (*task)(struct renewals_watch *w, struct str id);
+	struct list node;
+};
+void renewals_watch(struct renewals *r, struct renewals_watch *w);
+void renewals_unwatch(struct renewals_watch *w); /* harmless if it does not watch */
+
+/* The state of a site, the worst first but for OFF and UNKNOWN. */
+#define LAMPS(X)                                                                                   \
+	X(PROBLEM, "problem") /* visitors see an error, or it failed and little time is left */    \
+	X(WARNING, "warning") /* failed with time enough, or visitors get another certificate */   \
+	X(WORKING, "working") /* an attempt is queued or under way */                              \
+	X(TEMPORARY, "temporary") /* there is no certificate yet but the self-made one */          \
+	X(OK, "ok")                                                                                \
+	X(OFF, "off")         /* disabled, only kept, or another took its place */                 \
+	X(UNKNOWN, "unknown") /* no handshake has shown yet what is served */
+enum lamp {
+#define X(name, text) LAMP_##name,
+	LAMPS(X)
+#undef X
+	        LAMP_COUNT
+};
+const char *lamp_name(enum lamp lamp);
+bool lamp_from_name(struct str name, enum lamp *ret_lamp);
+
+/* What a lamp is made of. Pure. */
+struct lamp_facts {
+	bool held; /* there is a certificate */
+	int64_t now, not_before, not_after;
+	bool off; /* nothing renews it, or another took its place */
+	bool working;
+	bool failed;         /* the last attempt */
+	bool should_be_seen; /* it is installed, and a listener is there to show it */
+	bool seen, differs;  /* a handshake was made; it showed another one, or none */
+};
+enum lamp lamp_of(const struct lamp_facts *f);
+
+/* A registration at a glance, for lists of many: nothing is copied, all texts live until the loop's
+ * next turn. */
+struct renew_view {
+	struct str id;
+	const struct str *names; /* the first is the one that it is called by */
+	size_t name_count;
+	struct str issuer, email;
+	enum lamp lamp;
+	const char *state;                              /* as in the certificate object */
+	bool held, in_store, in_file, primary, renewed; /* renewed: not disabled nor only kept */
+	int64_t created, not_before, not_after;         /* the certificate's; 0 without one */
+	int64_t next_renewal;                           /* 0: none */
+	const char *reason;                             /* why then, or why not; may be NULL */
+	struct str why;                                 /* under way for what, or the last error */
+	struct str task;                                /* the newest one, or empty */
+	struct str thumbprint, serial, issued_by;
+};
+struct renew_view_each {
+	void (*view)(struct renew_view_each *e, const struct renew_view *v);
+};
+/* All that people know of, in any order. Does no more than one look at each. */
+void renew_each(struct renewals *r, struct renew_view_each *e);
+/* name: any name, or an id. False if there is none. */
+bool renew_find(struct renewals *r, struct str name, struct renew_view *ret_view);
+/* The certificate object of API.md. False if there is none. */
+bool renew_write(struct renewals *r, struct str name, const char *key, struct json_writer *w);
+
+/* The one that Configure made: which the seed's /api/letsencryptconfiguration speaks of. */
+bool renew_primary(struct renewals *r, struct renew_view *ret_view);
+/* It is stored with the next turn; a failure to store is logged. id: as `renew_done` got it, or
+ * empty for none. */
+void renew_set_primary(struct renewals *r, struct str id);
+
+/* Leaf and chain as PEM, as the CA sent them; with_key (for the machine's owner alone): the key,
+ * PKCS#8, comes first, and ret_pem must be a BUF_SECRET. */
+MUST_CHECK bool renew_export(
+        struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err);
+
+/* The registration goes from the store and with it its site; a certificate that it has is kept and
+ * shown as retired. What the file sets cannot be removed here. HSTS as with renew_disable. */
+void renew_remove(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
+        renew_done *done);
+
+/* A new certificate is ordered first, unless the registration is no longer renewed; then the old
+ * one is revoked at its CA (RFC 8555 7.6). `done` as soon as the wish is stored, with the task to
+ * follow. reason: a name of REVOKE_REASONS (acme/revoke.h) or STR_NONE. */
+struct renew_revoke_want {
+	struct str name, reason;
+	bool despite_hsts;
+};
+void renew_revoke(struct renewals *r, struct renew_request *q, const struct renew_revoke_want *want,
+        renew_done *done);
+
+/* {"limits":[…]} of API.md, without the outer braces: the member "limits". issuer: a row's name;
+ * names: what would be ordered. For CAs whose figures are not known the list is empty. */
+MUST_CHECK bool renew_limits(struct renewals *r, struct str issuer, struct str name,
+        struct json_writer *w, struct err *err);
+
+/* Tasks. States: Queued, Executing, Success, Failed, Canceled. */
+struct task_view {
+	struct str id, about; /* about: the registration's id */
+	const char *name,
+	        *description; /* "RenewLetsEncrypt", "Renew Let's Encrypt SSL Certificate" */
+	const char *state;
+	bool ended, succeeded;
+	int64_t queued, started, finished; /* wall ms; 0: not yet */
+	struct str dns_name;               /* the first name, for Arguments */
+	struct str arguments;              /* JSON object as it was asked for, or "{}" */
+	const struct err *error;           /* Failed or Canceled: why; else NULL */
+	struct str ca_text;                /* with error: what the CA said, or empty */
+};
+struct task_view_each {
+	bool (*task)(struct task_view_each *e, const struct task_view *t); /* false ends */
+};
+/* The newest first; about: only those of that registration, or empty. */
+void task_each(struct renewals *r, struct str about, struct task_view_each *e);
+bool task_view(struct renewals *r, struct str id, struct task_view *ret_view);
+/* Array of what was done: events of the same step and subject as one, each {"seq","at","ms","took",
+ * "step","subject","text","state"}: ms since the task began, took in ms (null while it lasts). */
+void task_write_steps(struct renewals *r, struct str id, const char *key, struct json_writer *w);
+/* {"code","what","why","remedy","ca_text"} or null. */
+void task_write_error(const struct task_view *t, const char *key, struct json_writer *w);
+
+#endif
