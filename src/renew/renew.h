@@ -153,6 +153,6 @@ void task_list(struct renewals *r, struct json_writer *w, size_t most);
 MUST_CHECK bool task_details(
         struct renewals *r, struct str task, struct json_writer *w, struct err *err);
 
-#endif
 #include "renew/page.h"
 
+#endif
