@@ -19,6 +19,7 @@ struct fetch_reply {
 /* The value of a reply's header, STR_NONE if absent; with `nth`, the nth (0 = first) of its
  * name. */
 struct str fetch_header(const struct fetch_reply *reply, const char *name, unsigned nth);
+struct str fetch_header_of(struct str headers, const char *name, unsigned nth);
 /* Retry-After in ms from now_wall (seconds or HTTP date), -1 if absent or unreadable. */
 int64_t fetch_retry_after(const struct fetch_reply *reply, int64_t now_wall);
 
@@ -48,12 +49,56 @@ struct fetch_probe {
 	int64_t id;
 };
 
+/* One DNS question, asked by the fetch process. type and outcome are words of dns/dns.h. */
+struct fetch_resolved {
+	struct str outcome, owner; /* owner: the name that has the records (CAA: maybe a parent) */
+	struct str aliases, records; /* a line each */
+	struct str server;           /* who answered, or was asked last: "ADDRESS:PORT" */
+	int64_t ms;
+};
+struct fetch_resolve {
+	struct str name, servers; /* copied; servers "ADDRESS:PORT\n…", empty: the system's */
+	const char *type;
+	int64_t timeout; /* ms; 0: 5 s */
+	void (*done)(struct fetch_resolve *r, const struct fetch_resolved *resolved,
+	        const struct err *err);
+	struct list node;
+	struct fetch *fetch;
+	int64_t id;
+};
+
+/* A GET of our own nonce, as a CA would ask for it: from that address and no other, redirects not
+ * followed, certificates not judged, the body not kept. The fetch process sends it only if the
+ * URL's port is one of the two and the URL has the nonce in it, and, unless `anywhere`, if the
+ * address is public. */
+struct fetch_dialled {
+	unsigned status;
+	struct str headers; /* those that diagnosis speaks of, lower case, "name: value\n" */
+	bool matched;       /* the body was the text expected */
+	int64_t ms;
+};
+struct fetch_dial {
+	struct str url, address, expected; /* copied; expected: "NONCE.REST" */
+	uint16_t http_port, https_port;
+	bool anywhere;   /* the name is configured here: also to addresses that are not public */
+	int64_t timeout; /* ms; 0: 10 s */
+	void (*done)(
+	        struct fetch_dial *d, const struct fetch_dialled *dialled, const struct err *err);
+	struct list node;
+	struct fetch *fetch;
+	int64_t id;
+};
+
 struct fetch;
 struct fetch_ops {
 	void (*start)(struct fetch *f, struct fetch_call *call);
 	void (*abort)(struct fetch *f, struct fetch_call *call);
 	void (*probe)(struct fetch *f, struct fetch_probe *probe);
 	void (*probe_abort)(struct fetch *f, struct fetch_probe *probe);
+	void (*resolve)(struct fetch *f, struct fetch_resolve *resolve);
+	void (*resolve_abort)(struct fetch *f, struct fetch_resolve *resolve);
+	void (*dial)(struct fetch *f, struct fetch_dial *dial);
+	void (*dial_abort)(struct fetch *f, struct fetch_dial *dial);
 };
 struct fetch {
 	const struct fetch_ops *ops;
@@ -75,6 +120,24 @@ static inline void fetch_probe_abort(struct fetch_probe *p)
 {
 	if (p->fetch)
 		p->fetch->ops->probe_abort(p->fetch, p);
+}
+static inline void fetch_resolve(struct fetch *f, struct fetch_resolve *r)
+{
+	f->ops->resolve(f, r);
+}
+static inline void fetch_resolve_abort(struct fetch_resolve *r)
+{
+	if (r->fetch)
+		r->fetch->ops->resolve_abort(r->fetch, r);
+}
+static inline void fetch_dial(struct fetch *f, struct fetch_dial *d)
+{
+	f->ops->dial(f, d);
+}
+static inline void fetch_dial_abort(struct fetch_dial *d)
+{
+	if (d->fetch)
+		d->fetch->ops->dial_abort(d->fetch, d);
 }
 
 /* The real one: over the link to the fetch process. When that process dies, calls under way end

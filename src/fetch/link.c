@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "fetch/fetch.h"
 
-#define CALL_TIMEOUT  (30 * SECOND)
-#define PROBE_TIMEOUT (10 * SECOND)
-#define GRACE         (2 * SECOND) /* the fetch process says better what did not answer */
+#define CALL_TIMEOUT    (30 * SECOND)
+#define PROBE_TIMEOUT   (10 * SECOND)
+#define RESOLVE_TIMEOUT (5 * SECOND)
+#define DIAL_TIMEOUT    (10 * SECOND)
+#define GRACE           (2 * SECOND) /* the fetch process says better what did not answer */
 enum {
 	BODY_MOST = 256 << 10, /* of a reply, unless the call says another figure */
 	SENT_MOST = 1 << 20,   /* of a request */
@@ -23,16 +25,23 @@ struct fetch_link {
 	struct buf fences;
 };
 
-/* One call or one probe, from start to done. */
+enum kind { KIND_CALL, KIND_PROBE, KIND_RESOLVE, KIND_DIAL };
+
+/* One of these, from start to done. */
 struct exchange {
 	struct list node;
 	struct fetch_link *owner;
-	struct fetch_call *call;   /* either this */
-	struct fetch_probe *probe; /* or this */
+	enum kind kind;
+	struct fetch_call *call; /* by kind, one of these */
+	struct fetch_probe *probe;
+	struct fetch_resolve *resolve;
+	struct fetch_dial *dial;
 	int64_t id, timeout;
 	bool sent, replied;
 	struct buf method, url, headers, body, trust; /* of the call */
-	struct buf address, server_name;              /* of the probe */
+	struct buf address, server_name;              /* of the probe; address: of the dial, too */
+	struct buf name, servers;                     /* of the question */
+	struct buf expected;                          /* of the dial, whose URL is in `url` */
 	struct buf reply_headers, reply_body;
 	unsigned status;
 	struct timer deadline;
@@ -44,35 +53,90 @@ static void exchange_free(struct exchange *x)
 	timer_stop(&x->deadline);
 	list_remove(&x->node);
 	struct buf *const bufs[] = { &x->method, &x->url, &x->headers, &x->body, &x->trust,
-		&x->address, &x->server_name, &x->reply_headers, &x->reply_body };
+		&x->address, &x->server_name, &x->reply_headers, &x->reply_body, &x->name,
+		&x->servers, &x->expected };
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_done(bufs[i]);
 	free(x);
 }
 
+/* What came, by kind; nothing of it if there is an error. */
+struct outcome {
+	struct str leaf;
+	const struct fetch_resolved *resolved;
+	const struct fetch_dialled *dialled;
+};
+
+static void finish_call(struct exchange *x, const struct err *err)
+{
+	struct fetch_reply reply = { .status = x->status,
+		.headers = buf_str(&x->reply_headers),
+		.body = buf_str(&x->reply_body) };
+	x->call->done(x->call, err ? NULL : &reply, err);
+}
+
+/* The caller is not known to the exchange any more. */
+static void let_go(struct exchange *x)
+{
+	switch (x->kind) {
+	case KIND_CALL:
+		x->call->fetch = NULL;
+		break;
+	case KIND_PROBE:
+		x->probe->fetch = NULL;
+		break;
+	case KIND_RESOLVE:
+		x->resolve->fetch = NULL;
+		break;
+	case KIND_DIAL:
+		x->dial->fetch = NULL;
+		break;
+	}
+}
+
 /* The caller may start anew or free his struct: nothing of it is touched afterwards. */
-static void finish(struct exchange *x, struct str leaf, const struct err *err)
+static void finish(struct exchange *x, const struct outcome *came, const struct err *err)
 {
 	timer_stop(&x->deadline);
 	list_remove(&x->node);
-	if (x->call) {
-		struct fetch_reply reply = { .status = x->status,
-			.headers = buf_str(&x->reply_headers),
-			.body = buf_str(&x->reply_body) };
-		x->call->fetch = NULL;
-		x->call->done(x->call, err ? NULL : &reply, err);
-	} else {
-		x->probe->fetch = NULL;
-		x->probe->done(x->probe, leaf, err);
+	let_go(x);
+	switch (x->kind) {
+	case KIND_CALL:
+		finish_call(x, err);
+		break;
+	case KIND_PROBE:
+		x->probe->done(x->probe, err ? STR_NONE : came->leaf, err);
+		break;
+	case KIND_RESOLVE:
+		x->resolve->done(x->resolve, err ? NULL : came->resolved, err);
+		break;
+	case KIND_DIAL:
+		x->dial->done(x->dial, err ? NULL : came->dialled, err);
+		break;
 	}
 	exchange_free(x);
+}
+
+/* What is asked, for sentences. */
+static struct str subject(const struct exchange *x)
+{
+	switch (x->kind) {
+	case KIND_CALL:
+	case KIND_DIAL:
+		return buf_str(&x->url);
+	case KIND_RESOLVE:
+		return buf_str(&x->name);
+	case KIND_PROBE:
+		break;
+	}
+	return buf_str(&x->address);
 }
 
 static void give_up(struct exchange *x, const struct err *err)
 {
 	if (x->sent)
 		link_send(&x->owner->link, fetch_abort, .id = x->id);
-	finish(x, STR_NONE, err);
+	finish(x, NULL, err);
 }
 
 static void deadline(struct timer *t)
@@ -82,7 +146,7 @@ static void deadline(struct timer *t)
 	if (err.code == ERR_NONE)
 		err_set(&err, ERR_TIMEOUT,
 		        "%.*s was not reached: the process for outgoing requests %s.",
-		        STR_ARG(buf_str(x->call ? &x->url : &x->address)),
+		        STR_ARG(subject(x)),
 		        x->sent ? "did not answer in time" : "was not there in time");
 	give_up(x, &err);
 }
@@ -123,17 +187,47 @@ static bool send_probe(struct exchange *x)
 	        .timeout = x->timeout);
 }
 
+static bool send_resolve(struct exchange *x)
+{
+	return link_send(&x->owner->link, resolve, .id = x->id, .name = buf_str(&x->name),
+	        .type = str_c(x->resolve->type), .servers = buf_str(&x->servers),
+	        .timeout = x->timeout);
+}
+
+static bool send_dial(struct exchange *x)
+{
+	return link_send(&x->owner->link, dial, .id = x->id, .url = buf_str(&x->url),
+	        .address = buf_str(&x->address), .expected = buf_str(&x->expected),
+	        .http_port = x->dial->http_port, .https_port = x->dial->https_port,
+	        .anywhere = x->dial->anywhere, .timeout = x->timeout);
+}
+
+static bool send_it(struct exchange *x)
+{
+	switch (x->kind) {
+	case KIND_CALL:
+		return send_call(x);
+	case KIND_PROBE:
+		return send_probe(x);
+	case KIND_RESOLVE:
+		return send_resolve(x);
+	case KIND_DIAL:
+		return send_dial(x);
+	}
+	return false;
+}
+
 /* What cannot be sent fails in the next turn: never before the start has returned. */
 static void send(struct exchange *x)
 {
 	if (!link_alive(&x->owner->link))
 		return;
 	x->sent = true;
-	if (x->call ? send_call(x) : send_probe(x))
+	if (send_it(x))
 		return;
 	err_set(&x->err, ERR_LIMIT,
 	        "%.*s was not asked: the request is too large, or too many wait to be sent.",
-	        STR_ARG(buf_str(x->call ? &x->url : &x->address)));
+	        STR_ARG(subject(x)));
 	timer_start(&x->deadline, x->owner->loop, 0, deadline);
 }
 
@@ -143,9 +237,10 @@ static void copy(struct buf *to, size_t ceiling, struct str from)
 	buf_add(to, from);
 }
 
-static struct exchange *exchange_new(struct fetch_link *f, int64_t timeout)
+static struct exchange *exchange_new(struct fetch_link *f, enum kind kind, int64_t timeout)
 {
 	struct exchange *x = mem_new(struct exchange);
+	x->kind = kind;
 	x->owner = f;
 	x->id = ++f->last_id;
 	x->timeout = timeout;
@@ -157,7 +252,8 @@ static struct exchange *exchange_new(struct fetch_link *f, int64_t timeout)
 static void start(struct fetch *fetch, struct fetch_call *call)
 {
 	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
-	struct exchange *x = exchange_new(f, call->timeout ? call->timeout : CALL_TIMEOUT);
+	struct exchange *x =
+	        exchange_new(f, KIND_CALL, call->timeout ? call->timeout : CALL_TIMEOUT);
 	x->call = call;
 	copy(&x->method, 32, str_c(call->method));
 	copy(&x->url, LINK_MESSAGE_MOST, call->url);
@@ -174,12 +270,38 @@ static void start(struct fetch *fetch, struct fetch_call *call)
 static void probe(struct fetch *fetch, struct fetch_probe *p)
 {
 	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
-	struct exchange *x = exchange_new(f, PROBE_TIMEOUT);
+	struct exchange *x = exchange_new(f, KIND_PROBE, PROBE_TIMEOUT);
 	x->probe = p;
 	copy(&x->address, 64, p->address);
 	copy(&x->server_name, 256, p->server_name);
 	p->fetch = fetch;
 	p->id = x->id;
+	send(x);
+}
+
+static void resolve(struct fetch *fetch, struct fetch_resolve *r)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x =
+	        exchange_new(f, KIND_RESOLVE, r->timeout ? r->timeout : RESOLVE_TIMEOUT);
+	x->resolve = r;
+	copy(&x->name, 256, r->name);
+	copy(&x->servers, 1024, r->servers);
+	r->fetch = fetch;
+	r->id = x->id;
+	send(x);
+}
+
+static void dial(struct fetch *fetch, struct fetch_dial *d)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x = exchange_new(f, KIND_DIAL, d->timeout ? d->timeout : DIAL_TIMEOUT);
+	x->dial = d;
+	copy(&x->url, 4096, d->url);
+	copy(&x->address, 64, d->address);
+	copy(&x->expected, 256, d->expected);
+	d->fetch = fetch;
+	d->id = x->id;
 	send(x);
 }
 
@@ -216,11 +338,27 @@ static void abort_probe(struct fetch *fetch, struct fetch_probe *p)
 	p->fetch = NULL;
 }
 
+static void abort_resolve(struct fetch *fetch, struct fetch_resolve *r)
+{
+	forget(fetch, r->id);
+	r->fetch = NULL;
+}
+
+static void abort_dial(struct fetch *fetch, struct fetch_dial *d)
+{
+	forget(fetch, d->id);
+	d->fetch = NULL;
+}
+
 static const struct fetch_ops ops = {
 	.start = start,
 	.abort = abort_call,
 	.probe = probe,
 	.probe_abort = abort_probe,
+	.resolve = resolve,
+	.resolve_abort = abort_resolve,
+	.dial = dial,
+	.dial_abort = abort_dial,
 };
 
 /* ---- hearing ---- */
@@ -267,21 +405,46 @@ static void heard_end(struct exchange *x, const struct msg_reply_end *m)
 	if (well && !x->replied)
 		broken(x);
 	else
-		finish(x, STR_NONE, well ? NULL : &err);
+		finish(x, NULL, well ? NULL : &err);
 }
 
 static void heard_probed(struct exchange *x, const struct msg_probed *m)
 {
 	struct err err = ERR_INIT;
 	bool well = outcome(m->error, m->sentence, &err);
-	finish(x, well ? m->leaf_pem : STR_NONE, well ? NULL : &err);
+	finish(x, &(struct outcome){ .leaf = m->leaf_pem }, well ? NULL : &err);
+}
+
+static void heard_resolved(struct exchange *x, const struct msg_resolved *m)
+{
+	const struct fetch_resolved resolved = { .outcome = m->outcome,
+		.owner = m->owner,
+		.aliases = m->aliases,
+		.records = m->records,
+		.server = m->server,
+		.ms = m->ms };
+	finish(x, &(struct outcome){ .resolved = &resolved }, NULL);
+}
+
+static void heard_dialled(struct exchange *x, const struct msg_dialled *m)
+{
+	struct err err = ERR_INIT;
+	const struct fetch_dialled dialled = { .status = (unsigned)m->status,
+		.headers = m->headers,
+		.matched = m->matched,
+		.ms = m->ms };
+	bool well = outcome(m->error, m->sentence, &err);
+	if (well && (m->status < 100 || m->status > 599))
+		broken(x);
+	else
+		finish(x, &(struct outcome){ .dialled = &dialled }, well ? NULL : &err);
 }
 
 /* The exchange that a message speaks of: of the right kind, and still wanted. */
-static struct exchange *about(struct fetch_link *f, int64_t id, bool probed)
+static struct exchange *about(struct fetch_link *f, int64_t id, enum kind kind)
 {
 	struct exchange *x = find(f, id);
-	return x && x->sent && (x->probe != NULL) == probed ? x : NULL;
+	return x && x->sent && x->kind == kind ? x : NULL;
 }
 
 static void heard(struct link *l, const struct msg *m)
@@ -290,20 +453,28 @@ static void heard(struct link *l, const struct msg *m)
 	struct exchange *x;
 	switch (m->type) {
 	case MSG_reply:
-		if ((x = about(f, m->is.reply.id, /* probed= */ false)))
+		if ((x = about(f, m->is.reply.id, KIND_CALL)))
 			heard_reply(x, &m->is.reply);
 		break;
 	case MSG_reply_body:
-		if ((x = about(f, m->is.reply_body.id, /* probed= */ false)))
+		if ((x = about(f, m->is.reply_body.id, KIND_CALL)))
 			heard_body(x, &m->is.reply_body);
 		break;
 	case MSG_reply_end:
-		if ((x = about(f, m->is.reply_end.id, /* probed= */ false)))
+		if ((x = about(f, m->is.reply_end.id, KIND_CALL)))
 			heard_end(x, &m->is.reply_end);
 		break;
 	case MSG_probed:
-		if ((x = about(f, m->is.probed.id, /* probed= */ true)))
+		if ((x = about(f, m->is.probed.id, KIND_PROBE)))
 			heard_probed(x, &m->is.probed);
+		break;
+	case MSG_resolved:
+		if ((x = about(f, m->is.resolved.id, KIND_RESOLVE)))
+			heard_resolved(x, &m->is.resolved);
+		break;
+	case MSG_dialled:
+		if ((x = about(f, m->is.dialled.id, KIND_DIAL)))
+			heard_dialled(x, &m->is.dialled);
 		break;
 	case MSG_fences:
 		buf_clear(&f->fences);
@@ -335,7 +506,7 @@ static void lose(struct fetch_link *f)
 	        "The process for outgoing requests ended while it was asking; it is started "
 	        "again.");
 	while ((x = first_sent(f)))
-		finish(x, STR_NONE, &err);
+		finish(x, NULL, &err);
 }
 
 static void ended(struct link *l, const struct err *why)
@@ -377,10 +548,7 @@ void fetch_link_free(struct fetch **fetch)
 	struct fetch_link *f = OWNER(*fetch, struct fetch_link, fetch);
 	LIST_EACH (node, &f->exchanges) {
 		struct exchange *x = OWNER(node, struct exchange, node);
-		if (x->call)
-			x->call->fetch = NULL;
-		else
-			x->probe->fetch = NULL;
+		let_go(x);
 		exchange_free(x);
 	}
 	link_done(&f->link);

@@ -3,7 +3,12 @@
 
 struct str fetch_header(const struct fetch_reply *reply, const char *name, unsigned nth)
 {
-	struct str rest = reply->headers, line;
+	return fetch_header_of(reply->headers, name, nth);
+}
+
+struct str fetch_header_of(struct str headers, const char *name, unsigned nth)
+{
+	struct str rest = headers, line;
 	while (str_split(&rest, '\n', &line)) {
 		size_t colon = str_find(line, ':');
 		if (colon == line.n || !str_eq_nocase(str_head(line, colon), str_c(name)))

@@ -32,6 +32,18 @@ static struct transfer *open_one(struct fetcher *f, int64_t id)
 	return t && !t->running ? t : NULL;
 }
 
+static void abort_one(struct fetcher *f, int64_t id)
+{
+	struct transfer *t = find(f, id);
+	if (t)
+		finish(f, t);
+	LIST_EACH (node, &f->questions) {
+		struct question *q = OWNER(node, struct question, node);
+		if (q->id == id)
+			question_free(q);
+	}
+}
+
 static void begin(struct fetcher *f, struct transfer *t)
 {
 	struct err err = t->err;
@@ -63,13 +75,20 @@ static void control_heard(struct link *l, const struct msg *m)
 			begin(f, t);
 		break;
 	case MSG_fetch_abort:
-		if ((t = find(f, m->is.fetch_abort.id)))
-			finish(f, t);
+		abort_one(f, m->is.fetch_abort.id);
 		break;
 	case MSG_probe:
 		t = transfer_probe(l, &m->is.probe);
 		list_add_last(&f->transfers, &t->node);
 		begin(f, t);
+		break;
+	case MSG_dial:
+		t = transfer_dial(l, &m->is.dial);
+		list_add_last(&f->transfers, &t->node);
+		begin(f, t);
+		break;
+	case MSG_resolve:
+		question_ask(&f->questions, l, f->loop, &m->is.resolve);
 		break;
 	default:
 		msg_close_fd(m);
@@ -78,6 +97,8 @@ static void control_heard(struct link *l, const struct msg *m)
 
 static void drop_all(struct fetcher *f)
 {
+	LIST_EACH (node, &f->questions)
+		question_free(OWNER(node, struct question, node));
 	LIST_EACH (node, &f->transfers)
 		finish(f, OWNER(node, struct transfer, node));
 }
@@ -126,6 +147,7 @@ void fetcher_init(struct fetcher *f, struct loop *loop, int supervisor)
 {
 	*f = (struct fetcher){ .loop = loop, .fences = BUF_INIT(256) };
 	list_init(&f->transfers);
+	list_init(&f->questions);
 	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	engine_init(&f->engine, loop, finished);
 	link_init(&f->supervisor, loop, supervisor, &supervisor_ops);

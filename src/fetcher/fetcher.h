@@ -4,6 +4,7 @@
 #define FETCHER_FETCHER_H
 
 #include "base/url.h"
+#include "dns/dns.h"
 #include "link/link.h"
 #include <curl/curl.h>
 
@@ -33,12 +34,28 @@ const struct rule *rule_find(struct str purpose);
 MUST_CHECK bool rule_allows(
         const struct rule *rule, struct str method, const struct url *url, struct err *err);
 bool url_is_loopback(const struct url *url); /* by its name or address */
+/* The rule of purpose "diagnosis": by http or https, to one of two ports, a URL that has our own
+ * nonce in it, a public address unless the name is configured here. */
+MUST_CHECK bool rule_allows_dial(const struct msg_dial *m, struct url *ret_url,
+        struct sockaddr_storage *ret_address, struct err *err);
+
+/* question.c: one DNS question for control. */
+struct question {
+	struct list node;
+	int64_t id;
+	struct link *control;
+	struct buf servers;
+	struct dns_lookup lookup;
+};
+void question_ask(struct list *questions, struct link *control, struct loop *loop,
+        const struct msg_resolve *m);
+void question_free(struct question *q);
 
 /* A request or a probe, from the first message to the last answer. */
 struct transfer {
 	struct list node;
 	int64_t id, timeout;
-	bool probe, running, replied;
+	bool probe, dial, running, replied;
 	CURL *easy;
 	struct curl_slist *headers, *connect_to;
 	const struct rule *rule;
@@ -48,7 +65,9 @@ struct transfer {
 	size_t most, got;
 	unsigned status;
 	struct buf reply_headers;
-	struct err err; /* why we broke it off ourselves */
+	struct err err;                 /* why we broke it off ourselves */
+	struct buf expected, body_seen; /* of a dial */
+	bool anywhere;
 	char said[CURL_ERROR_SIZE];
 	struct link *control;
 };
@@ -56,9 +75,19 @@ struct transfer {
 struct transfer *transfer_new(struct link *control, const struct msg_fetch *m);
 MUST_CHECK bool transfer_start(struct transfer *t, struct engine *e, struct err *err);
 struct transfer *transfer_probe(struct link *control, const struct msg_probe *m);
+/* dial.c: the GET of diagnosis. One that its rule forbids has t->err set. */
+struct transfer *transfer_dial(struct link *control, const struct msg_dial *m);
+void dial_answer(struct transfer *t, CURLcode code);
 void transfer_answer(struct transfer *t, CURLcode code); /* tells control how it ended */
 void transfer_refuse(struct transfer *t, const struct err *err);
 void transfer_free(struct transfer **t, struct engine *e);
+
+/* Within transfer files: a handle with its limits, and how it is told what came. */
+struct transfer *transfer_make(struct link *control, int64_t id, int64_t timeout);
+void transfer_set_long(struct transfer *t, CURLoption option, long value);
+void transfer_set_text(struct transfer *t, CURLoption option, const char *value);
+void transfer_set_agent(struct transfer *t);
+size_t transfer_header(char *bytes, size_t size, size_t count, void *transfer);
 
 /* Why there is no answer, as a finished sentence. */
 void explain(const struct transfer *t, CURLcode code, struct err *ret_err);
@@ -68,7 +97,7 @@ struct fetcher {
 	struct loop *loop;
 	struct engine engine;
 	struct link supervisor, control;
-	struct list transfers;
+	struct list transfers, questions;
 	struct buf fences;
 };
 void fetcher_init(struct fetcher *f, struct loop *loop, int supervisor);

@@ -1,4 +1,5 @@
 #include "fetcher/fetcher.h"
+#include "net/address.h"
 #include <arpa/inet.h>
 
 /* ACME (RFC 8555 6.1: HTTPS) to any CA, one's own in the same network included; a test CA on this
@@ -55,4 +56,48 @@ bool rule_allows(const struct rule *rule, struct str method, const struct url *u
 		        "servers on this machine (localhost, 127.0.0.1, [::1]).",
 		        STR_ARG(url->host));
 	return true;
+}
+
+/* ---- diagnosis ---- */
+
+enum { NONCE_LEAST = 16 };
+
+static bool has(struct str text, struct str part)
+{
+	return part.n && text.n >= part.n && memmem(text.p, text.n, part.p, part.n);
+}
+
+static bool is_one_line(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 127)
+			return false;
+	return s.n > 0;
+}
+
+bool rule_allows_dial(const struct msg_dial *m, struct url *ret_url,
+        struct sockaddr_storage *ret_address, struct err *err)
+{
+	struct str nonce = str_head(m->expected, str_find(m->expected, '.'));
+	if (!is_one_line(m->url) || !url_parse(m->url, ret_url, err))
+		return err_set(err, ERR_INPUT, "This is not a URL by http or https.");
+	if (nonce.n < NONCE_LEAST || !has(m->url, nonce))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is not asked: diagnosis asks only for its own nonce, which is not in "
+		        "that URL.",
+		        STR_ARG(ret_url->host));
+	if (ret_url->port != (ret_url->https ? m->https_port : m->http_port))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is not asked on port %u: a certificate authority asks by http on port "
+		        "%d and by https on port %d only.",
+		        STR_ARG(ret_url->host), ret_url->port, (int)m->http_port,
+		        (int)m->https_port);
+	if (!address_parse(m->address, ret_url->port, ret_address))
+		return err_set(err, ERR_INPUT, "\"%.*s\" is not an IP address.",
+		        STR_ARG(str_head(m->address, 64)));
+	return m->anywhere || address_is_public(ret_address) ||
+	       err_set(err, ERR_PERMISSION,
+	               "%.*s is not asked: it is not a public address, and %.*s is not a name "
+	               "configured here.",
+	               STR_ARG(m->address), STR_ARG(ret_url->host));
 }

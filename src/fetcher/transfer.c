@@ -14,17 +14,17 @@ enum {
 	PIECE = 32 << 10,
 };
 
-static void set_long(struct transfer *t, CURLoption option, long value)
+void transfer_set_long(struct transfer *t, CURLoption option, long value)
 {
 	CHECK(curl_easy_setopt(t->easy, option, value) == CURLE_OK);
 }
 
-static void set_text(struct transfer *t, CURLoption option, const char *value)
+void transfer_set_text(struct transfer *t, CURLoption option, const char *value)
 {
 	CHECK(curl_easy_setopt(t->easy, option, value) == CURLE_OK);
 }
 
-static struct transfer *make(struct link *control, int64_t id, int64_t timeout)
+struct transfer *transfer_make(struct link *control, int64_t id, int64_t timeout)
 {
 	struct transfer *t = mem_new(struct transfer);
 	t->control = control;
@@ -39,21 +39,21 @@ static struct transfer *make(struct link *control, int64_t id, int64_t timeout)
 	t->reply_headers = BUF(HEADERS_MOST);
 	t->easy = curl_easy_init();
 	CHECK(t->easy);
-	set_text(t, CURLOPT_PRIVATE, (const char *)t);
-	set_text(t, CURLOPT_ERRORBUFFER, t->said);
-	set_long(t, CURLOPT_NOSIGNAL, 1);
-	set_long(
+	transfer_set_text(t, CURLOPT_PRIVATE, (const char *)t);
+	transfer_set_text(t, CURLOPT_ERRORBUFFER, t->said);
+	transfer_set_long(t, CURLOPT_NOSIGNAL, 1);
+	transfer_set_long(
 	        t, CURLOPT_QUICK_EXIT, 1); /* an abort does not wait for a resolver that is stuck */
-	set_long(t, CURLOPT_TIMEOUT_MS, (long)t->timeout);
-	set_long(t, CURLOPT_CONNECTTIMEOUT_MS,
+	transfer_set_long(t, CURLOPT_TIMEOUT_MS, (long)t->timeout);
+	transfer_set_long(t, CURLOPT_CONNECTTIMEOUT_MS,
 	        (long)(t->timeout < CONNECT_MOST ? t->timeout : CONNECT_MOST));
-	set_long(t, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+	transfer_set_long(t, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	return t;
 }
 
 struct transfer *transfer_new(struct link *control, const struct msg_fetch *m)
 {
-	struct transfer *t = make(control, m->id, m->timeout);
+	struct transfer *t = transfer_make(control, m->id, m->timeout);
 	t->rule = rule_find(m->purpose);
 	buf_add(&t->method, m->method);
 	buf_add(&t->url_text, m->url);
@@ -73,7 +73,7 @@ void transfer_free(struct transfer **ret_t, struct engine *e)
 	curl_slist_free_all(t->headers);
 	curl_slist_free_all(t->connect_to);
 	struct buf *const bufs[] = { &t->url_text, &t->method, &t->headers_text, &t->trust,
-		&t->body, &t->authority, &t->reply_headers };
+		&t->body, &t->authority, &t->reply_headers, &t->expected, &t->body_seen };
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_done(bufs[i]);
 	list_remove(&t->node);
@@ -104,7 +104,7 @@ static void add_lower(struct buf *out, struct str s)
 
 /* Each head begins with a status line: those of 1xx and of a proxy are dropped when the next one
  * comes. Lines after the body are trailers. */
-static size_t header(char *bytes, size_t size, size_t count, void *transfer)
+size_t transfer_header(char *bytes, size_t size, size_t count, void *transfer)
 {
 	struct transfer *t = transfer;
 	struct str line = str_n(bytes, size * count);
@@ -212,12 +212,12 @@ static void set_method(struct transfer *t)
 {
 	struct str method = buf_str(&t->method);
 	if (str_eq_c(method, "HEAD"))
-		set_long(t, CURLOPT_NOBODY, 1);
+		transfer_set_long(t, CURLOPT_NOBODY, 1);
 	if (!str_eq_c(method, "POST"))
 		return;
-	set_long(t, CURLOPT_POST, 1);
-	set_long(t, CURLOPT_POSTFIELDSIZE, (long)t->body.n);
-	set_text(t, CURLOPT_POSTFIELDS, buf_c(&t->body));
+	transfer_set_long(t, CURLOPT_POST, 1);
+	transfer_set_long(t, CURLOPT_POSTFIELDSIZE, (long)t->body.n);
+	transfer_set_text(t, CURLOPT_POSTFIELDS, buf_c(&t->body));
 }
 
 static void set_trust(struct transfer *t)
@@ -226,38 +226,39 @@ static void set_trust(struct transfer *t)
 	if (t->trust.n > 0) {
 		struct curl_blob pem = { .data = t->trust.p, .len = t->trust.n };
 		curl_easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &pem);
-		set_text(t, CURLOPT_CAPATH, NULL); /* else the system's would be trusted as well */
+		transfer_set_text(
+		        t, CURLOPT_CAPATH, NULL); /* else the system's would be trusted as well */
 		return;
 	}
 	if (file)
-		set_text(t, CURLOPT_CAINFO, file);
+		transfer_set_text(t, CURLOPT_CAINFO, file);
 	if (folder)
-		set_text(t, CURLOPT_CAPATH, folder);
+		transfer_set_text(t, CURLOPT_CAPATH, folder);
 }
 
 static void set_limits(struct transfer *t)
 {
-	set_text(t, CURLOPT_PROTOCOLS_STR, t->url.https ? "https" : "http");
-	set_long(t, CURLOPT_FOLLOWLOCATION, 0);
+	transfer_set_text(t, CURLOPT_PROTOCOLS_STR, t->url.https ? "https" : "http");
+	transfer_set_long(t, CURLOPT_FOLLOWLOCATION, 0);
 	if (url_is_loopback(&t->url))
-		set_text(t, CURLOPT_NOPROXY, "*");
+		transfer_set_text(t, CURLOPT_NOPROXY, "*");
 	if (!t->url.https) {
 		curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_loopback);
 		curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
 	}
-	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, header);
+	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, body);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	set_long(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
+	transfer_set_long(t, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
 }
 
-static void set_agent(struct transfer *t)
+void transfer_set_agent(struct transfer *t)
 {
 	char agent[128];
 	snprintf(agent, sizeof agent, "Everseal/" EVERSEAL_VERSION " (libcurl/%s)",
 	        curl_version_info(CURLVERSION_NOW)->version);
-	set_text(t, CURLOPT_USERAGENT, agent);
+	transfer_set_text(t, CURLOPT_USERAGENT, agent);
 }
 
 static bool prepare(struct transfer *t, struct err *err)
@@ -281,15 +282,15 @@ static bool run(struct transfer *t, struct engine *e, struct err *err)
 
 bool transfer_start(struct transfer *t, struct engine *e, struct err *err)
 {
-	if (t->probe)
+	if (t->probe || t->dial)
 		return run(t, e, err);
 	if (!prepare(t, err))
 		return false;
-	set_text(t, CURLOPT_URL, buf_c(&t->url_text));
+	transfer_set_text(t, CURLOPT_URL, buf_c(&t->url_text));
 	set_method(t);
 	set_trust(t);
 	set_limits(t);
-	set_agent(t);
+	transfer_set_agent(t);
 	return run(t, e, err);
 }
 
@@ -301,23 +302,23 @@ static void set_probe(struct transfer *t, const char *url, const char *to)
 {
 	t->connect_to = curl_slist_append(NULL, to);
 	CHECK(t->connect_to);
-	set_text(t, CURLOPT_URL, url);
+	transfer_set_text(t, CURLOPT_URL, url);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to);
-	set_text(t, CURLOPT_PROTOCOLS_STR, "https");
-	set_text(t, CURLOPT_PROXY, "");
-	set_long(t, CURLOPT_CONNECT_ONLY, 1);
-	set_long(t, CURLOPT_CERTINFO, 1);
-	set_long(t, CURLOPT_SSL_VERIFYPEER, 0);
-	set_long(t, CURLOPT_SSL_VERIFYHOST, 0);
-	set_long(t, CURLOPT_SSL_SESSIONID_CACHE, 0);
-	set_long(t, CURLOPT_FRESH_CONNECT, 1);
-	set_long(t, CURLOPT_FORBID_REUSE, 1);
-	set_long(t, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	transfer_set_text(t, CURLOPT_PROTOCOLS_STR, "https");
+	transfer_set_text(t, CURLOPT_PROXY, "");
+	transfer_set_long(t, CURLOPT_CONNECT_ONLY, 1);
+	transfer_set_long(t, CURLOPT_CERTINFO, 1);
+	transfer_set_long(t, CURLOPT_SSL_VERIFYPEER, 0);
+	transfer_set_long(t, CURLOPT_SSL_VERIFYHOST, 0);
+	transfer_set_long(t, CURLOPT_SSL_SESSIONID_CACHE, 0);
+	transfer_set_long(t, CURLOPT_FRESH_CONNECT, 1);
+	transfer_set_long(t, CURLOPT_FORBID_REUSE, 1);
+	transfer_set_long(t, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
 }
 
 struct transfer *transfer_probe(struct link *control, const struct msg_probe *m)
 {
-	struct transfer *t = make(control, m->id, m->timeout);
+	struct transfer *t = transfer_make(control, m->id, m->timeout);
 	char address[INET6_ADDRSTRLEN + 1], url[512], to[128];
 	struct in6_addr in6;
 	struct in_addr in;
@@ -366,6 +367,9 @@ void transfer_refuse(struct transfer *t, const struct err *err)
 	if (t->probe)
 		link_send(t->control, probed, .id = t->id, .error = err->code,
 		        .sentence = str_c(err->text));
+	else if (t->dial)
+		link_send(t->control, dialled, .id = t->id, .error = err->code,
+		        .sentence = str_c(err->text));
 	else
 		link_send(t->control, reply_end, .id = t->id, .error = err->code,
 		        .sentence = str_c(err->text));
@@ -374,6 +378,10 @@ void transfer_refuse(struct transfer *t, const struct err *err)
 void transfer_answer(struct transfer *t, CURLcode code)
 {
 	struct err err = ERR_INIT;
+	if (t->dial) {
+		dial_answer(t, code);
+		return;
+	}
 	if (code == CURLE_OK && !t->probe)
 		send_head(t);
 	struct str leaf = code == CURLE_OK && t->probe ? leaf_of(t) : STR_NONE;

@@ -164,6 +164,28 @@ bool address_is_private(const struct sockaddr_storage *a)
 	return in_any(a, cidrs);
 }
 
+/* RFC 6890 and its registry. An address in the notation that embeds an IPv4 address counts as not
+ * public, whatever is embedded. */
+static const char *const set_aside[] = { "0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24",
+	"192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+	"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20" };
+
+static bool is_ipv4(const struct sockaddr_storage *a)
+{
+	return a->ss_family == AF_INET || address_in_cidr(a, STR("0.0.0.0/0"));
+}
+
+bool address_is_public(const struct sockaddr_storage *a)
+{
+	if (address_is_any(a) || address_is_loopback(a) || address_is_link_local(a) ||
+	        address_is_private(a))
+		return false;
+	for (size_t i = 0; i < sizeof set_aside / sizeof *set_aside; i++)
+		if (address_in_cidr(a, str_c(set_aside[i])))
+			return false;
+	return is_ipv4(a) || address_in_cidr(a, STR("2000::/3"));
+}
+
 void local_addresses_done(struct local_addresses *l)
 {
 	free(l->at);

@@ -26,6 +26,10 @@ bool address_is_loopback(const struct sockaddr_storage *a);   /* 127.0.0.0/8, ::
 bool address_is_link_local(const struct sockaddr_storage *a); /* 169.254.0.0/16, fe80::/10 */
 bool address_is_private(const struct sockaddr_storage *a);    /* RFC 1918, 6598, 4193 */
 
+/* Whether the Internet leads there: none of the above, and none that is set aside (documentation,
+ * multicast, tunnels, translation; IPv6 outside 2000::/3). */
+bool address_is_public(const struct sockaddr_storage *a);
+
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits behind the prefix are ignored. */
 bool cidr_valid(struct str cidr);
 bool address_in_cidr(const struct sockaddr_storage *a, struct str cidr);

@@ -1,0 +1,192 @@
+/* One DNS message, by ldns: a question's bytes, and what an answer says. */
+#include "dns/dns.h"
+#include <ldns/ldns.h>
+
+enum { UDP_MOST = 1232 }; /* passes every path unfragmented (DNS flag day 2020) */
+
+static const ldns_rr_type wire_types[] = {
+	[DNS_A] = LDNS_RR_TYPE_A,
+	[DNS_AAAA] = LDNS_RR_TYPE_AAAA,
+	[DNS_CAA] = LDNS_RR_TYPE_CAA,
+};
+
+void dns_answer_init(struct dns_answer *a)
+{
+	*a = (struct dns_answer){ .aliases = BUF_INIT(DNS_ALIASES_MOST * 256),
+		.records = BUF_INIT(DNS_RECORDS_MOST * 320) };
+}
+
+void dns_answer_done(struct dns_answer *a)
+{
+	buf_done(&a->aliases);
+	buf_done(&a->records);
+}
+
+static ldns_rdf *name_rdf(struct str name)
+{
+	char text[DNS_NAME_MOST + 2];
+	if (name.n == 0 || name.n > DNS_NAME_MOST || str_has(name, '\\') || str_has(name, '\0'))
+		return NULL;
+	snprintf(text, sizeof text, "%.*s", STR_ARG(name));
+	return ldns_dname_new_frm_str(text);
+}
+
+bool dns_question(struct buf *out, struct str name, enum dns_type type, uint16_t id)
+{
+	uint8_t *wire = NULL;
+	size_t size = 0;
+	ldns_rdf *rdf = name_rdf(name);
+	ldns_pkt *p =
+	        rdf ? ldns_pkt_query_new(rdf, wire_types[type], LDNS_RR_CLASS_IN, LDNS_RD) : NULL;
+	if (!p)
+		return false;
+	ldns_pkt_set_id(p, id);
+	ldns_pkt_set_edns_udp_size(p, UDP_MOST);
+	const bool made = ldns_pkt2wire(&wire, p, &size) == LDNS_STATUS_OK;
+	if (made)
+		buf_add(out, str_n(wire, size));
+	free(wire);
+	ldns_pkt_free(p);
+	return made && buf_ok(out);
+}
+
+/* ---- reading ---- */
+
+/* Names and values come from strangers: what is no printable character becomes '?'. */
+static void add_clean(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		buf_add_char(out, text.p[i] >= ' ' && text.p[i] < 127 ? text.p[i] : '?');
+}
+
+static void add_name(struct buf *out, const ldns_rdf *name)
+{
+	char *text = ldns_rdf2str(name);
+	struct str s = str_c(text);
+	if (s.n > 1 && s.p[s.n - 1] == '.')
+		s.n--;
+	add_clean(out, s);
+	buf_add_char(out, '\n');
+	free(text);
+}
+
+static struct str rdf_bytes(const ldns_rdf *rdf)
+{
+	return str_n(ldns_rdf_data(rdf), ldns_rdf_size(rdf));
+}
+
+static void add_address(struct buf *out, const ldns_rdf *rdf)
+{
+	char *text = ldns_rdf2str(rdf);
+	buf_add_c(out, text ? text : "?");
+	buf_add_char(out, '\n');
+	free(text);
+}
+
+/* RFC 8659 4.1: flags, the tag with its length before it, the value. */
+static void add_caa(struct buf *out, const ldns_rr *rr)
+{
+	if (ldns_rr_rd_count(rr) != 3)
+		return;
+	buf_add_u64(out, ldns_rdf2native_int8(ldns_rr_rdf(rr, 0)));
+	buf_add_char(out, ' ');
+	add_clean(out, str_from(rdf_bytes(ldns_rr_rdf(rr, 1)), 1));
+	buf_add_char(out, ' ');
+	add_clean(out, rdf_bytes(ldns_rr_rdf(rr, 2)));
+	buf_add_char(out, '\n');
+}
+
+static bool is_question(const ldns_pkt *p, const ldns_rdf *name, enum dns_type type, uint16_t id)
+{
+	if (ldns_pkt_id(p) != id || !ldns_pkt_qr(p) ||
+	        ldns_pkt_get_opcode(p) != LDNS_PACKET_QUERY || ldns_pkt_qdcount(p) != 1)
+		return false;
+	const ldns_rr *q = ldns_rr_list_rr(ldns_pkt_question(p), 0);
+	return q && ldns_rr_get_type(q) == wire_types[type] &&
+	       ldns_rr_get_class(q) == LDNS_RR_CLASS_IN &&
+	       ldns_dname_compare(ldns_rr_owner(q), name) == 0;
+}
+
+static bool is_of(const ldns_rr *rr, const ldns_rdf *owner, ldns_rr_type type)
+{
+	return ldns_rr_get_type(rr) == type && ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN &&
+	       ldns_rr_owner(rr) && ldns_dname_compare(ldns_rr_owner(rr), owner) == 0 &&
+	       ldns_rr_rd_count(rr) > 0;
+}
+
+/* RFC 1034 3.6.2: where the aliases lead, in the order in which they lead there. */
+static const ldns_rdf *follow(const ldns_rr_list *list, const ldns_rdf *name, struct buf *aliases)
+{
+	for (unsigned hops = 0; hops < DNS_ALIASES_MOST; hops++) {
+		const ldns_rdf *next = NULL;
+		for (size_t i = 0; !next && i < ldns_rr_list_rr_count(list); i++) {
+			const ldns_rr *rr = ldns_rr_list_rr(list, i);
+			if (is_of(rr, name, LDNS_RR_TYPE_CNAME))
+				next = ldns_rr_rdf(rr, 0);
+		}
+		if (!next)
+			break;
+		add_name(aliases, next);
+		name = next;
+	}
+	return name;
+}
+
+static void collect(
+        const ldns_rr_list *list, const ldns_rdf *name, enum dns_type type, struct dns_answer *a)
+{
+	unsigned taken = 0;
+	const ldns_rdf *owner = follow(list, name, &a->aliases);
+	for (size_t i = 0; i < ldns_rr_list_rr_count(list) && taken < DNS_RECORDS_MOST; i++) {
+		const ldns_rr *rr = ldns_rr_list_rr(list, i);
+		if (!is_of(rr, owner, wire_types[type]))
+			continue;
+		if (type == DNS_CAA)
+			add_caa(&a->records, rr);
+		else
+			add_address(&a->records, ldns_rr_rdf(rr, 0));
+		taken++;
+	}
+	a->outcome = taken ? DNS_FOUND : DNS_NONE;
+}
+
+static void judge(
+        const ldns_pkt *p, const ldns_rdf *name, enum dns_type type, struct dns_answer *ret_a)
+{
+	ret_a->cut = ldns_pkt_tc(p);
+	switch (ldns_pkt_get_rcode(p)) {
+	case LDNS_RCODE_NOERROR:
+		collect(ldns_pkt_answer(p), name, type, ret_a);
+		break;
+	case LDNS_RCODE_NXDOMAIN:
+		follow(ldns_pkt_answer(p), name, &ret_a->aliases);
+		ret_a->outcome = DNS_NO_NAME;
+		break;
+	case LDNS_RCODE_SERVFAIL:
+		ret_a->outcome = DNS_FAILED;
+		break;
+	default:
+		ret_a->outcome = DNS_REFUSED;
+	}
+}
+
+bool dns_read(struct str bytes, struct str name, enum dns_type type, uint16_t id,
+        struct dns_answer *ret_a)
+{
+	ldns_pkt *p = NULL;
+	ldns_rdf *wanted = name_rdf(name);
+	buf_clear(&ret_a->aliases);
+	buf_clear(&ret_a->records);
+	ret_a->cut = false;
+	ret_a->outcome = DNS_GARBLED;
+	bool ours = false;
+	if (wanted && ldns_wire2pkt(&p, (const uint8_t *)bytes.p, bytes.n) == LDNS_STATUS_OK)
+		ours = is_question(p, wanted, type, id);
+	if (ours)
+		judge(p, wanted, type, ret_a);
+	ldns_pkt_free(p);
+	ldns_rdf_deep_free(wanted);
+	if (!buf_ok(&ret_a->aliases) || !buf_ok(&ret_a->records))
+		ret_a->outcome = DNS_GARBLED;
+	return ours;
+}
