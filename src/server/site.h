@@ -11,8 +11,16 @@
 #include "server/exchange.h"
 #include <stdatomic.h>
 
-/* NONE: named, but nothing stands behind it; API: within control, portal/ answers. */
-#define SITE_KINDS(X) X(PROXY, "proxy") X(NONE, "none") X(API, "api")
+/* Who answers for a site.
+ *
+ *	proxy    its upstreams
+ *	none     nobody: it is named, but nothing stands behind it
+ *	control  within the page's serve: control, each connection on a channel of its own. A fallback
+ *	         of this kind answers for IP addresses only, not for names that nobody gave it.
+ *	api      within control, portal/: whoever came over control.sock, the machine's owner
+ *	page     likewise, whoever came through the page's serve */
+#define SITE_KINDS(X)                                                                              \
+	X(PROXY, "proxy") X(NONE, "none") X(CONTROL, "control") X(API, "api") X(PAGE, "page")
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
