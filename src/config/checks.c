@@ -122,6 +122,7 @@ static void inherit(struct config *c)
 		if (!s->force_ssl_set) {
 			s->force_ssl = c->force_ssl;
 			s->force_ssl_set = c->force_ssl_set;
+			s->force_ssl_at = c->force_ssl_at;
 		}
 	}
 }

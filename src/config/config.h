@@ -45,6 +45,7 @@ struct config_site {
 	struct config_upstream *upstreams;
 	size_t upstream_count;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
+	struct config_at force_ssl_at;
 	struct hsts hsts;              /* likewise */
 	struct str email;              /* the site's, else the file's; STR_NONE if neither */
 	struct str issuer;             /* likewise; STR_NONE: by rule */
@@ -81,6 +82,7 @@ struct config {
 	struct str email;
 	bool agree_to_terms;
 	bool force_ssl, force_ssl_set;
+	struct config_at force_ssl_at;
 	struct hsts hsts;
 	struct str issuer; /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
 	struct config_issuer *issuers; /* built in ones first */

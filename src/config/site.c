@@ -38,11 +38,13 @@ static void take_yes_no(struct reader *r, const struct word *w, bool *ret_value,
 void config_set_force_ssl(struct reader *r, const struct node *n)
 {
 	take_yes_no(r, &n->params[0], &r->c->force_ssl, &r->c->force_ssl_set);
+	r->c->force_ssl_at = n->name.at;
 }
 
 void config_set_site_force_ssl(struct reader *r, const struct node *n)
 {
 	take_yes_no(r, &n->params[0], &r->site.force_ssl, &r->site.force_ssl_set);
+	r->site.force_ssl_at = n->name.at;
 }
 
 static bool hsts_flag(struct reader *r, const struct word *w, struct hsts *hsts)

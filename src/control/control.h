@@ -4,6 +4,7 @@
 #define CONTROL_CONTROL_H
 
 #include "certs/table.h"
+#include "config/kept.h"
 #include "link/link.h"
 #include "portal/portal.h"
 #include "server/site.h"
@@ -54,6 +55,7 @@ struct control {
 	struct board *board;
 	struct issuers *issuers;
 	struct renewals *renewals;
+	struct kept kept; /* sites in the store */
 	struct link supervisor, serve;
 
 	struct config *config; /* in force */
@@ -155,24 +157,17 @@ void held_back_names(const struct control *c, struct buf *out);
 void held_back_clear(struct control *c);
 
 /* sites.c: the sites that there are. */
-struct served_site {
-	struct config_site settings; /* names: those that no site before it has; maybe none */
-	struct address listen;       /* host empty: the file's https lines */
-	struct str default_name;     /* for clients without SNI there */
-	bool in_file;
-};
 struct sites {
 	struct served_site *at;
 	size_t count, cap;
-	struct map names; /* in use while they are collected */
+	struct map names, overlays; /* in use while they are collected */
+	bool has_fallback;
+	size_t fallback; /* its index */
 	struct arena arena;
 };
-static inline bool site_has_names(const struct served_site *s)
-{
-	return s->settings.fallback || s->settings.name_count;
-}
-/* The file's, then names registered by command or page: each with the application it was given,
- * else with that of `site *`, whose settings it has. Borrows from config and registrations. */
+/* The file's, those kept in the store, then names registered by command or page: each with the
+ * application it was given, else with that of `site *`, whose settings it has. Borrows from config,
+ * store and registrations. */
 void sites_collect(struct control *c, const struct config *config, struct sites *ret);
 void sites_done(struct sites *s);
 #define SITES_AUTO __attribute__((cleanup(sites_done))) struct sites

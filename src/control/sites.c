@@ -1,4 +1,5 @@
-/* The sites that there are: the file's, then those that registrations add. */
+/* The sites that there are: the file's, those kept in the store, then those that registrations add.
+ * What the store says of a site that it does not make lies over it. */
 #include "control/control.h"
 
 /* A name that a site has, so that no other gets it. */
@@ -26,14 +27,124 @@ static struct served_site *add(struct sites *s)
 	return site;
 }
 
+/* ---- what is kept ---- */
+
+struct overlay {
+	struct map_node node; /* by name */
+	const struct kept_site *site;
+};
+
+static void add_overlay(struct sites *s, const struct kept_site *site)
+{
+	for (size_t i = 0; i < site->value->name_count; i++) {
+		if (map_find(&s->overlays, site->value->names[i]))
+			continue;
+		struct overlay *o = arena_new(&s->arena, struct overlay);
+		o->site = site;
+		map_add(&s->overlays, site->value->names[i], &o->node);
+	}
+}
+
+static void find_overlays(struct sites *s, const struct kept *kept)
+{
+	LIST_EACH (n, &kept->sites) {
+		const struct kept_site *site = OWNER(n, struct kept_site, node);
+		if (site->value && site->value->overlay)
+			add_overlay(s, site);
+	}
+}
+
+static const struct kept_site *overlay_of(const struct sites *s, const struct config_site *site)
+{
+	struct map_node *n = site->fallback ? map_find(&s->overlays, STR("*")) : NULL;
+	for (size_t i = 0; !n && i < site->name_count; i++)
+		n = map_find(&s->overlays, site->names[i]);
+	return n ? OWNER(n, struct overlay, node)->site : NULL;
+}
+
+/* What the file sets stays. */
+static void lay_over(struct served_site *site, const struct kept_site *kept)
+{
+	struct config_site *s = &site->settings;
+	site->kept = kept;
+	if (!kept)
+		return;
+	const struct kept_value *v = kept->value;
+	if (v->force_ssl_set && !site->force_ssl_locked) {
+		s->force_ssl_set = true;
+		s->force_ssl = v->force_ssl;
+	}
+	if (v->hsts.set && !site->hsts_locked)
+		s->hsts = v->hsts;
+	if (v->upstream_count && !site->in_file) {
+		s->upstreams = v->upstreams;
+		s->upstream_count = v->upstream_count;
+	}
+}
+
 static void add_file_sites(struct sites *s, const struct config *config)
 {
 	for (size_t i = 0; i < config->site_count; i++) {
 		struct served_site *site = add(s);
 		site->settings = config->sites[i];
 		site->in_file = true;
+		site->force_ssl_locked = site->settings.force_ssl_set;
+		site->hsts_locked = site->settings.hsts.set;
+		lay_over(site, overlay_of(s, &site->settings));
+		if (site->settings.fallback) {
+			s->has_fallback = true;
+			s->fallback = i;
+		}
 		for (size_t k = 0; k < site->settings.name_count; k++)
 			take(s, site->settings.names[k]);
+	}
+}
+
+/* Settings that a site of the store has without saying so: those of `site *`. */
+static struct served_site *add_with_fallback(struct sites *s)
+{
+	struct config_site settings = { 0 };
+	if (s->has_fallback)
+		settings = s->at[s->fallback].settings;
+	settings.fallback = false;
+	settings.names = NULL;
+	settings.name_count = 0;
+	struct served_site *site = add(s);
+	site->settings = settings;
+	return site;
+}
+
+/* The names that are left for it: all but those of sites before it. */
+static void take_names(
+        struct sites *s, const struct str *names, size_t count, struct config_site *ret)
+{
+	ret->names = arena_array(&s->arena, struct str, count);
+	ret->name_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (take(s, names[i]))
+			ret->names[ret->name_count++] = names[i];
+}
+
+/* Whoever has the file read again wants to try again what was held back. */
+static bool left_out(
+        const struct control *c, const struct config *config, const struct str *names, size_t count)
+{
+	for (size_t i = 0; config != c->next_config && i < count; i++)
+		if (held_back_site(c, names[i]))
+			return true;
+	return false;
+}
+
+static void add_kept_sites(struct sites *s, const struct control *c, const struct config *config)
+{
+	LIST_EACH (n, &c->kept.sites) {
+		const struct kept_site *kept = OWNER(n, struct kept_site, node);
+		const struct kept_value *v = kept->value;
+		if (!v || v->overlay || left_out(c, config, v->names, v->name_count))
+			continue;
+		struct served_site *site = add_with_fallback(s);
+		take_names(s, v->names, v->name_count, &site->settings);
+		lay_over(site, kept);
 	}
 }
 
@@ -71,63 +182,34 @@ static int by_weight(const void *a, const void *b)
 	return (x->name_count > y->name_count) - (x->name_count < y->name_count);
 }
 
-static const struct config_site *fallback_of(const struct config *config)
+static void add_registered(struct sites *s, const struct renew_site *r)
 {
-	for (size_t i = 0; i < config->site_count; i++)
-		if (config->sites[i].fallback)
-			return &config->sites[i];
-	return NULL;
-}
-
-/* The names that are left for it: all but those of sites before it. */
-static void take_names(struct sites *s, const struct renew_site *r, struct config_site *ret)
-{
-	ret->names = arena_array(&s->arena, struct str, r->name_count);
-	ret->name_count = 0;
-	for (size_t i = 0; i < r->name_count; i++)
-		if (take(s, r->names[i]))
-			ret->names[ret->name_count++] = r->names[i];
-}
-
-static void add_registered(
-        struct sites *s, const struct renew_site *r, const struct config_site *fallback)
-{
-	struct served_site *site = add(s);
-	if (fallback)
-		site->settings = *fallback;
-	site->settings.fallback = false;
-	take_names(s, r, &site->settings);
+	struct served_site *site = add_with_fallback(s);
+	take_names(s, r->names, r->name_count, &site->settings);
 	site->listen = r->listen;
 	site->default_name = r->names[0];
 	if (r->proxy) {
 		site->settings.upstreams = (struct config_upstream *)r->proxy;
 		site->settings.upstream_count = 1;
 	}
-}
-
-/* Whoever has the file read again wants to try again what was held back. */
-static bool left_out(
-        const struct control *c, const struct config *config, const struct renew_site *site)
-{
-	for (size_t i = 0; config != c->next_config && i < site->name_count; i++)
-		if (held_back_site(c, site->names[i]))
-			return true;
-	return false;
+	lay_over(site, overlay_of(s, &site->settings));
 }
 
 void sites_collect(struct control *c, const struct config *config, struct sites *ret)
 {
 	struct gather g = { .each.site = gather };
 	*ret = (struct sites){ 0 };
+	find_overlays(ret, &c->kept);
 	add_file_sites(ret, config);
+	add_kept_sites(ret, c, config);
 	renewals_each_site(c->renewals, &g.each);
 	if (g.count)
 		qsort(g.at, g.count, sizeof *g.at, by_weight);
-	const struct config_site *fallback = fallback_of(config);
 	for (size_t i = 0; i < g.count; i++)
-		if (!left_out(c, config, &g.at[i]))
-			add_registered(ret, &g.at[i], fallback);
+		if (!left_out(c, config, g.at[i].names, g.at[i].name_count))
+			add_registered(ret, &g.at[i]);
 	map_done(&ret->names);
+	map_done(&ret->overlays);
 	free(g.at);
 }
 

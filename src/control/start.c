@@ -131,7 +131,8 @@ bool control_open(struct control *c, struct err *err)
 	if (database_is_lost(c, err))
 		return false;
 	c->store = store_open(c->loop, c->state, err);
-	if (!c->store || !socket_open(c, err) || !open_master(c, err) || !open_renewals(c, err))
+	if (!c->store || !socket_open(c, err) || !open_master(c, err) ||
+	        !kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err))
 		return false;
 	struct portal_needs needs = { .loop = c->loop,
 		.store = c->store,
@@ -154,6 +155,7 @@ void control_done(struct control *c)
 	issuers_free(&c->issuers);
 	board_free(&c->board);
 	fetch_link_free(&c->fetch);
+	kept_done(&c->kept);
 	store_close(&c->store);
 	master_free(&c->master);
 	serving_done(c);

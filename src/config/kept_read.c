@@ -1,0 +1,154 @@
+/* What people type for a site, checked. The sentences go to the page, beside the field. */
+#include "base/url.h"
+#include "certs/name.h"
+#include "config/kept.h"
+#include "net/address.h"
+
+static bool is_there(const struct kept_value *v, struct str name)
+{
+	for (size_t i = 0; i < v->name_count; i++)
+		if (str_eq(v->names[i], name))
+			return true;
+	return false;
+}
+
+bool kept_read_names(struct kept_value *v, const struct str *typed, size_t count, struct err *err)
+{
+	if (!count)
+		return err_set(err, ERR_INPUT, "Give at least one DNS name.");
+	if (count > SITE_NAMES_MOST)
+		return err_set(err, ERR_INPUT,
+		        "%zu names are too many for one site, since a certificate holds %d: make "
+		        "several sites of them.",
+		        count, SITE_NAMES_MOST);
+	v->names = arena_array(&v->arena, struct str, count);
+	v->name_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct name name;
+		if (!name_read(&v->arena, typed[i], /* public_only= */ false, &name, err))
+			return false;
+		if (!is_there(v, name.ascii))
+			v->names[v->name_count++] = name.ascii;
+	}
+	return true;
+}
+
+/* "http://127.0.0.1:3000/" was meant as 127.0.0.1:3000. */
+static bool refuse_url(struct str text, struct err *err)
+{
+	struct err why = ERR_INIT;
+	struct url url;
+	struct sockaddr_storage at;
+	if (!url_parse(text, &url, &why) || !address_parse(url.host, url.port, &at))
+		return err_set(err, ERR_INPUT,
+		        "This is a web address: give the application's IP address and port, such "
+		        "as 127.0.0.1:3000.");
+	char shown[ADDRESS_TEXT];
+	return err_set(
+	        err, ERR_INPUT, "This is a web address. Use %s.", address_text_port(&at, shown));
+}
+
+static bool read_host(
+        struct arena *a, struct str text, struct config_upstream *ret, struct err *err)
+{
+	struct str host;
+	uint16_t port;
+	if (!text.n)
+		return err_set(err, ERR_INPUT,
+		        "Give the application's IP address and port, such as 127.0.0.1:3000.");
+	if (str_starts(text, STR("http://")) || str_starts(text, STR("https://")))
+		return refuse_url(text, err);
+	if (text.p[0] == '/' || str_starts(text, STR("unix:")))
+		return err_set(err, ERR_INPUT,
+		        "Only the configuration file may name a Unix socket as an application: "
+		        "give an IP address and port, such as 127.0.0.1:3000.");
+	if (!url_parse_hostport(text, 0, &host, &port, err))
+		return err_prefix(err, "The application's address: ");
+	if (str_eq_nocase(host, STR("localhost")))
+		host = STR("127.0.0.1");
+	*ret = (struct config_upstream){ arena_str(a, text), arena_str(a, host), port };
+	return true;
+}
+
+static bool this_machine(const struct sockaddr_storage *at)
+{
+	struct local_addresses ours = { 0 };
+	bool is = address_is_ours(&ours, at, /* mono= */ 1);
+	local_addresses_done(&ours);
+	return is;
+}
+
+static bool is_own_port(const struct kept_listeners *l, uint16_t port)
+{
+	for (size_t i = 0; i < l->count; i++)
+		if (l->at[i].port == port)
+			return true;
+	return false;
+}
+
+/* DESIGN 5: upstreams set by page or API. */
+static bool check_law(
+        const struct config_upstream *u, const struct kept_listeners *listeners, struct err *err)
+{
+	struct sockaddr_storage at;
+	if (!address_parse(u->host, u->port, &at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a host name: give an IP address and port, such as 127.0.0.1:%u.",
+		        STR_ARG(u->host), u->port);
+	if (address_is_any(&at))
+		return err_set(err, ERR_INPUT,
+		        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
+		        STR_ARG(u->host), str_has(u->host, ':') ? "[::1]" : "127.0.0.1", u->port);
+	if (address_is_link_local(&at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a link-local address; only the configuration file may name one "
+		        "as an application.",
+		        STR_ARG(u->shown));
+	if (is_own_port(listeners, u->port) && this_machine(&at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is where Everseal itself listens, not the application.",
+		        STR_ARG(u->shown));
+	return true;
+}
+
+static bool is_twin(const struct kept_value *v, const struct config_upstream *u)
+{
+	for (size_t i = 0; i < v->upstream_count; i++)
+		if (v->upstreams[i].port == u->port && str_eq(v->upstreams[i].host, u->host))
+			return true;
+	return false;
+}
+
+bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t count,
+        const struct kept_listeners *listeners, struct err *err)
+{
+	if (count > SITE_UPSTREAMS_MOST)
+		return err_set(err, ERR_INPUT,
+		        "A site has at most %d addresses of its application.", SITE_UPSTREAMS_MOST);
+	v->upstreams = arena_array(&v->arena, struct config_upstream, count);
+	v->upstream_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct config_upstream u;
+		if (!read_host(&v->arena, str_trim(typed[i]), &u, err) ||
+		        !check_law(&u, listeners, err))
+			return false;
+		if (!is_twin(v, &u))
+			v->upstreams[v->upstream_count++] = u;
+	}
+	return true;
+}
+
+bool kept_check_hsts(const struct hsts *hsts, struct err *err)
+{
+	const int64_t year = 365 * (DAY / SECOND);
+	if (hsts->max_age < 0 || hsts->max_age > 10 * year)
+		return err_set(err, ERR_INPUT,
+		        "HSTS lasts from 1 second to 10 years; usual are 300, 3600, 86400 and "
+		        "31536000 seconds. 0 switches it off.");
+	/* https://hstspreload.org: a year at least, and all subdomains. */
+	if (hsts->preload && (!hsts->subdomains || hsts->max_age < year))
+		return err_set(err, ERR_INPUT,
+		        "Browsers take no name into their preload list without all of it: a year "
+		        "(31536000 seconds) at least, and all subdomains.");
+	return true;
+}
