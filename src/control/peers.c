@@ -19,6 +19,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 	case MSG_challenge_ready:
 		board_heard_ready(c->board, l, m->is.challenge_ready.token);
 		break;
+	case MSG_challenge_seen:
+		board_heard_seen(c->board, m->is.challenge_seen.token, m->is.challenge_seen.client);
+		break;
 	case MSG_fences:
 		buf_clear(&c->fences[PROCESS_SERVE]);
 		buf_add(&c->fences[PROCESS_SERVE], m->is.fences.standing);

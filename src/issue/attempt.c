@@ -294,6 +294,14 @@ static void place_ready(struct notice *n)
 		did(s, NULL);
 }
 
+static void place_seen(struct notice *n, struct str client)
+{
+	const struct place *p = OWNER(n, struct place, notice);
+	struct attempt_state *s = p->state;
+	if (s->attempt->fetched)
+		s->attempt->fetched(s->attempt, s->flow->names[p - s->places].name, client);
+}
+
 static void publish(struct attempt_state *s)
 {
 	for (size_t i = 0; i < s->flow->name_count; i++) {
@@ -304,6 +312,7 @@ static void publish(struct attempt_state *s)
 		const struct notice_text text = { name->token, str_c(s->thumbprint), name->name };
 		board_withdraw(n);
 		s->places[i].state = s;
+		n->seen = place_seen;
 		s->places_missing++;
 		board_publish(needs_of(s)->board, n, &text, place_ready);
 	}

@@ -168,6 +168,18 @@ void board_detach(struct board *b, struct link *serve)
 	free(gone);
 }
 
+void board_heard_seen(struct board *b, struct str token, struct str client)
+{
+	struct post *p = post_of(b, token);
+	if (!p)
+		return;
+	LIST_EACH (n, &p->notices) {
+		struct notice *notice = OWNER(n, struct notice, node);
+		if (notice->seen)
+			notice->seen(notice, client);
+	}
+}
+
 void board_heard_ready(struct board *b, struct link *serve, struct str token)
 {
 	struct post *p = post_of(b, token);

@@ -16,6 +16,8 @@ void board_free(struct board **b); /* after its notices were withdrawn */
  * attempts (it knows that one proof is enough): it stands until the last of them withdraws it. */
 struct notice {
 	void (*ready)(struct notice *n);
+	/* May be NULL. Somebody fetched the token, most likely the CA: from that address. */
+	void (*seen)(struct notice *n, struct str client);
 	struct list node;  /* among those of its token */
 	struct post *post; /* NULL when not published */
 	struct later later;
@@ -34,5 +36,6 @@ void board_withdraw(struct notice *n); /* harmless if not published */
 void board_attach(struct board *b, struct link *serve); /* sends the table */
 void board_detach(struct board *b, struct link *serve);
 void board_heard_ready(struct board *b, struct link *serve, struct str token);
+void board_heard_seen(struct board *b, struct str token, struct str client);
 
 #endif

@@ -84,6 +84,8 @@ struct attempt {
 	 * before there was one. It may abort the attempt and start it anew. */
 	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
 	        const struct next *failed);
+	/* May be NULL. The token for that name was fetched from that address. May not abort it. */
+	void (*fetched)(struct attempt *a, struct str name, struct str client);
 	/* The account is not known yet, and the attempt of another is finding it out: it waits, and
 	 * does nothing meanwhile. */
 	void (*follows)(struct attempt *a);

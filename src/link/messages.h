@@ -58,6 +58,7 @@ const char *process_name(enum process p);
 	X(log, INT(level) TEXT(fields) TEXT(text))                                                 \
 	X(dropped, INT(events))                      /* log and seen events that found no room */  \
 	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
+	X(challenge_seen, TEXT(token) TEXT(client))        /* somebody fetched an open token */  \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
 	/* control -> fetch: one exchange: fetch, trust and body in pieces, go */                  \
 	X(fetch, INT(id) TEXT(purpose) TEXT(method) TEXT(url) TEXT(headers) INT(timeout)           \

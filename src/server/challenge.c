@@ -100,6 +100,14 @@ static void tell(struct exchange *ex, const char *answer)
 	worker_tell(ex->worker, log, .level = LOG_INFO, .fields = fields, .text = text);
 }
 
+/* For the steps that the page shows: the CA was here. */
+static void tell_seen(struct exchange *ex, struct str token)
+{
+	char client[ADDRESS_TEXT];
+	worker_tell(ex->worker, challenge_seen, .token = token,
+	        .client = str_c(address_text(&ex->client, client)));
+}
+
 /* The open challenges first, then the default account's thumbprint, so that any node answers any
  * token. */
 static bool answer_token(struct exchange *ex, struct str token)
@@ -107,6 +115,7 @@ static bool answer_token(struct exchange *ex, struct str token)
 	struct str thumbprint = challenge_thumbprint(ex->worker->challenges, token);
 	if (thumbprint.p) {
 		tell(ex, "answered with the thumbprint of the order that is open");
+		tell_seen(ex, token);
 	} else if (ex->site && ex->site->challenge_pass) {
 		tell(ex, "not ours, handed to the application");
 		return false;

@@ -165,6 +165,10 @@ static void tell(struct worker *w, enum msg_type type, const void *fields)
 	else if (type == MSG_seen)
 		buf_printf(
 		        &rig->told, "seen %.*s", STR_ARG(((const struct msg_seen *)fields)->site));
+	else if (type == MSG_challenge_seen)
+		buf_printf(&rig->told, "fetched %.*s by %.*s",
+		        STR_ARG(((const struct msg_challenge_seen *)fields)->token),
+		        STR_ARG(((const struct msg_challenge_seen *)fields)->client));
 	else if (type == MSG_hsts_sent)
 		buf_printf(&rig->told, "hsts %lld",
 		        (long long)((const struct msg_hsts_sent *)fields)->age);
@@ -735,7 +739,8 @@ static void challenges_are_told(void **state)
 	say("GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: new.test\r\n\r\n");
 	assert_string_equal(buf_c(&rig->told),
 	        "Challenge http://new.test" CHALLENGE "abcdefghijklmnop: answered with the "
-	        "thumbprint of the order that is open.\n");
+	        "thumbprint of the order that is open.\n"
+	        "fetched abcdefghijklmnop by 203.0.113.5\n");
 }
 
 static void challenges_of_an_earlier_control(void **state)
