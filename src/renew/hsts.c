@@ -92,6 +92,11 @@ static bool load_promise(struct store_scan *scan, const struct record *record)
 	return true;
 }
 
+int64_t renew_hsts_until(struct renewals *r, const struct str *names, size_t count)
+{
+	return promised_until(r, names, count);
+}
+
 bool promises_load(struct renewals *r, struct err *err)
 {
 	struct load load = { .scan.each = load_promise, .renewals = r };

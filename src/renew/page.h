@@ -103,6 +103,10 @@ void renew_revoke(struct renewals *r, struct renew_request *q, const struct rene
 MUST_CHECK bool renew_limits(struct renewals *r, struct str issuer, struct str name,
         struct json_writer *w, struct err *err);
 
+/* Until when browsers refuse plain HTTP for one of the names, as they were told by us (wall ms); 0:
+ * nobody does. */
+int64_t renew_hsts_until(struct renewals *r, const struct str *names, size_t count);
+
 /* Tasks. States: Queued, Executing, Success, Failed, Canceled. */
 struct task_view {
 	struct str id, about; /* about: the registration's id */
