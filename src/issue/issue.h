@@ -76,7 +76,8 @@ struct attempt_want {
 
 /* Owned by the caller; fired callbacks find it by OWNER. */
 struct attempt {
-	/* At every GO, wait and effect: `flow` is what the page shows. May not abort it. */
+	/* Before the first question, and at every GO, wait and effect: `flow` is what the page
+	 * shows. May not abort it. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
 	/* Exactly once: issued, or why not (failed->err, and what the CA said about when). The
 	 * caller stores the outcome in a transaction to which attempt_clear, called within `done`,

@@ -130,15 +130,14 @@ void held_install(struct registration *g)
 	};
 	s->ops->install(s, &c);
 	g->installed = ++g->renewals->installs;
+	tell_registration(g);
 }
 
 bool held_superseded(const struct registration *g)
 {
-	MAP_EACH (n, &g->renewals->registrations) {
-		const struct registration *other = OWNER(n, struct registration, node);
-		if (other->installed > g->installed && registration_has(other, g->names[0]))
+	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e))
+		if (e->registration->installed > g->installed)
 			return true;
-	}
 	return false;
 }
 
@@ -174,6 +173,7 @@ static void adopt_names(struct registration *g)
 	for (size_t i = 0; i < g->name_count; i++)
 		g->names[i] = arena_str(&g->arena, g->held.leaf.names[i]);
 	g->issuer = arena_str(&g->arena, g->held.issuer);
+	names_index(g);
 }
 
 static bool load_held(struct store_scan *scan, const struct record *record)

@@ -79,6 +79,12 @@ void look_begin(struct renewals *r)
 	timer_start(&r->daily, r->needs.loop, 0, daily);
 }
 
+int64_t look_at_next(const struct renewals *r)
+{
+	const struct loop *l = r->needs.loop;
+	return timer_active(&r->daily) ? loop_wall(l) + r->daily.deadline - loop_mono(l) : 0;
+}
+
 void look_stop(struct renewals *r)
 {
 	timer_stop(&r->daily);

@@ -35,13 +35,14 @@ bool lamp_from_name(struct str name, enum lamp *ret_lamp);
 
 /* What a lamp is made of. Pure. */
 struct lamp_facts {
-	bool held; /* there is a certificate */
 	int64_t now, not_before, not_after;
-	bool off; /* nothing renews it, or another took its place */
-	bool working;
-	bool failed;         /* the last attempt */
-	bool should_be_seen; /* it is installed, and a listener is there to show it */
-	bool seen, differs;  /* a handshake was made; it showed another one, or none */
+	bool held;     /* there is a certificate */
+	bool replaced; /* nobody asks for it, or another took its place: no visitor meets it */
+	bool off;      /* nothing renews it */
+	bool working;  /* an attempt is queued or under way */
+	bool failed;   /* the last attempt */
+	bool should_be_seen; /* a handshake will look at it */
+	bool seen, differs;  /* one was made; it showed another certificate, or none */
 };
 enum lamp lamp_of(const struct lamp_facts *f);
 
@@ -78,8 +79,8 @@ bool renew_primary(struct renewals *r, struct renew_view *ret_view);
  * empty for none. */
 void renew_set_primary(struct renewals *r, struct str id);
 
-/* Leaf and chain as PEM, as the CA sent them; with_key (for the machine's owner alone): the key,
- * PKCS#8, comes first, and ret_pem must be a BUF_SECRET. */
+/* Leaf and chain as PEM, as the CA sent them. with_key (for the machine's owner alone): the key (SEC
+ * 1) comes first, and ret_pem must be a BUF_SECRET. */
 MUST_CHECK bool renew_export(
         struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err);
 
@@ -115,7 +116,6 @@ struct task_view {
 	const char *state;
 	bool ended, succeeded;
 	int64_t queued, started, finished; /* wall ms; 0: not yet */
-	struct str dns_name;               /* the first name, for Arguments */
 	struct str arguments;              /* JSON object as it was asked for, or "{}" */
 	const struct err *error;           /* Failed or Canceled: why; else NULL */
 	struct str ca_text;                /* with error: what the CA said, or empty */

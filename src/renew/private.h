@@ -9,11 +9,35 @@ enum { PARALLEL_MOST = 10, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 
 
 /* Tasks (task.c) */
 
-#define TASK_STATES(X) X(EXECUTING, "Executing") X(SUCCESS, "Success") X(FAILED, "Failed")
+#define TASK_STATES(X)                                                                             \
+	X(QUEUED, "Queued")                                                                        \
+	X(EXECUTING, "Executing")                                                                  \
+	X(SUCCESS, "Success")                                                                      \
+	X(FAILED, "Failed")                                                                        \
+	X(CANCELED, "Canceled")
 enum task_state {
 #define X(name, text) TASK_##name,
 	TASK_STATES(X)
 #undef X
+};
+
+/* The seed system's names, and how they are described. */
+#define TASK_NAMES(X)                                                                              \
+	X(CONFIGURE, "ConfigureLetsEncrypt", "Configure Let's Encrypt SSL Certificate")            \
+	X(RENEW, "RenewLetsEncrypt", "Renew Let's Encrypt SSL Certificate")                        \
+	X(REVOKE, "RevokeLetsEncrypt", "Revoke Let's Encrypt SSL Certificate")
+enum task_name {
+#define X(name, text, description) TASK_##name,
+	TASK_NAMES(X)
+#undef X
+};
+
+/* Events of the same step and subject tell of the same thing: the later one has the better words,
+ * until an event "again" begins a new round. */
+struct event {
+	int64_t at;
+	enum task_state state;
+	struct str step, subject, text; /* subject: the name that it is about, or empty */
 };
 
 struct task {
@@ -22,13 +46,19 @@ struct task {
 	struct renewals *renewals;
 	char id[32];
 	struct arena arena;
-	struct str name, about; /* "Register" or "Renew"; the registration's id */
+	enum task_name name;
+	struct str about;     /* the registration's id */
+	struct str arguments; /* JSON */
 	enum task_state state;
-	int64_t started, ended;
-	struct str *events; /* one JSON object each */
+	int64_t queued, started, ended;
+	struct event *events;
 	size_t count, cap;
+	struct err error;    /* FAILED, CANCELED */
+	struct str ca_text;  /* what the CA said, with error */
+	struct list fetches; /* who fetched tokens: steps.c */
 	struct list readers;
-	bool changed; /* since the write that is under way began */
+	struct list to_tell; /* watch.c */
+	bool changed;        /* since the write that is under way began */
 	int64_t version;
 	struct store_tx tx;
 	struct later later;
@@ -36,16 +66,60 @@ struct task {
 
 struct registration;
 struct task *task_find(struct renewals *r, struct str id);
-/* step: a word that does not change ("order"); text: for people. */
+bool task_under_way(const struct task *t); /* or queued */
+void task_begin(struct task *t);           /* it has a place now */
+/* step: a word that does not change ("order"); text: for people. What was said last of the same
+ * step is not said again. */
 void task_step(struct task *t, const char *step, struct str text);
+void task_step_about(struct task *t, const char *step, struct str subject, struct str text);
 void task_store(struct task *t);
 /* Its last event; stored. failed NULL: success. */
 void task_end(struct task *t, const char *text, const struct err *failed);
+void task_ca_said(struct task *t, struct str text); /* before task_end */
 void task_give_up(struct task *t, const char *why);
 MUST_CHECK bool tasks_load(struct renewals *r, struct err *err);
 void tasks_free(struct renewals *r);
 /* The one under way for it: what a restart has interrupted, else a new one of that name. */
-struct task *task_for(struct registration *g, const char *name);
+struct task *task_for(struct registration *g, enum task_name name);
+/* The latest event before `end` of that step and subject in the same round; NULL: none. */
+const struct event *task_event_before(
+        const struct task *t, size_t end, struct str step, struct str subject);
+const char *task_state_name(enum task_state state);
+
+/* error.c: an error as members of an object: code, message, remedy, what, why; and back. */
+void error_write(struct json_writer *w, const struct err *err);
+void error_read(const struct json *json, struct err *ret_err);
+
+/* watch.c */
+void tell_registration(struct registration *g);
+void tell_task(struct task *t);
+
+/* status.c */
+bool no_certificate(struct str name, struct err *err); /* false: the sentence */
+struct renew_view registration_view(const struct registration *g);
+/* page.c: the record primary: {"id"} */
+MUST_CHECK bool primary_load(struct renewals *r, struct err *err);
+void primary_done(struct renewals *r);
+bool registration_primary(const struct registration *g);
+/* look.c: when it looks at every certificate again (wall ms); 0: not yet known. */
+int64_t look_at_next(const struct renewals *r);
+
+/* steps.c: what an attempt does, in the words of the page. */
+void steps_moved(struct registration *g, const struct flow *flow, const struct next *next);
+void steps_fetched(struct registration *g, struct str name, struct str client);
+void steps_bind(struct registration *g);
+
+/* names.c: registrations by each of their names. To be called whenever they are set. */
+void names_index(struct registration *g);
+void names_forget(struct registration *g);
+struct name_entry {
+	struct list node;
+	struct registration *registration;
+	struct named *named;
+};
+/* for (e = names_first(r, name); e; e = names_next(e)) */
+struct name_entry *names_first(const struct renewals *r, struct str name);
+struct name_entry *names_next(const struct name_entry *e);
 
 /* Registrations */
 
@@ -78,6 +152,8 @@ struct registration {
 	struct arena arena; /* of what is wanted */
 	struct str *names;
 	size_t name_count;
+	struct name_entry *entries; /* names.c */
+	size_t entry_count;
 	struct str email, issuer;
 	struct address listen;
 	struct config_upstream proxy; /* host empty: none */
@@ -110,9 +186,12 @@ struct registration {
 	struct serving_change change;
 	struct proof proof;
 	struct list to_look_at;
+	struct list to_tell;   /* watch.c */
 	uint64_t installed;    /* which one in order; 0: not */
 	struct err served_err; /* code NONE and served_at: seen as stored */
 	int64_t served_at;
+	struct arena served_arena;
+	struct cert served_leaf; /* what was seen, if it was another one: serial.n */
 	int64_t seen_at;
 	struct str seen_client;
 	struct arena seen_arena;
@@ -130,10 +209,16 @@ struct hsts_promise {
 struct renewals {
 	struct renew_needs needs;
 	const struct config *config;
-	struct map registrations, tasks, promises;
+	struct map registrations, names, tasks, promises;
 	struct list queue, going_on; /* going_on: have begun, and come first */
 	struct list task_order;
 	struct later later; /* starts what is queued */
+	struct list watches, told_registrations, told_tasks;
+	struct later tell;
+	char *primary; /* id; NULL: none */
+	int64_t primary_version;
+	struct store_tx primary_tx;
+	bool primary_again; /* changed while it was being stored */
 	size_t under_way;
 	int64_t last_task;
 	uint64_t installs;
@@ -152,7 +237,6 @@ struct str name_as_registered(struct arena *a, struct str typed);
 struct registration *registration_find(struct renewals *r, struct str name_or_id);
 /* Whether people know of it: it is asked for, or there is a certificate. */
 bool registration_shown(const struct registration *g);
-bool registration_has(const struct registration *g, struct str name);
 struct registration *registration_by_id(struct renewals *r, struct str id);
 struct registration *registration_new(struct renewals *r, struct str id);
 void registration_free(struct registration **g);

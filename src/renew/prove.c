@@ -16,7 +16,10 @@ static struct registration *owner(struct proof *p)
 static void finish(struct registration *g, const struct err *err)
 {
 	g->served_err = err ? *err : (struct err)ERR_INIT;
+	if (!err)
+		g->served_leaf = (struct cert){ 0 };
 	g->served_at = loop_wall(g->renewals->needs.loop);
+	tell_registration(g);
 	g->proof.done(g, err);
 }
 
@@ -35,6 +38,14 @@ static void failed(struct registration *g, const struct err *why)
 		finish(g, why);
 }
 
+/* What visitors get instead; forgotten once the stored one is seen. */
+static void keep_seen(struct registration *g, struct str der)
+{
+	struct err err = ERR_INIT;
+	arena_clear(&g->served_arena);
+	CHECK(cert_read(&g->served_arena, der, &g->served_leaf, &err)); /* it was read before */
+}
+
 static bool same_leaf(struct registration *g, struct str pem, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
@@ -47,6 +58,7 @@ static bool same_leaf(struct registration *g, struct str pem, struct err *err)
 		return false;
 	if (!strcmp(seen.sha256, g->held.leaf.sha256))
 		return true;
+	keep_seen(g, chain[0]);
 	return err_set(err, ERR_CONFLICT,
 	        "Visitors of %.*s on %.*s, port %u, get another certificate "
 	        "(serial %.*s) than the one stored (serial %.*s).",

@@ -7,14 +7,6 @@ struct registration *registration_by_id(struct renewals *r, struct str id)
 	return n ? OWNER(n, struct registration, node) : NULL;
 }
 
-bool registration_has(const struct registration *g, struct str name)
-{
-	for (size_t i = 0; i < g->name_count; i++)
-		if (str_eq_nocase(g->names[i], name))
-			return true;
-	return false;
-}
-
 bool registration_shown(const struct registration *g)
 {
 	return g->name_count && (g->in_file || g->in_store || g->held.is);
@@ -42,11 +34,9 @@ struct registration *registration_find(struct renewals *r, struct str typed)
 		return found;
 	found = NULL;
 	struct str name = name_as_registered(&a, typed);
-	MAP_EACH (n, &r->registrations) {
-		struct registration *g = OWNER(n, struct registration, node);
-		if (!registration_shown(g) || !registration_has(g, name))
-			continue;
-		if (!found || goes_before(g, found))
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e)) {
+		struct registration *g = e->registration;
+		if (registration_shown(g) && (!found || goes_before(g, found)))
 			found = g;
 	}
 	return found;
@@ -69,6 +59,8 @@ void registration_free(struct registration **registration)
 		return;
 	schedule_stop(g);
 	look_forget(g);
+	names_forget(g);
+	list_remove(&g->to_tell);
 	LIST_EACH (n, &g->requests)
 		list_remove(n);
 	store_tx_abort(&g->tx);
@@ -81,6 +73,7 @@ void registration_free(struct registration **registration)
 	held_clear(&g->fresh);
 	arena_done(&g->arena);
 	arena_done(&g->seen_arena);
+	arena_done(&g->served_arena);
 	free(g->id);
 	free(g);
 	*registration = NULL;
@@ -199,6 +192,7 @@ static void read_registration(struct registration *g, const struct json *json)
 	g->names = arena_array(&g->arena, struct str, g->name_count);
 	for (size_t i = 0; i < g->name_count; i++)
 		g->names[i] = arena_str(&g->arena, json_value_text(json_at(names, i)));
+	names_index(g);
 	g->email = keep_text(g, json, "email");
 	g->issuer = keep_text(g, json, "issuer");
 	g->listen.host = keep_text(g, json, "address");

@@ -4,7 +4,7 @@
 static bool load(struct renewals *r, struct err *err)
 {
 	return registrations_load(r, err) && held_load(r, err) && schedule_load(r, err) &&
-	       tasks_load(r, err) && promises_load(r, err);
+	       tasks_load(r, err) && promises_load(r, err) && primary_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
@@ -15,6 +15,9 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->going_on);
 	list_init(&r->task_order);
 	list_init(&r->to_look_at);
+	list_init(&r->watches);
+	list_init(&r->told_registrations);
+	list_init(&r->told_tasks);
 	if (!load(r, err))
 		renewals_free(&r);
 	return r;
@@ -31,9 +34,14 @@ void renewals_free(struct renewals **renewals)
 	}
 	look_stop(r);
 	later_stop(&r->later);
+	later_stop(&r->tell);
+	LIST_EACH (n, &r->watches)
+		list_remove(n);
 	map_done(&r->registrations);
+	map_done(&r->names);
 	tasks_free(r);
 	promises_free(r);
+	primary_done(r);
 	free(r);
 	*renewals = NULL;
 }
@@ -48,6 +56,7 @@ static void keep_names(struct registration *g, const struct config_site *s)
 	for (size_t i = 0; i < s->name_count; i++)
 		g->names[i] = arena_str(&g->arena, s->names[i]);
 	g->name_count = s->name_count;
+	names_index(g);
 }
 
 static void keep_text(struct registration *g, struct str *place, struct str text)
@@ -189,7 +198,7 @@ void renewals_begin(struct renewals *r)
 	r->begun = true;
 	LIST_EACH (n, &r->task_order) {
 		struct task *t = OWNER(n, struct task, order);
-		if (t->state == TASK_EXECUTING)
+		if (task_under_way(t))
 			resume(t);
 	}
 	MAP_EACH (n, &r->registrations)
@@ -204,6 +213,7 @@ void renew_seen(struct renewals *r, struct str site, struct str client, int64_t 
 	struct registration *g = registration_find(r, site);
 	if (!g)
 		return;
+	tell_registration(g);
 	arena_clear(&g->seen_arena);
 	g->seen_at = at;
 	g->seen_client = arena_str(&g->seen_arena, client);

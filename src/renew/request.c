@@ -316,6 +316,7 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 		for (size_t i = 0; i < w->count; i++)
 			g->names[i] = arena_str(a, w->ascii[i]);
 		g->name_count = w->count;
+		names_index(g);
 	}
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
@@ -342,7 +343,7 @@ static void store_registration(
 	g->failures = 0;
 	g->next_try = 0;
 	if (!g->task)
-		g->task = task_for(g, "Register");
+		g->task = task_for(g, TASK_CONFIGURE);
 	registration_put(g, &g->request_tx);
 	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
 	answer_when_stored(q, g);
@@ -428,9 +429,9 @@ static bool is_ambiguous(
 	BUF_AUTO ids = BUF(512);
 	struct str name = name_as_registered(&a, typed);
 	size_t count = 0;
-	MAP_EACH (n, &r->registrations) {
-		const struct registration *g = OWNER(n, struct registration, node);
-		if (!registration_wanted(g) || !registration_has(g, name))
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e)) {
+		const struct registration *g = e->registration;
+		if (!registration_wanted(g))
 			continue;
 		buf_printf(&ids, "%s%s", count++ ? ", " : "", g->id);
 	}
@@ -448,10 +449,7 @@ static struct registration *find(struct renew_request *q, struct str name)
 	if (g && is_ambiguous(q->renewals, g, name, &q->err))
 		return NULL;
 	if (!g)
-		err_set(&q->err, ERR_NOT_FOUND,
-		        "There is no certificate for %.*s: `everseal status` lists "
-		        "those that there are.",
-		        STR_ARG(name));
+		no_certificate(name, &q->err);
 	return g;
 }
 

@@ -16,8 +16,7 @@ void schedule_state_put(struct registration *g, struct store_tx *tx, bool health
 	json_write_time(&w, "next_try", healthy ? 0 : g->next_try);
 	if (g->last_error.code && !healthy) {
 		json_write_object(&w, "last_error");
-		json_write_c(&w, "code", err_code_name(g->last_error.code));
-		json_write_c(&w, "message", g->last_error.text);
+		error_write(&w, &g->last_error);
 		json_write_time(&w, "at", g->last_error_at);
 		json_write_end(&w);
 	}
@@ -45,11 +44,8 @@ static void read_state(struct registration *g, const struct record *record)
 		g->failures = (unsigned)failures;
 	clock_from_rfc3339(json_text(json, "next_try"), &g->next_try);
 	const struct json *last = json_object(json, "last_error");
-	enum err_code code = ERR_IO;
-	if (last && err_code_from_name(json_text(last, "code"), &code)) {
-		err_set(&g->last_error, code, "%.*s", STR_ARG(json_text(last, "message")));
-		clock_from_rfc3339(json_text(last, "at"), &g->last_error_at);
-	}
+	error_read(last, &g->last_error);
+	clock_from_rfc3339(json_text(last, "at"), &g->last_error_at);
 }
 
 void schedule_state_reload(struct registration *g)
@@ -124,6 +120,7 @@ void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	timer_stop(&g->due);
+	tell_registration(g);
 	if (!g->in_file)
 		g->renew_before = renew_before(g);
 	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
@@ -195,22 +192,19 @@ static void note_wait(struct registration *g, const struct flow *flow, const str
 		        clock_rfc3339(g->waiting_until, until));
 }
 
-/* The step in the task's log, once per step and whenever it waits for something. */
 static void moved(struct attempt *a, const struct flow *flow, const struct next *next)
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
-	bool waits = next->after > 0;
 	park(g, next->what == FLOW_GO && next->after >= LONG_WAIT);
 	note_wait(g, flow, next);
-	if (next->what != FLOW_GO || (!waits && flow->step == g->shown_step))
-		return;
-	g->shown_step = flow->step;
-	ARENA_AUTO text = ARENA_INIT;
-	struct str words = str_c(acme_step_words(flow->step));
-	if (waits)
-		words = arena_printf(&text, "%.*s: waiting %.1f s, %.*s", STR_ARG(words),
-		        (double)next->after / 1000, STR_ARG(flow->waiting_for));
-	task_step(g->task, acme_step_name(flow->step), words);
+	if (next->what == FLOW_GO)
+		steps_moved(g, flow, next);
+	tell_registration(g);
+}
+
+static void fetched(struct attempt *a, struct str name, struct str client)
+{
+	steps_fetched(OWNER(a, struct registration, attempt), name, client);
 }
 
 /* The first account of a CA is found out by one attempt; those that wait for it have no place, and
@@ -227,6 +221,7 @@ static void follows(struct attempt *a)
 	        STR_ARG(ca));
 	g->shown_step = ACME_STEP_account;
 	task_step(g->task, acme_step_name(g->shown_step), str_c(g->waiting.text));
+	tell_registration(g);
 }
 
 static void may_go_on(struct attempt *a)
@@ -282,7 +277,16 @@ static void stored_failure(struct store_tx *tx, const struct err *err)
 	attempt_over(g);
 }
 
-static void failed(struct registration *g, const struct next *why)
+/* The CA's problem travels whole, below our own sentence. */
+static void keep_ca_text(struct registration *g, const struct flow *flow)
+{
+	BUF_AUTO text = BUF(32 << 10);
+	if (flow)
+		acme_problem_words(&flow->problem, &text);
+	task_ca_said(g->task, buf_str(&text));
+}
+
+static void failed(struct registration *g, const struct flow *flow, const struct next *why)
 {
 	struct log log = log_of(g);
 	char next[CLOCK_TEXT];
@@ -292,6 +296,7 @@ static void failed(struct registration *g, const struct next *why)
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",
 	        clock_rfc3339(g->next_try, next));
+	keep_ca_text(g, flow);
 	task_end(g->task, NULL, &why->err);
 	schedule_state_put(g, &g->tx, /* healthy= */ false);
 	attempt_clear(&g->attempt, &g->tx);
@@ -337,7 +342,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	held_install(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->issuer),
 	        clock_rfc3339(g->held.leaf.not_after, until));
-	task_step(g->task, "bind", STR("Stored and bound; new connections get it"));
+	steps_bind(g);
 	task_step(g->task, "see", STR("See it over HTTPS"));
 	look_forget(g);
 	prove(g, proven);
@@ -356,11 +361,10 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
         const struct next *why)
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
-	(void)flow;
 	if (issued)
 		succeeded(g, issued);
 	else
-		failed(g, why);
+		failed(g, flow, why);
 }
 
 /* Starting and stopping */
@@ -387,10 +391,12 @@ static void begin(struct registration *g)
 	struct err err = ERR_INIT;
 	g->attempting = true;
 	g->resumed = true;
+	task_begin(g->task);
 	g->shown_step = ACME_STEP_COUNT;
 	g->attempt = (struct attempt){
 		.moved = moved,
 		.done = done,
+		.fetched = fetched,
 		.follows = follows,
 		.may_go_on = may_go_on,
 	};
@@ -424,10 +430,10 @@ static void start_queued(struct renewals *r)
 /* An attempt whose task has ended is only being stored: the wish is for the next one. */
 static void try_again_after(struct registration *g)
 {
-	if (g->task && g->task->state == TASK_EXECUTING)
+	if (g->task && task_under_way(g->task))
 		return;
 	g->again = true;
-	g->task = task_for(g, g->held.is ? "Renew" : "Register");
+	g->task = task_for(g, g->held.is ? TASK_RENEW : TASK_CONFIGURE);
 }
 
 void schedule_now(struct registration *g)
@@ -439,8 +445,9 @@ void schedule_now(struct registration *g)
 		return;
 	}
 	timer_stop(&g->due);
+	tell_registration(g);
 	if (!g->task)
-		g->task = task_for(g, g->held.is ? "Renew" : "Register");
+		g->task = task_for(g, g->held.is ? TASK_RENEW : TASK_CONFIGURE);
 	if (!g->renewals->begun)
 		return;
 	list_add_last(&g->renewals->queue, &g->queued);
@@ -456,6 +463,7 @@ void schedule_cancel(struct registration *g, const char *why)
 		return;
 	task_give_up(g->task, why);
 	g->task = NULL;
+	g->waiting = (struct err)ERR_INIT;
 	list_remove(&g->queued);
 	attempt_abort(&g->attempt);
 	r->under_way -= g->attempting && !g->parked;

@@ -31,21 +31,83 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	return when.why;
 }
 
-/* The next attempt and why then, or why there is none. */
-static void write_next(const struct registration *g, struct json_writer *w)
+static bool is_working(const struct registration *g)
 {
-	int64_t at = 0;
+	return g->attempting || list_linked(&g->queued);
+}
+
+/* The next attempt and why then, or why there is none. */
+static const char *next_of(const struct registration *g, int64_t *ret_at)
+{
 	const char *why = registration_blocked(g);
-	bool working = g->attempting || list_linked(&g->queued);
-	if (!why && working && g->waiting.code) {
-		at = g->waiting_until;
-		why = g->waiting.text;
-	} else if (!why && working)
-		why = "an attempt is under way";
-	else if (!why)
-		why = scheduled(g, &at);
-	json_write_time(w, "next_renewal", at);
-	json_write_c(w, "reason", why);
+	*ret_at = 0;
+	if (why)
+		return why;
+	if (!is_working(g))
+		return scheduled(g, ret_at);
+	if (!g->waiting.code)
+		return "an attempt is under way";
+	*ret_at = g->waiting_until;
+	return g->waiting.text;
+}
+
+static enum lamp lamp(const struct registration *g)
+{
+	const bool asked_for = g->in_file || g->in_store;
+	return lamp_of(&(struct lamp_facts){
+	        .now = loop_wall(g->renewals->needs.loop),
+	        .not_before = g->held.is ? g->held.leaf.not_before : 0,
+	        .not_after = g->held.is ? g->held.leaf.not_after : 0,
+	        .held = g->held.is,
+	        .replaced = !asked_for || (g->held.is && held_superseded(g)),
+	        .off = g->disabled || (g->held.is && registration_blocked(g)),
+	        .working = is_working(g),
+	        .failed = g->failures > 0,
+	        .should_be_seen = g->held.is && g->renewals->begun,
+	        .seen = g->served_at > 0,
+	        .differs = g->served_err.code != ERR_NONE,
+	});
+}
+
+/* Under way for what, or the last error. */
+static struct str why_of(const struct registration *g)
+{
+	if (is_working(g))
+		return str_c(g->waiting.code ? g->waiting.text : "An attempt is under way.");
+	if (g->last_error.code)
+		return str_c(g->last_error.text);
+	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
+}
+
+struct renew_view registration_view(const struct registration *g)
+{
+	const struct held *h = &g->held;
+	struct renew_view v = {
+		.id = str_c(g->id),
+		.names = g->names,
+		.name_count = g->name_count,
+		.issuer = g->issuer,
+		.email = g->email,
+		.lamp = lamp(g),
+		.state = state_of(g),
+		.held = h->is,
+		.in_store = g->in_store,
+		.in_file = g->in_file,
+		.primary = registration_primary(g),
+		.renewed = registration_wanted(g),
+		.created = g->created,
+		.not_before = h->is ? h->leaf.not_before : 0,
+		.not_after = h->is ? h->leaf.not_after : 0,
+		.why = why_of(g),
+		.task = task_find(g->renewals, str_c(g->task_id)) ? str_c(g->task_id) : STR_NONE,
+	};
+	v.reason = next_of(g, &v.next_renewal);
+	if (h->is) {
+		v.thumbprint = str_c(h->leaf.sha1);
+		v.serial = h->leaf.serial;
+		v.issued_by = h->leaf.issuer;
+	}
+	return v;
 }
 
 static void write_held(const struct held *h, struct json_writer *w)
@@ -58,7 +120,36 @@ static void write_held(const struct held *h, struct json_writer *w)
 	json_write_text(w, "serial", h->leaf.serial);
 	json_write_text(w, "issued_by", h->leaf.issuer);
 	json_write_c(w, "thumbprint", h->leaf.sha1);
+	json_write_c(w, "sha256", h->leaf.sha256);
 	json_write_text(w, "key_type", h->leaf.key_type);
+	json_write_int(w, "chain", (int64_t)h->chain_count);
+}
+
+static void write_names(struct json_writer *w, const struct str *names, size_t count)
+{
+	json_write_array(w, "names");
+	for (size_t i = 0; i < count; i++)
+		json_write_text(w, NULL, names[i]);
+	json_write_end(w);
+}
+
+/* What the handshake saw; null as long as none showed a certificate. */
+static void write_served_leaf(const struct registration *g, struct json_writer *w)
+{
+	const bool other = g->served_leaf.serial.n > 0;
+	const struct cert *leaf = other ? &g->served_leaf : &g->held.leaf;
+	if (!g->served_at || (!other && g->served_err.code)) {
+		json_write_null(w, "served_leaf");
+		return;
+	}
+	json_write_object(w, "served_leaf");
+	write_names(w, leaf->names, leaf->name_count);
+	json_write_text(w, "serial", leaf->serial);
+	json_write_c(w, "thumbprint", leaf->sha1);
+	json_write_text(w, "key_type", leaf->key_type);
+	json_write_text(w, "issued_by", leaf->issuer);
+	json_write_time(w, "not_after", leaf->not_after);
+	json_write_end(w);
 }
 
 /* As a real handshake saw it: "stored" (the same), else the sentence that says what differs. */
@@ -78,28 +169,31 @@ static void write_error(const struct registration *g, struct json_writer *w)
 		return;
 	}
 	json_write_object(w, "last_error");
-	json_write_c(w, "code", err_code_name(g->last_error.code));
-	json_write_c(w, "message", g->last_error.text);
+	error_write(w, &g->last_error);
 	json_write_time(w, "at", g->last_error_at);
 	json_write_end(w);
 }
 
-static void write_registration(const struct registration *g, struct json_writer *w)
+static void write_registration(const struct registration *g, const char *key, struct json_writer *w)
 {
-	json_write_object(w, NULL);
-	json_write_c(w, "id", g->id);
-	json_write_array(w, "names");
-	for (size_t i = 0; i < g->name_count; i++)
-		json_write_text(w, NULL, g->names[i]);
-	json_write_end(w);
-	json_write_text(w, "issuer", g->issuer);
-	json_write_c(w, "state", state_of(g));
-	json_write_bool(w, "temporary", !g->held.is);
+	const struct renew_view v = registration_view(g);
+	json_write_object(w, key);
+	json_write_text(w, "id", v.id);
+	write_names(w, v.names, v.name_count);
+	json_write_text(w, "issuer", v.issuer);
+	json_write_text(w, "email", v.email);
+	json_write_c(w, "state", v.state);
+	json_write_c(w, "lamp", lamp_name(v.lamp));
+	json_write_bool(w, "primary", v.primary);
+	json_write_bool(w, "temporary", !v.held);
 	write_held(&g->held, w);
-	write_next(g, w);
+	json_write_time(w, "next_renewal", v.next_renewal);
+	json_write_c(w, "reason", v.reason);
+	json_write_time(w, "next_check", v.held ? look_at_next(g->renewals) : 0);
 	write_served(g, w);
+	write_served_leaf(g, w);
 	json_write_int(w, "failures", g->failures);
-	json_write_c(w, "task", task_find(g->renewals, str_c(g->task_id)) ? g->task_id : NULL);
+	json_write_c(w, "task", v.task.n ? g->task_id : NULL);
 	write_error(g, w);
 	json_write_end(w);
 }
@@ -110,19 +204,28 @@ void renew_status(struct renewals *r, struct json_writer *w)
 	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
 		if (registration_shown(g))
-			write_registration(g, w);
+			write_registration(g, NULL, w);
 	}
 	json_write_end(w);
 }
 
 bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w, struct err *err)
 {
+	return renew_write(r, name, NULL, w) || no_certificate(name, err);
+}
+
+bool renew_write(struct renewals *r, struct str name, const char *key, struct json_writer *w)
+{
 	const struct registration *g = registration_find(r, name);
-	if (!g)
-		return err_set(err, ERR_NOT_FOUND,
-		        "There is no certificate for %.*s: `everseal status` lists "
-		        "those that there are.",
-		        STR_ARG(name));
-	write_registration(g, w);
-	return true;
+	if (g)
+		write_registration(g, key, w);
+	return g;
+}
+
+bool no_certificate(struct str name, struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND,
+	        "There is no certificate for %.*s." ERR_REMEDY
+	        "`everseal status` lists those that there are.",
+	        STR_ARG(name));
 }

@@ -20,7 +20,7 @@ static void an_interrupted_attempt_begins_anew_once(void **state)
 	task_lines("0000000001", &lines);
 	assert_non_null(strstr(buf_c(&lines),
 	        "again: The attempt that was interrupted failed, and begins anew\n"
-	        "order: Order"));
+	        "account: Account, reused\norder: Order"));
 	assert_int_equal(logged_count("error"), 0);
 	/* Only once. */
 	world_teardown(NULL);
@@ -112,7 +112,7 @@ static void nothing_begins_before_it_is_told_to(void **state)
 	renewals_begin(world.renewals);
 	run_until_idle();
 	status_is("shop.example.com", "ok");
-	task_is(w.task, "account: Find or make the account\n" STEPS SEEN "Register Success");
+	task_is(w.task, FIRST STEPS SEEN "ConfigureLetsEncrypt Success");
 	assert_int_equal(place->ca.order_count, 1);
 }
 
@@ -126,7 +126,8 @@ static void what_a_restart_finds_without_issuer_is_given_up(void **state)
 	world_kill();
 	world_start("site * { proxy 127.0.0.1:3000; }\n");
 	run_for(place, DAY);
-	task_is(w.task, "end: Given up: its issuer is not configured any more.\nRegister Failed");
+	task_is(w.task,
+	        "end: Given up: its issuer is not configured any more.\nConfigureLetsEncrypt Canceled");
 	status_is("shop.example.com", "temporary");
 	world_configure(BASE);
 	run_until_idle();
@@ -190,8 +191,9 @@ static void what_else_is_damaged_stops_nobody(void **state)
 	run_until_idle();
 	status_is("plain.example.com", "ok");
 	assert_int_equal(record_version(place, "registration", "broken"), 1);
-	task_is("0000000008", "Renew Failed");
-	task_is("0000000009", "account: Find or make the account\n" STEPS SEEN "Register Success");
+	task_is("0000000008", "RenewLetsEncrypt Failed");
+	task_is("0000000009",
+	        FIRST STEPS_OF("plain.example.com") SEEN "ConfigureLetsEncrypt Success");
 }
 
 static void the_key_of_another_master_is_no_reason_to_order(void **state)
@@ -272,7 +274,7 @@ static void a_task_is_read_while_it_runs_and_after(void **state)
 	one.stop_at_first = true;
 	turn_until(place, diary_count(place, "ask order"));
 	assert_false(early.ended);
-	assert_in_range(lines_of(&early), 1, 3);
+	assert_in_range(lines_of(&early), 3, 5);
 	run_until_idle();
 	assert_true(early.ended);
 	assert_int_equal(lines_of(&early), 10);
@@ -293,8 +295,8 @@ static void a_task_is_read_while_it_runs_and_after(void **state)
 	        "\"step\":\"end\",\"text\":\"Seen over HTTPS on every own "
 	        "listener\",\"state\":\"Success\"}\n"));
 	assert_true(str_starts(
-	        buf_str(&late.text), STR("{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":100,"
-	                                 "\"step\":\"account\",")));
+	        buf_str(&late.text), STR("{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":0,"
+	                                 "\"step\":\"directory\",")));
 	assert_false(task_read(world.renewals, &late.reader, STR("42"), 0, &err));
 	assert_string_equal(err.text, "There is no task 42.");
 	struct json_writer no;
@@ -328,7 +330,7 @@ static void a_failed_task_says_why(void **state)
 	read_task(&r, w.task, 0);
 	run_for(place, 1);
 	assert_non_null(strstr(buf_c(&r.text),
-	        "\"step\":\"directory\",\"text\":\"Reach the CA: waiting 1.0 s, the CA does not "
+	        "\"step\":\"directory\",\"text\":\"Reach ca.test: waiting 1.0 s, the CA does not "
 	        "answer\""));
 	assert_non_null(strstr(buf_c(&r.text), "waiting 2.0 s"));
 	assert_non_null(strstr(buf_c(&r.text),
@@ -343,10 +345,10 @@ static void a_failed_task_says_why(void **state)
 	task_list(world.renewals, &out, 10);
 	json_write_end(&out);
 	assert_true(str_starts(buf_str(&list),
-	        STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"Register\",\"about\":"
+	        STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"ConfigureLetsEncrypt\",\"description\":\"Configure Let's Encrypt SSL Certificate\",\"about\":"
 	            "\"shop.example.com-")));
 	assert_non_null(
-	        strstr(buf_c(&list), "\"state\":\"Executing\",\"started\":\"2027-01-01T00:00:"));
+	        strstr(buf_c(&list), "\"state\":\"Executing\",\"queued\":\"2027-01-01T00:00:"));
 	assert_non_null(strstr(buf_c(&list), "\"ended\":null},{\"id\":\"0000000001\","));
 	assert_true(str_ends(buf_str(&list), STR("Z\"}]}")));
 	buf_clear(&list);
@@ -373,7 +375,8 @@ static void the_newest_tasks_are_kept(void **state)
 	world_kill();
 	world_start(NULL);
 	run_for(place, 1);
-	task_is("0000000002", "end: Given up: a restart interrupted it.\nRenew Failed");
+	task_is("0000000002",
+	        "end: Given up: a restart interrupted it.\nRenewLetsEncrypt Canceled");
 	struct reading r;
 	read_task(&r, "0000000001", 0);
 	task_read_stop(&r.reader);

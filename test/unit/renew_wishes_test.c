@@ -390,7 +390,7 @@ static void disabled_it_is_served_and_warned_about(void **state)
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
 	assert_false(w.existing);
-	task_is(w.task, "end: There is a certificate already\nRegister Success");
+	task_is(w.task, "end: There is a certificate already\nConfigureLetsEncrypt Success");
 	run_until_idle();
 	assert_int_equal(place->ca.order_count, 2);
 	status_is("shop.example.com", "ok");
@@ -433,13 +433,10 @@ static void disable_ends_what_is_under_way(void **state)
 	turn_until(place, diary_count(place, "ask challenge"));
 	wish_disable(&v, "shop.example.com", false);
 	wish_wait(&v);
-	task_is(w.task, "account: Find or make the account\n"
-	                "order: Order the certificate\n"
-	                "authz: Read what proof is wanted\n"
-	                "answer: Prove control of the name\n"
-	                "await: Wait for the CA\n"
-	                "end: Given up: renewal is disabled.\n"
-	                "Register Failed");
+	task_is(w.task, FIRST "order: Order the certificate\n"
+	                      "answer: Prove control of shop.example.com\n"
+	                      "end: Given up: renewal is disabled.\n"
+	                      "ConfigureLetsEncrypt Canceled");
 	run_for(place, DAY);
 	assert_int_equal(place->ca.finalized, 0);
 	assert_int_equal(world.renewals->under_way, 0);
@@ -533,7 +530,7 @@ static void renew_now_renews_now(void **state)
 	world_start(BASE "issuer second { directory https://ca.test/directory; }\n");
 	wish_renew(&w, "shop.example.com");
 	wish_refused(&w, ERR_NOT_FOUND,
-	        "There is no certificate for shop.example.com: `everseal status` lists "
+	        "There is no certificate for shop.example.com. `everseal status` lists "
 	        "those that there are.");
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
@@ -547,7 +544,7 @@ static void renew_now_renews_now(void **state)
 	assert_string_equal(w.task, "0000000002");
 	assert_string_equal(v.task, w.task);
 	run_until_idle();
-	task_is(w.task, STEPS SEEN "Renew Success");
+	task_is(w.task, REUSED STEPS SEEN "RenewLetsEncrypt Success");
 	assert_int_equal(place->ca.order_count, 2);
 	assert_int_equal(world.installs, 2);
 	/* The next time counts from the new one. */
@@ -642,11 +639,11 @@ static void what_goes_with_the_file_is_given_up(void **state)
 	world_configure(BY_FILE);
 	run_for(place, DAY);
 	assert_int_equal(place->ca.finalized, 0);
-	task_is("0000000001", "account: Find or make the account\n"
-	                      "order: Order the certificate\n"
-	                      "authz: Read what proof is wanted\n"
-	                      "end: Given up: nothing asks for it any more; it is only kept.\n"
-	                      "Register Failed");
+	task_is("0000000001",
+	        FIRST "order: Order the certificate\n"
+	              "answer: Prove control of shop.example.com\n"
+	              "end: Given up: nothing asks for it any more; it is only kept.\n"
+	              "ConfigureLetsEncrypt Canceled");
 }
 
 static void a_page_of_its_own_and_other_rules(void **state)

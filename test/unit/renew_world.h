@@ -78,15 +78,19 @@ static struct place *const place = &world.place;
 #define SHOP    "site shop.example.com { proxy 127.0.0.1:3001; }\n"
 
 /* What a task tells. */
-#define STEPS                                                                                      \
+#define FIRST                                                                                      \
+	"directory: Reach ca.test\n"                                                               \
+	"account: Find or make the account\n"                                                      \
+	"account: Account, new\n"
+#define REUSED "account: Account, reused\n"
+#define STEPS  STEPS_OF("shop.example.com")
+#define STEPS_OF(name)                                                                             \
 	"order: Order the certificate\n"                                                           \
-	"authz: Read what proof is wanted\n"                                                       \
-	"answer: Prove control of the name\n"                                                      \
-	"await: Wait for the CA\n"                                                                 \
+	"answer: Prove control of " name "\n"                                                      \
 	"finalize: Hand in the certificate request\n"                                              \
 	"download: Collect the certificate\n"
 #define SEEN                                                                                       \
-	"bind: Stored and bound; new connections get it\n"                                         \
+	"bind: Bind 0.0.0.0:443, [::]:443\n"                                                       \
 	"see: See it over HTTPS\n"                                                                 \
 	"end: Seen over HTTPS on every own listener\n"
 

@@ -1,0 +1,142 @@
+/* What lists and the page's own questions need: all at a glance, the primary one, export. */
+#include "renew/private.h"
+
+void renew_each(struct renewals *r, struct renew_view_each *e)
+{
+	MAP_EACH (n, &r->registrations) {
+		const struct registration *g = OWNER(n, struct registration, node);
+		if (!registration_shown(g))
+			continue;
+		const struct renew_view v = registration_view(g);
+		e->view(e, &v);
+	}
+}
+
+bool renew_find(struct renewals *r, struct str name, struct renew_view *ret_view)
+{
+	const struct registration *g = registration_find(r, name);
+	if (g)
+		*ret_view = registration_view(g);
+	return g;
+}
+
+/* The primary one */
+
+bool registration_primary(const struct registration *g)
+{
+	return g->renewals->primary && !strcmp(g->renewals->primary, g->id);
+}
+
+bool renew_primary(struct renewals *r, struct renew_view *ret_view)
+{
+	const struct registration *g = r->primary ? registration_by_id(r, str_c(r->primary)) : NULL;
+	if (!g || !registration_shown(g))
+		return false;
+	*ret_view = registration_view(g);
+	return true;
+}
+
+static void store_primary(struct renewals *r);
+
+static void primary_stored(struct store_tx *tx, const struct err *err)
+{
+	struct renewals *r = OWNER(tx, struct renewals, primary_tx);
+	if (err)
+		log_warning(r->needs.log,
+		        "Which certificate is the primary one could not be stored, it is "
+		        "forgotten at the next start: %s",
+		        err->text);
+	else
+		r->primary_version++;
+	if (r->primary_again)
+		store_primary(r);
+}
+
+static void store_primary(struct renewals *r)
+{
+	BUF_AUTO value = BUF(1024);
+	struct json_writer w;
+	r->primary_again = r->primary_tx.store != NULL;
+	if (r->primary_again)
+		return;
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "id", r->primary);
+	json_write_end(&w);
+	store_tx_put(&r->primary_tx, STR("primary"), STR("primary"), r->primary_version,
+	        buf_str(&value), STR_NONE);
+	store_tx_start(r->needs.store, &r->primary_tx, primary_stored);
+}
+
+static void tell_primary(struct renewals *r)
+{
+	struct registration *g = r->primary ? registration_by_id(r, str_c(r->primary)) : NULL;
+	if (g)
+		tell_registration(g);
+}
+
+void renew_set_primary(struct renewals *r, struct str id)
+{
+	if (str_eq(str_c(r->primary), id))
+		return;
+	tell_primary(r);
+	free(r->primary);
+	r->primary = id.n ? str_dup(id) : NULL;
+	tell_primary(r);
+	store_primary(r);
+}
+
+bool primary_load(struct renewals *r, struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	if (!store_get(r->needs.store, &a, STR("primary"), STR("primary"), &record, err)) {
+		const bool none = err->code == ERR_NOT_FOUND;
+		*err = none ? (struct err)ERR_INIT : *err;
+		return none;
+	}
+	JSON_AUTO *json = json_parse(record.value, "The stored primary certificate", err);
+	const struct str id = json_text(json, "id");
+	r->primary_version = record.version;
+	r->primary = id.n ? str_dup(id) : NULL;
+	return true;
+}
+
+void primary_done(struct renewals *r)
+{
+	store_tx_abort(&r->primary_tx);
+	free(r->primary);
+}
+
+/* Export */
+
+static void export_key(const struct registration *g, struct buf *ret_pem)
+{
+	BUF_AUTO base64 = BUF_SECRET_INIT(64 << 10);
+	CHECK(ret_pem->secret);
+	buf_add_base64(&base64, secret_bytes(&g->held.key));
+	buf_add_c(ret_pem, "-----BEGIN EC PRIVATE KEY-----\n");
+	for (struct str rest = buf_str(&base64); rest.n; rest = str_from(rest, 64)) {
+		buf_add(ret_pem, str_head(rest, 64));
+		buf_add_char(ret_pem, '\n');
+	}
+	buf_add_c(ret_pem, "-----END EC PRIVATE KEY-----\n");
+}
+
+bool renew_export(
+        struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err)
+{
+	const struct registration *g = registration_find(r, name);
+	if (!g)
+		return no_certificate(name, err);
+	if (!g->held.is)
+		return err_set(err, ERR_NOT_FOUND,
+		        "%.*s has only its temporary certificate." ERR_REMEDY
+		        "Wait until a CA has issued one.",
+		        STR_ARG(g->names[0]));
+	if (with_key)
+		export_key(g, ret_pem);
+	for (size_t i = 0; i < g->held.chain_count; i++)
+		cert_to_pem(g->held.chain[i], ret_pem);
+	return true;
+}
