@@ -34,7 +34,8 @@ struct next heard_account(struct flow *f, const struct answer *a)
 		return fail(ERR_REFUSED,
 		        "The account %.*s at %.*s is %.*s, and an account key cannot be used again "
 		        "after "
-		        "that. Remove the stored account key, so that a new account is made.",
+		        "that." ERR_REMEDY
+		        "Remove the stored account key, so that a new account is made.",
 		        STR_ARG(a->reply->location), STR_ARG(ca_of(f)),
 		        STR_ARG(str_head(status, 40)));
 	if (!keep_url(f, &f->account, a->reply->location))
@@ -48,7 +49,7 @@ static struct next fail_needs_binding(struct flow *f)
 	return fail(ERR_REFUSED,
 	        "%.*s takes only accounts that are bound to a contract with it (external account "
 	        "binding, "
-	        "EAB), and this program cannot send one yet. Choose another issuer.",
+	        "EAB), and this program cannot send one yet." ERR_REMEDY "Choose another issuer.",
 	        STR_ARG(ca_of(f)));
 }
 
@@ -61,7 +62,7 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 		return fail_needs_binding(f);
 	if (f->directory.terms.n && !f->terms_agreed)
 		return fail(ERR_INPUT,
-		        "%.*s makes an account only for who accepts its terms of service, %.*s. "
+		        "%.*s makes an account only for who accepts its terms of service, %.*s." ERR_REMEDY
 		        "Read and "
 		        "accept them.",
 		        STR_ARG(ca_of(f)), STR_ARG(f->directory.terms));

@@ -45,7 +45,8 @@ static struct next fail_no_http_01(struct flow *f, struct str name, const struct
 			        STR_ARG(str_head(type, 40)));
 	}
 	return fail(ERR_REFUSED,
-	        "%.*s takes no proof over HTTP (http-01) for %.*s, only %s. Choose another issuer "
+	        "%.*s takes no proof over HTTP (http-01) for %.*s, only %s." ERR_REMEDY
+	        "Choose another issuer "
 	        "for it.",
 	        STR_ARG(ca_of(f)), STR_ARG(name),
 	        offered.n ? buf_c(&offered) : "none that is known");
@@ -102,13 +103,13 @@ static struct next fail_challenge(struct flow *f, const struct answer *a, size_t
 	add_asked(&asked, challenge, name);
 	const struct str words = problem_words(f), status = json_text(a->body, "status");
 	struct next n = words.n ? fail(ERR_REFUSED,
-	                                  "%.*s could not prove control of %.*s. It asked %s and "
-	                                  "says: %.*s. %s",
+	                                  "%.*s could not prove control of %.*s." ERR_WHY
+	                                  "It asked %s and says: %.*s." ERR_REMEDY "%s",
 	                                  STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked),
 	                                  STR_ARG(words), advice_for(f->problem.type))
 	                        : fail(ERR_REFUSED,
 	                                  "%.*s calls the authorization of %.*s %.*s and does not "
-	                                  "say why. Try again; if it "
+	                                  "say why." ERR_REMEDY "Try again; if it "
 	                                  "comes back, ask the CA about %.*s.",
 	                                  STR_ARG(ca_of(f)), STR_ARG(name->name),
 	                                  STR_ARG(str_head(status, 40)), STR_ARG(name->authz));

@@ -29,7 +29,8 @@ bool acme_directory_read(struct arena *a, struct str body, struct str url,
 	JSON_AUTO *root = json_parse(body, "The directory", &no_json);
 	if (!json_is_object(root))
 		return err_set(err, ERR_PROTOCOL,
-		        "%.*s is not an ACME directory: %s is there. Copy the URL from the CA's "
+		        "%.*s is not an ACME directory: %s is there." ERR_REMEDY
+		        "Copy the URL from the CA's "
 		        "documentation.",
 		        STR_ARG(url), body_words(body));
 	const struct json *meta = json_object(root, "meta");
@@ -46,7 +47,7 @@ bool acme_directory_read(struct arena *a, struct str body, struct str url,
 	if (first_missing(&d))
 		return err_set(err, ERR_PROTOCOL,
 		        "%.*s is not an ACME directory: it is JSON without a usable URL for "
-		        "\"%s\". Copy the "
+		        "\"%s\"." ERR_REMEDY "Copy the "
 		        "URL from the CA's documentation.",
 		        STR_ARG(url), first_missing(&d));
 	json_bool(meta, "externalAccountRequired", &d.external_account_required);

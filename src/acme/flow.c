@@ -132,10 +132,11 @@ static struct next lost(struct flow *f, const struct answer *a)
 	f->lost_in_row++;
 	if (f->order.n == 0 && !may_pass(a->reply))
 		return fail(a->reply->silence->code,
-		        "%.*s cannot be asked: %.*s It is tried again.", STR_ARG(ca_of(f)),
-		        STR_ARG(why_lost(f, a)));
+		        "%.*s cannot be asked: %.*s" ERR_REMEDY "It is tried again.",
+		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
-		return fail(ERR_UNREACHABLE, "%.*s does not answer: %.*s It is tried again.",
+		return fail(ERR_UNREACHABLE,
+		        "%.*s does not answer: %.*s" ERR_REMEDY "It is tried again.",
 		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
 	int64_t own = LOST_FIRST;
 	for (unsigned i = 1; i < f->lost_in_row && own < LOST_MOST; i++)
@@ -154,7 +155,8 @@ static struct next limited(struct flow *f, const struct answer *a, struct str ty
 	if (a->reply->retry_after > 0 || !str_eq_c(type, "rateLimited"))
 		return lost(f, a);
 	return fail(ERR_LIMIT,
-	        "A limit of %.*s is reached: %.*s. It does not say until when; it is tried again "
+	        "A limit of %.*s is reached: %.*s." ERR_REMEDY
+	        "It does not say until when; it is tried again "
 	        "later, "
 	        "with growing waits.",
 	        STR_ARG(ca_of(f)), STR_ARG(problem_words(f)));
@@ -167,7 +169,8 @@ static struct next again(struct flow *f, const struct answer *a)
 	f->bad_nonces_in_row++;
 	if (f->bad_nonces_in_row > BAD_NONCES_MOST || a->reply->now > f->deadline)
 		return fail(ERR_PROTOCOL,
-		        "%.*s refused %u nonces in a row that it had given itself. Try again; if "
+		        "%.*s refused %u nonces in a row that it had given itself." ERR_REMEDY
+		        "Try again; if "
 		        "it comes "
 		        "back, its servers do not know of each other: tell the CA.",
 		        STR_ARG(ca_of(f)), f->bad_nonces_in_row);
@@ -237,7 +240,7 @@ struct next flow_heard(struct flow *f, const struct acme_reply *reply)
 	keep_nonce(f, reply->nonce);
 	if (++f->turns > TURNS_MOST)
 		return fail(ERR_PROTOCOL,
-		        "%.*s led us in circles: %d requests and no end. Tell the CA.",
+		        "%.*s led us in circles: %d requests and no end." ERR_REMEDY "Tell the CA.",
 		        STR_ARG(ca_of(f)), TURNS_MOST);
 	struct err no_json;
 	JSON_AUTO *body = json_parse(reply->body, "The answer", &no_json);
@@ -317,7 +320,8 @@ static bool check_want(const struct flow_want *want, struct err *err)
 			return err_set(err, ERR_INPUT,
 			        "%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and "
 			        "only proof over "
-			        "HTTP (HTTP-01) is made here. Give the names one by one.",
+			        "HTTP (HTTP-01) is made here." ERR_REMEDY
+			        "Give the names one by one.",
 			        STR_ARG(want->names[i]));
 	return true;
 }

@@ -79,14 +79,14 @@ struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
 	const struct str ca = ca_of(f), name = of_name(f);
 	if (!a->body || a->reply->status >= 300 || a->reply->status < 200)
 		return fail(ERR_PROTOCOL,
-		        "%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME. "
+		        "%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME." ERR_REMEDY
 		        "Check the "
 		        "issuer's directory URL %.*s, and what stands between here and there.",
 		        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), a->reply->status,
 		        body_words(a->reply->body), STR_ARG(f->directory_url));
 	return fail(ERR_PROTOCOL,
 	        "The answer of %.*s about %s%s%.*s has no usable %s, so that it cannot be "
-	        "followed. Try "
+	        "followed." ERR_REMEDY "Try "
 	        "again; if it comes back, ask the CA or choose another issuer.",
 	        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), lacks);
 }
@@ -99,8 +99,8 @@ struct next refused(struct flow *f, const struct answer *a)
 	const struct str type = f->problem.type, link = f->problem.instance;
 	/* RFC 8555 7.3.3: the page that tells what to agree to */
 	const bool act = str_eq_c(type, "userActionRequired") && link.n;
-	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s. %s%.*s%s", STR_ARG(ca),
-	        step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
+	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s." ERR_REMEDY "%s%.*s%s",
+	        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
 	        act ? "Do what it asks for on " : problem_advice(type),
 	        STR_ARG(act ? link : STR_NONE), act ? " and try again." : "");
 	n.ca_at_fault = str_eq_c(type, "serverInternal");
@@ -112,7 +112,8 @@ static struct next waited_long(struct flow *f, const struct answer *a)
 	const int64_t begun = f->deadline_most - ATTEMPT_MOST;
 	const long long minutes = (a->reply->now - begun + MINUTE / 2) / MINUTE;
 	return fail(ERR_TIMEOUT,
-	        "No certificate came from %.*s in %lld minutes: %.*s. It is tried again; if it "
+	        "No certificate came from %.*s in %lld minutes: %.*s." ERR_REMEDY
+	        "It is tried again; if it "
 	        "comes back, "
 	        "look whether the CA reports an outage, or choose another issuer.",
 	        STR_ARG(ca_of(f)), minutes, STR_ARG(f->waiting_for));
@@ -123,7 +124,8 @@ static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t 
 	char text[CLOCK_TEXT];
 	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
 	struct next n = fail(ERR_LIMIT,
-	        "%.*s asks to wait until %s%s%.*s. Nothing to do: it is tried again then.",
+	        "%.*s asks to wait until %s%s%.*s." ERR_REMEDY
+	        "Nothing to do: it is tried again then.",
 	        STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words));
 	n.not_before = until;
 	return n;

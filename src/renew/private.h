@@ -267,6 +267,20 @@ void held_clear(struct held *h);
 /* Whether another certificate was installed after it for the same name. */
 bool held_superseded(const struct registration *g);
 
+/* request.c: what wishes have in common. */
+void request_open(struct renewals *r, struct renew_request *q, renew_done *done);
+/* NULL: q->err says why. */
+struct registration *request_find(struct renew_request *q, struct str name);
+void request_about(struct renew_request *q, const struct registration *g);
+void request_answer_soon(struct renew_request *q); /* with q->err, if it is set */
+/* Once g->request_tx is stored, which calls request_answer_all. */
+void request_answer_when_stored(struct renew_request *q, struct registration *g);
+void request_answer_all(struct registration *g, const struct err *err);
+/* Whether browsers let visitors in without its certificate. */
+bool request_may_end(struct registration *g, bool despite_hsts, struct err *err);
+/* The generation is built anew, since the registration's sites have changed. */
+void request_change_sites(struct registration *g);
+
 /* schedule.c */
 void schedule(struct registration *g); /* sets its timer by what is known now */
 /* An attempt at once, unless one is under way; before renewals_begin, a task that waits for it. The

@@ -23,7 +23,7 @@ static bool check_names(struct wanted *w, const struct register_want *want, stru
 	if (want->name_count > NAMES_MOST)
 		return err_set(err, ERR_INPUT,
 		        "%zu names are too many for one certificate: Let's Encrypt "
-		        "takes at most %d. Register them in several certificates.",
+		        "takes at most %d." ERR_REMEDY "Register them in several certificates.",
 		        want->name_count, NAMES_MOST);
 	for (size_t i = 0; i < want->name_count; i++) {
 		struct name *n = &w->names[w->count];
@@ -49,13 +49,14 @@ static bool check_issuer(
 		buf_printf(&known, "%s%.*s", i ? ", " : "", STR_ARG(c->issuers[i].name));
 	if (!issuer)
 		return err_set(err, ERR_INPUT,
-		        "There is no issuer %.*s. Known are: %s. Add it to the "
+		        "There is no issuer %.*s. Known are: %s." ERR_REMEDY "Add it to the "
 		        "configuration with `issuer %.*s { directory URL }`.",
 		        STR_ARG(w->issuer), buf_c(&known), STR_ARG(w->issuer));
 	if (!issuer->directory.n)
 		return err_set(err, ERR_INPUT,
 		        "No public CA issues for %.*s, it keeps its temporary "
-		        "certificate. Name a CA of your own with --issuer (known are: %s).",
+		        "certificate." ERR_REMEDY
+		        "Name a CA of your own with --issuer (known are: %s).",
 		        STR_ARG(w->ascii[0]), buf_c(&known));
 	bool lets_encrypt = str_starts(w->issuer, STR("letsencrypt"));
 	struct name again;
@@ -102,7 +103,7 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 		host = str_n(host.p + 1, host.n - 2);
 	if (!address_parse(host, 443, &parsed))
 		return err_set(err, ERR_INPUT,
-		        "%.*s is not an IP address. Give one of this machine's, or "
+		        "%.*s is not an IP address." ERR_REMEDY "Give one of this machine's, or "
 		        "0.0.0.0 for all.",
 		        STR_ARG(want->address));
 	w->listen.host = arena_str(&w->arena, host);
@@ -216,12 +217,12 @@ static void answer_later(struct later *l)
 	answer(q, err.code ? &err : NULL);
 }
 
-static void request_init(struct renewals *r, struct renew_request *q, renew_done *done)
+void request_open(struct renewals *r, struct renew_request *q, renew_done *done)
 {
 	*q = (struct renew_request){ .renewals = r, .done = done };
 }
 
-static void answer_soon(struct renew_request *q)
+void request_answer_soon(struct renew_request *q)
 {
 	later_start(&q->later, q->renewals->needs.loop, answer_later);
 }
@@ -235,20 +236,20 @@ void renew_request_abort(struct renew_request *q)
 	q->renewals = NULL;
 }
 
-static void about(struct renew_request *q, const struct registration *g)
+void request_about(struct renew_request *q, const struct registration *g)
 {
 	snprintf(q->id, sizeof q->id, "%s", g->id);
 	snprintf(q->task, sizeof q->task, "%s", g->task_id);
 }
 
 /* What was asked for is being stored: the request is answered with the outcome. */
-static void answer_when_stored(struct renew_request *q, struct registration *g)
+void request_answer_when_stored(struct renew_request *q, struct registration *g)
 {
-	about(q, g);
+	request_about(q, g);
 	list_add_last(&g->requests, &q->node);
 }
 
-static void answer_all(struct registration *g, const struct err *err)
+void request_answer_all(struct registration *g, const struct err *err)
 {
 	while (!list_empty(&g->requests))
 		answer(OWNER(list_first(&g->requests), struct renew_request, node), err);
@@ -263,14 +264,19 @@ static void in_force(struct serving_change *change, const struct err *err)
 		log_error(g->renewals->needs.log, "%s: %s", g->id, err->text);
 }
 
-/* The registration survives any crash from here on: now the sites are built anew and the attempt
- * begins. */
-static void start(struct registration *g)
+void request_change_sites(struct registration *g)
 {
 	struct serving *s = g->renewals->needs.serving;
 	g->change.done = in_force;
 	if (!list_linked(&g->change.node))
 		s->ops->change(s, &g->change);
+}
+
+/* The registration survives any crash from here on: now the sites are built anew and the attempt
+ * begins. */
+static void start(struct registration *g)
+{
+	request_change_sites(g);
 	const char *blocked = registration_blocked(g);
 	if (g->attempting)
 		return; /* what was under way when it was disabled ends the task */
@@ -305,7 +311,7 @@ static void registered(struct store_tx *tx, const struct err *err)
 		not_registered(g, err);
 	else
 		start(g);
-	answer_all(g, err);
+	request_answer_all(g, err);
 }
 
 static void keep_wanted(struct registration *g, const struct wanted *w)
@@ -346,7 +352,7 @@ static void store_registration(
 		g->task = task_for(g, TASK_CONFIGURE);
 	registration_put(g, &g->request_tx);
 	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
-	answer_when_stored(q, g);
+	request_answer_when_stored(q, g);
 	store_tx_start(r->needs.store, &g->request_tx, registered);
 }
 
@@ -357,12 +363,12 @@ static bool being_stored(struct renew_request *q, struct registration *g, bool d
 		return false;
 	q->existing = true;
 	if (g->disabled == disabled) {
-		answer_when_stored(q, g);
+		request_answer_when_stored(q, g);
 		return true;
 	}
 	err_set(&q->err, ERR_BUSY, "%.*s is just being %s: try again in a moment.",
 	        STR_ARG(g->names[0]), g->disabled ? "disabled" : "registered");
-	answer_soon(q);
+	request_answer_soon(q);
 	return true;
 }
 
@@ -372,9 +378,9 @@ static void answer_existing(struct renew_request *q, struct registration *g)
 {
 	if (!g->held.is)
 		schedule_now(g);
-	about(q, g);
+	request_about(q, g);
 	q->existing = true;
-	answer_soon(q);
+	request_answer_soon(q);
 }
 
 static bool differs(struct str given, struct str has)
@@ -409,12 +415,12 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
         renew_done *done)
 {
-	request_init(r, q, done);
+	request_open(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
 	if (check(r, w, want, &q->err))
 		store_wanted(q, w);
 	else
-		answer_soon(q);
+		request_answer_soon(q);
 	arena_done(&w->arena);
 	free(w);
 }
@@ -443,7 +449,7 @@ static bool is_ambiguous(
 	return true;
 }
 
-static struct registration *find(struct renew_request *q, struct str name)
+struct registration *request_find(struct renew_request *q, struct str name)
 {
 	struct registration *g = registration_find(q->renewals, name);
 	if (g && is_ambiguous(q->renewals, g, name, &q->err))
@@ -474,17 +480,17 @@ static bool may_renew(struct registration *g, struct err *err)
 
 void renew_now(struct renewals *r, struct renew_request *q, struct str name, renew_done *done)
 {
-	request_init(r, q, done);
-	struct registration *g = find(q, name);
+	request_open(r, q, done);
+	struct registration *g = request_find(q, name);
 	if (g && may_renew(g, &q->err)) {
 		q->existing = g->attempting;
 		schedule_now(g);
-		about(q, g);
+		request_about(q, g);
 	}
-	answer_soon(q);
+	request_answer_soon(q);
 }
 
-static bool may_disable(struct registration *g, bool despite_hsts, struct err *err)
+bool request_may_end(struct registration *g, bool despite_hsts, struct err *err)
 {
 	char until[CLOCK_TEXT];
 	int64_t promised = promised_until(g->renewals, g->names, g->name_count);
@@ -492,8 +498,8 @@ static bool may_disable(struct registration *g, bool despite_hsts, struct err *e
 		return true;
 	return err_set(err, ERR_CONFLICT,
 	        "Browsers may remember until %s that %.*s must be reached by "
-	        "HTTPS; once its certificate has expired they let nobody in. Send `hsts off` first "
-	        "and wait, or insist with --despite-hsts.",
+	        "HTTPS; once its certificate has expired they let nobody in." ERR_REMEDY
+	        "Send `hsts off` first and wait, or insist with --despite-hsts.",
 	        clock_rfc3339(promised, until), STR_ARG(g->names[0]));
 }
 
@@ -503,14 +509,14 @@ static void disabled(struct store_tx *tx, const struct err *err)
 	if (err)
 		schedule_state_reload(g);
 	schedule(g);
-	answer_all(g, err);
+	request_answer_all(g, err);
 }
 
 static void disable(struct renew_request *q, struct registration *g)
 {
 	schedule_cancel(g, "renewal is disabled");
 	g->disabled = true;
-	answer_when_stored(q, g);
+	request_answer_when_stored(q, g);
 	q->task[0] = 0;
 	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
 	store_tx_start(q->renewals->needs.store, &g->request_tx, disabled);
@@ -519,17 +525,17 @@ static void disable(struct renew_request *q, struct registration *g)
 void renew_disable(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
         renew_done *done)
 {
-	request_init(r, q, done);
-	struct registration *g = find(q, name);
+	request_open(r, q, done);
+	struct registration *g = request_find(q, name);
 	if (g && being_stored(q, g, /* disabled= */ true))
 		return;
-	if (g && !g->disabled && may_disable(g, despite_hsts, &q->err)) {
+	if (g && !g->disabled && request_may_end(g, despite_hsts, &q->err)) {
 		disable(q, g);
 		return;
 	}
 	if (g) {
 		q->existing = g->disabled;
-		about(q, g);
+		request_about(q, g);
 	}
-	answer_soon(q);
+	request_answer_soon(q);
 }

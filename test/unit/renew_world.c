@@ -225,7 +225,7 @@ int world_teardown(void **state)
 
 /* Wishes */
 
-static void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
+void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
         const struct err *err)
 {
 	struct wish *w = OWNER(q, struct wish, q);

@@ -43,6 +43,8 @@ struct wish {
 	char id[300], task[32];
 	struct err err;
 };
+void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err);
 void wish_register(struct wish *w, const struct register_want *want);
 void wish_name(struct wish *w, const char *name);
 void wish_renew(struct wish *w, const char *name);

@@ -144,6 +144,7 @@ static void say_directory(struct reply *r)
 {
 	buf_add_c(&r->body, "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":"
 	                    "\"https://ca.test/account\",\"newOrder\":\"https://ca.test/order\","
+	                    "\"revokeCert\":\"https://ca.test/revoke\","
 	                    "\"meta\":{\"termsOfService\":\"https://ca.test/terms\"}}");
 }
 
@@ -261,6 +262,8 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	for (size_t i = 0; i < o->count; i++)
 		snprintf(o->names[i], sizeof o->names[i], "%.*s",
 		        STR_ARG(json_text(json_at(names, i), "value")));
+	for (size_t i = 0; i < o->count; i++)
+		o->valid[i] = ca->remembers;
 	o->at = loop_wall(ca->loop);
 	note(ca, "ask order %s\n", o->names[0]);
 	if (ca->limited && !strcmp(ca->limited, o->names[0])) {
@@ -336,6 +339,24 @@ static void hear_certificate(
 	buf_add(&r->body, buf_str(&ca->orders[number].pem));
 }
 
+/* RFC 8555 7.6 */
+static void hear_revoke(struct scripted_ca *ca, const struct json *payload, struct reply *r)
+{
+	int64_t reason = -1;
+	BUF_AUTO der = BUF(64 << 10);
+	json_int(payload, "reason", &reason);
+	note(ca, "ask revoke %lld\n", (long long)reason);
+	if (!buf_decode_base64url(&der, json_text(payload, "certificate")) || !der.n)
+		complain(ca, "a revocation without certificate");
+	if (ca->revoke_refused) {
+		problem(r, 403, ca->revoke_refused, "No");
+		return;
+	}
+	buf_clear(&ca->revoked);
+	buf_add_buf(&ca->revoked, &der);
+	ca->revocations++;
+}
+
 static void route(
         struct scripted_ca *ca, struct pending *p, const struct json *payload, struct reply *r)
 {
@@ -343,7 +364,9 @@ static void route(
 	unsigned number = 0, i = 0;
 	sscanf(p->url, "https://ca.test/%31[a-z]/%u/%u", what, &number, &i);
 	CHECK(number < CA_ORDERS && i < CA_ORDER_NAMES);
-	if (!strcmp(what, "order")) {
+	if (!strcmp(what, "revoke")) {
+		hear_revoke(ca, payload, r);
+	} else if (!strcmp(what, "order")) {
 		hear_order(ca, payload, r);
 	} else if (!strcmp(what, "authz")) {
 		note(ca, "ask authz\n");
@@ -567,7 +590,9 @@ static const struct fetch_ops ops = {
 
 void scripted_ca_init(struct scripted_ca *ca, struct loop *loop)
 {
-	*ca = (struct scripted_ca){ .fetch.ops = &ops, .loop = loop, .lifetime = 90 * DAY };
+	*ca = (struct scripted_ca){
+		.fetch.ops = &ops, .loop = loop, .lifetime = 90 * DAY, .revoked = BUF_INIT(64 << 10)
+	};
 	list_init(&ca->pending);
 	list_init(&ca->probing);
 	ca->orders = mem_array(sizeof *ca->orders, CA_ORDERS);
@@ -581,6 +606,7 @@ void scripted_ca_done(struct scripted_ca *ca)
 		buf_done(&ca->orders[i].pem);
 	CHECK(list_empty(&ca->pending) && list_empty(&ca->probing));
 	free(ca->orders);
+	buf_done(&ca->revoked);
 	EVP_PKEY_free(ca->keys->own);
 	free(ca->keys);
 }

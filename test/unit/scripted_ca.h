@@ -42,10 +42,12 @@ struct scripted_ca {
 	enum ca_fault fault;
 	unsigned processing; /* polls until a certificate is made */
 	bool changes_token;  /* refuses the first answer to a challenge, and gives another token */
-	unsigned account_base; /* the number in the URL of the first account */
-	bool same_tokens;      /* the same name gets the same token each time */
-	const char *refused;   /* a name whose proof is never found */
-	const char *limited;   /* a name whose order is rate limited, for `limited_for` seconds */
+	unsigned account_base;      /* the number in the URL of the first account */
+	bool same_tokens;           /* the same name gets the same token each time */
+	bool remembers;             /* knows every name to be proved */
+	const char *revoke_refused; /* the type of the problem, or NULL */
+	const char *refused;        /* a name whose proof is never found */
+	const char *limited; /* a name whose order is rate limited, for `limited_for` seconds */
 	int64_t limited_for;
 	/* Whether a visitor gets an answer for that token now; the certificate that a handshake
 	 * shows. */
@@ -64,7 +66,8 @@ struct scripted_ca {
 	unsigned nonces;
 	unsigned char nonce_used[1 << 16];
 	struct ca_keys *keys;
-	unsigned serial;
+	unsigned serial, revocations;
+	struct buf revoked; /* the last one, DER */
 };
 
 void scripted_ca_init(struct scripted_ca *ca, struct loop *loop);
