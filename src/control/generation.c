@@ -236,6 +236,7 @@ static void stands(struct control *c)
 	serving_settle(c);
 	if (!c->begun)
 		begin_serving(c);
+	renewals_listening(c->renewals);
 	finish_changes(c, NULL);
 	later_start(&c->turn, c->loop, turn);
 }

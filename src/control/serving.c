@@ -2,6 +2,7 @@
  * valid. A name without a certificate gets a temporary one, all of them with one key. */
 #include "certs/cert.h"
 #include "control/control.h"
+#include <errno.h>
 
 enum { NAMES_MOST = 250 }; /* in one record of the segments */
 
@@ -227,11 +228,55 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	        err, ERR_BUSY, "Port %u of %.*s is not bound yet.", a->port, STR_ARG(a->host));
 }
 
+/* Listeners of the generation in force that speak plain HTTP. */
+static bool listens_http(const struct control *c)
+{
+	for (size_t i = 0; c->current && i < c->current->count; i++)
+		if (c->current->at[i].type == MSG_listener && !c->current->at[i].is.listener.tls)
+			return true;
+	return false;
+}
+
+/* The one whose failure tells most: of the port that the CA asks on, else any. */
+static const struct binding *failed_http(const struct control *c)
+{
+	const struct binding *found = NULL;
+	LIST_EACH (n, &c->bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (b->tls || b->fd >= 0 || !b->error || b->error == EAFNOSUPPORT)
+			continue;
+		if (!found || (b->port == c->config->challenge_http && found->port != b->port))
+			found = b;
+	}
+	return found;
+}
+
+static bool provable(struct serving *s, struct err *err)
+{
+	struct control *c = control_of(s);
+	const struct binding *failed = failed_http(c);
+	if (listens_http(c))
+		return true;
+	if (failed && failed->holder && *failed->holder)
+		return err_set(err, ERR_BUSY,
+		        "Port %u is held by %s, the CA's question would reach that program "
+		        "instead: stop it, or let it pass /.well-known/acme-challenge/ on to "
+		        "another `http` address of Everseal's. Everseal goes on by itself then.",
+		        failed->port, failed->holder);
+	if (failed && !binding_error(failed, err))
+		return err_set(err, err->code,
+		        "%s Without it the CA's question cannot reach Everseal.", err->text);
+	return err_set(err, ERR_BUSY,
+	        "Everseal does not listen for plain HTTP yet, so the CA's question could not reach "
+	        "it.");
+}
+
 static const struct serving_ops serving_ops = {
 	.install = install,
 	.change = change,
 	.change_abort = change_abort,
 	.bound = bound,
+	.provable = provable,
 	.addresses = addresses,
 };
 

@@ -211,6 +211,7 @@ struct renewals {
 	const struct config *config;
 	struct map registrations, names, tasks, promises;
 	struct list queue, going_on; /* going_on: have begun, and come first */
+	struct list unprovable;      /* no order for them while no proof could be given */
 	struct list task_order;
 	struct later later; /* starts what is queued */
 	struct list watches, told_registrations, told_tasks;

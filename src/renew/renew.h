@@ -42,6 +42,9 @@ struct serving_ops {
 	void (*change_abort)(struct serving *s, struct serving_change *c);
 	/* Whether that address is bound; if not, err says who holds it. */
 	bool (*bound)(struct serving *s, const struct address *a, struct err *err);
+	/* Whether the question of a CA for a proof (RFC 8555 8.3: over plain HTTP) can reach us; if
+	 * not, err says what is in its way. renewals_listening tells when that has changed. */
+	bool (*provable)(struct serving *s, struct err *err);
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
 	size_t (*addresses)(
 	        struct serving *s, struct str name, struct serving_address *ret, size_t most);
@@ -68,6 +71,8 @@ void renewals_free(struct renewals **r);
  * renewals_begin was called (the first generation is committed). */
 void renewals_configure(struct renewals *r, const struct config *config);
 void renewals_begin(struct renewals *r);
+/* Listeners have come: attempts that wait for one look again. */
+void renewals_listening(struct renewals *r);
 
 /* The moment of renewal and the rule that set it (DESIGN 1, 6): pure. */
 struct renewal_time {

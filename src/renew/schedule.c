@@ -412,6 +412,34 @@ static void go_on(struct registration *g)
 	attempt_go_on(&g->attempt);
 }
 
+/* An order is not spent on a proof that cannot be given. */
+static bool can_prove(struct registration *g)
+{
+	struct renewals *r = g->renewals;
+	struct err was = g->waiting;
+	struct log log = log_of(g);
+	g->waiting = (struct err)ERR_INIT;
+	if (r->needs.serving->ops->provable(r->needs.serving, &g->waiting))
+		return true;
+	g->waiting_until = 0;
+	list_add_last(&r->unprovable, &g->queued);
+	if (!strcmp(was.text, g->waiting.text))
+		return false;
+	task_step(g->task, "port", str_c(g->waiting.text));
+	log_warning(&log, "%s%s", g->waiting.text,
+	        g->held.is ? " The certificate in use is kept." : "");
+	return false;
+}
+
+void renewals_listening(struct renewals *r)
+{
+	LIST_EACH (n, &r->unprovable) {
+		list_remove(n);
+		list_add_last(&r->queue, n);
+	}
+	start_queued(r);
+}
+
 static void start_queued(struct renewals *r)
 {
 	while (r->under_way < PARALLEL_MOST) {
@@ -422,7 +450,7 @@ static void start_queued(struct renewals *r)
 		list_remove(first);
 		if (begun)
 			go_on(OWNER(first, struct registration, queued));
-		else
+		else if (can_prove(OWNER(first, struct registration, queued)))
 			begin(OWNER(first, struct registration, queued));
 	}
 }

@@ -1,6 +1,7 @@
 """The configuration: checked, and changed in the running program."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from house import run_program
+from house import PROGRAM, run_program
 from network import ask, free_port, is_temporary, read_answer, request_bytes, served, tls, until
 
 
@@ -166,6 +167,41 @@ def test_port_in_use_is_named_with_its_program_and_the_rest_goes_on(stage, upstr
 def _quietly(look):
     with contextlib.suppress(OSError):
         return look()
+
+
+def test_no_order_is_spent_while_another_program_has_the_port(stage, pebble, upstream):
+    """The question of the CA would reach that program: the order waits for the port."""
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}")
+    with held(everseal.http) as other:
+        everseal.start()
+        wait = subprocess.Popen(
+            [PROGRAM, "lets-encrypt", "register", "--name", "shop.example.com", "--email", "ops@example.com",
+             "--agree-tos", "--wait", "--config", everseal.config], stdout=subprocess.PIPE, text=True)
+        sentence = (rf"Port {everseal.http} is held by python3 \(process {other.pid}\), the CA's question would "
+                    "reach that program instead: stop it, or let it pass /.well-known/acme-challenge/ on to another "
+                    "`http` address of Everseal's. Everseal goes on by itself then.")
+        everseal.logged(sentence)
+        assert any(re.search(sentence, wait.stdout.readline()) for line in range(3))
+        certificate = everseal.certificate("shop.example.com")
+        assert certificate["state"] == "working" and re.fullmatch(sentence, certificate["reason"])
+        assert re.search(sentence, everseal.cli("status").ok().out)
+        assert pebble.orders == 0
+    assert "Seen over HTTPS" in wait.communicate(timeout=60)[0]
+    assert wait.returncode == 0
+    assert pebble.orders == 1
+    assert "no IP" not in everseal.log() and "DNS" not in everseal.log()
+
+
+def test_one_listener_is_enough_for_the_proof(stage, pebble, upstream):
+    """A port that is held does not matter while the CA can ask on another address."""
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}")
+    port = free_port()
+    everseal.listeners = (f"http 127.0.0.1:{everseal.http} 127.0.0.1:{port}\n"
+                          f"https 127.0.0.1:{everseal.https}")
+    everseal.write(f"site * {{ proxy {upstream.address} }}")
+    with held(port):
+        everseal.start()
+        everseal.register("shop.example.com")
 
 
 def test_nginx_is_named(stage, upstream):

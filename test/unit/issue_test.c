@@ -16,7 +16,6 @@ struct job {
 	size_t name_count;
 	const char *email;
 	unsigned moves, told, followed;
-	bool held; /* it does not go on after it has followed */
 	bool issued, ended;
 	size_t chain_count;
 	int64_t not_after;
@@ -48,8 +47,7 @@ static void follows(struct attempt *a)
 
 static void may_go_on(struct attempt *a)
 {
-	if (!OWNER(a, struct job, attempt)->held)
-		attempt_go_on(a);
+	attempt_go_on(a);
 }
 
 static void done(struct attempt *a, const struct flow *flow, const struct issued *issued,
@@ -612,28 +610,12 @@ static void the_next_one_leads_when_the_first_fails(void **state)
 	assert_int_equal(a.failed.err.code, ERR_UNREACHABLE);
 	assert_true(a.failed.ca_at_fault);
 	assert_false(b.ended || c.ended);
+	assert_int_equal(a.followed, 0);
+	assert_int_equal(b.followed * c.followed, 1);
 	place.ca.down = false;
 	job_succeeds(&b);
 	job_succeeds(&c);
 	assert_int_equal(diary_count(&place, "ask account"), 2);
-}
-
-static void who_follows_goes_on_when_it_is_told_to(void **state)
-{
-	(void)state;
-	static struct job a, b;
-	job_init(&a, "a", "a.example.com", NULL);
-	job_init(&b, "b", "b.example.com", NULL);
-	b.held = true;
-	job_start(&a);
-	job_start(&b);
-	job_succeeds(&a);
-	run_for(&place, MINUTE);
-	assert_int_equal(a.followed, 0);
-	assert_int_equal(b.followed, 1);
-	assert_int_equal(b.moves, 0);
-	attempt_go_on(&b.attempt);
-	job_succeeds(&b);
 }
 
 static void those_who_wait_are_not_forgotten(void **state)
@@ -1030,7 +1012,6 @@ int main(void)
 		T(an_account_that_the_ca_forgot_is_made_anew),
 		T(another_row_of_the_name_counts_from_the_next_attempt_on),
 		T(the_next_one_leads_when_the_first_fails),
-		T(who_follows_goes_on_when_it_is_told_to),
 		T(those_who_wait_are_not_forgotten),
 		T(a_flow_that_cannot_go_on_is_replaced),
 		T(a_flow_whose_key_is_unreadable_is_replaced),

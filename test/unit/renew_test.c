@@ -558,7 +558,55 @@ static void a_visitor_from_outside_is_remembered(void **state)
 	assert_string_equal(said("shop.example.com", "seen_client"), "\"198.51.100.8\"");
 }
 
+/* Proofs that could not be given */
+
+static void no_order_is_spent_while_no_ca_could_ask(void **state)
+{
+	(void)state;
+	struct wish w, other;
+	world.unprovable = "Port 80 is held by nginx (process 812).";
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	wish_name(&other, "other.example.com");
+	wish_wait(&other);
+	run_for(place, DAY);
+	assert_int_equal(place->ca.requests, 0);
+	status_is("shop.example.com", "working");
+	assert_string_equal(
+	        said("shop.example.com", "reason"), "\"Port 80 is held by nginx (process 812).\"");
+	assert_string_equal(said("shop.example.com", "next_renewal"), "null");
+	renewals_listening(world.renewals); /* not on that port */
+	world.unprovable = "Port 80 is held by apache2 (process 4).";
+	renewals_listening(world.renewals);
+	wish_disable(&w, "other.example.com", false);
+	wish_wait(&w);
+	run_for(place, DAY);
+	assert_int_equal(place->ca.requests, 0);
+	assert_int_equal(logged_count("held by nginx"), 2); /* once for each name */
+	world.unprovable = NULL;
+	renewals_listening(world.renewals);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	task_is("0000000001", "port: Port 80 is held by nginx (process 812).\n"
+	                      "port: Port 80 is held by apache2 (process 4).\n" FIRST STEPS SEEN
+	                      "ConfigureLetsEncrypt Success");
+	status_is("other.example.com", "disabled");
+	assert_int_equal(place->ca.order_count, 1);
+}
+
 /* Many */
+
+/* The last that waits for a place. */
+static const struct wish *waiting_wish(const struct wish *wishes, int count)
+{
+	while (count-- > 0)
+		if (list_linked(
+		            &registration_by_id(world.renewals, str_c(wishes[count].id))->queued))
+			return &wishes[count];
+	fail_msg("none waits");
+	return NULL;
+}
 
 static void ten_at_a_time(void **state)
 {
@@ -576,15 +624,16 @@ static void ten_at_a_time(void **state)
 		wish_wait(&wishes[i]);
 	run_for(place, 10 * SECOND);
 	assert_int_equal(diary_count(place, "ask order"), 10);
-	status_is("n30.example.com", "working");
+	const struct wish *waits = waiting_wish(wishes, 60);
+	status_is(waits->id, "working");
 	wish_disable(&w, "n0.example.com", false); /* makes room for one */
 	wish_wait(&w);
-	wish_disable(&w, "n30.example.com", false); /* makes none */
+	wish_disable(&w, waits->id, false); /* makes none */
 	wish_wait(&w);
 	run_for(place, 10 * SECOND);
 	assert_int_equal(diary_count(place, "ask order"), 11);
 	BUF_AUTO lines = BUF(64 << 10);
-	task_lines(wishes[30].task, &lines);
+	task_lines(waits->task, &lines);
 	assert_true(str_ends(buf_str(&lines),
 	        STR("end: Given up: renewal is disabled.\nConfigureLetsEncrypt Canceled")));
 	serve_detach(place, 0);
@@ -664,6 +713,7 @@ int main(void)
 		WORLD_TEST(a_look_gives_way_to_a_renewal),
 		WORLD_TEST(what_another_certificate_replaced_is_left_alone),
 		WORLD_TEST(a_visitor_from_outside_is_remembered),
+		WORLD_TEST(no_order_is_spent_while_no_ca_could_ask),
 		WORLD_TEST(ten_at_a_time),
 		WORLD_TEST(names_of_an_issuer_that_is_down_delay_no_other),
 	};

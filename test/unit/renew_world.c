@@ -96,6 +96,12 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	        err, ERR_BUSY, "Port %u of %.*s is held by nginx.", a->port, STR_ARG(a->host));
 }
 
+static bool provable(struct serving *s, struct err *err)
+{
+	(void)s;
+	return !world.unprovable || err_set(err, ERR_BUSY, "%s", world.unprovable);
+}
+
 static size_t addresses(
         struct serving *s, struct str name, struct serving_address *ret, size_t most)
 {
@@ -126,6 +132,7 @@ static const struct serving_ops serving_ops = {
 	.change = change,
 	.change_abort = change_abort,
 	.bound = bound,
+	.provable = provable,
 	.addresses = addresses,
 };
 

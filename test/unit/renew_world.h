@@ -20,10 +20,11 @@ struct world {
 	struct serving serving;
 	struct shown shown[INSTALLED];
 	unsigned installs, changes;
-	size_t addresses; /* that are bound */
-	unsigned lagging; /* handshakes that still show what was there before */
-	bool dark;        /* handshakes fail */
-	bool unbound;     /* an address of one's own is not bound */
+	size_t addresses;       /* that are bound */
+	unsigned lagging;       /* handshakes that still show what was there before */
+	bool dark;              /* handshakes fail */
+	bool unbound;           /* an address of one's own is not bound */
+	const char *unprovable; /* why no CA can ask us */
 	const char *change_refused;
 	struct list changing;
 	struct later change_later;
