@@ -58,6 +58,11 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 	if (f->account_looked_up)
 		return refused(f, a);
 	f->account_looked_up = true;
+	if (f->revoke.n)
+		return fail(ERR_REFUSED,
+		        "%.*s knows no account of ours, so it does not let us revoke." ERR_REMEDY
+		        "Revoke with the account that the certificate was ordered by.",
+		        STR_ARG(ca_of(f)));
 	if (f->directory.external_account_required)
 		return fail_needs_binding(f);
 	if (f->directory.terms.n && !f->terms_agreed)

@@ -30,6 +30,8 @@ static const struct {
 	{ ACME_STEP_authz, NULL, heard_authz_refused },
 	{ ACME_STEP_answer, NULL, heard_challenge_refused },
 	{ ACME_STEP_finalize, "orderNotReady", heard_not_ready },
+	{ ACME_STEP_revoke, "alreadyRevoked", heard_revoke },
+	{ ACME_STEP_revoke, "accountDoesNotExist", heard_account_gone },
 };
 
 const char *acme_step_name(enum acme_step step)
@@ -49,6 +51,7 @@ const char *acme_step_words(enum acme_step step)
 		[ACME_STEP_await] = "Wait for the CA",
 		[ACME_STEP_finalize] = "Hand in the certificate request",
 		[ACME_STEP_download] = "Collect the certificate",
+		[ACME_STEP_revoke] = "Revoke the certificate",
 	};
 	CHECK(step < ACME_STEP_COUNT);
 	return words[step];
@@ -343,6 +346,7 @@ struct flow *flow_new(const struct flow_want *want, struct err *err)
 	keep(f, &f->email, want->email);
 	keep(f, &f->profile, want->profile);
 	keep(f, &f->replaces, want->replaces);
+	flow_set_revoke(f, want);
 	f->names = arena_array(&f->arena, struct flow_name, want->name_count);
 	for (size_t i = 0; i < want->name_count; i++)
 		keep(f, &f->names[i].name, want->names[i]);

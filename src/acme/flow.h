@@ -35,7 +35,9 @@
 	X(answer,     ask_challenge,   heard_challenge,    authz)     /* per name */               \
 	X(await,      ask_order,       heard_await,        await)                                  \
 	X(finalize,   ask_finalize,    heard_await,        await)                                  \
-	X(download,   ask_certificate, heard_certificate,  download)
+	X(download,   ask_certificate, heard_certificate,  download)                               \
+	/* instead of all after the account, where a certificate is to be revoked */               \
+	X(revoke,     ask_revoke,      heard_revoke,       revoke)
 
 enum acme_step {
 #define X(name, ask, heard, lost) ACME_STEP_##name,
@@ -106,7 +108,9 @@ struct flow {
 	struct str order, finalize, certificate; /* URLs */
 	bool order_invalid; /* the authorizations are read once more for the reason */
 	struct str csr;     /* DER; set by flow_set_csr */
-	struct str chain;   /* PEM as sent, once DONE; nobody has checked it yet */
+	struct str revoke;  /* the certificate, base64url of DER; STR_NONE: one is wanted */
+	unsigned revoke_reason;
+	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
 	unsigned bad_nonces_in_row, lost_in_row; /* ended by any other answer; bounded */
 	int64_t poll_wait;                       /* ms; grows from poll to poll */
@@ -128,8 +132,20 @@ struct flow_want {
 	bool terms_agreed;                                  /* a person accepted the CA's terms */
 	const struct str *names; /* ASCII, normalised: DNS names or IP addresses */
 	size_t name_count;
+	/* RFC 8555 7.6: not a new certificate is wanted, but that this one (DER) is revoked, for
+	 * that reason. DONE without a chain says so; one that is revoked already is as well. */
+	struct str revoke;
+	unsigned revoke_reason;
 	int64_t now;
 };
+/* RFC 5280 5.3.1: those that a subscriber may give. */
+#define REVOKE_REASONS(X)                                                                          \
+	X(0, "unspecified")                                                                        \
+	X(1, "keyCompromise")                                                                      \
+	X(3, "affiliationChanged")                                                                 \
+	X(4, "superseded")                                                                         \
+	X(5, "cessationOfOperation")
+bool acme_reason_from_name(struct str name, unsigned *ret_reason);
 /* Refuses what can never succeed: no name, more than FLOW_NAMES_MOST, a wildcard. */
 MUST_CHECK struct flow *flow_new(const struct flow_want *want, struct err *err);
 void flow_free(struct flow **f);

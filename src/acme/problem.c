@@ -12,6 +12,7 @@ static const struct {
 	{ "accountDoesNotExist", "Register again: an account is made then." },
 	{ "alreadyReplaced", "Order without naming the certificate to replace." },
 	{ "badCSR", "Look at the names and the key type." },
+	{ "badRevocationReason", "Choose another reason, or none." },
 	{ "badPublicKey", "Choose another key type." },
 	{ "badSignatureAlgorithm", "Choose another issuer: this one does not take ECDSA P-256." },
 	{ "caa", "Allow this CA in the domain's CAA record, or remove the record." },

@@ -5,14 +5,15 @@
 	X(directory_url)                                                                           \
 	X(email)                                                                                   \
 	X(profile)                                                                                 \
-	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(waiting_for)
+	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
 #define YES_NOS(X) X(terms_agreed) X(account_looked_up) X(account_forgotten) X(order_invalid)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \
 	X(lost)                                                                                    \
 	X(polls)                                                                                   \
-	X(bad_nonces_in_row) X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most)
+	X(bad_nonces_in_row)                                                                       \
+	X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most) X(revoke_reason)
 #define DIRECTORY_TEXTS(X)                                                                         \
 	X(new_nonce)                                                                               \
 	X(new_account) X(new_order) X(revoke_cert) X(key_change) X(renewal_info) X(terms) X(website)

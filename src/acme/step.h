@@ -30,6 +30,10 @@ struct next heard_authz_refused(struct flow *f, const struct answer *a);
 struct next heard_challenge_refused(struct flow *f, const struct answer *a);
 struct next heard_not_ready(struct flow *f, const struct answer *a);
 
+void flow_set_revoke(struct flow *f, const struct flow_want *want);
+/* After the account: the order, or the revocation. */
+struct next go_revoke(const struct flow *f);
+
 /* Verdicts. */
 struct next go_to(enum acme_step step);
 struct next go_to_name(enum acme_step step, size_t at);

@@ -19,6 +19,8 @@ struct next go_first(const struct flow *f)
 		return go_to(ACME_STEP_directory);
 	if (f->account.n == 0)
 		return go_to(ACME_STEP_account);
+	if (f->revoke.n)
+		return go_revoke(f);
 	return go_to(f->order.n == 0 ? ACME_STEP_order : ACME_STEP_await);
 }
 
@@ -58,6 +60,7 @@ static const char *step_noun(enum acme_step step)
 		[ACME_STEP_await] = "the state of the order",
 		[ACME_STEP_finalize] = "the certificate request",
 		[ACME_STEP_download] = "the certificate",
+		[ACME_STEP_revoke] = "the revocation",
 	};
 	return nouns[step];
 }

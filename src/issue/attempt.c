@@ -216,6 +216,8 @@ static void heard(struct attempt_state *s, const struct next *n)
 		save(s, n->after);
 	else if (n->what == FLOW_FAIL)
 		finish(s, NULL, n);
+	else if (s->flow->revoke.n)
+		finish(s, NULL, NULL);
 	else
 		issued(s);
 }
@@ -450,6 +452,8 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 		.terms_agreed = want->terms_agreed,
 		.names = want->names,
 		.name_count = want->name_count,
+		.revoke = want->revoke,
+		.revoke_reason = want->revoke_reason,
 		.now = loop_wall(i->needs.loop),
 	};
 	struct flow *f = flow_new(&flow, &s->failed.err);

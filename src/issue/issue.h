@@ -72,6 +72,10 @@ struct attempt_want {
 	bool terms_agreed;
 	const struct str *names;
 	size_t name_count;
+	/* Not a new certificate, but that this one (DER) be revoked; flow.h. Its names are those
+	 * above. */
+	struct str revoke;
+	unsigned revoke_reason;
 };
 
 /* Owned by the caller; fired callbacks find it by OWNER. */
@@ -79,7 +83,8 @@ struct attempt {
 	/* Before the first question, and at every GO, wait and effect: `flow` is what the page
 	 * shows. May not abort it. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
-	/* Exactly once: issued, or why not (failed->err, and what the CA said about when). The
+	/* Exactly once: issued, or why not (failed->err, and what the CA said about when); neither:
+	 * it is revoked, as was wanted. The
 	 * caller stores the outcome in a transaction to which attempt_clear, called within `done`,
 	 * adds that the flow is forgotten. `flow` lives during the call; NULL if the attempt failed
 	 * before there was one. It may abort the attempt and start it anew. */

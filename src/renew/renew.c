@@ -93,6 +93,12 @@ static void take_file(struct renewals *r)
 		if (!s->fallback && s->email.n && c->agree_to_terms)
 			take_file_site(r, s);
 	}
+	if (c->page_name.n && c->email.n && c->agree_to_terms)
+		take_file_site(r, &(const struct config_site){ .at = c->page_at,
+		                          .names = (struct str *)&c->page_name,
+		                          .name_count = 1,
+		                          .email = c->email,
+		                          .issuer = c->issuer });
 }
 
 static int by_time(const void *x, const void *y)
@@ -208,6 +214,13 @@ void renewals_begin(struct renewals *r)
 }
 
 /* What control tells */
+
+void renewals_install(struct renewals *r, struct str name)
+{
+	struct registration *g = registration_find(r, name);
+	if (g && g->held.is)
+		held_install(g);
+}
 
 void renew_seen(struct renewals *r, struct str site, struct str client, int64_t at)
 {

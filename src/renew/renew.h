@@ -71,6 +71,8 @@ void renewals_free(struct renewals **r);
  * renewals_begin was called (the first generation is committed). */
 void renewals_configure(struct renewals *r, const struct config *config);
 void renewals_begin(struct renewals *r);
+/* The certificate for that name, if there is one, is installed once more. */
+void renewals_install(struct renewals *r, struct str name);
 /* Listeners have come: attempts that wait for one look again. */
 void renewals_listening(struct renewals *r);
 
