@@ -138,6 +138,8 @@ static void tell(struct reload *r, const struct err *err)
 		        "The configuration was not reloaded, keeping the old one: %s", err->text);
 	else
 		log_info(&r->control->log, "The configuration was reloaded.");
+	if (r->control->begun)
+		link_send(&r->control->supervisor, ready, .status = STR("serving"));
 	list_remove(&r->node);
 	free(r);
 	if (asked)

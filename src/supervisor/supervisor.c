@@ -305,13 +305,21 @@ static void start(struct child *c)
 	connect_child(c->supervisor, c);
 }
 
+/* sd_notify(3): CLOCK_MONOTONIC at the beginning of the reload. READY=1 ends it. */
+static long long monotonic_usec(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
 static void caught(struct on_signal *on, int number)
 {
 	struct supervisor *s = OWNER(on, struct supervisor, signals);
 	if (number == SIGTERM || number == SIGINT)
 		stop(s, 0);
-	else if (number == SIGHUP)
-		link_send(&s->children[PROCESS_CONTROL].link, reload);
+	else if (number == SIGHUP && link_send(&s->children[PROCESS_CONTROL].link, reload))
+		notify("RELOADING=1\nMONOTONIC_USEC=%lld", monotonic_usec());
 }
 
 static bool open_programs(struct supervisor *s, struct err *err)
