@@ -69,8 +69,10 @@ static int act(struct command *c, cli_run *run)
 		print(&text, stderr);
 		return EXIT_USAGE;
 	}
-	if (c->verb == VERB_RUN)
-		return run(c->values[OPTION_CONFIG], c->values[OPTION_STATE]);
+	if (c->verb == VERB_RUN) {
+		const char *state = c->values[OPTION_STATE];
+		return run(c->values[OPTION_CONFIG], state ? command_absolute(c, state).p : NULL);
+	}
 	return functions[c->verb](c);
 }
 

@@ -22,10 +22,18 @@ const char *command_config(const struct command *c)
 	return command_has(c, OPTION_CONFIG) ? c->values[OPTION_CONFIG] : CONFIG_DEFAULT;
 }
 
+struct str command_absolute(struct command *c, const char *path)
+{
+	char here[4096];
+	if (path[0] == '/' || !path[0] || !getcwd(here, sizeof here))
+		return str_c(path);
+	return arena_printf(&c->arena, "%s/%s", here, path);
+}
+
 bool command_state(struct command *c, struct str *ret_state, struct err *err)
 {
 	if (command_has(c, OPTION_STATE))
-		*ret_state = command_value(c, OPTION_STATE);
+		*ret_state = command_absolute(c, c->values[OPTION_STATE]);
 	else if (command_has(c, OPTION_CONFIG) && access(command_config(c), R_OK) != 0)
 		return err_sys(err, ERR_NOT_FOUND, errno,
 		        "The configuration file \"%s\" cannot be read", command_config(c));

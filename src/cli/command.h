@@ -26,6 +26,8 @@ MUST_CHECK bool command_parse(struct command *c, int argc, char **argv, struct e
 bool command_has(const struct command *c, enum option o);
 struct str command_value(const struct command *c, enum option o); /* STR_NONE: not given */
 const char *command_config(const struct command *c);
+/* As seen from the working directory. NUL-terminated. */
+struct str command_absolute(struct command *c, const char *path);
 /* By --state, else by the configuration, which may be absent unless it was named. */
 MUST_CHECK bool command_state(struct command *c, struct str *ret_state, struct err *err);
 

@@ -19,6 +19,10 @@ static bool write_want(const struct command *c, struct buf *out, struct err *err
 		return err_set(err, ERR_INPUT,
 		        "\"%.80s\" is not a port: give a number from 1 to 65535.",
 		        c->values[OPTION_PORT]);
+	if (command_has(c, OPTION_EMAIL) && !command_value(c, OPTION_EMAIL).n)
+		return err_set(err, ERR_INPUT,
+		        "--email is empty: give the address that the CA may write to, or leave it "
+		        "out if the configuration has one.");
 	json_write_init(&w, out);
 	json_write_object(&w, NULL);
 	json_write_array(&w, "names");

@@ -92,7 +92,10 @@ void socket_close(struct control *c)
 {
 	if (c->socket_fd < 0)
 		return;
+	BUF_AUTO path = BUF(4096);
 	watch_stop(&c->socket);
+	buf_printf(&path, "%s/control.sock", c->state);
+	unlink(buf_c(&path));
 	close(c->socket_fd);
 	worker_done(&c->worker);
 	c->socket_fd = -1;

@@ -1,16 +1,18 @@
 """The configuration: checked, and changed in the running program."""
 import contextlib
 import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
 from house import PROGRAM, run_program
-from network import ask, free_port, is_temporary, read_answer, request_bytes, served, tls, until
+from network import ask, free_port, is_temporary, read_answer, reply, request_bytes, served, tls, until
 
 
 def check(everseal):
@@ -244,6 +246,120 @@ def test_no_permission_to_bind(stage, upstream):
     everseal.start(as_user="nobody")
     everseal.logged(r"Port 81 of 127.0.0.1 needs a right that Everseal does not have: start it as root")
     assert ask(everseal.http, "a.example.com").body == b"hello"
+
+
+def test_check_without_a_file_checks_the_defaults():
+    if pathlib.Path("/etc/everseal/everseal.conf").exists():
+        pytest.skip("this machine has a configuration")
+    said = run_program("check").ok().out
+    assert said == "There is no /etc/everseal/everseal.conf: the defaults hold, and have no errors.\n"
+
+
+def test_a_relative_state_is_made_absolute(stage, upstream):
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}")
+    with contextlib.chdir(everseal.folder) if hasattr(contextlib, "chdir") else _chdir(everseal.folder):
+        process = subprocess.Popen([PROGRAM, "run", "--config", everseal.config, "--state", "here"],
+                                   stderr=subprocess.DEVNULL)
+        try:
+            def state():
+                outcome = run_program("status", "--json", "--state", "here")
+                return outcome.status == 0 and outcome.json["state"]
+            assert until("it runs", state) == str(everseal.folder / "here")
+        finally:
+            process.terminate()
+            process.wait(30)
+    assert not (everseal.folder / "here" / "control.sock").exists(), "an orderly end leaves no socket"
+
+
+@contextlib.contextmanager
+def _chdir(folder):
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def test_an_empty_address_for_the_ca_is_refused(everseal):
+    everseal.le("register", "--name", "shop.example.com", "--email", "", "--agree-tos").failed(
+        "--email is empty: give the address that the CA may write to, or leave it out if the configuration "
+        "has one.", status=2)
+
+
+def test_the_service_manager_hears_of_a_reload(stage, upstream):
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    path = stage.new_folder("manager") / "notify"
+    manager.bind(str(path))
+    manager.settimeout(20)
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}", env={"NOTIFY_SOCKET": str(path)})
+    everseal.start()
+    assert manager.recv(4096) == b"READY=1\nSTATUS=serving"
+    for text in (f"site a.example.com {{ proxy {upstream.address} }}", "sate"):
+        everseal.write(text)
+        before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        os.kill(everseal.process.pid, signal.SIGHUP)
+        told = re.fullmatch(rb"RELOADING=1\nMONOTONIC_USEC=(\d+)", manager.recv(4096))
+        assert before <= int(told[1]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        assert manager.recv(4096).startswith(b"READY=1\n"), "also when the file was bad"
+    everseal.process.terminate()
+    assert manager.recv(4096) == b"STOPPING=1"
+    manager.close()
+
+
+# ---- requests while things change ----
+
+
+@pytest.mark.parametrize("seconds", [8, pytest.param(40, marks=pytest.mark.full)])
+def test_no_request_is_lost_during_renewals_and_reloads(stage, pebble, seconds, request):
+    """wrk on kept and on new TLS connections, and one body that streams across every swap."""
+    pieces, over = [], threading.Event()
+
+    def answer(heard):
+        if b"/stream" not in heard.head.split(b"\r\n")[0]:
+            return reply()
+        return stream()
+
+    def stream():
+        yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        while not over.is_set():
+            pieces.append(b"%08d" % len(pieces))
+            yield b"8\r\n" + pieces[-1] + b"\r\n"
+            time.sleep(0.01)
+        yield b"0\r\n\r\n"
+
+    upstream = stage.upstream(answer)
+    fast = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
+    fast.register("shop.example.com")
+    processes = fast.children()
+    serials = {fast.served("shop.example.com").serial_number}
+    streaming = tls(fast.https, "shop.example.com")
+    streaming.settimeout(60)
+    streaming.sendall(request_bytes("shop.example.com", "/stream"))
+    url = f"https://127.0.0.1:{fast.https}/"
+    load = [subprocess.Popen(["wrk", "-t1", f"-c{c}", f"-d{seconds}s", "-H", "Host: shop.example.com", *more, url],
+                             stdout=subprocess.PIPE, text=True)
+            for c, more in ((8, ()), (8, ("-H", "Connection: close")))]
+    changes = 0
+    while any(p.poll() is None for p in load):
+        fast.le("renew", "shop.example.com", "--wait").ok()
+        fast.write(f"site * {{ proxy {upstream.address} }}\nsite n{changes}.example.net "
+                   f"{{ proxy {upstream.address} }}", head="")
+        fast.reload().ok()
+        serials.add(fast.served("shop.example.com").serial_number)
+        changes += 1
+    over.set()
+    body = read_answer(streaming).body
+    assert body == b"".join(pieces), "the streaming body is whole"
+    assert changes >= 2 and len(serials) == changes + 1
+    assert fast.children() == processes
+    for name, process in zip(("kept", "new"), load):
+        said = process.communicate()[0]
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
+        print(f"{name} connections: {rate:.0f} requests a second, {changes} renewals and reloads")
+        assert "Socket errors" not in said and "Non-2xx" not in said, said
+        if request.node.get_closest_marker("full"):
+            assert rate >= 200, said
 
 
 def test_no_server(tmp_path):
