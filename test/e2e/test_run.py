@@ -13,11 +13,17 @@ from network import free_port, until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+def as_on_a_terminal():
+    """A shell that was itself started in the background hands on that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(stage, *words):
     folder = stage.new_folder("run")
     output = open(folder / "out", "w+")
     process = subprocess.Popen([ROOT / "run", *words], stdout=output, stderr=output, text=True,
-                               env={**os.environ, "EVERSEAL_BUILD": str(BUILD), "TMPDIR": str(folder)})
+                               env={**os.environ, "EVERSEAL_BUILD": str(BUILD), "TMPDIR": str(folder)},
+                               preexec_fn=as_on_a_terminal)
     return process, lambda: (folder / "out").read_text(), folder
 
 
