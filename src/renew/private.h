@@ -148,8 +148,8 @@ struct proof {
 struct registration {
 	struct map_node node; /* by id */
 	struct renewals *renewals;
-	char *id;
-	struct arena arena; /* of what is wanted */
+	char *id, *supersedes; /* supersedes: why those it took the place of are not renewed */
+	struct arena arena;    /* of what is wanted */
 	struct str *names;
 	size_t name_count;
 	struct name_entry *entries; /* names.c */
@@ -287,6 +287,8 @@ void schedule(struct registration *g); /* sets its timer by what is known now */
 /* An attempt at once, unless one is under way; before renewals_begin, a task that waits for it. The
  * caller has seen that it is not blocked. While a wish for it is being stored nothing begins. */
 void schedule_now(struct registration *g);
+/* Those that share a name with it: whether it has their place may have changed. */
+void schedule_sharers(struct registration *g);
 /* Gives up an attempt that is queued or under way. One whose outcome is being stored or proven goes
  * on to its end. */
 void schedule_cancel(struct registration *g, const char *why);

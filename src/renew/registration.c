@@ -47,6 +47,9 @@ struct registration *registration_new(struct renewals *r, struct str id)
 	struct registration *g = mem_new(struct registration);
 	g->renewals = r;
 	g->id = str_dup(id);
+	BUF_AUTO words = BUF(1024);
+	buf_printf(&words, "superseded by %s", g->id);
+	g->supersedes = str_dup(buf_str(&words));
 	list_init(&g->requests);
 	map_add(&r->registrations, str_c(g->id), &g->node);
 	return g;
@@ -75,6 +78,7 @@ void registration_free(struct registration **registration)
 	arena_done(&g->seen_arena);
 	arena_done(&g->served_arena);
 	free(g->id);
+	free(g->supersedes);
 	free(g);
 	*registration = NULL;
 }
@@ -82,6 +86,40 @@ void registration_free(struct registration **registration)
 bool registration_wanted(const struct registration *g)
 {
 	return (g->in_file || g->in_store) && !g->disabled;
+}
+
+static bool has(const struct registration *g, struct str name)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		if (str_eq_nocase(g->names[i], name))
+			return true;
+	return false;
+}
+
+static bool covers(const struct registration *other, const struct registration *g)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		if (!has(other, g->names[i]))
+			return false;
+	return true;
+}
+
+/* What the file asks for is renewed as long as it does; what was registered gives way to a
+ * certificate that has all its names, if that is renewed and of the same issuer: the file's or one
+ * registered later. */
+static const struct registration *successor(const struct registration *g)
+{
+	if (g->in_file || !g->name_count)
+		return NULL;
+	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e)) {
+		const struct registration *other = e->registration;
+		if (other != g && other->held.is && !other->disabled &&
+		        registration_wanted(other) && str_eq(other->issuer, g->issuer) &&
+		        (other->in_file || other->created > g->created) && covers(other, g) &&
+		        other->held.leaf.not_after > loop_wall(g->renewals->needs.loop))
+			return other;
+	}
+	return NULL;
 }
 
 const char *registration_blocked(const struct registration *g)
@@ -93,9 +131,10 @@ const char *registration_blocked(const struct registration *g)
 		return "nothing asks for it any more; it is only kept";
 	if (!issuer)
 		return "its issuer is not configured any more";
-	return issuer->directory.n
-	               ? NULL
-	               : "no public CA issues for it; it keeps its temporary certificate";
+	if (!issuer->directory.n)
+		return "no public CA issues for it; it keeps its temporary certificate";
+	const struct registration *other = successor(g);
+	return other ? other->supersedes : NULL;
 }
 
 /* Ids */

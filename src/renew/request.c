@@ -509,6 +509,7 @@ static void disabled(struct store_tx *tx, const struct err *err)
 	if (err)
 		schedule_state_reload(g);
 	schedule(g);
+	schedule_sharers(g);
 	request_answer_all(g, err);
 }
 

@@ -116,6 +116,15 @@ static void due(struct timer *t)
 	schedule_now(OWNER(t, struct registration, due));
 }
 
+void schedule_sharers(struct registration *g)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		for (struct name_entry *e = names_first(g->renewals, g->names[i]); e;
+		        e = names_next(e))
+			if (e->registration != g)
+				schedule(e->registration);
+}
+
 void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -340,6 +349,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	be_healthy(g);
 	held_swap(g);
 	held_install(g);
+	schedule_sharers(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->issuer),
 	        clock_rfc3339(g->held.leaf.not_after, until));
 	steps_bind(g);

@@ -595,6 +595,40 @@ static void no_order_is_spent_while_no_ca_could_ask(void **state)
 	assert_int_equal(place->ca.order_count, 1);
 }
 
+/* Superseded */
+
+static void one_that_has_all_its_names_takes_its_place(void **state)
+{
+	(void)state;
+	struct wish old, new, w;
+	const struct str names[] = { STR("shop.example.com"), STR("www.shop.example.com") };
+	world_start(BASE);
+	wish_name(&old, "shop.example.com");
+	wish_wait(&old);
+	run_until_idle();
+	run_for(place, DAY);
+	wish_register(&new, &(struct register_want){
+	                            .names = names,
+	                            .name_count = 2,
+	                            .email = STR("ops@example.com"),
+	                            .agree_tos = true,
+	                    });
+	wish_wait(&new);
+	assert_string_equal(said(old.id, "reason"), "\"21 days are left\""); /* none is there yet */
+	run_until_idle();
+	char why[512];
+	snprintf(why, sizeof why, "\"superseded by %s\"", new.id);
+	assert_string_equal(said(old.id, "reason"), why);
+	assert_string_equal(said(old.id, "next_renewal"), "null");
+	run_for(place, 75 * DAY);
+	assert_int_equal(place->ca.order_count, 3); /* the newer one was renewed, and it alone */
+	wish_disable(&w, new.id, false);
+	wish_wait(&w);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 4); /* now nobody else does it */
+	status_is(old.id, "ok");
+}
+
 /* Many */
 
 /* The last that waits for a place. */
@@ -714,6 +748,7 @@ int main(void)
 		WORLD_TEST(what_another_certificate_replaced_is_left_alone),
 		WORLD_TEST(a_visitor_from_outside_is_remembered),
 		WORLD_TEST(no_order_is_spent_while_no_ca_could_ask),
+		WORLD_TEST(one_that_has_all_its_names_takes_its_place),
 		WORLD_TEST(ten_at_a_time),
 		WORLD_TEST(names_of_an_issuer_that_is_down_delay_no_other),
 	};
