@@ -75,10 +75,12 @@ void task_step_about(struct task *t, const char *step, struct str subject, struc
 void task_store(struct task *t);
 /* Its last event; stored. failed NULL: success. */
 void task_end(struct task *t, const char *text, const struct err *failed);
-void task_ca_said(struct task *t, struct str text); /* before task_end */
 void task_give_up(struct task *t, const char *why);
 MUST_CHECK bool tasks_load(struct renewals *r, struct err *err);
 void tasks_free(struct renewals *r);
+struct task *task_new(struct registration *g, enum task_name name);
+/* The CA's problem travels whole, below our own sentence. Before task_end. flow may be NULL. */
+void task_keep_ca_text(struct task *t, const struct flow *flow);
 /* The one under way for it: what a restart has interrupted, else a new one of that name. */
 struct task *task_for(struct registration *g, enum task_name name);
 /* The latest event before `end` of that step and subject in the same round; NULL: none. */
@@ -107,6 +109,7 @@ int64_t look_at_next(const struct renewals *r);
 /* steps.c: what an attempt does, in the words of the page. */
 void steps_moved(struct registration *g, const struct flow *flow, const struct next *next);
 void steps_fetched(struct registration *g, struct str name, struct str client);
+struct str steps_words(struct arena *a, const struct flow *f, const struct next *next);
 void steps_bind(struct registration *g);
 
 /* names.c: registrations by each of their names. To be called whenever they are set. */
@@ -178,8 +181,9 @@ struct registration {
 	bool parked;           /* attempting, but in a long wait: it has no place */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, resumed, began_anew;
-	struct task *task; /* the one under way */
-	char task_id[32];  /* the newest */
+	struct revocation *revocation; /* NULL: none is wished for */
+	struct task *task;             /* the one under way, but for that of the revocation */
+	char task_id[32];              /* the newest */
 	enum acme_step shown_step;
 	struct store_tx tx, request_tx;
 	struct list requests; /* struct renew_request: answered once request_tx is stored */
@@ -273,6 +277,7 @@ void request_open(struct renewals *r, struct renew_request *q, renew_done *done)
 /* NULL: q->err says why. */
 struct registration *request_find(struct renew_request *q, struct str name);
 void request_about(struct renew_request *q, const struct registration *g);
+void request_answer(struct renew_request *q, const struct err *err);
 void request_answer_soon(struct renew_request *q); /* with q->err, if it is set */
 /* Once g->request_tx is stored, which calls request_answer_all. */
 void request_answer_when_stored(struct renew_request *q, struct registration *g);
@@ -281,6 +286,13 @@ void request_answer_all(struct registration *g, const struct err *err);
 bool request_may_end(struct registration *g, bool despite_hsts, struct err *err);
 /* The generation is built anew, since the registration's sites have changed. */
 void request_change_sites(struct registration *g);
+
+/* revoke.c */
+MUST_CHECK bool revocations_load(struct renewals *r, struct err *err);
+void revocation_free(struct registration *g);
+void revocation_begin(struct registration *g); /* after a start */
+void revocation_look(struct registration *g);  /* whether it can go on now */
+bool revocation_has_task(const struct registration *g, const struct task *t);
 
 /* schedule.c */
 void schedule(struct registration *g); /* sets its timer by what is known now */

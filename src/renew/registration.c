@@ -61,6 +61,7 @@ void registration_free(struct registration **registration)
 	if (!g)
 		return;
 	schedule_stop(g);
+	revocation_free(g);
 	look_forget(g);
 	names_forget(g);
 	list_remove(&g->to_tell);

@@ -4,7 +4,8 @@
 static bool load(struct renewals *r, struct err *err)
 {
 	return registrations_load(r, err) && held_load(r, err) && schedule_load(r, err) &&
-	       tasks_load(r, err) && promises_load(r, err) && primary_load(r, err);
+	       tasks_load(r, err) && promises_load(r, err) && primary_load(r, err) &&
+	       revocations_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
@@ -134,7 +135,7 @@ static void link_tasks(struct renewals *r)
 	LIST_EACH (n, &r->task_order) {
 		const struct task *t = OWNER(n, struct task, order);
 		struct registration *g = registration_by_id(r, t->about);
-		if (g)
+		if (g && t->name != TASK_REVOKE)
 			snprintf(g->task_id, sizeof g->task_id, "%s",
 			        t->id); /* the newest is last */
 	}
@@ -189,6 +190,8 @@ void renewals_configure(struct renewals *r, const struct config *config)
 static void resume(struct task *t)
 {
 	struct registration *g = registration_by_id(t->renewals, t->about);
+	if (revocation_has_task(g, t))
+		return;
 	bool newest = g && !strcmp(g->task_id, t->id);
 	const char *blocked = newest ? registration_blocked(g) : "a restart interrupted it";
 	if (!blocked) {
@@ -210,6 +213,8 @@ void renewals_begin(struct renewals *r)
 	}
 	MAP_EACH (n, &r->registrations)
 		schedule(OWNER(n, struct registration, node));
+	MAP_EACH (n, &r->registrations)
+		revocation_begin(OWNER(n, struct registration, node));
 	look_begin(r);
 }
 

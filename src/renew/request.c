@@ -203,7 +203,7 @@ static bool check(
 
 /* Answering */
 
-static void answer(struct renew_request *q, const struct err *err)
+void request_answer(struct renew_request *q, const struct err *err)
 {
 	list_remove(&q->node);
 	q->renewals = NULL;
@@ -214,7 +214,7 @@ static void answer_later(struct later *l)
 {
 	struct renew_request *q = OWNER(l, struct renew_request, later);
 	struct err err = q->err;
-	answer(q, err.code ? &err : NULL);
+	request_answer(q, err.code ? &err : NULL);
 }
 
 void request_open(struct renewals *r, struct renew_request *q, renew_done *done)
@@ -252,7 +252,7 @@ void request_answer_when_stored(struct renew_request *q, struct registration *g)
 void request_answer_all(struct registration *g, const struct err *err)
 {
 	while (!list_empty(&g->requests))
-		answer(OWNER(list_first(&g->requests), struct renew_request, node), err);
+		request_answer(OWNER(list_first(&g->requests), struct renew_request, node), err);
 }
 
 /* Register: storing */

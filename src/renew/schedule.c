@@ -134,6 +134,8 @@ void schedule(struct registration *g)
 		g->renew_before = renew_before(g);
 	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
 		timer_start_wall(&g->due, r->needs.loop, next_attempt(g), due);
+	if (!g->attempting)
+		revocation_look(g);
 }
 
 /* An attempt */
@@ -286,15 +288,6 @@ static void stored_failure(struct store_tx *tx, const struct err *err)
 	attempt_over(g);
 }
 
-/* The CA's problem travels whole, below our own sentence. */
-static void keep_ca_text(struct registration *g, const struct flow *flow)
-{
-	BUF_AUTO text = BUF(32 << 10);
-	if (flow)
-		acme_problem_words(&flow->problem, &text);
-	task_ca_said(g->task, buf_str(&text));
-}
-
 static void failed(struct registration *g, const struct flow *flow, const struct next *why)
 {
 	struct log log = log_of(g);
@@ -305,7 +298,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",
 	        clock_rfc3339(g->next_try, next));
-	keep_ca_text(g, flow);
+	task_keep_ca_text(g->task, flow);
 	task_end(g->task, NULL, &why->err);
 	schedule_state_put(g, &g->tx, /* healthy= */ false);
 	attempt_clear(&g->attempt, &g->tx);

@@ -84,6 +84,11 @@ static void tell_proof(
 	task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, text);
 }
 
+struct str steps_words(struct arena *a, const struct flow *f, const struct next *next)
+{
+	return with_wait(a, words(a, f), f, next);
+}
+
 void steps_moved(struct registration *g, const struct flow *f, const struct next *next)
 {
 	ARENA_AUTO a = ARENA_INIT;
@@ -94,7 +99,7 @@ void steps_moved(struct registration *g, const struct flow *f, const struct next
 	if (at < f->name_count)
 		tell_proof(g, f, next, f->names[at].name);
 	else
-		task_step(g->task, name_of(f), with_wait(&a, words(&a, f), f, next));
+		task_step(g->task, name_of(f), steps_words(&a, f, next));
 }
 
 /* Fetched tokens */

@@ -224,7 +224,7 @@ static struct str arguments_of(struct arena *a, const struct registration *g)
 	return arena_str(a, buf_str(&out));
 }
 
-static struct task *task_new(struct registration *g, enum task_name name)
+struct task *task_new(struct registration *g, enum task_name name)
 {
 	struct renewals *r = g->renewals;
 	char id[32];
@@ -309,9 +309,17 @@ void task_store(struct task *t)
 	store_tx_start(t->renewals->needs.store, &t->tx, stored);
 }
 
-void task_ca_said(struct task *t, struct str text)
+static void ca_said(struct task *t, struct str text)
 {
 	t->ca_text = text.n ? arena_str(&t->arena, text) : STR_NONE;
+}
+
+void task_keep_ca_text(struct task *t, const struct flow *flow)
+{
+	BUF_AUTO text = BUF(32 << 10);
+	if (flow)
+		acme_problem_words(&flow->problem, &text);
+	ca_said(t, buf_str(&text));
 }
 
 static enum task_state end_state(const struct err *failed)
@@ -380,7 +388,7 @@ static void read_event(struct task *t, const struct json *json)
 	e.at = t->queued + ms;
 	if (error) {
 		error_read(error, &t->error);
-		task_ca_said(t, json_text(error, "ca_text"));
+		ca_said(t, json_text(error, "ca_text"));
 	}
 	add_event(t, &e);
 }

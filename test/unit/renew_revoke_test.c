@@ -1,0 +1,275 @@
+/* Revocation as people wish for it: a new certificate first, and nothing is forgotten by a kill. */
+#include "renew_world.h"
+
+static void wish_revoke_with(struct wish *w, const struct renew_revoke_want *want)
+{
+	*w = (struct wish){ 0 };
+	renew_revoke(world.renewals, &w->q, want, wish_done);
+	assert_false(w->done);
+}
+
+static void wish_revoke(struct wish *w, const char *name)
+{
+	wish_revoke_with(w, &(struct renew_revoke_want){ .name = str_c(name) });
+}
+
+static const struct held *held(const char *name)
+{
+	return &registration_find(world.renewals, str_c(name))->held;
+}
+
+static struct str kept; /* the certificate that is to be revoked */
+static struct arena kept_in;
+
+static void registered(void)
+{
+	struct wish w;
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	arena_clear(&kept_in);
+	kept = arena_str(&kept_in, held("shop.example.com")->chain[0]);
+}
+
+static const struct task_view *task(const char *id)
+{
+	static struct task_view t;
+	assert_true(task_view(world.renewals, str_c(id), &t));
+	return &t;
+}
+
+static void the_old_one_is_revoked(void)
+{
+	assert_int_equal(place->ca.revocations, 1);
+	assert_true(str_eq(buf_str(&place->ca.revoked), kept));
+	assert_null(place->ca.complaint);
+}
+
+static void until_ended(const char *id)
+{
+	for (int i = 0; i < 3000 && !task(id)->ended; i++)
+		run_for(place, 20);
+	assert_true(task(id)->ended);
+	run_for(place, 100);
+}
+
+static void a_new_one_is_ordered_first(void **state)
+{
+	(void)state;
+	struct wish w, again;
+	registered();
+	wish_revoke_with(&w, &(struct renew_revoke_want){ .name = STR("shop.example.com"),
+	                             .reason = STR("superseded") });
+	wish_revoke(&again, "shop.example.com");
+	wish_wait(&w);
+	wish_wait(&again);
+	assert_false(w.existing);
+	assert_true(again.existing);
+	assert_string_equal(again.task, w.task);
+	assert_string_equal(task(w.task)->name, "RevokeLetsEncrypt");
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Success");
+	the_old_one_is_revoked();
+	assert_int_equal(diary_count(place, "ask revoke 4"), 1);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_false(str_eq(held("shop.example.com")->chain[0], kept));
+	status_is("shop.example.com", "ok");
+	task_is(w.task, "renew: Order a new certificate first\n"
+	                "revoke: Revoke the certificate\n"
+	                "end: The certificate is revoked\n"
+	                "RevokeLetsEncrypt Success");
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+	/* That of the renewal is another one. */
+	assert_string_equal(task("0000000003")->name, "RenewLetsEncrypt");
+	assert_string_equal(task("0000000003")->state, "Success");
+}
+
+static void what_is_no_longer_renewed_is_revoked_at_once(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	renew_hsts_sent(world.renewals, STR("shop.example.com"), 86400, loop_wall(place->loop));
+	wish_revoke(&w, "shop.example.com");
+	turn_until(place, w.done);
+	assert_int_equal(w.err.code, ERR_CONFLICT);
+	assert_true(str_starts(str_c(w.err.text), STR("Browsers may remember until ")));
+	wish_revoke_with(&w, &(struct renew_revoke_want){
+	                             .name = STR("shop.example.com"), .despite_hsts = true });
+	wish_wait(&w);
+	until_ended(w.task);
+	the_old_one_is_revoked();
+	assert_int_equal(place->ca.order_count, 1);
+	assert_int_equal(diary_count(place, "ask revoke -1"), 1);
+	status_is("shop.example.com", "disabled");
+}
+
+static void while_it_is_renewed_hsts_is_no_reason(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	renew_hsts_sent(world.renewals, STR("shop.example.com"), 86400, loop_wall(place->loop));
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	until_ended(w.task);
+	the_old_one_is_revoked();
+}
+
+static void what_cannot_be_revoked(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_revoke(&w, "nobody.example.com");
+	wish_refused(&w, ERR_NOT_FOUND,
+	        "There is no certificate for nobody.example.com. `everseal status` lists those "
+	        "that there are.");
+	wish_revoke_with(&w, &(struct renew_revoke_want){
+	                             .name = STR("shop.example.com"), .reason = STR("boredom") });
+	wish_refused(&w, ERR_INPUT,
+	        "boredom is no reason for a revocation. Give one of: unspecified keyCompromise "
+	        "affiliationChanged superseded cessationOfOperation.");
+	place->ca.down = true;
+	struct wish v;
+	wish_name(&v, "new.example.com");
+	wish_wait(&v);
+	wish_revoke(&w, "new.example.com");
+	wish_refused(&w, ERR_CONFLICT,
+	        "new.example.com has only its temporary certificate, which no CA can revoke. "
+	        "Nothing to do.");
+	world_configure("issuer other { directory https://other.test/directory; }\n"
+	                "site * { proxy 127.0.0.1:3000; }\n");
+	wish_revoke(&w, "shop.example.com");
+	wish_refused(&w, ERR_CONFLICT,
+	        "The issuer ca, which the certificate is from, is not configured any more. Add it "
+	        "to the configuration with `issuer ca { directory URL }`.");
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+}
+
+static void a_refusal_ends_it(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	place->ca.revoke_refused = "unauthorized";
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Failed");
+	assert_string_equal(task(w.task)->error->text,
+	        "ca.test refused the revocation: No (unauthorized). Look whether the account is "
+	        "still valid and may order these names.");
+	assert_true(str_eq_c(task(w.task)->ca_text, "No (unauthorized)"));
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+	/* It may be wished for again. */
+	place->ca.revoke_refused = "alreadyRevoked";
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_false(w.existing);
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Success");
+}
+
+static void a_ca_that_is_down_is_asked_again(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	place->ca.down = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 5 * MINUTE);
+	assert_false(task(w.task)->ended);
+	assert_int_equal(place->ca.revocations, 0);
+	logged_has("Not revoked yet: ca.test does not answer: ");
+	world_kill();
+	place->ca.down = false;
+	world_start(NULL);
+	until_ended(w.task);
+	the_old_one_is_revoked();
+}
+
+/* Killed at every change of the store and every request. */
+static void it_survives_every_kill(void **state)
+{
+	(void)state;
+	struct wish w;
+	unsigned kills = 0;
+	for (unsigned at = 1;; at++) {
+		registered();
+		place->kill_at = place->changes + at;
+		wish_revoke(&w, "shop.example.com");
+		for (int i = 0; i < 3000 && !place->ca.stopped && !place->ca.revocations; i++)
+			run_for(place, 20);
+		run_for(place, 100);
+		const bool killed = place->ca.stopped;
+		world_kill();
+		world_start(NULL);
+		run_until_idle();
+		for (int i = 0; i < 3000 && at > 1 && !place->ca.revocations; i++)
+			run_for(place, 20);
+		run_for(place, 100);
+		if (place->ca.revocations)
+			assert_true(str_eq(buf_str(&place->ca.revoked), kept));
+		assert_true(place->ca.revocations || at == 1);
+		status_is("shop.example.com", "ok");
+		assert_true(place->ca.order_count <= 2);
+		assert_null(place->ca.complaint);
+		kills += killed;
+		world_teardown(NULL);
+		world_setup(NULL);
+		if (!killed)
+			break;
+	}
+	printf("# killed %u times\n", kills);
+	assert_true(kills > 8);
+}
+
+static void a_wish_that_cannot_be_stored(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	store_full(place, true);
+	wish_revoke(&w, "shop.example.com");
+	turn_until(place, w.done);
+	assert_int_not_equal(w.err.code, ERR_NONE);
+	store_full(place, false);
+	run_for(place, DAY);
+	assert_int_equal(place->ca.revocations, 0);
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_false(w.existing);
+	until_ended(w.task);
+	the_old_one_is_revoked();
+}
+
+static int teardown(void **state)
+{
+	arena_done(&kept_in);
+	return world_teardown(state);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_new_one_is_ordered_first),
+		T(what_is_no_longer_renewed_is_revoked_at_once),
+		T(while_it_is_renewed_hsts_is_no_reason),
+		T(what_cannot_be_revoked),
+		T(a_refusal_ends_it),
+		T(a_ca_that_is_down_is_asked_again),
+		T(it_survives_every_kill),
+		T(a_wish_that_cannot_be_stored),
+	};
+	return cmocka_run_group_tests_name("renew_revoke", tests, NULL, NULL);
+}
