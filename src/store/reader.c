@@ -5,6 +5,11 @@ static const char get_sql[] = "SELECT version, value, blob FROM record WHERE kin
 static const char each_sql[] = "SELECT version, value, blob, id FROM record WHERE kind = ?1"
                                " ORDER BY id";
 
+static const char after_sql[] = "SELECT version, value, blob, id FROM record WHERE kind = ?1"
+                                " AND id > ?2 ORDER BY id";
+static const char before_sql[] = "SELECT version, value, blob, id FROM record WHERE kind = ?1"
+                                 " AND (id < ?2 OR ?2 = '') ORDER BY id DESC";
+
 bool reader_open(struct reader *r, const char *path, struct err *err)
 {
 	return db_open_reader(path, &r->db, err) && db_prepare(r->db, get_sql, &r->get, err) &&
@@ -84,5 +89,17 @@ bool store_each(struct store *s, struct str kind, struct store_scan *scan, struc
 	finish(stmt);
 	sqlite3_finalize(s->reader.each);
 	s->reader.each = stmt;
+	return ok;
+}
+
+bool store_walk(struct store *s, struct store_range range, struct store_scan *scan, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	if (!db_prepare(s->reader.db, range.backwards ? before_sql : after_sql, &stmt, err))
+		return false;
+	db_bind_text(stmt, 1, range.kind);
+	db_bind_text(stmt, 2, range.from);
+	bool ok = scan_rows(stmt, range.kind, scan, err);
+	sqlite3_finalize(stmt);
 	return ok;
 }

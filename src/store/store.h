@@ -51,6 +51,15 @@ struct store_scan {
 MUST_CHECK bool store_each(
         struct store *s, struct str kind, struct store_scan *scan, struct err *err);
 
+/* A part of a kind: those with ids after `from`, by id; or, backwards, those before `from` (empty: the
+ * last ones), the last one first. */
+struct store_range {
+	struct str kind, from;
+	bool backwards;
+};
+MUST_CHECK bool store_walk(
+        struct store *s, struct store_range range, struct store_scan *scan, struct err *err);
+
 /* A transaction: filled, then started; owned by the caller until `done`, which fires exactly once
  * (err is NULL on success, valid during the call otherwise) unless aborted before. Bytes are copied
  * by the put. Once `done` is called the tx is empty and may be filled and started anew. */
