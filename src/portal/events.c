@@ -1,0 +1,322 @@
+#include "portal/events.h"
+
+enum {
+	RING = 1000,
+	STREAMS_MOST = 64,
+	STREAMS_EACH = 16,
+	BEAT = 10 * 1000,
+	BACKLOG_MOST = 64 << 10,
+	EVENT_MOST = 1 << 20,
+};
+
+struct event {
+	struct map_node node; /* by kind and subject; not of fixed texts, nor once superseded */
+	bool in_map;
+	const struct event_kind *kind; /* NULL: a fixed text, or superseded */
+	const char *name;              /* of a fixed text */
+	char *key, *text;              /* key: kind, '/', subject · text: of a fixed one */
+};
+
+struct stream {
+	struct call_part part;
+	struct call *call;
+	struct list node;
+	uint64_t next; /* number of the event it gets next */
+};
+
+static struct {
+	char boot[17];
+	struct event ring[RING];
+	uint64_t last; /* the newest event's number; the first has 1 */
+	struct map changed;
+	struct list streams;
+	size_t stream_count;
+	struct timer beat;
+	struct later later;
+} events;
+
+static struct event *at(uint64_t number)
+{
+	return &events.ring[number % RING];
+}
+
+static void clear(struct event *e)
+{
+	if (e->in_map)
+		map_remove(&events.changed, &e->node);
+	free(e->key);
+	free(e->text);
+	*e = (struct event){ 0 };
+}
+
+/* ---- sending ---- */
+
+static void add_event(struct buf *out, const char *name, uint64_t number, struct str json)
+{
+	if (number)
+		buf_printf(out, "id: %s-%llu\n", events.boot, (unsigned long long)number);
+	buf_printf(out, "event: %s\ndata: ", name);
+	buf_add(out, json);
+	buf_add_c(out, "\n\n");
+}
+
+static void tell(struct stream *s, const char *name, uint64_t number, struct str json)
+{
+	BUF_AUTO out = BUF_INIT(EVENT_MOST + 1024);
+	add_event(&out, name, number, json);
+	call_stream_text(s->call, buf_str(&out));
+}
+
+static struct str subject_of(const struct event *e)
+{
+	return str_from(str_c(e->key), strlen(e->kind->name) + 1);
+}
+
+static void send_numbered(struct stream *s, uint64_t number)
+{
+	const struct event *e = at(number);
+	if (e->text)
+		tell(s, e->name, number, str_c(e->text));
+	if (!e->kind)
+		return;
+	BUF_AUTO json = BUF_INIT(EVENT_MOST);
+	struct json_writer w;
+	json_write_init(&w, &json);
+	if (e->kind->write(&w, subject_of(e)) && buf_ok(&json))
+		tell(s, e->kind->name, number, buf_str(&json));
+}
+
+static bool has_room(const struct stream *s)
+{
+	return !s->call->ending && s->call->backlog.n - s->call->sent < BACKLOG_MOST;
+}
+
+static void go_on(struct stream *s)
+{
+	if (has_room(s) && s->next + RING <= events.last) {
+		s->next = events.last + 1;
+		tell(s, "reset", events.last, STR("{}"));
+	}
+	while (has_room(s) && s->next <= events.last)
+		send_numbered(s, s->next++);
+}
+
+static void all_go_on(struct later *l)
+{
+	(void)l;
+	LIST_EACH (n, &events.streams)
+		go_on(OWNER(n, struct stream, node));
+}
+
+static struct stream *stream_of(struct call *c)
+{
+	LIST_EACH (n, &events.streams)
+		if (OWNER(n, struct stream, node)->call == c)
+			return OWNER(n, struct stream, node);
+	return NULL;
+}
+
+static void drained(struct call *c)
+{
+	struct stream *s = stream_of(c);
+	if (s && s->next <= events.last)
+		later_start(&events.later, portal.loop, all_go_on);
+}
+
+static void end(struct stream *s)
+{
+	struct call *c = s->call;
+	tell(s, "session", 0, STR("{\"ended\":true}"));
+	call_stream_end(c);
+}
+
+static void beat(struct timer *t)
+{
+	BUF_AUTO json = BUF_INIT(256);
+	struct json_writer w;
+	json_write_init(&w, &json);
+	json_write_object(&w, NULL);
+	json_write_time(&w, "server_time", loop_wall(portal.loop));
+	json_write_end(&w);
+	LIST_EACH (n, &events.streams) {
+		struct stream *s = OWNER(n, struct stream, node);
+		const struct token *token = s->call->ending ? NULL : s->call->who.token;
+		if (token && token->expires && token->expires <= loop_wall(portal.loop))
+			end(s);
+		else if (has_room(s))
+			tell(s, "beat", 0, buf_str(&json));
+	}
+	timer_start(t, portal.loop, BEAT, beat);
+}
+
+/* ---- what has happened ---- */
+
+static struct event *add(void)
+{
+	struct event *e = at(++events.last);
+	clear(e);
+	later_start(&events.later, portal.loop, all_go_on);
+	return e;
+}
+
+void events_changed(const struct event_kind *kind, struct str subject)
+{
+	BUF_AUTO key = BUF_INIT(4096);
+	if (!events.streams.next)
+		return;
+	buf_printf(&key, "%s/%.*s", kind->name, STR_ARG(subject));
+	struct map_node *before = map_find(&events.changed, buf_str(&key));
+	if (before)
+		clear(OWNER(before, struct event, node));
+	struct event *e = add();
+	e->kind = kind;
+	e->key = str_dup(buf_str(&key));
+	e->in_map = true;
+	map_add(&events.changed, str_c(e->key), &e->node);
+}
+
+void events_say(const char *name, struct str json)
+{
+	if (!events.streams.next)
+		return;
+	struct event *e = add();
+	e->name = name;
+	e->text = str_dup(json);
+}
+
+void events_session_ended(const struct session *session)
+{
+	if (!events.streams.next)
+		return;
+	LIST_EACH (n, &events.streams)
+		if (OWNER(n, struct stream, node)->call->who.session == session)
+			end(OWNER(n, struct stream, node));
+}
+
+void events_token_ended(const struct token *t)
+{
+	if (!events.streams.next)
+		return;
+	LIST_EACH (n, &events.streams)
+		if (OWNER(n, struct stream, node)->call->who.token == t)
+			end(OWNER(n, struct stream, node));
+}
+
+void events_id(char ret_id[EVENT_ID])
+{
+	snprintf(ret_id, EVENT_ID, "%s-%llu", events.boot, (unsigned long long)events.last);
+}
+
+const char *events_boot(void)
+{
+	return events.boot;
+}
+
+/* ---- the resource ---- */
+
+static void let_go(struct call_part *p)
+{
+	list_remove(&OWNER(p, struct stream, part)->node);
+	events.stream_count--;
+}
+
+/* The number behind `since`; false if that is not one of this start's, or too old. */
+static bool is_remembered(struct str since, uint64_t *ret_number)
+{
+	uint64_t number;
+	size_t dash = str_find(since, '-');
+	if (!str_eq_c(str_head(since, dash), events.boot) ||
+	        !str_to_u64(str_from(since, dash + 1), &number) || number > events.last ||
+	        number + RING <= events.last)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
+/* A browser that reconnects by itself says what it has in a header, and repeats the old URL. */
+static struct str wanted_since(struct call *c)
+{
+	struct str header = headers_find(&c->ex->request.headers, STR("last-event-id"));
+	return header.n ? header : call_query(c, "since");
+}
+
+static size_t streams_of(const struct who *who)
+{
+	size_t count = 0;
+	LIST_EACH (n, &events.streams) {
+		const struct who *other = &OWNER(n, struct stream, node)->call->who;
+		count += other->session == who->session && other->token == who->token;
+	}
+	return count;
+}
+
+static void say_hello(struct stream *s)
+{
+	BUF_AUTO json = BUF_INIT(1024);
+	struct json_writer w;
+	json_write_init(&w, &json);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "boot", events.boot);
+	json_write_c(&w, "version", EVERSEAL_VERSION);
+	json_write_end(&w);
+	tell(s, "hello", 0, buf_str(&json));
+}
+
+static void get_events(struct call *c)
+{
+	struct err err = ERR_INIT;
+	if (events.stream_count >= STREAMS_MOST || streams_of(&c->who) >= STREAMS_EACH) {
+		err_set(&err, ERR_BUSY,
+		        "Too many pages watch at once (%d are the most, %d of one session)." ERR_REMEDY
+		        "Close some of them; this one tries again.",
+		        STREAMS_MOST, STREAMS_EACH);
+		call_fail(c, &err);
+		return;
+	}
+	struct str since = wanted_since(c);
+	uint64_t number = events.last;
+	bool reset = since.n && !is_remembered(since, &number);
+	struct stream *s = arena_new(&c->arena, struct stream);
+	*s = (struct stream){ .call = c, .next = number + 1 };
+	call_keep(c, &s->part, let_go);
+	list_add_last(&events.streams, &s->node);
+	events.stream_count++;
+	c->drained = drained;
+	bool only_head = str_eq_c(c->ex->request.method, "HEAD");
+	call_stream_as(c, "text/event-stream");
+	if (only_head)
+		return;
+	say_hello(s);
+	if (reset)
+		tell(s, "reset", events.last, STR("{}"));
+	later_start(&events.later, portal.loop, all_go_on);
+}
+
+const struct route event_routes[] = {
+	{ "GET", "/api/events", SCOPE_READ, get_events },
+	{ 0 },
+};
+
+void events_open(void)
+{
+	SECRET_AUTO random = token_new(8);
+	BUF_AUTO boot = BUF_INIT(32);
+	buf_add_hex(&boot, secret_bytes(&random));
+	snprintf(events.boot, sizeof events.boot, "%s", buf_c(&boot));
+	list_init(&events.streams);
+	timer_start(&events.beat, portal.loop, BEAT, beat);
+}
+
+void events_close(void)
+{
+	if (!events.streams.next)
+		return;
+	timer_stop(&events.beat);
+	later_stop(&events.later);
+	for (size_t i = 0; i < RING; i++)
+		clear(&events.ring[i]);
+	map_done(&events.changed);
+	events.changed = (struct map)MAP_INIT;
+	events.last = 0;
+	events.streams = (struct list){ 0 };
+}
