@@ -1,0 +1,124 @@
+/* What stands around every view: strip with lamps, host, Live and the person's menu; navigation. */
+import {h, icon, update} from './h.js';
+import {session as calls} from './request.js';
+import * as live from './live.js';
+import {go} from './router.js';
+import {words} from './time.js';
+import {button, menu, notice, stateName, stateNames} from './parts.js';
+
+const places = [
+	['Configuration', [['#/lets-encrypt', "Let's Encrypt"], ['#/sites', 'Sites'], ['#/bindings', 'Bindings'], ['#/issuers', 'Issuers'], ['#/people', 'People']]],
+	['Activity', [['#/tasks', 'Tasks'], ['#/audit', 'Audit']]],
+	['', [['#/diagnosis', 'Diagnosis'], ['#/account', 'Account']]],
+];
+const always = ['problem', 'warning', 'working', 'temporary', 'ok'];
+
+let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false;
+
+function lamp(name) {
+	const n = counts[name] ?? 0;
+	const [path, query] = hash.split('?');
+	const pressed = path === '#/sites' && new URLSearchParams(query).get('state') === name;
+	const kind = [`lamp is-${name}`, n ? 'lit' : 'zero', live.state.live ? '' : 'unsure'].filter(Boolean).join(' ');
+	return h('button', {type: 'button', class: kind, key: name, 'aria-pressed': String(pressed),
+		'aria-label': `${stateName(name)}, ${n} site${n === 1 ? '' : 's'}`,
+		onclick: () => go(pressed ? '#/sites' : `#/sites?state=${name}`)},
+	icon(name), h('span', {class: 'name'}, stateName(name)), h('span', {class: 'count'}, n.toLocaleString('en')));
+}
+
+function lamps() {
+	const shown = Object.keys(stateNames).filter(n => always.includes(n) || (n === 'unknown' && counts[n]));
+	return h('div', {class: 'lamps', role: 'group', 'aria-label': 'Sites by state'}, shown.map(lamp));
+}
+
+function liveWords() {
+	const {live: isLive, since} = live.state;
+	if (isLive)
+		return h('span', {class: 'live'}, `Live ${words(since, 'clock')}`);
+	return h('span', {class: 'live not', role: 'status'}, since ? `Not live since ${words(since, 'clock')}. Reconnecting` : 'Connecting');
+}
+
+async function signOut() {
+	await calls.end().catch(() => {});
+	location.assign(location.pathname);
+}
+
+function toggleNav() {
+	opened = !opened;
+	drawStrip();
+	drawNav();
+	if (opened)
+		nav.querySelector('a').focus();
+}
+
+function drawStrip() {
+	update(strip, h('a', {class: 'brand', href: '#/lets-encrypt'}, 'EVERSEAL'),
+		lamps(),
+		h('span', {class: 'host mono'}, session.host),
+		liveWords(),
+		menu(session.name, [{text: 'Account', href: '#/account'}, {text: 'Sign out', act: signOut}],
+			{kind: 'person', label: `${session.name}, menu`}),
+		h('button', {type: 'button', class: 'nav-toggle', 'aria-expanded': String(opened), 'aria-controls': 'nav', onclick: toggleNav}, 'Menu'));
+}
+
+function isHere(href) {
+	const path = hash.split('?')[0] || '#/lets-encrypt';
+	return path === href || path.startsWith(`${href}/`);
+}
+
+function drawNav() {
+	nav.classList.toggle('opened', opened);
+	update(nav, places.map(([title, links]) => h('div', {class: 'nav-group'},
+		title ? h('p', {}, title) : null,
+		h('ul', {}, links.map(([href, text]) => h('li', {}, h('a', {href, 'aria-current': isHere(href) ? 'page' : null}, text)))))),
+	h('button', {type: 'button', class: 'plain sign-out', onclick: signOut}, 'Sign out'));
+}
+
+function drawNotes() {
+	update(notes, live.state.updated ? notice('note', [h('p', {}, 'Everseal was updated.'),
+		button('Reload', () => location.reload(), {small: true})]) : null);
+}
+
+function skip(event) {
+	event.preventDefault();
+	document.querySelector('main h1')?.focus();
+}
+
+/* Builds it in place; returns where views are drawn and where waiting is told. */
+export function showShell(place, person) {
+	session = person;
+	hash = location.hash;
+	strip = h('header', {class: 'strip'});
+	nav = h('nav', {class: 'nav', id: 'nav', 'aria-label': 'Everseal', onkeydown: event => {
+		if (event.key === 'Escape' && opened) {
+			toggleNav();
+			strip.querySelector('.nav-toggle').focus();
+		}
+	}});
+	notes = h('div', {class: 'notes'});
+	const waiting = h('div', {class: 'waiting'}), view = h('div', {class: 'view'});
+	place.className = 'inside';
+	place.replaceChildren(h('a', {class: 'skip', href: '#main', onclick: skip}, 'Skip to the content'), strip, nav,
+		h('main', {id: 'main'}, notes, waiting, view));
+	drawStrip();
+	drawNav();
+	return {view, waiting};
+}
+
+export function updatePerson(person) {
+	session = person;
+	drawStrip();
+}
+
+live.on('counts', event => { counts = event.counts; if (strip) drawStrip(); });
+live.on('snapshot', overview => { counts = overview.counts; if (strip) drawStrip(); });
+live.on('state', () => { if (strip) { drawStrip(); drawNotes(); } });
+live.on('route', to => {
+	hash = to;
+	opened = false;
+	if (strip) {
+		drawStrip();
+		drawNav();
+	}
+});
+setInterval(() => strip && live.state.live && drawStrip(), 30000);
