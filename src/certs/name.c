@@ -253,6 +253,18 @@ bool name_read(
 	return read_alone(a, s, public_only, ret_name, err);
 }
 
+bool name_offered(struct arena *a, struct str typed, struct str *ret_name)
+{
+	struct name name;
+	struct err err = ERR_INIT;
+	struct str s = trim(typed);
+	if (s.n > TYPED_MOST || memchr(s.p ? s.p : "", 0, s.n) ||
+	        !read_alone(a, bare(s), /* public_only= */ false, &name, &err))
+		return false;
+	*ret_name = name.unicode;
+	return true;
+}
+
 bool name_is_private(struct str ascii)
 {
 	/* RFC 6761, RFC 6762, RFC 7686 (.onion needs other proofs), RFC 8375, ICANN's .internal. */

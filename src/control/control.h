@@ -95,6 +95,8 @@ struct control {
 
 	struct portal_host host;
 	struct list reloads;  /* struct reload */
+	struct list questions; /* struct portal_holder */
+	int64_t last_question;
 	struct worker worker; /* for the connections of control.sock */
 	struct watch socket;
 	int socket_fd;
@@ -133,6 +135,8 @@ const struct binding *bindings_failed(const struct control *c, int64_t number);
 /* Takes the answer; true if a listener has come. */
 bool bindings_heard(struct control *c, const struct msg_bound *m);
 const struct binding *binding_by_id(const struct control *c, int64_t id);
+/* "listening", "failed", "binding", "held back". */
+const char *binding_state(const struct control *c, const struct binding *b);
 /* Why it is not bound, for people. Always false. */
 bool binding_error(const struct binding *b, struct err *err);
 
@@ -173,6 +177,8 @@ void sites_done(struct sites *s);
 #define SITES_AUTO __attribute__((cleanup(sites_done))) struct sites
 
 /* rows.c: what a configuration and the registrations mean, as rows. */
+/* The port in URLs: what the outside reaches us on if the file says it, else the listener's. */
+uint16_t site_url_port(const struct config *config, const struct served_site *s);
 struct rows *rows_build(struct control *c, const struct config *config);
 void rows_free(struct rows **r);
 
@@ -192,6 +198,18 @@ void peers_init(struct control *c, int supervisor_fd);
 /* socket.c: STATE/control.sock. */
 MUST_CHECK bool socket_open(struct control *c, struct err *err);
 void socket_close(struct control *c);
+
+/* ask.c: what the API asks about sites and listeners (portal.h). */
+const struct config *ask_config(struct portal_host *h);
+struct kept *ask_kept(struct portal_host *h);
+int64_t ask_generation(struct portal_host *h);
+void ask_each_site(struct portal_host *h, struct portal_site_each *each);
+void ask_change(struct portal_host *h, struct serving_change *change);
+void ask_change_abort(struct portal_host *h, struct serving_change *change);
+size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t most);
+bool ask_holder(struct portal_host *h, struct portal_holder *q);
+void ask_holder_abort(struct portal_host *h, struct portal_holder *q);
+void ask_heard_holder(struct control *c, const struct msg_holder *m);
 
 /* host.c: what the API asks of control. */
 void host_init(struct control *c);

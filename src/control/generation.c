@@ -237,6 +237,7 @@ static void stands(struct control *c)
 	if (!c->begun)
 		begin_serving(c);
 	renewals_listening(c->renewals);
+	portal_sites_changed();
 	finish_changes(c, NULL);
 	later_start(&c->turn, c->loop, turn);
 }

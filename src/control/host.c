@@ -25,7 +25,7 @@ static void write_fences(struct control *c, struct json_writer *w)
 	json_write_end(w);
 }
 
-static const char *binding_state(const struct control *c, const struct binding *b)
+const char *binding_state(const struct control *c, const struct binding *b)
 {
 	if (b->fd < 0)
 		return b->error ? "failed" : "binding";
@@ -207,12 +207,22 @@ static const struct portal_host_ops host_ops = {
 	.status = status,
 	.reload = reload,
 	.reload_abort = reload_abort,
+	.config = ask_config,
+	.kept = ask_kept,
+	.generation = ask_generation,
+	.each_site = ask_each_site,
+	.change = ask_change,
+	.change_abort = ask_change_abort,
+	.listeners = ask_listeners,
+	.holder = ask_holder,
+	.holder_abort = ask_holder_abort,
 };
 
 void host_init(struct control *c)
 {
 	c->host.ops = &host_ops;
 	list_init(&c->reloads);
+	list_init(&c->questions);
 }
 
 void host_done(struct control *c)

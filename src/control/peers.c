@@ -95,6 +95,9 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 	case MSG_bound:
 		generation_bound(c, &m->is.bound);
 		break;
+	case MSG_holder:
+		ask_heard_holder(c, &m->is.holder);
+		break;
 	case MSG_reload:
 		host_reload(c, NULL);
 		break;

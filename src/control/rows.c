@@ -51,8 +51,7 @@ static void add_listeners(struct building *b)
 	}
 }
 
-/* The port in URLs: what the outside reaches us on if the file says it, else the listener's. */
-static uint16_t url_port(const struct config *config, const struct served_site *s)
+uint16_t site_url_port(const struct config *config, const struct served_site *s)
 {
 	if (config->challenge_ports_set)
 		return config->challenge_https;
@@ -85,9 +84,9 @@ static void add_site(struct building *b, const struct served_site *served)
 	ADD(b->rows, site, .id = id, .name = keep(b, names[0]), .fallback = s->fallback,
 	        .kind = s->upstream_count ? SITE_PROXY : SITE_NONE,
 	        .force_ssl = s->force_ssl_set ? s->force_ssl : b->config->force_ssl,
-	        .url_port = url_port(b->config, served), .hsts_age = hsts->set ? hsts->max_age : -1,
-	        .hsts_subdomains = hsts->subdomains, .hsts_preload = hsts->preload,
-	        .challenge_pass = s->challenge_pass);
+	        .url_port = site_url_port(b->config, served),
+	        .hsts_age = hsts->set ? hsts->max_age : -1, .hsts_subdomains = hsts->subdomains,
+	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
 	serving_cover(b->control, names, s->fallback ? 1 : s->name_count);

@@ -100,10 +100,12 @@ static void add_file_sites(struct sites *s, const struct config *config)
 	}
 }
 
-/* Settings that a site of the store has without saying so: those of `site *`. */
-static struct served_site *add_with_fallback(struct sites *s)
+/* Settings that a site of the store has without saying so: those of `site *`, or the file's. */
+static struct served_site *add_with_fallback(struct sites *s, const struct config *config)
 {
-	struct config_site settings = { 0 };
+	struct config_site settings = { .force_ssl = config->force_ssl,
+		.force_ssl_set = config->force_ssl_set,
+		.hsts = config->hsts };
 	if (s->has_fallback)
 		settings = s->at[s->fallback].settings;
 	settings.fallback = false;
@@ -142,7 +144,7 @@ static void add_kept_sites(struct sites *s, const struct control *c, const struc
 		const struct kept_value *v = kept->value;
 		if (!v || v->overlay || left_out(c, config, v->names, v->name_count))
 			continue;
-		struct served_site *site = add_with_fallback(s);
+		struct served_site *site = add_with_fallback(s, config);
 		take_names(s, v->names, v->name_count, &site->settings);
 		lay_over(site, kept);
 	}
@@ -182,9 +184,9 @@ static int by_weight(const void *a, const void *b)
 	return (x->name_count > y->name_count) - (x->name_count < y->name_count);
 }
 
-static void add_registered(struct sites *s, const struct renew_site *r)
+static void add_registered(struct sites *s, const struct config *config, const struct renew_site *r)
 {
-	struct served_site *site = add_with_fallback(s);
+	struct served_site *site = add_with_fallback(s, config);
 	take_names(s, r->names, r->name_count, &site->settings);
 	site->listen = r->listen;
 	site->default_name = r->names[0];
@@ -199,6 +201,8 @@ void sites_collect(struct control *c, const struct config *config, struct sites 
 {
 	struct gather g = { .each.site = gather };
 	*ret = (struct sites){ 0 };
+	if (config->page_name.n)
+		(void)take(ret, config->page_name); /* whose certificate the page's serve has */
 	find_overlays(ret, &c->kept);
 	add_file_sites(ret, config);
 	add_kept_sites(ret, c, config);
@@ -207,7 +211,7 @@ void sites_collect(struct control *c, const struct config *config, struct sites 
 		qsort(g.at, g.count, sizeof *g.at, by_weight);
 	for (size_t i = 0; i < g.count; i++)
 		if (!left_out(c, config, g.at[i].names, g.at[i].name_count))
-			add_registered(ret, &g.at[i]);
+			add_registered(ret, config, &g.at[i]);
 	map_done(&ret->names);
 	map_done(&ret->overlays);
 	free(g.at);

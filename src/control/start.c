@@ -138,6 +138,8 @@ bool control_open(struct control *c, struct err *err)
 		.store = c->store,
 		.master = c->master,
 		.renewals = c->renewals,
+		.issuers = c->issuers,
+		.fetch = c->fetch,
 		.host = &c->host,
 		.log = &c->log };
 	if (!portal_open(&needs, err))

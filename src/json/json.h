@@ -30,6 +30,8 @@ struct str json_text(const struct json *object, const char *key);           /* S
 bool json_int(const struct json *object, const char *key, int64_t *ret_value);
 bool json_bool(const struct json *object, const char *key, bool *ret_value);
 
+bool json_member_is_null(const struct json *object, const char *key); /* it is there, and null */
+
 bool json_is_object(const struct json *value);
 size_t json_count(const struct json *array); /* 0 if it is no array */
 const struct json *json_at(const struct json *array, size_t index);

@@ -71,6 +71,11 @@ const struct json *json_member(const struct json *object, const char *key)
 	return json_is_null(member) ? NULL : value_of(member);
 }
 
+bool json_member_is_null(const struct json *object, const char *key)
+{
+	return json_is_null(json_object_get(tree(object), key));
+}
+
 const struct json *json_object(const struct json *object, const char *key)
 {
 	const struct json *member = json_member(object, key);

@@ -21,6 +21,8 @@ const char *process_name(enum process p);
 	X(peer, INT(process) INT(pid) FD(fd))                                                      \
 	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (process 812)" */ \
 	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
+	/* supervisor -> control: who listens there; empty: nobody that can be seen */             \
+	X(holder, INT(id) TEXT(holder))                                                            \
 	/* supervisor -> control: SIGHUP came */                                                   \
 	X(reload, )                                                                                \
 	/* supervisor -> any: end in an orderly way */                                             \
@@ -29,6 +31,7 @@ const char *process_name(enum process p);
 	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
 	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */      \
 	X(release, INT(id))                                                                        \
+	X(who_holds, INT(id) TEXT(address) INT(port))          /* answered by `holder` */          \
 	X(ready, TEXT(status))                                 /* first generation stands */       \
 	/* control -> serve: certificates and challenges, outside of generations */                \
 	X(segment, INT(index) FD(fd))                                                              \

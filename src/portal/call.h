@@ -133,7 +133,8 @@ struct route {
 	void (*run)(struct call *c);
 };
 /* Each ends with a row without method. */
-extern const struct route state_routes[];
+extern const struct route state_routes[], site_routes[], certificate_routes[], task_routes[],
+        letsencrypt_routes[], issuer_routes[], binding_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */

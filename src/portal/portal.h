@@ -12,6 +12,7 @@
 #ifndef PORTAL_PORTAL_H
 #define PORTAL_PORTAL_H
 
+#include "config/kept.h"
 #include "renew/renew.h"
 #include "server/exchange.h"
 #include "json/json.h"
@@ -22,12 +23,42 @@ struct portal_reload {
 	void (*done)(struct portal_reload *r, const struct err *err);
 	struct list node;
 };
+struct portal_site_each {
+	/* url_port: the port in an https URL to it. */
+	void (*site)(
+	        struct portal_site_each *e, const struct served_site *site, uint16_t url_port);
+};
+struct portal_listener {
+	struct address address;
+	bool tls;
+	const char *state, *holder, *error; /* holder, error: NULL if there is none */
+};
+/* Who listens at an address. Owned by the caller; `done` once, with "nginx (process 812)" or "". */
+struct portal_holder {
+	struct address address;
+	void (*done)(struct portal_holder *q, struct str holder);
+	struct list node;
+	int64_t number;
+};
 struct portal_host_ops {
 	/* Members of the status object other than certificates. */
 	void (*status)(struct portal_host *h, struct json_writer *w);
 	/* Reads the file again and puts it in force; `done` once, not before the call returned. */
 	void (*reload)(struct portal_host *h, struct portal_reload *r);
 	void (*reload_abort)(struct portal_host *h, struct portal_reload *r);
+	const struct config *(*config)(struct portal_host *h); /* in force; until the next turn */
+	struct kept *(*kept)(struct portal_host *h);
+	int64_t (*generation)(struct portal_host *h); /* the number of the one in force */
+	/* Every site that is served, as the next generation will have it. */
+	void (*each_site)(struct portal_host *h, struct portal_site_each *e);
+	/* Asks for a generation of what is now known; as serving_ops.change. */
+	void (*change)(struct portal_host *h, struct serving_change *c);
+	void (*change_abort)(struct portal_host *h, struct serving_change *c);
+	/* The own listeners, at most `most`; what is returned lives until the next turn. */
+	size_t (*listeners)(struct portal_host *h, struct portal_listener *ret, size_t most);
+	/* False: nobody can be asked, `done` will not fire. */
+	bool (*holder)(struct portal_host *h, struct portal_holder *q);
+	void (*holder_abort)(struct portal_host *h, struct portal_holder *q);
 };
 struct portal_host {
 	const struct portal_host_ops *ops;
@@ -38,12 +69,16 @@ struct portal_needs {
 	struct store *store;
 	struct master *master;
 	struct renewals *renewals;
+	struct issuers *issuers;
+	struct fetch *fetch;
 	struct portal_host *host;
 	const struct log *log;
 };
 /* One per process: handlers have no context of their own. Reads people, sessions and tokens. */
 MUST_CHECK bool portal_open(const struct portal_needs *needs, struct err *err);
 void portal_close(void);
+/* A generation stands: sites may have changed. */
+void portal_sites_changed(void);
 extern const struct handler portal_handler;
 
 #endif

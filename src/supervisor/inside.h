@@ -39,6 +39,7 @@ struct sockets {
 void sockets_init(struct sockets *s, struct loop *loop, struct link *control);
 void sockets_bind(struct sockets *s, const struct msg_bind *m);
 void sockets_release(struct sockets *s, int64_t id);
+void sockets_holder(struct sockets *s, const struct msg_who_holds *m);
 void sockets_control_gone(struct sockets *s);
 /* What the control now running has not asked for is closed. */
 void sockets_settle(struct sockets *s);

@@ -90,13 +90,13 @@ static void try_again(struct timer *t)
 	try_now(OWNER(t, struct listening, again));
 }
 
-static bool read_address(struct listening *l, const struct msg_bind *m)
+static bool read_address(struct listening *l, struct str address, int64_t number)
 {
 	char text[INET6_ADDRSTRLEN + 1];
-	if (m->port < 1 || m->port > UINT16_MAX)
+	if (number < 1 || number > UINT16_MAX)
 		return false;
-	snprintf(text, sizeof text, "%.*s", STR_ARG(m->address));
-	in_port_t port = htons((uint16_t)m->port);
+	snprintf(text, sizeof text, "%.*s", STR_ARG(address));
+	in_port_t port = htons((uint16_t)number);
 	if (inet_pton(AF_INET, text, &l->to.in.sin_addr) == 1) {
 		l->to.in.sin_family = AF_INET;
 		l->to.in.sin_port = port;
@@ -122,7 +122,7 @@ static struct listening *find(struct sockets *s, const struct listening *like)
 void sockets_bind(struct sockets *s, const struct msg_bind *m)
 {
 	struct listening like = { 0 };
-	if (!read_address(&like, m)) {
+	if (!read_address(&like, m->address, m->port)) {
 		link_send(s->control, bound, .id = m->id, .error = EINVAL);
 		return;
 	}
@@ -151,6 +151,15 @@ void sockets_release(struct sockets *s, int64_t id)
 		if (l->id == id)
 			forget(l);
 	}
+}
+
+void sockets_holder(struct sockets *s, const struct msg_who_holds *m)
+{
+	struct listening like = { 0 };
+	BUF_AUTO holder = BUF_INIT(256);
+	if (read_address(&like, m->address, m->port))
+		holder_find(&like.to.any, &holder);
+	link_send(s->control, holder, .id = m->id, .holder = buf_str(&holder));
 }
 
 void sockets_control_gone(struct sockets *s)

@@ -116,6 +116,9 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 	case MSG_release:
 		sockets_release(&s->sockets, m->is.release.id);
 		break;
+	case MSG_who_holds:
+		sockets_holder(&s->sockets, &m->is.who_holds);
+		break;
 	case MSG_ready:
 		s->ready = true;
 		sockets_settle(&s->sockets);

@@ -8,6 +8,7 @@
 
 #include "portal/call.h"
 #include "server/worker.h"
+#include "store_place.h"
 
 /* ---- the client's side of an exchange ---- */
 
@@ -80,8 +81,8 @@ static const struct portal_host_ops host_ops = {
 	.reload_abort = host_reload_abort,
 };
 static struct portal_host host = { &host_ops };
-static struct loop *loop;
 static const struct site socket_site = { .kind = SITE_API };
+static struct place place;
 static struct worker worker;
 
 static void begin(struct client_side *s, const char *method, const char *path, enum body_kind body)
@@ -94,8 +95,6 @@ static void begin(struct client_side *s, const char *method, const char *path, e
 	s->ex.request.path = str_c(path);
 	s->ex.request.body = body;
 	s->ex.site = &socket_site;
-	struct err err = ERR_INIT;
-	assert_true(portal_open(&(struct portal_needs){ .loop = loop, .host = &host }, &err));
 	portal_handler.start(&s->ex);
 }
 
@@ -124,7 +123,8 @@ static void test_routes(void **state)
 		{ "POST", "/api/status", NULL, false, true },
 		{ "GET", "/api/certificates/shop.example.com", "shop.example.com", true, false },
 		{ "GET", "/api/certificates/", NULL, false, false },
-		{ "GET", "/api/certificates", NULL, false, false },
+		{ "GET", "/api/certificates", NULL, true, false },
+		{ "PUT", "/api/certificates", NULL, false, true },
 		{ "POST", "/api/certificates/a.b/renew", "a.b", true, false },
 		{ "GET", "/api/certificates/a.b/renew", NULL, false, true },
 		{ "POST", "/api/certificates//renew", NULL, false, false },
@@ -149,7 +149,7 @@ static void test_routes(void **state)
 	}
 }
 
-static void refused(const char *method, const char *path, unsigned status, const char *body)
+static void refuses(const char *method, const char *path, unsigned status, const char *body)
 {
 	struct client_side s;
 	begin(&s, method, path, BODY_NONE);
@@ -162,10 +162,10 @@ static void refused(const char *method, const char *path, unsigned status, const
 static void test_refusals(void **state)
 {
 	(void)state;
-	refused("GET", "/api/nothing?x=1", 404,
+	refuses("GET", "/api/nothing?x=1", 404,
 	        "{\"code\":\"not-found\",\"message\":\"The API has no /api/nothing.\","
 	        "\"remedy\":null,\"details\":{}}\n");
-	refused("DELETE", "/api/status", 405,
+	refuses("DELETE", "/api/status", 405,
 	        "{\"code\":\"input\",\"message\":\"/api/status does not take DELETE.\","
 	        "\"remedy\":null,\"details\":{}}\n");
 	static const char *const wrong[] = { "/api/certificates/a%", "/api/certificates/a%2",
@@ -266,10 +266,14 @@ int main(void)
 		cmocka_unit_test(test_client_leaves),
 		cmocka_unit_test(test_slow_client),
 	};
-	loop = loop_new(&clock_system);
-	worker_init(&worker, loop);
+	place_open(&place);
+	worker_init(&worker, place.loop);
+	struct portal_needs needs = { .loop = place.loop, .store = place.store, .host = &host };
+	if (!portal_open(&needs, &place.err))
+		return 1;
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	worker_done(&worker);
-	loop_free(&loop);
+	portal_close();
+	place_done(&place);
 	return failed;
 }

@@ -1,0 +1,251 @@
+/* /api/certificates and /api/registrations: what renew/ has, and what people wish of it. */
+#include "certs/name.h"
+#include "portal/lists.h"
+#include "portal/wish.h"
+
+/* ---- the list ---- */
+
+static const char *const sorts[] = { "state", "name", "expires", "renews", NULL };
+enum sort { SORT_STATE, SORT_NAME, SORT_EXPIRES, SORT_RENEWS };
+
+struct row {
+	struct list_item item;
+	struct str id;
+};
+
+struct listing_certificates {
+	struct renew_view_each each;
+	struct list_page page;
+	bool by_state;
+	enum lamp state;
+	size_t lamps[LAMP_COUNT];
+};
+
+static int64_t number_of(const struct renew_view *v, unsigned sort)
+{
+	switch (sort) {
+	case SORT_STATE:
+		return v->lamp;
+	case SORT_EXPIRES:
+		return v->not_after ? v->not_after : INT64_MAX;
+	case SORT_RENEWS:
+		return v->next_renewal ? v->next_renewal : INT64_MAX;
+	default:
+		return 0;
+	}
+}
+
+static bool matches(const struct listing_certificates *l, const struct renew_view *v)
+{
+	bool found = false;
+	for (size_t i = 0; !found && i < v->name_count; i++)
+		found = list_found(&l->page, v->names[i]);
+	return found && (!l->by_state || v->lamp == l->state) &&
+	       (!l->page.issuer.n || str_eq(v->issuer, l->page.issuer));
+}
+
+static void offer(struct renew_view_each *each, const struct renew_view *v)
+{
+	struct listing_certificates *l = OWNER(each, struct listing_certificates, each);
+	l->lamps[v->lamp]++;
+	if (!matches(l, v))
+		return;
+	struct row *row = arena_new(&l->page.call->arena, struct row);
+	row->id = v->id;
+	row->item.key = (struct list_key){ number_of(v, l->page.sort), v->id };
+	list_offer(&l->page, &row->item);
+}
+
+static void write_counts(const struct listing_certificates *l, struct json_writer *w)
+{
+	json_write_object(w, "counts");
+	for (enum lamp lamp = 0; lamp < LAMP_COUNT; lamp++)
+		json_write_int(w, lamp_name(lamp), (int64_t)l->lamps[lamp]);
+	json_write_end(w);
+}
+
+static bool read_query(struct listing_certificates *l, struct call *c, struct err *err)
+{
+	if (!list_begin(&l->page, c, sorts, err))
+		return false;
+	l->by_state = l->page.state.n;
+	return !l->by_state || lamp_from_name(l->page.state, &l->state) ||
+	       err_set(err, ERR_INPUT, "There is no state \"%.*s\" that a certificate could have.",
+	               STR_ARG(str_head(l->page.state, 40)));
+}
+
+static void get_certificates(struct call *c)
+{
+	struct json_writer w;
+	struct err err = ERR_INIT;
+	struct listing_certificates l = { .each.view = offer };
+	if (!read_query(&l, c, &err)) {
+		call_fail(c, &err);
+		return;
+	}
+	renew_each(portal_renewals, &l.each);
+	list_items(&l.page, &w);
+	for (size_t i = 0; i < l.page.count; i++) {
+		struct row *row = OWNER(l.page.rows[i], struct row, item);
+		renew_write(portal_renewals, row->id, NULL, &w);
+	}
+	list_end(&l.page, &w);
+	write_counts(&l, &w);
+	json_write_end(&w);
+	call_answer(c, 200);
+}
+
+/* ---- one ---- */
+
+static bool find(struct call *c, struct renew_view *ret)
+{
+	struct err err = ERR_INIT;
+	if (renew_find(portal_renewals, c->item, ret))
+		return true;
+	err_set(&err, ERR_NOT_FOUND,
+	        "There is no certificate for %.*s: `everseal status` lists those that there are.",
+	        STR_ARG(str_head(c->item, 260)));
+	call_fail(c, &err);
+	return false;
+}
+
+static void get_certificate(struct call *c)
+{
+	struct json_writer w;
+	struct renew_view v;
+	if (!find(c, &v))
+		return;
+	json_write_init(&w, &c->answer);
+	renew_write(portal_renewals, v.id, NULL, &w);
+	call_answer(c, 200);
+}
+
+static void get_export(struct call *c)
+{
+	struct err err = ERR_INIT;
+	struct renew_view v;
+	if (!find(c, &v))
+		return;
+	struct str file = arena_printf(&c->arena, "%.*s.pem", STR_ARG(v.names[0]));
+	if (renew_export(portal_renewals, c->item, /* with_key= */ false, &c->answer, &err))
+		call_answer_file(c, "application/x-pem-file", file.p);
+	else
+		call_fail(c, &err);
+}
+
+static void post_renew(struct call *c)
+{
+	struct renew_view v;
+	if (!find(c, &v))
+		return;
+	struct wish *wish = wish_new(c, "Renew now", v.names[0]);
+	renew_now(portal_renewals, &wish->request, c->item, wish_done);
+}
+
+static void post_disable(struct call *c)
+{
+	struct renew_view v;
+	if (!find(c, &v))
+		return;
+	struct wish *wish = wish_new(c, "Renewal disabled", v.names[0]);
+	renew_disable(
+	        portal_renewals, &wish->request, c->item, wish_despite_hsts(c, &v), wish_done);
+}
+
+/* ---- registering ---- */
+
+/* Each name is looked at here first, so that the page can offer what would do. */
+static bool names_fit(struct call *c, const struct register_want *want)
+{
+	for (size_t i = 0; i < want->name_count; i++) {
+		struct name name;
+		struct err err = ERR_INIT;
+		struct str offered = STR_NONE;
+		if (name_read(&c->arena, want->names[i], /* public_only= */ false, &name, &err))
+			continue;
+		call_fail_field(c, &err, "names",
+		        name_offered(&c->arena, want->names[i], &offered) ? offered : STR_NONE);
+		return false;
+	}
+	return true;
+}
+
+/* "names" (a list of texts, or one text), or "name". */
+static bool read_names(struct call *c, struct register_want *want)
+{
+	struct err err = ERR_INIT;
+	struct str one = json_text(c->json, "names");
+	const struct json *list = json_array(c->json, "names");
+	if (!one.n && !list)
+		one = json_text(c->json, "name");
+	size_t count = one.n ? 1 : json_count(list);
+	if (!count) {
+		err_set(&err, ERR_INPUT, "Give at least one DNS name.");
+		call_fail_field(c, &err, "names", STR_NONE);
+		return false;
+	}
+	struct str *names = arena_array(&c->arena, struct str, count);
+	for (size_t i = 0; i < count; i++)
+		names[i] = one.n ? one : json_value_text(json_at(list, i));
+	want->names = names;
+	want->name_count = count;
+	return names_fit(c, want);
+}
+
+static bool read_port(struct call *c, struct register_want *want)
+{
+	struct err err = ERR_INIT;
+	int64_t port = 0;
+	if (json_int(c->json, "port", &port) && (port < 1 || port > UINT16_MAX)) {
+		err_set(&err, ERR_INPUT, "A port is a number from 1 to 65535.");
+		call_fail_field(c, &err, "port", STR_NONE);
+		return false;
+	}
+	want->port = (uint16_t)port;
+	return true;
+}
+
+static void registered(struct wish *w, struct str id, struct str task, bool existing)
+{
+	struct renew_view v;
+	struct json_writer json;
+	struct call *c = w->call;
+	bool primary = false;
+	json_bool(c->json, "primary", &primary);
+	if (primary || !renew_primary(portal_renewals, &v))
+		renew_set_primary(portal_renewals, id);
+	call_object(c, &json);
+	json_write_text(&json, "id", id);
+	json_write_c(&json, "task", task.n ? arena_str(&c->arena, task).p : NULL);
+	json_write_bool(&json, "existing", existing);
+	json_write_end(&json);
+	call_answer(c, existing || !task.n ? 200 : 201);
+}
+
+static void post_registration(struct call *c)
+{
+	struct register_want want = {
+		.email = json_text(c->json, "email"),
+		.proxy = json_text(c->json, "proxy"),
+		.issuer = json_text(c->json, "issuer"),
+		.address = json_text(c->json, "address"),
+		.key_type = json_text(c->json, "key_type"),
+		.profile = json_text(c->json, "profile"),
+	};
+	json_bool(c->json, "agree_tos", &want.agree_tos);
+	if (!read_names(c, &want) || !read_port(c, &want))
+		return;
+	struct wish *wish = wish_new(c, "Registered", want.names[0]);
+	wish->granted = registered;
+	renew_register(portal_renewals, &wish->request, &want, wish_done);
+}
+
+const struct route certificate_routes[] = {
+	{ "GET", "/api/certificates", SCOPE_READ, get_certificates },
+	{ "GET", "/api/certificates/*", SCOPE_READ, get_certificate },
+	{ "POST", "/api/certificates/*/renew", SCOPE_OPERATE, post_renew },
+	{ "POST", "/api/certificates/*/disable", SCOPE_OPERATE, post_disable },
+	{ "GET", "/api/certificates/*/export", SCOPE_READ, get_export },
+	{ "POST", "/api/registrations", SCOPE_OPERATE, post_registration },
+	{ 0 },
+};

@@ -1,0 +1,199 @@
+/* /api/issuers: the CAs that the configuration knows, and what their directories say now. */
+#include "acme/flow.h"
+#include "portal/sites.h"
+
+static const struct config *config(void)
+{
+	return portal_host->ops->config(portal_host);
+}
+
+static bool is_staging(const struct config_issuer *i)
+{
+	return str_starts(i->directory, STR("https://acme-staging-"));
+}
+
+static bool is_default(const struct config_issuer *i)
+{
+	return str_eq(i->name, config()->issuer.n ? config()->issuer : STR("letsencrypt"));
+}
+
+/* The stored account of that directory, or null. */
+static void write_account(struct json_writer *w, struct str directory)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	struct err err = ERR_INIT;
+	if (!directory.n || !store_get(portal.store, &a, STR("account"), directory, &r, &err)) {
+		json_write_null(w, "account");
+		return;
+	}
+	JSON_AUTO *stored = json_parse(r.value, "The account", &err);
+	json_write_object(w, "account");
+	json_write_text(w, "url", json_text(stored, "url"));
+	json_write_value(w, "email", json_member(stored, "email"));
+	json_write_value(w, "terms", json_member(stored, "terms"));
+	json_write_end(w);
+}
+
+static void write_issuer(struct json_writer *w, const struct config_issuer *i)
+{
+	const char *title = issuer_title(i->name);
+	json_write_object(w, NULL);
+	json_write_text(w, "name", i->name);
+	json_write_text(w, "title", title ? str_c(title) : i->name);
+	if (i->directory.n)
+		json_write_text(w, "directory", i->directory);
+	else
+		json_write_null(w, "directory");
+	json_write_bool(w, "staging", is_staging(i));
+	json_write_bool(w, "default", is_default(i));
+	if (i->at.line) {
+		json_write_object(w, "source");
+		json_write_text(w, "file", config()->file);
+		json_write_int(w, "line", i->at.line);
+		json_write_end(w);
+	} else {
+		json_write_c(w, "source", "built in");
+	}
+	write_account(w, i->directory);
+	json_write_bool(w, "trust", i->trust.n > 0);
+	json_write_bool(w, "eab", i->eab_kid.n > 0);
+	json_write_end(w);
+}
+
+static void get_issuers(struct call *c)
+{
+	struct json_writer w;
+	call_object(c, &w);
+	json_write_array(&w, "items");
+	for (size_t i = 0; i < config()->issuer_count; i++)
+		write_issuer(&w, &config()->issuers[i]);
+	json_write_end(&w);
+	json_write_int(&w, "total", (int64_t)config()->issuer_count);
+	json_write_end(&w);
+	call_answer(c, 200);
+}
+
+static const struct config_issuer *find(struct call *c)
+{
+	const struct config_issuer *i = config_issuer(config(), c->item);
+	struct err err = ERR_INIT;
+	if (i)
+		return i;
+	err_set(&err, ERR_NOT_FOUND,
+	        "There is no issuer %.*s: add it to the configuration with `issuer %.*s { directory "
+	        "URL }`.",
+	        STR_ARG(str_head(c->item, 80)), STR_ARG(str_head(c->item, 80)));
+	call_fail(c, &err);
+	return NULL;
+}
+
+/* ---- what the CA's directory says now ---- */
+
+struct asking {
+	struct call_part part;
+	struct fetch_call fetch;
+	struct call *call;
+	struct str title;
+};
+
+static void let_go(struct call_part *p)
+{
+	fetch_abort(&OWNER(p, struct asking, part)->fetch);
+}
+
+static void write_profiles(struct json_writer *w, const struct json *profiles)
+{
+	json_write_object(w, "profiles");
+	for (const struct json_iter *i = json_first(profiles); i; i = json_next(profiles, i)) {
+		BUF_AUTO key = BUF(256);
+		buf_add(&key, json_iter_key(i));
+		if (buf_ok(&key))
+			json_write_text(w, buf_c(&key), json_value_text(json_iter_value(i)));
+	}
+	json_write_end(w);
+}
+
+static void write_texts(struct json_writer *w, const char *key, const struct json *list)
+{
+	json_write_array(w, key);
+	for (size_t i = 0; i < json_count(list); i++)
+		json_write_text(w, NULL, json_value_text(json_at(list, i)));
+	json_write_end(w);
+}
+
+static void write_directory(
+        struct json_writer *w, const struct acme_directory *d, const struct json *meta)
+{
+	json_write_object(w, NULL);
+	json_write_c(w, "terms", d->terms.n ? d->terms.p : NULL);
+	json_write_c(w, "website", d->website.n ? d->website.p : NULL);
+	write_texts(w, "caa_identities", json_array(meta, "caaIdentities"));
+	write_profiles(w, json_object(meta, "profiles"));
+	json_write_bool(w, "eab_required", d->external_account_required);
+	json_write_end(w);
+}
+
+static void refuse(struct asking *a, const struct err *why)
+{
+	struct err err = *why;
+	err_prefix(&err, "%.*s does not answer", STR_ARG(a->title));
+	call_fail_with(a->call, &err,
+	        &(struct call_failure){ .status = 503,
+	                .remedy =
+	                        "Certificates that are there stay in use. Try again, or diagnose the "
+	                        "connection to the CA." });
+}
+
+static void answered(struct fetch_call *f, const struct fetch_reply *reply, const struct err *err)
+{
+	struct asking *a = OWNER(f, struct asking, fetch);
+	struct call *c = a->call;
+	struct acme_directory d;
+	struct err why = ERR_INIT;
+	struct json_writer w;
+	if (reply && reply->status != 200)
+		err_set(&why, ERR_PROTOCOL, "It answered with status %u.", reply->status);
+	else if (reply)
+		(void)!acme_directory_read(&c->arena, reply->body, f->url, &d, &why);
+	if (err || why.code) {
+		refuse(a, err ? err : &why);
+		return;
+	}
+	JSON_AUTO *root = json_parse(reply->body, "The directory", &why);
+	json_write_init(&w, &c->answer);
+	write_directory(&w, &d, json_object(root, "meta"));
+	call_answer(c, 200);
+}
+
+static void get_directory(struct call *c)
+{
+	const struct config_issuer *i = find(c);
+	struct err err = ERR_INIT;
+	if (!i)
+		return;
+	if (!i->directory.n) {
+		err_set(&err, ERR_NOT_FOUND, "%.*s is no CA: it stands for self-made certificates.",
+		        STR_ARG(i->name));
+		call_fail(c, &err);
+		return;
+	}
+	const char *title = issuer_title(i->name);
+	struct asking *a = arena_new(&c->arena, struct asking);
+	a->call = c;
+	a->title = arena_str(&c->arena, title ? str_c(title) : i->name);
+	a->fetch = (struct fetch_call){ .purpose = "acme",
+		.method = "GET",
+		.url = arena_str(&c->arena, i->directory),
+		.trust = i->trust,
+		.timeout = 10 * SECOND,
+		.done = answered };
+	call_keep(c, &a->part, let_go);
+	fetch_start(portal.fetch, &a->fetch);
+}
+
+const struct route issuer_routes[] = {
+	{ "GET", "/api/issuers", SCOPE_READ, get_issuers },
+	{ "GET", "/api/issuers/*/directory", SCOPE_READ, get_directory },
+	{ 0 },
+};

@@ -1,0 +1,390 @@
+/* A change of a site on its way: tried in a generation, stored once that stands, then answered. It
+ * goes on when its client leaves. */
+#include "portal/site_work.h"
+
+/* Lives in the call's arena. */
+struct waiting_call {
+	struct call_part part;
+	struct site_work *work; /* NULL: it has ended */
+};
+
+struct site_work {
+	struct list node;
+	struct call *call; /* NULL: the client has left */
+	struct waiting_call *waiting;
+	struct kept_change kept;
+	struct serving_change change, back;
+	struct renew_request removal; /* of registrations */
+	bool noted;
+	unsigned status;
+	struct arena arena;
+	struct str name; /* the site's, for what is said */
+	struct served_site was;
+	struct kept_site *record;
+	struct str certificate;
+};
+
+static struct list works = { &works, &works };
+
+static void end(struct site_work *work)
+{
+	if (work->waiting)
+		work->waiting->work = NULL;
+	list_remove(&work->node);
+	arena_done(&work->arena);
+	free(work);
+}
+
+static void fail(struct site_work *work, const struct err *err)
+{
+	struct call *call = work->call;
+	struct err said = *err;
+	end(work);
+	if (call)
+		call_fail_with(call, &said, &(struct call_failure){ 0 });
+}
+
+/* ---- the audit ---- */
+
+static struct str joined(struct arena *a, const struct str *texts, size_t count)
+{
+	BUF_AUTO out = BUF(8 << 10);
+	for (size_t i = 0; i < count; i++) {
+		buf_add_c(&out, i ? " " : "");
+		buf_add(&out, texts[i]);
+	}
+	return arena_str(a, buf_str(&out));
+}
+
+static struct str upstreams_text(struct arena *a, const struct config_upstream *u, size_t count)
+{
+	struct str *texts = arena_array(a, struct str, count);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = u[i].shown;
+	return joined(a, texts, count);
+}
+
+static struct str hsts_text(struct arena *a, const struct hsts *h)
+{
+	if (!h->set || !h->max_age)
+		return STR("off");
+	return arena_printf(a, "%lld s%s%s", (long long)h->max_age,
+	        h->subdomains ? ", subdomains" : "", h->preload ? ", preload" : "");
+}
+
+static struct str on_off(bool on)
+{
+	return on ? STR("on") : STR("off");
+}
+
+static void note_texts(
+        struct call *c, const char *what, struct str name, struct str before, struct str after)
+{
+	if (!str_eq(before, after))
+		audit_add(c, what, name, before, after);
+}
+
+static void note_settings(struct call *c, const struct site_work *work, const struct kept_value *v)
+{
+	const struct config_site *was = &work->was.settings;
+	bool force = v->force_ssl_set ? v->force_ssl : was->force_ssl;
+	const struct hsts *hsts = v->hsts.set ? &v->hsts : &was->hsts;
+	note_texts(c, force ? "Force SSL on" : "Force SSL off", work->name, on_off(was->force_ssl),
+	        on_off(force));
+	note_texts(c, hsts->max_age ? "HSTS on" : "HSTS off", work->name,
+	        hsts_text(&c->arena, &was->hsts), hsts_text(&c->arena, hsts));
+}
+
+static void note_change(struct call *c, const struct site_work *work, const struct kept_value *v)
+{
+	struct arena *a = &c->arena;
+	const struct config_site *was = &work->was.settings;
+	if (!v->overlay)
+		note_texts(c, "Names changed", work->name, joined(a, was->names, was->name_count),
+		        joined(a, v->names, v->name_count));
+	if (v->upstream_count)
+		note_texts(c, "Application changed", work->name,
+		        upstreams_text(a, was->upstreams, was->upstream_count),
+		        upstreams_text(a, v->upstreams, v->upstream_count));
+	note_settings(c, work, v);
+}
+
+/* While the call is there: who it was is known by it alone. */
+static void note(struct site_work *work)
+{
+	struct call *c = work->call;
+	const struct kept_value *v = work->record ? work->record->value : NULL;
+	if (!c || work->noted)
+		return;
+	work->noted = true;
+	if (work->status == 201)
+		audit_add(c, "Site added", work->name, STR_NONE,
+		        upstreams_text(&c->arena, v->upstreams, v->upstream_count));
+	else if (v)
+		note_change(c, work, v);
+	else
+		audit_add(c, "Site removed", work->name,
+		        upstreams_text(&c->arena, work->was.settings.upstreams,
+		                work->was.settings.upstream_count),
+		        STR_NONE);
+}
+
+/* ---- the way ---- */
+
+static void client_left(struct call_part *p)
+{
+	struct waiting_call *w = OWNER(p, struct waiting_call, part);
+	if (!w->work)
+		return;
+	note(w->work);
+	w->work->call = NULL;
+	w->work->waiting = NULL;
+}
+
+static struct site_work *work_new(struct call *c, struct str name, unsigned status)
+{
+	struct site_work *work = mem_new(struct site_work);
+	work->call = c;
+	work->status = status;
+	work->name = arena_str(&work->arena, name);
+	work->waiting = arena_new(&c->arena, struct waiting_call);
+	work->waiting->work = work;
+	call_keep(c, &work->waiting->part, client_left);
+	list_add_last(&works, &work->node);
+	return work;
+}
+
+static void answer(struct site_work *work)
+{
+	struct call *c = work->call;
+	struct str name = c ? arena_str(&c->arena, work->name) : STR_NONE;
+	unsigned status = work->status;
+	note(work);
+	end(work);
+	sites_stale();
+	if (!c)
+		return;
+	struct json_writer w;
+	json_write_init(&w, &c->answer);
+	if (site_write(&w, NULL, name))
+		call_answer(c, status);
+	else
+		call_done(c);
+}
+
+static void back_again(struct serving_change *change, const struct err *err)
+{
+	struct site_work *work = OWNER(change, struct site_work, back);
+	(void)err;
+	end(work);
+}
+
+/* It was in force, but is not stored: what the store has is to be in force again. */
+static void not_stored(struct site_work *work, const struct err *err)
+{
+	struct call *c = work->call;
+	struct err said = *err;
+	work->record = NULL;
+	if (work->waiting)
+		work->waiting->work = NULL;
+	work->waiting = NULL;
+	work->call = NULL;
+	work->back.done = back_again;
+	portal_host->ops->change(portal_host, &work->back);
+	if (c)
+		call_fail(c, &said);
+}
+
+static void stored(struct kept_change *kept, const struct err *err)
+{
+	struct site_work *work = OWNER(kept, struct site_work, kept);
+	if (err)
+		not_stored(work, err);
+	else
+		answer(work);
+}
+
+static void in_force(struct serving_change *change, const struct err *err)
+{
+	struct site_work *work = OWNER(change, struct site_work, change);
+	if (err) {
+		kept_take_back(&work->kept);
+		sites_stale();
+		fail(work, err);
+		return;
+	}
+	note(work);
+	if (!work->record->value)
+		work->record = NULL; /* gone once that is stored */
+	kept_store(&work->kept, stored);
+}
+
+static void try(struct site_work *work)
+{
+	work->change.done = in_force;
+	portal_host->ops->change(portal_host, &work->change);
+}
+
+/* What is shown of the site before, for the audit. */
+static void keep_before(struct site_work *work, const struct site_entry *e)
+{
+	struct arena *a = &work->arena;
+	work->was = e->site;
+	struct config_site *s = &work->was.settings;
+	struct str *names = arena_array(a, struct str, s->name_count);
+	for (size_t i = 0; i < s->name_count; i++)
+		names[i] = arena_str(a, s->names[i]);
+	struct config_upstream *upstreams =
+	        arena_array(a, struct config_upstream, s->upstream_count);
+	for (size_t i = 0; i < s->upstream_count; i++)
+		upstreams[i].shown = arena_str(a, s->upstreams[i].shown);
+	s->names = names;
+	s->upstreams = upstreams;
+}
+
+void site_work_start(struct site_input *in, struct kept_site *site, unsigned status)
+{
+	struct err err = ERR_INIT;
+	struct kept *kept = portal_host->ops->kept(portal_host);
+	struct site_work *work = work_new(in->call, in->value->names[0], status);
+	if (in->entry)
+		keep_before(work, in->entry);
+	if (!kept_try(kept, &work->kept, site, in->value, &err)) {
+		kept_value_free(&in->value);
+		fail(work, &err);
+		return;
+	}
+	work->record = work->kept.site;
+	sites_stale();
+	try(work);
+}
+
+/* ---- removal ---- */
+
+/* "NAME typed", or true by the command line. */
+static bool insisted(const struct call *c, const struct site_entry *e)
+{
+	bool despite = false;
+	struct str typed = json_text(c->json, "despite_hsts");
+	json_bool(c->json, "despite_hsts", &despite);
+	return despite || str_eq_nocase(typed, site_name_of(&e->site)) ||
+	       (typed.n && str_eq(typed, e->unicode));
+}
+
+static bool may_lock_out(struct call *c, const struct site_entry *e)
+{
+	const struct config_site *s = &e->site.settings;
+	int64_t until = renew_hsts_until(portal_renewals, s->names, s->name_count);
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	char text[CLOCK_TEXT];
+	BUF_AUTO details = BUF(1024);
+	if (!until || insisted(c, e))
+		return true;
+	json_write_init(&w, &details);
+	json_write_object(&w, NULL);
+	json_write_time(&w, "hsts_until", until);
+	json_write_end(&w);
+	err_set(&err, ERR_PERMISSION,
+	        "Browsers may remember until %s that %.*s is reached by HTTPS only: without its "
+	        "site they let nobody in.",
+	        clock_rfc3339(until, text), STR_ARG(site_name_of(&e->site)));
+	call_fail_with(c, &err,
+	        &(struct call_failure){ .status = 403,
+	                .code = "hsts",
+	                .remedy = "Switch HSTS off and wait until then; or insist: type the name, "
+	                          "or give --despite-hsts.",
+	                .details = buf_str(&details) });
+	return false;
+}
+
+/* A registration in the store for the site, whose names are all its own. */
+static bool find_registration(struct site_work *work, struct renew_view *ret)
+{
+	const struct config_site *s = &work->was.settings;
+	for (size_t i = 0; i < s->name_count; i++) {
+		if (!renew_find(portal_renewals, s->names[i], ret) || !ret->in_store)
+			continue;
+		size_t own = 0;
+		for (size_t k = 0; k < ret->name_count; k++)
+			for (size_t n = 0; n < s->name_count; n++)
+				own += str_eq(ret->names[k], s->names[n]);
+		if (own == ret->name_count && !str_eq(ret->id, work->certificate))
+			return true;
+	}
+	return false;
+}
+
+static void remove_next(struct site_work *work);
+
+static void removed(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err)
+{
+	struct site_work *work = OWNER(q, struct site_work, removal);
+	(void)task;
+	(void)existing;
+	work->certificate = arena_str(&work->arena, id); /* not tried twice */
+	if (err)
+		fail(work, err);
+	else
+		remove_next(work);
+}
+
+static void remove_record(struct site_work *work)
+{
+	struct err err = ERR_INIT;
+	struct kept *kept = portal_host->ops->kept(portal_host);
+	struct kept_site *site = kept_with_name(kept, work->name, /* overlay= */ false);
+	if (!site)
+		site = kept_with_name(kept, work->name, /* overlay= */ true);
+	if (!site) {
+		answer(work);
+		return;
+	}
+	if (!kept_try(kept, &work->kept, site, NULL, &err)) {
+		fail(work, &err);
+		return;
+	}
+	work->record = work->kept.site;
+	sites_stale();
+	try(work);
+}
+
+/* First its registrations, so that nothing makes the site anew; then what the store has of it. */
+static void remove_next(struct site_work *work)
+{
+	struct renew_view v;
+	if (find_registration(work, &v))
+		renew_remove(
+		        portal_renewals, &work->removal, v.id, /* despite_hsts= */ true, removed);
+	else
+		remove_record(work);
+}
+
+void site_work_remove(struct call *c, struct site_entry *e)
+{
+	if (e->site.in_file) {
+		site_locked(c, &e->site.settings.at, "remove it there");
+		return;
+	}
+	if (!may_lock_out(c, e))
+		return;
+	struct site_work *work = work_new(c, site_name_of(&e->site), 200);
+	keep_before(work, e);
+	remove_next(work);
+}
+
+/* ---- the end ---- */
+
+void site_work_close(void)
+{
+	while (!list_empty(&works)) {
+		struct site_work *work = OWNER(list_first(&works), struct site_work, node);
+		renew_request_abort(&work->removal);
+		list_remove(&work->change.node);
+		list_remove(&work->back.node);
+		if (work->kept.site)
+			kept_take_back(&work->kept);
+		end(work);
+	}
+}

@@ -1,0 +1,83 @@
+#include "portal/wish.h"
+
+static void let_go(struct call_part *p)
+{
+	struct wish *w = OWNER(p, struct wish, part);
+	renew_request_abort(&w->request);
+	if (!w->ended)
+		audit_add(w->call, w->what, w->subject, STR_NONE, STR_NONE);
+}
+
+struct wish *wish_new(struct call *c, const char *what, struct str subject)
+{
+	struct wish *w = arena_new(&c->arena, struct wish);
+	w->call = c;
+	w->what = what;
+	w->subject = arena_str(&c->arena, subject);
+	call_keep(c, &w->part, let_go);
+	return w;
+}
+
+static void answer(struct call *c, struct str id, struct str task, bool existing)
+{
+	struct json_writer w;
+	call_object(c, &w);
+	json_write_text(&w, "id", id);
+	if (task.n)
+		json_write_text(&w, "task", task);
+	else
+		json_write_null(&w, "task");
+	json_write_bool(&w, "existing", existing);
+	json_write_end(&w);
+	call_answer(c, existing || !task.n ? 200 : 201);
+}
+
+/* While browsers remember HSTS the page asks for the name to be typed, and says until when. */
+static void refuse(struct wish *w, const struct err *err)
+{
+	struct renew_view v;
+	struct json_writer json;
+	BUF_AUTO details = BUF(1024);
+	int64_t until = 0;
+	if (err->code == ERR_CONFLICT && strstr(err->text, "HTTPS") &&
+	        renew_find(portal_renewals, w->subject, &v))
+		until = renew_hsts_until(portal_renewals, v.names, v.name_count);
+	if (!until) {
+		call_fail(w->call, err);
+		return;
+	}
+	json_write_init(&json, &details);
+	json_write_object(&json, NULL);
+	json_write_time(&json, "hsts_until", until);
+	json_write_end(&json);
+	call_fail_with(w->call, err,
+	        &(struct call_failure){
+	                .status = 403, .code = "hsts", .details = buf_str(&details) });
+}
+
+void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err)
+{
+	struct wish *w = OWNER(q, struct wish, request);
+	w->ended = true;
+	if (err) {
+		refuse(w, err);
+		return;
+	}
+	if (!existing)
+		audit_add(w->call, w->what, w->subject, STR_NONE, STR_NONE);
+	if (w->granted)
+		w->granted(w, id, task, existing);
+	else
+		answer(w->call, id, task, existing);
+}
+
+bool wish_despite_hsts(struct call *c, const struct renew_view *v)
+{
+	bool despite = false;
+	struct str typed = json_text(c->json, "despite_hsts");
+	json_bool(c->json, "despite_hsts", &despite);
+	for (size_t i = 0; !despite && i < v->name_count; i++)
+		despite = str_eq_nocase(str_trim(typed), v->names[i]);
+	return despite;
+}
