@@ -2,7 +2,7 @@
  *
  *   h('p', {class: 'hint', hidden: isOff}, 'Text ', h('b', {}, name), null, [more])
  *     attributes: null, undefined and false are left out, true is ""; `onclick: f` listens;
- *     `value`, `checked`, `indeterminate` are set as properties; `aria-pressed: 'false'` needs text.
+ *     `style: {left: '10%'}` goes by CSSOM, as the CSP wants it; `value`, `checked`, `indeterminate` are set as properties; `aria-pressed: 'false'` needs text.
  *   s('path', {d: '…'})          the same in SVG
  *   icon('ok')                   a symbol of index.html, hidden from screen readers
  *   update(place, ...children)   makes place's children as given by changing those that stand
@@ -28,6 +28,8 @@ function listen(element, handlers) {
 function set(element, name, value) {
 	if (name === 'key' || name === 'own' || name === 'controlled')
 		element[name] = value;
+	else if (name === 'style')
+		Object.assign(element.style, value);
 	else if (typeof value === 'function')
 		listen(element, {...element.handlers, [name.slice(2)]: value});
 	else if (properties.has(name))
@@ -110,7 +112,9 @@ function renew(old, fresh) {
 		if (!fresh.hasAttribute(name) && name !== 'open')
 			old.removeAttribute(name);
 	for (const {name, value} of fresh.attributes)
-		if (name !== 'open' && old.getAttribute(name) !== value)
+		if (name === 'style')
+			old.style.cssText = fresh.style.cssText;
+		else if (name !== 'open' && old.getAttribute(name) !== value)
 			old.setAttribute(name, value);
 	if (old.handlers || fresh.handlers)
 		listen(old, fresh.handlers ?? {});

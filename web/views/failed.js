@@ -1,0 +1,42 @@
+/* A failed attempt in words: what, why, what to do, and what the CA wrote. */
+import {h} from '../h.js';
+import {words} from '../time.js';
+import {button, facts, link, more, section} from '../parts.js';
+import {stageOf, subject} from './steps.js';
+
+const errands = [
+	[/AAAA/, 'Repair IPv6'], [/\bCAA\b/, 'Change CAA'], [/[Oo]pen .*port 80|port 80 .*firewall/, 'Open port 80'],
+	[/[Pp]oint /, 'Point the name here'], [/\bDNS\b|address record/, 'Repair DNS'],
+];
+
+/* The remedy in two or three words, for the readout; the sentence stands below. */
+export function errand(error) {
+	if (!error?.remedy || error.code === 'limit' || /^Nothing/.test(error.remedy))
+		return {value: 'Nothing', lines: ['It tries again by itself']};
+	const known = errands.find(([pattern]) => pattern.test(error.remedy));
+	return known ? {value: known[1], lines: ['See below']} : {value: 'Read below', lines: ['What to do stands there']};
+}
+
+function heading(task, steps, error) {
+	const at = task?.QueueTime ?? error.at;
+	const what = task ? subject(task).toLowerCase() : 'attempt';
+	return `The ${what} of ${words(at, 'near').replace(/^Today, /, '')} failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
+}
+
+export function failureWords(error) {
+	return facts([
+		['What', error.what || error.message],
+		error.why ? ['Why', error.why] : null,
+		error.remedy ? ['What to do', error.remedy] : null,
+	], 'large');
+}
+
+/* again: tries again, or null; name: for Diagnose. */
+export function failedSection({task, steps = [], error, again, name}) {
+	const actions = [again ? button('Try again', again, {filled: true}) : null,
+		name ? link('Diagnose', `#/diagnosis/${encodeURIComponent(name)}`, {class: 'button'}) : null].filter(Boolean);
+	const caText = error.ca_text;
+	return section(heading(task, steps, error), {bad: true}, failureWords(error),
+		actions.length ? h('div', {class: 'actions'}, actions) : null,
+		caText ? more("What the CA wrote", h('pre', {}, caText)) : null);
+}

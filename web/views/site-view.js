@@ -1,0 +1,288 @@
+/* One site: is it well, until when, what happens next by itself, what must I do.
+ *
+ *   siteView(page, {path, load}): load(signal) gives the site object; path for the band */
+import {h} from '../h.js';
+import {get, post, put, segment} from '../request.js';
+import {lifeline} from '../lifeline.js';
+import {DAY, now, time, words} from '../time.js';
+import {ask, band, button, columns, facts, isLocked, link, locked, menu, mono, noPermission, notice, section} from '../parts.js';
+import {field} from '../form.js';
+import {certificateSection} from './certificate.js';
+import {disable, remove, revoke} from './danger.js';
+import {errand, failedSection} from './failed.js';
+import {historySection} from './history.js';
+import {recommended, siteSettings} from './settings.js';
+import {STAGES, isRunning, runningFor, sayStep, stageOf, stepsPicture, stepsShort} from './steps.js';
+
+const holds = c => Boolean(c?.not_after);
+const isWaiting = c => c?.state === 'working' && Boolean(c.next_renewal);
+const diagnosis = site => `#/diagnosis/${encodeURIComponent(site.name)}`;
+const configure = site => `#/lets-encrypt/configure?name=${encodeURIComponent(site.name)}`;
+const nothing = {label: 'For you to do', value: 'Nothing'};
+
+function minutes(ms) {
+	const s = Math.floor(ms / 1000);
+	return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, '0')}`;
+}
+
+/* Readouts */
+
+function seenLines(c) {
+	return [c.served_at ? h('span', {}, 'Handshake ', time(c.served_at, 'near')) : 'No handshake yet',
+		c.seen_from_outside ? h('span', {}, 'Visitor from outside ', time(c.seen_from_outside, 'near')) : 'No visitor from outside yet'];
+}
+
+function stateReadout(site) {
+	const c = site.certificate, read = (lamp, value, ...lines) => ({label: 'State', state: lamp, value, lines});
+	if (!c)
+		return read('temporary', 'Temporary certificate', 'Self-made: browsers warn of it.');
+	if (c.state === 'expired')
+		return read('problem', 'Expired', 'Visitors see a certificate error.');
+	if (c.served && c.served !== 'stored' && c.state !== 'failed')
+		return read(site.state, 'Served differs', ...seenLines(c).slice(0, 1), 'See below');
+	if (c.state === 'failed' && holds(c))
+		return read(site.state, 'Renewal failed', `${c.failures} attempt${c.failures === 1 ? '' : 's'}. ${c.served === 'stored' ? 'Visitors see no error:' : c.served ?? ''}`,
+			c.served === 'stored' ? h('span', {}, 'handshake ', time(c.served_at, 'near'), ' OK') : null);
+	if (c.state === 'failed')
+		return read(site.state, 'Registration failed', 'The temporary certificate is served:', 'browsers warn of it.');
+	if (c.state === 'disabled')
+		return read('off', 'Disabled', ...(holds(c) ? seenLines(c) : []));
+	if (c.state === 'temporary')
+		return read('temporary', 'Temporary certificate', 'Self-made: browsers warn of it.');
+	if (site.state === 'unknown')
+		return read('unknown', 'Cannot see', 'No handshake has shown yet what is served.');
+	if (site.state === 'off')
+		return read('off', 'Off', c.reason ? `Nothing renews it: ${c.reason}.` : null);
+	return read(site.state, site.state === 'ok' ? 'OK, served now' : 'Served now', ...seenLines(c));
+}
+
+function expiryReadout(c) {
+	if (!holds(c))
+		return {label: 'Expires', value: 'No certificate yet'};
+	const over = Date.parse(c.not_after) <= now();
+	return {label: over ? 'Expired' : 'Expires', value: time(c.not_after, 'relative'), lines: [words(c.not_after)]};
+}
+
+function nextReadout(c) {
+	if (c?.next_renewal)
+		return {label: c.failures ? 'Next try, by itself' : 'Renews by itself', value: time(c.next_renewal, 'relative'),
+			lines: [words(c.next_renewal), c.failures ? null : c.reason]};
+	return {label: 'Renews by itself', value: 'Never', lines: [c?.reason ?? 'It is not registered']};
+}
+
+function toDo(site, error) {
+	const c = site.certificate, todo = (value, ...lines) => ({label: 'For you to do', value, lines});
+	if (!c || c.state === 'temporary')
+		return todo(c?.reason ? 'Nothing' : 'Register', c?.reason ?? link('It takes a minute', configure(site)));
+	if (c.failures && (error ?? c.last_error))
+		return {label: 'For you to do', ...errand(error ?? c.last_error)};
+	if (c.served && c.served !== 'stored')
+		return todo('Diagnose', link('Something in front answers', diagnosis(site)));
+	if (c.state === 'disabled')
+		return todo('Nothing', link('Register again', configure(site)));
+	const advice = recommended(site);
+	return todo('Nothing', advice ? h('span', {}, 'Recommended: ', link(advice, '#hsts', {onclick: event => {
+		event.preventDefault();
+		const target = document.querySelector(advice.startsWith('HSTS') ? '#hsts' : '#force-ssl');
+		target?.scrollIntoView({block: 'center'});
+		target?.querySelector('input, button')?.focus({preventScroll: true});
+	}})) : null);
+}
+
+function readouts(site, task) {
+	const c = site.certificate;
+	if (isWaiting(c))
+		return [{label: 'State', state: 'working', value: 'Waiting', lines: [c.reason]}, expiryReadout(c),
+			{label: 'Goes on by itself', value: time(c.next_renewal, 'relative'), lines: [words(c.next_renewal)]}, nothing];
+	if (task)
+		return [{label: 'State', state: 'working', value: taskWord(task.Task), lines: [`Step ${stageOf(task.Steps)} of ${STAGES}`]},
+			{label: 'Running', value: minutes(runningFor(task.Task))},
+			holds(c) ? expiryReadout(c) : {label: 'Next, by itself', value: 'HTTPS', lines: ['as soon as the certificate is there']},
+			{...nothing, lines: ['It goes on if you close this page']}];
+	return [stateReadout(site), expiryReadout(c), nextReadout(c), toDo(site)];
+}
+
+export const taskWord = task => task.State === 'Queued' ? 'Queued'
+	: {ConfigureLetsEncrypt: 'Registering', RenewLetsEncrypt: 'Renewing', RevokeLetsEncrypt: 'Revoking'}[task.Name] ?? 'Working';
+
+/* Picture */
+
+function failedSince(tasks) {
+	const list = [];
+	for (const task of tasks) {
+		if (task.FinishedSuccessfully)
+			break;
+		if (task.State === 'Failed')
+			list.push(task.StartTime ?? task.QueueTime);
+	}
+	return list;
+}
+
+export function lifeOf(c, tasks) {
+	const attempts = c.failures ? failedSince(tasks) : [];
+	return {issued: c.not_before, expires: c.not_after, renewal: c.failures ? null : c.next_renewal,
+		due: c.failures ? attempts.at(-1) ?? c.last_error?.at ?? null : null, attempts, next: c.failures ? c.next_renewal : null};
+}
+
+/* A clock that stands before the certificate's begin cannot be right. */
+function implausibleClock(c) {
+	return holds(c) && now() < Date.parse(c.not_before) - DAY
+		? notice('warning', `This server's clock says ${words(now())}, before the certificate was issued (${words(c.not_before)}). Set the clock; until then nothing here can be judged.`) : null;
+}
+
+export function siteView(page, {path, load}) {
+	const data = {site: null, tasks: [], audit: [], task: null, failed: null, problem: null};
+	const settings = siteSettings(page, draw, site => { data.site = site; draw(); more(); });
+	let asked = 0;
+
+	async function reload() {
+		await page.load('the site', load, site => { data.site = site; draw(); });
+		if (data.site)
+			await more();
+	}
+
+	/* History and steps; what cannot be had leaves its place empty, the rest stands. */
+	async function more() {
+		const {site} = data, c = site.certificate, round = ++asked;
+		const ask = (where, query) => get(where, query, page.signal).catch(error => {
+			if (!error.sentence)
+				throw error;
+			return null;
+		});
+		const [tasks, audit] = await Promise.all([
+			c ? ask('tasks', {about: c.id, limit: 20}) : null, ask('audit', {subject: site.name, limit: 12})]);
+		const list = tasks?.Items ?? [];
+		const running = list.find(isRunning), failed = c?.failures ? list.find(t => t.State === 'Failed') : null;
+		const [task, last] = await Promise.all([running && ask(`tasks/${segment(running.Id)}/details`), failed && ask(`tasks/${segment(failed.Id)}/details`)]);
+		if (round !== asked)
+			return;
+		Object.assign(data, {tasks: list, audit: audit?.items ?? [], task: task ?? null, failed: last ?? null});
+		draw();
+	}
+
+	async function act(request) {
+		data.problem = null;
+		try {
+			await request();
+			await reload();
+		} catch (error) {
+			if (!error.sentence)
+				throw error;
+			data.problem = error;
+			draw();
+		}
+	}
+
+	const renew = () => act(() => post(`certificates/${segment(data.site.certificate.id)}/renew`));
+
+	async function changeUpstreams(site) {
+		const where = field({name: 'proxy', label: 'Application address', hint: 'IP address and port: 127.0.0.1:3000. Several with spaces between.', mono: true, value: site.upstreams.join(' '),
+			check: text => text ? null : 'Give the address of the application, such as 127.0.0.1:3000.'});
+		await ask({title: `Application behind ${site.name}`, act: 'Save', safe: 'Keep it', body: where.root, focus: where.input, run: async () => {
+			data.site = await put(`sites/${segment(site.name)}`, {proxy: where.value.split(/[\s,]+/).filter(Boolean), version: site.version});
+		}});
+		draw();
+	}
+
+	function entries(site) {
+		const c = site.certificate, stored = site.source === 'store', may = page.may('operate');
+		return [
+			holds(c) ? {text: 'Export certificate and chain', href: `api/certificates/${segment(c.id)}/export`, download: `${site.name}.pem`} : null,
+			may && holds(c) && !c.temporary ? {text: 'Revoke', act: () => act(() => revoke(site))} : null,
+			may && c && c.state !== 'disabled' && c.state !== 'retired' ? {text: 'Disable', act: () => act(() => disable(site))} : null,
+			may && stored ? {text: 'Remove site', act: async () => {
+				if (await remove(site))
+					location.hash = '#/sites';
+			}} : null,
+		].filter(Boolean);
+	}
+
+	function actions(site) {
+		const c = site.certificate, may = page.may('operate'), list = entries(site);
+		const registered = c && c.state !== 'disabled' && c.state !== 'retired' && c.reason !== 'no public CA issues for it; it keeps its temporary certificate';
+		return [
+			may && registered && c.state !== 'working' && !c.failures ? button('Renew now', renew) : null,
+			may && !site.fallback && !registered ? link(c ? 'Register again' : 'Register', configure(site), {class: 'button'}) : null,
+			site.fallback || c?.failures ? null : link('Diagnose', diagnosis(site), {class: 'button'}),
+			list.length ? menu('More', list) : null,
+		];
+	}
+
+	function picture(site) {
+		const c = site.certificate;
+		return [
+			holds(c) ? lifeline(lifeOf(c, data.tasks)) : null,
+			data.task ? stepsPicture(data.task.Task, data.task.Steps) : null,
+		];
+	}
+
+	function differs(site) {
+		const c = site.certificate;
+		return c?.served && c.served !== 'stored' && c.state !== 'expired'
+			? notice('warning', [h('p', {}, c.served), link('Diagnose', diagnosis(site))], {key: 'differs'}) : null;
+	}
+
+	function about(site) {
+		const c = site.certificate, may = page.may('operate') && site.source === 'store';
+		return section('Site', facts([
+			['Names', site.names.map((name, i) => [i ? h('br') : null, mono(name)])],
+			site.unicode ? ['Shown as', site.unicode] : null,
+			site.url && !site.fallback ? ['Address', link(site.url, site.url, {rel: 'noreferrer', target: '_blank'})] : null,
+			['Application', [site.upstreams.length ? mono(site.upstreams.join(', ')) : 'None',
+				may ? [' ', button('Change', () => changeUpstreams(site), {kind: 'plain', 'aria-label': 'Change the application address'})] : null]],
+			['Issuer', site.issuer_title ?? 'None'],
+			c?.email ? ['E-mail', mono(c.email)] : null,
+			['Listens at', site.listen ? mono(`${site.listen.address}:${site.listen.port}`) : 'All HTTPS addresses'],
+		]), isLocked(site.source) ? locked(site.source) : null, page.may('operate') ? null : noPermission(page.session.scope));
+	}
+
+	function failure(site) {
+		const c = site.certificate, error = data.failed?.Error ?? c?.last_error;
+		return c?.failures && error && !data.task ? failedSection({task: data.failed?.Task, steps: data.failed?.Steps, error, name: site.fallback ? null : site.name,
+			again: page.may('operate') ? renew : null}) : null;
+	}
+
+	function draw() {
+		const {site} = data;
+		if (!site)
+			return;
+		const c = site.certificate;
+		page.draw(h('div', {class: 'home'},
+			band({path, subject: site.fallback ? 'Any other name' : site.unicode ? [site.unicode, h('small', {}, ` ${site.name}`)] : site.name, mono: !site.unicode,
+				actions: actions(site), readouts: readouts(site, data.task), picture: picture(site)}),
+			columns([
+				data.problem ? notice('problem', data.problem.sentence, {close: () => { data.problem = null; draw(); }}) : null,
+				implausibleClock(c), differs(site), failure(site),
+				holds(c) ? certificateSection(c) : null,
+				holds(c) && !site.fallback ? settings.section(site) : null,
+				holds(c) ? null : about(site),
+			], [
+				failure(site) && data.failed ? section('Steps of this attempt', stepsShort(data.failed.Task, data.failed.Steps)) : null,
+				historySection(site, data),
+				holds(c) ? about(site) : null,
+			])));
+	}
+
+	function taskChanged(task) {
+		const c = data.site?.certificate;
+		if (!c || task.About !== c.id)
+			return;
+		sayStep(task, task.Steps ?? []);
+		if (!isRunning(task))
+			return void reload();
+		data.task = {Task: task, Steps: task.Steps ?? []};
+		draw();
+	}
+
+	page.on('task', taskChanged);
+	page.on('site', site => {
+		if (data.site && site.name === data.site.name) {
+			data.site = site;
+			draw();
+		}
+	});
+	page.on('gone', ({kind, name}) => kind === 'site' && name === data.site?.name && reload());
+	page.on('snapshot', () => data.site && reload());
+	page.every(1000, () => data.task && draw());
+	return reload();
+}

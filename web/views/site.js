@@ -1,0 +1,9 @@
+/* #/sites/NAME: the same view as home, for any site. */
+import {get, segment} from '../request.js';
+import {siteView} from './site-view.js';
+
+export function view(page, name) {
+	page.title(name);
+	return siteView(page, {path: [['Configuration'], ['Sites', '#/sites'], [name === '*' ? 'Any other name' : name]],
+		load: signal => get(`sites/${segment(name)}`, {}, signal)});
+}
