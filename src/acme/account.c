@@ -67,8 +67,8 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 		return fail_needs_binding(f);
 	if (f->directory.terms.n && !f->terms_agreed)
 		return fail(ERR_INPUT,
-		        "%.*s makes an account only for who accepts its terms of service, %.*s." ERR_REMEDY
-		        "Read and "
+		        "%.*s makes an account only for who accepts its terms of "
+		        "service, %.*s." ERR_REMEDY "Read and "
 		        "accept them.",
 		        STR_ARG(ca_of(f)), STR_ARG(f->directory.terms));
 	return go_to(ACME_STEP_account);

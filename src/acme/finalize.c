@@ -42,8 +42,8 @@ struct next heard_certificate(struct flow *f, const struct answer *a)
 	if (!contains(body, STR("-----BEGIN CERTIFICATE-----")) ||
 	        !contains(body, STR("-----END CERTIFICATE-----")))
 		return fail(ERR_PROTOCOL,
-		        "%.*s said that the certificate is ready, but %.*s gave %s instead of PEM." ERR_REMEDY
-		        "Try again; "
+		        "%.*s said that the certificate is ready, but %.*s gave %s "
+		        "instead of PEM." ERR_REMEDY "Try again; "
 		        "if it comes back, ask the CA or choose another issuer.",
 		        STR_ARG(ca_of(f)), STR_ARG(f->certificate), body_words(body));
 	keep(f, &f->chain, body);

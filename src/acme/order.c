@@ -57,8 +57,8 @@ struct next heard_order(struct flow *f, const struct answer *a)
 	const bool pending = status.n == 0 || str_eq_c(status, "pending");
 	if (json_count(list) > f->name_count)
 		return fail(ERR_PROTOCOL,
-		        "%.*s asks for %zu proofs for %zu names, which cannot be followed." ERR_REMEDY
-		        "Choose "
+		        "%.*s asks for %zu proofs for %zu names, which cannot be "
+		        "followed." ERR_REMEDY "Choose "
 		        "another "
 		        "issuer.",
 		        STR_ARG(ca_of(f)), json_count(list), f->name_count);
@@ -139,8 +139,8 @@ struct next fail_invalid(struct flow *f)
 	const struct str words = problem_words(f);
 	if (words.n == 0)
 		return fail(ERR_REFUSED,
-		        "%.*s gave the order up (it is \"invalid\") and does not say why." ERR_REMEDY
-		        "Try "
+		        "%.*s gave the order up (it is \"invalid\") and does not "
+		        "say why." ERR_REMEDY "Try "
 		        "again; if it "
 		        "comes back, ask the CA about %.*s.",
 		        STR_ARG(ca_of(f)), STR_ARG(f->order));

@@ -82,8 +82,8 @@ struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
 	const struct str ca = ca_of(f), name = of_name(f);
 	if (!a->body || a->reply->status >= 300 || a->reply->status < 200)
 		return fail(ERR_PROTOCOL,
-		        "%.*s answered about %s%s%.*s with HTTP %u and %s, which is not ACME." ERR_REMEDY
-		        "Check the "
+		        "%.*s answered about %s%s%.*s with HTTP %u and %s, which is "
+		        "not ACME." ERR_REMEDY "Check the "
 		        "issuer's directory URL %.*s, and what stands between here and there.",
 		        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), a->reply->status,
 		        body_words(a->reply->body), STR_ARG(f->directory_url));

@@ -205,8 +205,30 @@ static void save(struct attempt_state *s, int64_t after)
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
 
+/* What the CA counts against its limits. A proof that failed is read from an authorization. */
+static void count(struct attempt_state *s, const struct next *n)
+{
+	struct flow *f = s->flow;
+	const bool failed = n->what == FLOW_FAIL && !n->ca_at_fault && n->err.code == ERR_REFUSED &&
+	                    f->step == ACME_STEP_authz;
+	const enum spent_what what = failed                 ? SPENT_FAILURE
+	                             : n->what == FLOW_DONE ? SPENT_CERTIFICATE
+	                                                    : SPENT_ORDER;
+	const bool ordered = f->order.n && f->step == ACME_STEP_order;
+	ARENA_AUTO a = ARENA_INIT;
+	struct str *names = arena_array(&a, struct str, f->name_count);
+	for (size_t i = 0; i < f->name_count; i++)
+		names[i] = f->names[i].name;
+	if (failed)
+		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[f->at], 1);
+	else if (ordered || (n->what == FLOW_DONE && !f->revoke.n))
+		limits_spent(
+		        s->issuer->issuers->limits, what, f->directory_url, names, f->name_count);
+}
+
 static void heard(struct attempt_state *s, const struct next *n)
 {
+	count(s, n);
 	issuer_learn(s->issuer, s->flow);
 	if (s->flow->account.n)
 		stop_leading(s);

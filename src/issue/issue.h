@@ -44,6 +44,10 @@ struct issuer_row {
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
 
+/* What the limits of that row's CA leave by our own count (limits.h). */
+struct limits;
+const struct limits *issuers_limits(const struct issuers *i);
+
 /* Loads or makes and stores the account key of this issuer; `done` gets it once it is stored (the
  * default issuer's thumbprint is what the challenge responder needs before anything else). The key
  * belongs to the issuers. */

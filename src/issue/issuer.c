@@ -131,8 +131,17 @@ static void account_key_free(struct account_key *k)
 struct issuers *issuers_new(const struct issue_needs *needs)
 {
 	struct issuers *i = mem_new(struct issuers);
+	struct err err = ERR_INIT;
 	i->needs = *needs;
+	i->limits = limits_new(needs->loop, needs->store, needs->log);
+	if (!limits_load(i->limits, &err))
+		log_warning(needs->log, "What was ordered before is not counted: %s", err.text);
 	return i;
+}
+
+const struct limits *issuers_limits(const struct issuers *i)
+{
+	return i->limits;
 }
 
 void issuers_free(struct issuers **issuers)
@@ -147,6 +156,7 @@ void issuers_free(struct issuers **issuers)
 	}
 	map_done(&i->keys);
 	map_done(&i->by_name);
+	limits_free(&i->limits);
 	free(i);
 	*issuers = NULL;
 }

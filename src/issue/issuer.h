@@ -3,6 +3,7 @@
 #define ISSUE_ISSUER_H
 
 #include "issue/issue.h"
+#include "issue/limits.h"
 
 /* An account key: of one directory, or of both of Let's Encrypt's. */
 struct account_key {
@@ -35,6 +36,7 @@ struct issuer {
 struct issuers {
 	struct issue_needs needs;
 	struct map by_name, keys;
+	struct limits *limits;
 };
 
 struct issuer *issuer_find(struct issuers *i, struct str name);

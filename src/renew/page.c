@@ -108,6 +108,22 @@ void primary_done(struct renewals *r)
 	free(r->primary);
 }
 
+/* Limits */
+
+bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct json_writer *w,
+        struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct config_issuer *row = config_issuer(r->config, issuer);
+	const struct registration *g = name.n ? registration_find(r, name) : NULL;
+	const struct str typed = name_as_registered(&a, name);
+	if (!row)
+		return err_set(err, ERR_NOT_FOUND, "There is no issuer %.*s.", STR_ARG(issuer));
+	limits_write(issuers_limits(r->needs.issuers), row->directory, g ? g->names : &typed,
+	        g ? g->name_count : 1, w);
+	return true;
+}
+
 /* Export */
 
 static void export_key(const struct registration *g, struct buf *ret_pem)

@@ -79,8 +79,8 @@ bool renew_primary(struct renewals *r, struct renew_view *ret_view);
  * empty for none. */
 void renew_set_primary(struct renewals *r, struct str id);
 
-/* Leaf and chain as PEM, as the CA sent them. with_key (for the machine's owner alone): the key (SEC
- * 1) comes first, and ret_pem must be a BUF_SECRET. */
+/* Leaf and chain as PEM, as the CA sent them. with_key (for the machine's owner alone): first the
+ * key (SEC 1), and ret_pem must be a BUF_SECRET. */
 MUST_CHECK bool renew_export(
         struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err);
 

@@ -3,6 +3,7 @@
 #define RENEW_PRIVATE_H
 
 #include "certs/name.h"
+#include "issue/limits.h"
 #include "renew/renew.h"
 
 enum { PARALLEL_MOST = 10, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
@@ -173,7 +174,7 @@ struct registration {
 	int64_t last_error_at;
 	int64_t state_version; /* of the record renewal */
 
-	struct timer due;
+	struct timer due, limited; /* limited: until the CA's limits leave room */
 	struct list queued; /* to begin or go on once fewer than PARALLEL_MOST are under way */
 	struct attempt attempt;
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
@@ -215,6 +216,7 @@ struct renewals {
 	const struct config *config;
 	struct map registrations, names, tasks, promises;
 	struct list queue, going_on; /* going_on: have begun, and come first */
+	struct list at_limit;        /* no order for them before `limited` */
 	struct list unprovable;      /* no order for them while no proof could be given */
 	struct list task_order;
 	struct later later; /* starts what is queued */

@@ -15,6 +15,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->queue);
 	list_init(&r->going_on);
 	list_init(&r->unprovable);
+	list_init(&r->at_limit);
 	list_init(&r->task_order);
 	list_init(&r->to_look_at);
 	list_init(&r->watches);

@@ -291,8 +291,8 @@ static bool may_revoke(
 {
 	if (!g->held.is)
 		return err_set(err, ERR_CONFLICT,
-		        "%.*s has only its temporary certificate, which no CA can revoke." ERR_REMEDY
-		        "Nothing to do.",
+		        "%.*s has only its temporary certificate, which no CA can "
+		        "revoke." ERR_REMEDY "Nothing to do.",
 		        STR_ARG(g->names[0]));
 	return !registration_blocked(g) || request_may_end(g, want->despite_hsts, err);
 }

@@ -443,6 +443,35 @@ void renewals_listening(struct renewals *r)
 	start_queued(r);
 }
 
+static void room_again(struct timer *t)
+{
+	struct registration *g = OWNER(t, struct registration, limited);
+	if (!list_linked(&g->queued))
+		return;
+	list_remove(&g->queued);
+	list_add_last(&g->renewals->queue, &g->queued);
+	start_queued(g->renewals);
+}
+
+/* No order that the CA would refuse: it waits until there is room. One that was made goes on. */
+static bool may_order(struct registration *g)
+{
+	struct renewals *r = g->renewals;
+	struct log log = log_of(g);
+	const struct config_issuer *issuer = config_issuer(r->config, g->issuer);
+	if (!issuer || stored_version(r, STR("flow"), g->id) ||
+	        limits_allow(issuers_limits(r->needs.issuers), issuer->directory, g->names,
+	                g->name_count, &g->waiting_until, &g->waiting))
+		return true;
+	list_add_last(&r->at_limit, &g->queued);
+	timer_start_wall(&g->limited, r->needs.loop, g->waiting_until, room_again);
+	task_step(g->task, "limit", str_c(g->waiting.text));
+	log_warning(&log, "%s%s", g->waiting.text,
+	        g->held.is ? " The certificate in use is kept." : "");
+	tell_registration(g);
+	return false;
+}
+
 static void start_queued(struct renewals *r)
 {
 	while (r->under_way < PARALLEL_MOST) {
@@ -453,7 +482,8 @@ static void start_queued(struct renewals *r)
 		list_remove(first);
 		if (begun)
 			go_on(OWNER(first, struct registration, queued));
-		else if (can_prove(OWNER(first, struct registration, queued)))
+		else if (can_prove(OWNER(first, struct registration, queued)) &&
+		         may_order(OWNER(first, struct registration, queued)))
 			begin(OWNER(first, struct registration, queued));
 	}
 }
@@ -506,6 +536,7 @@ void schedule_cancel(struct registration *g, const char *why)
 void schedule_stop(struct registration *g)
 {
 	timer_stop(&g->due);
+	timer_stop(&g->limited);
 	list_remove(&g->queued);
 	attempt_abort(&g->attempt);
 	prove_stop(g);

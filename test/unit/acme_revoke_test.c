@@ -98,7 +98,8 @@ static void what_the_ca_may_say(void **state)
 		        "ca.test refused the revocation: No (badRevocationReason).",
 		        "Choose another reason, or none." },
 		{ 404, "<html>", FLOW_FAIL, ERR_PROTOCOL,
-		        "ca.test answered about the revocation with HTTP 404 and a web page (HTML), "
+		        "ca.test answered about the revocation with HTTP 404 and a web page "
+		        "(HTML), "
 		        "which is not ACME.",
 		        "Check the issuer's directory URL https://ca.test/directory, and what "
 		        "stands between here and there." },

@@ -812,39 +812,6 @@ static void a_token_is_published_when_every_serve_says_so(void **state)
 	board_withdraw(&u.notice);
 }
 
-static char fetched_by[200];
-
-static void fetched(struct attempt *a, struct str name, struct str client)
-{
-	struct job *j = OWNER(a, struct job, attempt);
-	size_t n = strlen(fetched_by);
-	snprintf(fetched_by + n, sizeof fetched_by - n, "%s: %.*s by %.*s\n", j->id, STR_ARG(name),
-	        STR_ARG(client));
-}
-
-static void whoever_fetches_a_token_is_told(void **state)
-{
-	(void)state;
-	struct job j, deaf;
-	fetched_by[0] = '\0';
-	job_init(&j, "one", "a.example.com", "b.example.com");
-	job_init(&deaf, "two", "c.example.com", NULL);
-	j.attempt.fetched = fetched;
-	job_start(&j);
-	job_start(&deaf);
-	turn_until(&place, serve_tokens(&place.serves[0]) == 3);
-	for (size_t i = 0; i < 3; i++) {
-		struct str text = str_c(place.serves[0].tokens[i]);
-		board_heard_seen(
-		        place.board, str_head(text, str_find(text, ' ')), STR("192.0.2.1"));
-	}
-	board_heard_seen(place.board, STR("a-token-of-nobody"), STR("192.0.2.2"));
-	assert_string_equal(fetched_by, "one: a.example.com by 192.0.2.1\n"
-	                                "one: b.example.com by 192.0.2.1\n");
-	job_succeeds(&j);
-	job_succeeds(&deaf);
-}
-
 static void without_a_serve_nobody_answers(void **state)
 {
 	(void)state;
@@ -1018,7 +985,6 @@ int main(void)
 		T(a_stored_key_is_used_again),
 		T(nothing_is_said_that_is_not_stored),
 		T(a_token_is_published_when_every_serve_says_so),
-		T(whoever_fetches_a_token_is_told),
 		T(without_a_serve_nobody_answers),
 		T(a_token_stands_until_the_last_withdraws_it),
 		T(attempts_may_get_the_same_token),

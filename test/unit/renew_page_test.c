@@ -1,6 +1,8 @@
 /* What the page sees and wishes: at a glance, steps, errors in parts, removal, export. */
 #include "renew_world.h"
 
+#include "issue/issuer.h"
+
 /* At a glance */
 
 struct seen_all {
@@ -224,6 +226,7 @@ static void steps_in_plain_words(void **state)
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
 	turn_until(place, diary_count(place, "ask challenge"));
+	board_heard_seen(place->board, STR("a-token-of-nobody"), STR("192.0.2.9"));
 	fetch_tokens("192.0.2.1");
 	fetch_tokens("192.0.2.2");
 	fetch_tokens("192.0.2.1");
@@ -436,6 +439,80 @@ static void a_removal_that_cannot_be_stored(void **state)
 	status_is("shop.example.com", "retired");
 }
 
+/* Limits */
+
+static void nothing_is_ordered_that_a_limit_forbids(void **state)
+{
+	(void)state;
+	struct wish w, v;
+	struct json_writer out;
+	struct err err = ERR_INIT;
+	BUF_AUTO text = BUF(8192);
+	static const char url[] = "https://acme-v02.api.letsencrypt.org/directory";
+	const struct str names[] = { STR("shop.example.com") };
+	world_start("issuer letsencrypt { directory "
+	            "https://acme-v02.api.letsencrypt.org/directory; }\n"
+	            "site * { proxy 127.0.0.1:3000; }\n");
+	for (int i = 0; i < 5; i++)
+		limits_spent(place->issuers->limits, SPENT_CERTIFICATE, str_c(url), names, 1);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	wish_name(&v, "www.example.com");
+	wish_wait(&v);
+	run_for(place, MINUTE);
+	status_is("www.example.com", "ok"); /* a limit delays nobody else */
+	assert_int_equal(place->ca.order_count, 1);
+	assert_string_equal(lamp("shop.example.com"), "working");
+	assert_string_equal(said("shop.example.com", "reason"),
+	        "\"Let's Encrypt's limit: 5 certificates a week for the same names. Next try 8 "
+	        "Jan, 00:00 UTC. Nothing to do.\"");
+	assert_string_equal(
+	        said("shop.example.com", "next_renewal"), date(INT64_C(1798761600000) + 7 * DAY));
+	task_is(w.task, "limit: Let's Encrypt's limit: 5 certificates a week for the same names. "
+	                "Next try 8 Jan, 00:00 UTC. Nothing to do.\n"
+	                "ConfigureLetsEncrypt Queued");
+	json_write_init(&out, &text);
+	json_write_object(&out, NULL);
+	assert_true(renew_limits(
+	        world.renewals, STR("letsencrypt"), STR("SHOP.example.com"), &out, &err));
+	json_write_end(&out);
+	assert_non_null(strstr(buf_c(&text), "\"limit\":\"new orders per account\",\"used\":1,"));
+	assert_non_null(strstr(buf_c(&text), "names\",\"used\":5,\"most\":5,"));
+	assert_false(renew_limits(world.renewals, STR("nobody"), STR("a.example.com"), &out, &err));
+	assert_string_equal(err.text, "There is no issuer nobody.");
+	wish_renew(&w, "shop.example.com"); /* no way around it */
+	wish_wait(&w);
+	run_for(place, 6 * DAY);
+	assert_int_equal(place->ca.order_count, 1);
+	world_kill();
+	world_start(NULL);
+	run_for(place, HOUR);
+	assert_int_equal(place->ca.order_count, 1);
+	run_for(place, DAY);
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 2);
+	place->ca.complaint = NULL; /* that its directory has another name */
+}
+
+static void a_wait_for_a_limit_can_be_given_up(void **state)
+{
+	(void)state;
+	struct wish w;
+	static const char url[] = "https://acme-v02.api.letsencrypt.org/directory";
+	const struct str names[] = { STR("shop.example.com") };
+	world_start("issuer letsencrypt { directory "
+	            "https://acme-v02.api.letsencrypt.org/directory; }\n"
+	            "site * { proxy 127.0.0.1:3000; }\n");
+	for (int i = 0; i < 5; i++)
+		limits_spent(place->issuers->limits, SPENT_FAILURE, str_c(url), names, 1);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	wish_remove(&w, "shop.example.com", false);
+	wish_wait(&w);
+	run_for(place, 8 * DAY);
+	assert_int_equal(place->ca.requests, 0);
+}
+
 /* Export */
 
 static void a_certificate_is_exported(void **state)
@@ -492,6 +569,8 @@ int main(void)
 		WORLD_TEST(removed_before_it_was_issued_nothing_is_left),
 		WORLD_TEST(what_the_file_sets_is_not_removed_here),
 		WORLD_TEST(a_removal_that_cannot_be_stored),
+		WORLD_TEST(nothing_is_ordered_that_a_limit_forbids),
+		WORLD_TEST(a_wait_for_a_limit_can_be_given_up),
 		WORLD_TEST(a_certificate_is_exported),
 	};
 	return cmocka_run_group_tests_name("renew_page", tests, NULL, NULL);

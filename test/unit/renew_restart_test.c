@@ -126,8 +126,8 @@ static void what_a_restart_finds_without_issuer_is_given_up(void **state)
 	world_kill();
 	world_start("site * { proxy 127.0.0.1:3000; }\n");
 	run_for(place, DAY);
-	task_is(w.task,
-	        "end: Given up: its issuer is not configured any more.\nConfigureLetsEncrypt Canceled");
+	task_is(w.task, "end: Given up: its issuer is not configured any more.\n"
+	                "ConfigureLetsEncrypt Canceled");
 	status_is("shop.example.com", "temporary");
 	world_configure(BASE);
 	run_until_idle();
@@ -345,7 +345,9 @@ static void a_failed_task_says_why(void **state)
 	task_list(world.renewals, &out, 10);
 	json_write_end(&out);
 	assert_true(str_starts(buf_str(&list),
-	        STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"ConfigureLetsEncrypt\",\"description\":\"Configure Let's Encrypt SSL Certificate\",\"about\":"
+	        STR("{\"tasks\":[{\"id\":\"0000000002\",\"name\":\"ConfigureLetsEncrypt\","
+	            "\"description\":\"Configure Let's Encrypt SSL Certificate\","
+	            "\"about\":"
 	            "\"shop.example.com-")));
 	assert_non_null(
 	        strstr(buf_c(&list), "\"state\":\"Executing\",\"queued\":\"2027-01-01T00:00:"));

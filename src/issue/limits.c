@@ -1,0 +1,436 @@
+#include "issue/limits.h"
+#include "acme/flow.h"
+#include "certs/name.h"
+
+#include <time.h>
+
+enum { WEEK_DAYS = 7, RECORD_MOST = 64 << 10, SENTENCE_MOST = 1024 };
+#define LOOK_BACK (WEEK_DAYS * DAY) /* of the longest window */
+
+/* What the CAs publish; staging is for trying out. */
+struct figure {
+	enum limit_kind kind;
+	unsigned most;
+	int64_t window;
+};
+static const struct figure production[] = {
+	{ LIMIT_ORDERS, 300, 3 * HOUR },
+	{ LIMIT_DOMAIN, 50, WEEK_DAYS *DAY },
+	{ LIMIT_SET, 5, WEEK_DAYS *DAY },
+	{ LIMIT_FAILED, 5, HOUR },
+};
+static const struct figure staging[] = {
+	{ LIMIT_ORDERS, 1500, 3 * HOUR },
+	{ LIMIT_DOMAIN, 30000, WEEK_DAYS *DAY },
+	{ LIMIT_SET, 30000, WEEK_DAYS *DAY },
+	{ LIMIT_FAILED, 200, HOUR },
+};
+static const struct {
+	const char *directory;
+	const struct figure *figures;
+} known[] = {
+	{ "https://acme-v02.api.letsencrypt.org/directory", production },
+	{ "https://acme-staging-v02.api.letsencrypt.org/directory", staging },
+};
+
+static const struct figure *figures_of(struct str directory)
+{
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (str_eq_c(directory, known[i].directory))
+			return known[i].figures;
+	return NULL;
+}
+
+static const char *const kind_names[] = {
+#define X(name, text) text,
+	LIMIT_KINDS(X)
+#undef X
+};
+static const char *const what_names[] = { "order", "certificate", "failure" };
+
+struct spent {
+	struct list node; /* the oldest first */
+	struct limits *limits;
+	struct arena arena;
+	char id[48];
+	int64_t at, version;
+	enum spent_what what;
+	struct str directory;
+	struct str *names; /* sorted */
+	size_t count;
+	struct store_tx tx;
+};
+
+struct limits {
+	struct loop *loop;
+	struct store *store;
+	const struct log *log;
+	struct list all;
+	uint64_t number; /* so that ids differ */
+};
+
+struct limits *limits_new(struct loop *loop, struct store *store, const struct log *log)
+{
+	struct limits *l = mem_new(struct limits);
+	l->loop = loop;
+	l->store = store;
+	l->log = log;
+	list_init(&l->all);
+	return l;
+}
+
+static void spent_free(struct spent *s)
+{
+	list_remove(&s->node);
+	store_tx_abort(&s->tx);
+	arena_done(&s->arena);
+	free(s);
+}
+
+void limits_free(struct limits **limits)
+{
+	struct limits *l = *limits;
+	if (!l)
+		return;
+	LIST_EACH (n, &l->all)
+		spent_free(OWNER(n, struct spent, node));
+	free(l);
+	*limits = NULL;
+}
+
+/* Keeping */
+
+static int by_text(const void *a, const void *b)
+{
+	return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static struct spent *spent_new(struct limits *l, enum spent_what what, struct str directory)
+{
+	struct spent *s = mem_new(struct spent);
+	s->limits = l;
+	s->what = what;
+	s->directory = arena_str(&s->arena, directory);
+	list_add_last(&l->all, &s->node);
+	return s;
+}
+
+static void sort_names(struct spent *s)
+{
+	if (s->count)
+		qsort(s->names, s->count, sizeof *s->names, by_text);
+}
+
+static void stored(struct store_tx *tx, const struct err *err)
+{
+	struct spent *s = OWNER(tx, struct spent, tx);
+	if (err)
+		log_warning(s->limits->log,
+		        "What the CA's limits leave could not be stored, it is counted anew after "
+		        "the next start: %s",
+		        err->text);
+	else
+		s->version = 1;
+}
+
+static void store(struct spent *s)
+{
+	BUF_AUTO value = BUF(RECORD_MOST);
+	struct json_writer w;
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_int(&w, "at", s->at);
+	json_write_c(&w, "what", what_names[s->what]);
+	json_write_text(&w, "directory", s->directory);
+	json_write_array(&w, "names");
+	for (size_t i = 0; i < s->count; i++)
+		json_write_text(&w, NULL, s->names[i]);
+	json_write_end(&w);
+	json_write_end(&w);
+	store_tx_put(&s->tx, STR("spent"), str_c(s->id), 0, buf_str(&value), STR_NONE);
+	store_tx_start(s->limits->store, &s->tx, stored);
+}
+
+static void forgotten(struct store_tx *tx, const struct err *err)
+{
+	(void)err; /* then it goes with the next start */
+	spent_free(OWNER(tx, struct spent, tx));
+}
+
+/* One whose write is under way is young, or looked at again with the next. */
+static void prune(struct limits *l)
+{
+	const int64_t oldest = loop_wall(l->loop) - LOOK_BACK;
+	LIST_EACH (n, &l->all) {
+		struct spent *s = OWNER(n, struct spent, node);
+		if (s->at > oldest)
+			return;
+		if (s->tx.store)
+			continue;
+		store_tx_delete(&s->tx, STR("spent"), str_c(s->id), s->version);
+		store_tx_start(l->store, &s->tx, forgotten);
+	}
+}
+
+void limits_spent(struct limits *l, enum spent_what what, struct str directory,
+        const struct str *names, size_t count)
+{
+	if (!figures_of(directory))
+		return;
+	prune(l);
+	struct spent *s = spent_new(l, what, directory);
+	s->at = loop_wall(l->loop);
+	snprintf(s->id, sizeof s->id, "%016llx-%llx", (unsigned long long)s->at,
+	        (unsigned long long)++l->number);
+	s->names = arena_array(&s->arena, struct str, count);
+	s->count = count;
+	for (size_t i = 0; i < count; i++)
+		s->names[i] = arena_str(&s->arena, names[i]);
+	sort_names(s);
+	store(s);
+}
+
+struct load {
+	struct store_scan scan;
+	struct limits *limits;
+};
+
+static void read_spent(struct spent *s, const struct json *json)
+{
+	const struct json *names = json_array(json, "names");
+	s->count = json_count(names);
+	s->names = arena_array(&s->arena, struct str, s->count);
+	for (size_t i = 0; i < s->count; i++)
+		s->names[i] = arena_str(&s->arena, json_value_text(json_at(names, i)));
+	sort_names(s);
+	json_int(json, "at", &s->at);
+}
+
+static bool load_spent(struct store_scan *scan, const struct record *record)
+{
+	struct limits *l = OWNER(scan, struct load, scan)->limits;
+	struct err err = ERR_INIT;
+	JSON_AUTO *json = json_parse(record->value, "The stored count", &err);
+	const struct str what = json_text(json, "what");
+	for (size_t i = 0; i < sizeof what_names / sizeof *what_names; i++) {
+		if (!str_eq_c(what, what_names[i]) || record->id.n >= sizeof((struct spent *)0)->id)
+			continue;
+		struct spent *s = spent_new(l, (enum spent_what)i, json_text(json, "directory"));
+		snprintf(s->id, sizeof s->id, "%.*s", STR_ARG(record->id));
+		s->version = record->version;
+		read_spent(s, json);
+	}
+	l->number++;
+	return true;
+}
+
+/* Ids begin with the time, so the scan is in order. */
+bool limits_load(struct limits *l, struct err *err)
+{
+	struct load load = { .scan.each = load_spent, .limits = l };
+	l->number = (uint64_t)loop_wall(l->loop) << 16; /* unlike those of an earlier run */
+	return store_each(l->store, STR("spent"), &load.scan, err);
+}
+
+/* Counting */
+
+static bool same_set(const struct spent *s, const struct str *sorted, size_t count)
+{
+	if (s->count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (!str_eq(s->names[i], sorted[i]))
+			return false;
+	return true;
+}
+
+/* The registered domain, or the name itself where there is none (an address). */
+static struct str domain_of(struct str name)
+{
+	const struct str domain = name_registered_domain(name);
+	return domain.n ? domain : name;
+}
+
+static bool has_domain(const struct spent *s, struct str domain)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (str_eq(domain_of(s->names[i]), domain))
+			return true;
+	return false;
+}
+
+static bool has_name(const struct spent *s, struct str name)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (str_eq(s->names[i], name))
+			return true;
+	return false;
+}
+
+/* What an order of these names (sorted) is counted with. */
+struct asked {
+	struct str directory, about;
+	const struct str *sorted;
+	size_t count;
+};
+
+static bool counts(const struct spent *s, enum limit_kind kind, const struct asked *a)
+{
+	if (!str_eq(s->directory, a->directory))
+		return false;
+	switch (kind) {
+	case LIMIT_ORDERS:
+		return s->what == SPENT_ORDER;
+	case LIMIT_DOMAIN:
+		return s->what == SPENT_CERTIFICATE && has_domain(s, a->about);
+	case LIMIT_SET:
+		return s->what == SPENT_CERTIFICATE && same_set(s, a->sorted, a->count);
+	case LIMIT_FAILED:
+		return s->what == SPENT_FAILURE && has_name(s, a->about);
+	case LIMIT_COUNT:
+		break;
+	}
+	return false;
+}
+
+/* There is room again once so many have left the window that one more fits in. */
+static struct limit count_one(const struct limits *l, const struct figure *f, const struct asked *a)
+{
+	struct limit limit = {
+		.kind = f->kind, .most = f->most, .window = f->window, .about = a->about
+	};
+	const int64_t since = loop_wall(l->loop) - f->window;
+	for (const struct list *n = list_last(&l->all); n;
+	        n = n->prev == &l->all ? NULL : n->prev) {
+		const struct spent *s = OWNER(n, struct spent, node);
+		if (s->at <= since)
+			break;
+		if (!counts(s, f->kind, a))
+			continue;
+		if (++limit.used == f->most)
+			limit.next = s->at + f->window;
+	}
+	return limit;
+}
+
+static bool is_fuller(const struct limit *a, const struct limit *b)
+{
+	return a->used > b->used || (a->used == b->used && a->next > b->next);
+}
+
+/* For a limit that is counted by domain or by name: of the one that has used up most. */
+static struct limit count_fullest(const struct limits *l, const struct figure *f, struct asked a)
+{
+	const bool by_domain = f->kind == LIMIT_DOMAIN, by_name = f->kind == LIMIT_FAILED;
+	struct limit fullest = { 0 };
+	for (size_t i = 0; i < a.count && (i == 0 || by_domain || by_name); i++) {
+		a.about = by_domain ? domain_of(a.sorted[i]) : by_name ? a.sorted[i] : STR_NONE;
+		const struct limit limit = count_one(l, f, &a);
+		if (i == 0 || is_fuller(&limit, &fullest))
+			fullest = limit;
+	}
+	return fullest;
+}
+
+size_t limits_of(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, struct limit ret[LIMIT_COUNT])
+{
+	ARENA_AUTO arena = ARENA_INIT;
+	const struct figure *figures = figures_of(directory);
+	struct str *sorted = arena_array(&arena, struct str, count);
+	if (!figures || !count)
+		return 0;
+	memcpy(sorted, names, count * sizeof *names);
+	qsort(sorted, count, sizeof *sorted, by_text);
+	for (size_t i = 0; i < LIMIT_COUNT; i++)
+		ret[i] = count_fullest(l, &figures[i],
+		        (struct asked){ .directory = directory, .sorted = sorted, .count = count });
+	return LIMIT_COUNT;
+}
+
+/* Words */
+
+static void add_limit(const struct limit *l, struct buf *out)
+{
+	switch (l->kind) {
+	case LIMIT_ORDERS:
+		buf_printf(out, "%u orders in 3 hours for one account", l->most);
+		break;
+	case LIMIT_DOMAIN:
+		buf_printf(out, "%u certificates a week for the names of %.*s", l->most,
+		        STR_ARG(l->about));
+		break;
+	case LIMIT_SET:
+		buf_printf(out, "%u certificates a week for the same names", l->most);
+		break;
+	case LIMIT_FAILED:
+		buf_printf(
+		        out, "%u failed validations an hour for %.*s", l->most, STR_ARG(l->about));
+		break;
+	case LIMIT_COUNT:
+		break;
+	}
+}
+
+/* "27 Nov, 14:02 UTC" */
+static void add_date(int64_t wall, struct buf *out)
+{
+	char text[64] = "";
+	struct tm tm;
+	/* A try at the full minute would come too early. */
+	const time_t seconds = (time_t)((wall + MINUTE - 1) / MINUTE * (MINUTE / SECOND));
+	if (!gmtime_r(&seconds, &tm))
+		return;
+	strftime(text, sizeof text, "%b, %H:%M UTC", &tm);
+	buf_printf(out, "%d %s", tm.tm_mday, text);
+}
+
+static void add_sentence(const struct limit *l, struct str directory, struct buf *out)
+{
+	buf_printf(out, "%.*s's limit: ", STR_ARG(acme_ca_name(directory)));
+	add_limit(l, out);
+	if (!l->next) {
+		buf_printf(out, "; %u of them used.", l->used);
+		return;
+	}
+	buf_add_c(out, ". Next try ");
+	add_date(l->next, out);
+	buf_add_c(out, ".");
+}
+
+bool limits_allow(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, int64_t *ret_until, struct err *err)
+{
+	struct limit all[LIMIT_COUNT], *last = NULL;
+	const size_t n = limits_of(l, directory, names, count, all);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].next && (!last || all[i].next > last->next))
+			last = &all[i];
+	if (!last)
+		return true;
+	BUF_AUTO text = BUF(SENTENCE_MOST);
+	add_sentence(last, directory, &text);
+	*ret_until = last->next;
+	return err_set(err, ERR_LIMIT, "%s" ERR_REMEDY "Nothing to do.", buf_c(&text));
+}
+
+void limits_write(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, struct json_writer *w)
+{
+	struct limit all[LIMIT_COUNT];
+	const size_t n = limits_of(l, directory, names, count, all);
+	json_write_array(w, "limits");
+	for (size_t i = 0; i < n; i++) {
+		BUF_AUTO sentence = BUF(SENTENCE_MOST);
+		add_sentence(&all[i], directory, &sentence);
+		json_write_object(w, NULL);
+		json_write_c(w, "limit", kind_names[all[i].kind]);
+		json_write_int(w, "used", all[i].used);
+		json_write_int(w, "most", all[i].most);
+		json_write_int(w, "seconds", all[i].window / SECOND);
+		json_write_time(w, "next", all[i].next);
+		json_write_text(w, "sentence", buf_str(&sentence));
+		json_write_end(w);
+	}
+	json_write_end(w);
+}

@@ -1,0 +1,58 @@
+/* What a CA's limits leave, by our own count: so that we do not order where it would refuse.
+ *
+ * Counted are our own orders, certificates and failed proofs, each a record `spent` (value {at,
+ * what, directory, names}) that survives a restart and is pruned once no limit looks back so far.
+ * The figures are data, for the directories that we know; of other CAs nothing is known, and
+ * nothing is held back.
+ *
+ * Disadvantages: what others order for the same domain is not seen; a CA that refills by and by
+ * (Let's Encrypt does) would allow some orders earlier than a window that slides. */
+#ifndef ISSUE_LIMITS_H
+#define ISSUE_LIMITS_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "store/store.h"
+#include "json/json.h"
+
+#define LIMIT_KINDS(X)                                                                             \
+	X(ORDERS, "new orders per account")                                                        \
+	X(DOMAIN, "certificates per registered domain")                                            \
+	X(SET, "certificates per exact set of names")                                              \
+	X(FAILED, "failed validations per name")
+enum limit_kind {
+#define X(name, text) LIMIT_##name,
+	LIMIT_KINDS(X)
+#undef X
+	        LIMIT_COUNT
+};
+enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_FAILURE };
+
+/* How far one limit is used up for these names. */
+struct limit {
+	enum limit_kind kind;
+	unsigned used, most;
+	int64_t window;   /* ms */
+	int64_t next;     /* wall ms: when there is room again; 0: there is room */
+	struct str about; /* the domain or name that it is counted for; borrowed from the names */
+};
+
+struct limits;
+struct limits *limits_new(struct loop *loop, struct store *store, const struct log *log);
+void limits_free(struct limits **l);
+MUST_CHECK bool limits_load(struct limits *l, struct err *err);
+/* It happened now. Kept in memory at once, stored with this turn; of CAs whose figures we know. */
+void limits_spent(struct limits *l, enum spent_what what, struct str directory,
+        const struct str *names, size_t count);
+
+/* The limits of that CA for an order of these names, at most LIMIT_COUNT; 0 if nothing is known. */
+size_t limits_of(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, struct limit ret[LIMIT_COUNT]);
+/* False: an order would pass a limit; *ret_until says until when, err the sentence. */
+MUST_CHECK bool limits_allow(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, int64_t *ret_until, struct err *err);
+/* The member "limits" of GET /api/issuers/NAME/limits. */
+void limits_write(const struct limits *l, struct str directory, const struct str *names,
+        size_t count, struct json_writer *w);
+
+#endif

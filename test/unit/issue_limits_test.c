@@ -1,0 +1,330 @@
+/* The count of a CA's limits: what we spent, when there is room again, and that a restart forgets
+ * nothing. */
+#include "issue_place.h"
+
+#include "issue/limits.h"
+
+#define CA      STR("https://acme-v02.api.letsencrypt.org/directory")
+#define STAGING STR("https://acme-staging-v02.api.letsencrypt.org/directory")
+
+static struct place place;
+static struct limits *limits;
+
+static void load(void)
+{
+	struct err err = ERR_INIT;
+	limits = limits_new(place.loop, place.store, &place.log);
+	assert_true(limits_load(limits, &err));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	alarm(60);
+	place_init(&place);
+	load();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	limits_free(&limits);
+	place_done(&place);
+	return 0;
+}
+
+static void restart(void)
+{
+	run_for(&place, 50);
+	limits_free(&limits);
+	place_close(&place);
+	place_open(&place);
+	load();
+}
+
+enum { NAMES = 3 };
+static size_t names_of(const char *text, struct str names[NAMES])
+{
+	struct str rest = str_c(text);
+	size_t n = 0;
+	while (n < NAMES && str_split(&rest, ' ', &names[n]))
+		n++;
+	return n;
+}
+
+static void spend(unsigned times, enum spent_what what, struct str directory, const char *text)
+{
+	struct str names[NAMES];
+	size_t count = names_of(text, names);
+	for (unsigned i = 0; i < times; i++)
+		limits_spent(limits, what, directory, names, count);
+}
+
+static bool allowed(struct str directory, const char *text, int64_t *ret_after, struct err *err)
+{
+	struct str names[NAMES];
+	int64_t until = 0;
+	size_t count = names_of(text, names);
+	bool ok = limits_allow(limits, directory, names, count, &until, err);
+	*ret_after = ok ? 0 : until - loop_wall(place.loop);
+	return ok;
+}
+
+/* Each: what was spent, and what is asked for then. */
+static const struct {
+	unsigned times;
+	enum spent_what what;
+	const char *names, *asked;
+	int64_t after; /* 0: allowed */
+	const char *sentence;
+} rows[] = {
+	{ 4, SPENT_CERTIFICATE, "a.example.com b.example.com", "b.example.com a.example.com", 0,
+	        NULL },
+	{ 5, SPENT_CERTIFICATE, "a.example.com b.example.com", "b.example.com a.example.com",
+	        7 * DAY,
+	        "Let's Encrypt's limit: 5 certificates a week for the same names. Next try 8 Jan, "
+	        "00:00 UTC. Nothing to do." },
+	{ 5, SPENT_CERTIFICATE, "a.example.com b.example.com", "a.example.com", 0, NULL },
+	{ 5, SPENT_CERTIFICATE, "a.example.com", "a.example.com b.example.com", 0, NULL },
+	{ 5, SPENT_ORDER, "a.example.com", "a.example.com", 0, NULL },
+	{ 49, SPENT_CERTIFICATE, "x.a.co.uk", "y.a.co.uk", 0, NULL },
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "y.a.co.uk", 7 * DAY,
+	        "Let's Encrypt's limit: 50 certificates a week for the names of a.co.uk. Next try "
+	        "8 Jan, 00:00 UTC. Nothing to do." },
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "y.b.co.uk", 0, NULL },
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "b.com y.a.co.uk", 7 * DAY,
+	        "Let's Encrypt's limit: 50 certificates a week for the names of a.co.uk. Next try "
+	        "8 Jan, 00:00 UTC. Nothing to do." },
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk z.com", "z.com", 7 * DAY,
+	        "Let's Encrypt's limit: 50 certificates a week for the names of z.com. Next try 8 "
+	        "Jan, 00:00 UTC. Nothing to do." },
+	{ 299, SPENT_ORDER, "a.example.com", "other.org", 0, NULL },
+	{ 300, SPENT_ORDER, "a.example.com", "other.org", 3 * HOUR,
+	        "Let's Encrypt's limit: 300 orders in 3 hours for one account. Next try 1 Jan, "
+	        "03:00 UTC. Nothing to do." },
+	{ 4, SPENT_FAILURE, "a.example.com", "a.example.com", 0, NULL },
+	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com a.example.com", HOUR,
+	        "Let's Encrypt's limit: 5 failed validations an hour for a.example.com. Next try 1 "
+	        "Jan, 01:00 UTC. Nothing to do." },
+	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com", 0, NULL },
+};
+
+static void what_is_left(void **state)
+{
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int64_t after;
+		struct err err = ERR_INIT;
+		spend(rows[i].times, rows[i].what, CA, rows[i].names);
+		if (allowed(CA, rows[i].asked, &after, &err) != !rows[i].sentence)
+			fail_msg("%zu: %s", i, err.text);
+		assert_int_equal(after, rows[i].after);
+		if (rows[i].sentence) {
+			assert_string_equal(err.text, rows[i].sentence);
+			assert_int_equal(err.code, ERR_LIMIT);
+			assert_true(str_eq_c(err_remedy(&err), "Nothing to do."));
+		}
+		assert_true(allowed(STAGING, rows[i].asked, &after, &err));
+		assert_true(allowed(STR("https://ca.test/"), rows[i].asked, &after, &err));
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void the_window_slides(void **state)
+{
+	(void)state;
+	int64_t after;
+	struct err err = ERR_INIT;
+	for (int i = 0; i < 5; i++) {
+		spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
+		run_for(&place, DAY);
+	}
+	assert_false(allowed(CA, "a.example.com", &after, &err));
+	assert_int_equal(after, 2 * DAY); /* the first leaves then */
+	run_for(&place, 2 * DAY - 1);
+	assert_false(allowed(CA, "a.example.com", &after, &err));
+	assert_int_equal(after, 1);
+	run_for(&place, 1);
+	assert_true(allowed(CA, "a.example.com", &after, &err));
+	spend(2, SPENT_CERTIFICATE, CA, "a.example.com"); /* one too many: two must leave */
+	assert_false(allowed(CA, "a.example.com", &after, &err));
+	assert_int_equal(after, 2 * DAY);
+}
+
+static void a_restart_forgets_nothing(void **state)
+{
+	(void)state;
+	int64_t after;
+	struct err err = ERR_INIT;
+	spend(3, SPENT_CERTIFICATE, CA, "b.example.com a.example.com");
+	restart();
+	spend(2, SPENT_CERTIFICATE, CA, "a.example.com b.example.com");
+	restart();
+	assert_false(allowed(CA, "a.example.com b.example.com", &after, &err));
+	assert_in_range(after, 7 * DAY - 10 * SECOND, 7 * DAY);
+}
+
+struct counting {
+	struct store_scan scan;
+	unsigned count;
+};
+
+static bool count_record(struct store_scan *scan, const struct record *record)
+{
+	(void)record;
+	OWNER(scan, struct counting, scan)->count++;
+	return true;
+}
+
+static unsigned records(void)
+{
+	struct counting c = { .scan.each = count_record };
+	struct err err = ERR_INIT;
+	assert_true(store_each(place.store, STR("spent"), &c.scan, &err));
+	return c.count;
+}
+
+static void what_no_limit_looks_back_to_is_dropped(void **state)
+{
+	(void)state;
+	spend(4, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 4);
+	run_for(&place, 7 * DAY);
+	spend(1, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 1);
+	restart();
+	run_for(&place, 8 * DAY);
+	spend(1, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 1);
+}
+
+static void as_json(void **state)
+{
+	(void)state;
+	struct json_writer w;
+	BUF_AUTO out = BUF(8192);
+	const struct str name = STR("a.example.com");
+	spend(2, SPENT_CERTIFICATE, CA, "a.example.com");
+	spend(5, SPENT_FAILURE, CA, "a.example.com");
+	json_write_init(&w, &out);
+	json_write_object(&w, NULL);
+	limits_write(limits, CA, &name, 1, &w);
+	json_write_end(&w);
+	assert_non_null(strstr(buf_c(&out),
+	        "{\"limit\":\"certificates per exact set of names\",\"used\":2,\"most\":5,"
+	        "\"seconds\":604800,\"next\":null,\"sentence\":\"Let's Encrypt's limit: 5 "
+	        "certificates a week for the same names; 2 of them used.\"}"));
+	assert_non_null(strstr(buf_c(&out),
+	        "{\"limit\":\"failed validations per name\",\"used\":5,\"most\":5,\"seconds\":3600,"
+	        "\"next\":\"2027-01-01T01:00:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 failed "
+	        "validations an hour for a.example.com. Next try 1 Jan, 01:00 UTC.\"}"));
+	buf_clear(&out);
+	json_write_init(&w, &out);
+	json_write_object(&w, NULL);
+	limits_write(limits, STR("https://ca.test/directory"), &name, 1, &w);
+	json_write_end(&w);
+	assert_string_equal(buf_c(&out), "{\"limits\":[]}");
+}
+
+/* Attempts are counted as they go. */
+
+struct job {
+	struct attempt attempt;
+	struct store_tx tx;
+	bool ended;
+};
+
+static void moved(struct attempt *a, const struct flow *f, const struct next *n)
+{
+	(void)a, (void)f, (void)n;
+}
+
+static void stored(struct store_tx *tx, const struct err *err)
+{
+	assert_null(err);
+	OWNER(tx, struct job, tx)->ended = true;
+}
+
+static void done(struct attempt *a, const struct flow *f, const struct issued *issued,
+        const struct next *failed)
+{
+	struct job *j = OWNER(a, struct job, attempt);
+	(void)f, (void)issued, (void)failed;
+	attempt_clear(a, &j->tx);
+	store_tx_start(place.store, &j->tx, stored);
+}
+
+static void run_job(const char *name)
+{
+	struct job j = { .attempt = { .moved = moved, .done = done } };
+	const struct str names[] = { str_c(name) };
+	const struct issuer_row row = { STR("ca"), CA, STR("the root") };
+	issuers_set(place.issuers, &row, 1);
+	attempt_start(place.issuers, &j.attempt,
+	        &(struct attempt_want){ .id = STR("job"),
+	                .issuer = STR("ca"),
+	                .terms_agreed = true,
+	                .names = names,
+	                .name_count = 1 });
+	turn_until(&place, j.ended);
+	run_for(&place, 50);
+}
+
+struct listing {
+	struct store_scan scan;
+	struct buf *out;
+};
+
+static bool list_record(struct store_scan *scan, const struct record *record)
+{
+	struct err err = ERR_INIT;
+	JSON_AUTO *json = json_parse(record->value, "It", &err);
+	buf_printf(OWNER(scan, struct listing, scan)->out, "%.*s %.*s\n",
+	        STR_ARG(json_text(json, "what")),
+	        STR_ARG(json_value_text(json_at(json_array(json, "names"), 0))));
+	return true;
+}
+
+static void whats(struct buf *out)
+{
+	struct listing l = { .scan.each = list_record, .out = out };
+	struct err err = ERR_INIT;
+	assert_true(store_each(place.store, STR("spent"), &l.scan, &err));
+}
+
+static void attempts_are_counted(void **state)
+{
+	(void)state;
+	BUF_AUTO out = BUF(4096);
+	place.ca.refused = "bad.example.com";
+	run_job("good.example.com");
+	place.ca.complaint = NULL; /* that its directory has another name */
+	run_job("bad.example.com");
+	place.ca.down = true;
+	run_job("down.example.com");
+	place.ca.complaint = NULL;
+	whats(&out);
+	assert_string_equal(buf_c(&out), "order good.example.com\n"
+	                                 "certificate good.example.com\n"
+	                                 "order bad.example.com\n"
+	                                 "failure bad.example.com\n");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(what_is_left),
+		T(the_window_slides),
+		T(a_restart_forgets_nothing),
+		T(what_no_limit_looks_back_to_is_dropped),
+		T(as_json),
+		T(attempts_are_counted),
+	};
+	return cmocka_run_group_tests_name("issue_limits", tests, NULL, NULL);
+}
