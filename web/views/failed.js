@@ -20,7 +20,8 @@ export function errand(error) {
 function heading(task, steps, error) {
 	const at = task?.QueueTime ?? error.at;
 	const what = task ? subject(task).toLowerCase() : 'attempt';
-	return `The ${what} of ${words(at, 'near').replace(/^Today, /, '')} failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
+	const when = words(at, 'near');
+	return `The ${what} of ${when.length === 5 ? `today, ${when}` : when} failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
 }
 
 export function failureWords(error) {
@@ -38,5 +39,5 @@ export function failedSection({task, steps = [], error, again, name}) {
 	const caText = error.ca_text;
 	return section(heading(task, steps, error), {bad: true}, failureWords(error),
 		actions.length ? h('div', {class: 'actions'}, actions) : null,
-		caText ? more("What the CA wrote", h('pre', {}, caText)) : null);
+		caText ? more('What the CA wrote', h('pre', {}, caText)) : null);
 }

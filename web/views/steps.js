@@ -57,7 +57,7 @@ function seconds(ms) {
 function stepWords(step, state) {
 	const at = step.text.indexOf(': ');
 	const [title, detail] = at < 0 ? [step.text, null] : [step.text.slice(0, at), step.text.slice(at + 2)];
-	return h('div', {class: 'words'}, icon(state), h('div', {}, h('b', {}, title),
+	return h('div', {class: 'words'}, icon(state, `is-${state}`), h('div', {}, h('b', {}, title),
 		state === 'problem' ? h('span', {class: 'failed-word'}, ' failed') : null,
 		h('span', {class: 'unseen'}, state === 'ok' ? ', done' : state === 'working' ? ', under way' : ''),
 		detail ? h('small', {}, detail[0].toUpperCase() + detail.slice(1)) : null));

@@ -1,0 +1,179 @@
+/* Configure: from a DNS name to HTTPS. What is wanted stands beside what Everseal sees of it. */
+import {h, icon, update} from '../h.js';
+import {get, post, segment} from '../request.js';
+import {words} from '../time.js';
+import {go} from '../router.js';
+import {band, button, link, mono, more, noPermission, paper, section} from '../parts.js';
+import {choice, field, form, tick} from '../form.js';
+
+const path = [['Configuration'], ["Let's Encrypt", '#/lets-encrypt'], ['Configure']];
+
+/* Repaired silently: spaces, capitals, the last dot. */
+const repairName = text => text.trim().toLowerCase().replace(/\.$/, '');
+const list = text => text.split(/[\s,]+/).map(repairName).filter(Boolean);
+
+function checkName(text) {
+	if (!text)
+		return 'Give the DNS name of your application, such as shop.example.com.';
+	if (/^[a-z]+:\/\/|\//.test(text)) {
+		const host = text.replace(/^[a-z]+:\/\//, '').split(/[/:?#]/)[0];
+		return {text: 'This is a web address; a DNS name is needed.', use: host.includes('.') ? host : null};
+	}
+	if (text.startsWith('*.'))
+		return {text: 'A wildcard cannot be proven over port 80; give the names one by one.', use: text.slice(2)};
+	return null;
+}
+
+function see(lamp, ...words) {
+	return h('p', {}, icon(lamp, `is-${lamp}`), h('span', {}, words));
+}
+
+function between(items) {
+	return items.map((item, i) => [i ? (i === items.length - 1 ? ' and ' : ', ') : null, mono(item)]);
+}
+
+function makeFields({name, issuers, addresses, email}) {
+	const all = [...new Set(['0.0.0.0', '::', ...addresses])];
+	const titles = {'0.0.0.0': '0.0.0.0 (all)', '::': ':: (all, IPv6 too)'};
+	const standard = issuers.find(i => i.default) ?? issuers[0];
+	return {
+		name: field({name: 'names', label: 'DNS name', mono: true, value: name, autocomplete: 'off', inputmode: 'url', repair: repairName, check: checkName,
+			hint: 'Without http://. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
+		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes ? null : 'Accept the terms to register.'}),
+		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
+			hint: "For the CA. Let's Encrypt warns nobody of expiry; this page shows it.",
+			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the CA.'}),
+		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: '0.0.0.0'}),
+		port: field({name: 'port', label: 'Port', value: '443', inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
+		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
+		issuer: choice({name: 'issuer', label: 'CA', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
+		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: 'What answers behind, as IP address and port: 127.0.0.1:3000.'}),
+	};
+}
+
+/* What Everseal sees beside each field; asked when the field is left. */
+function sights(page, f, issuers) {
+	const places = {name: h('div', {class: 'seen'}), terms: h('div', {class: 'seen'}), email: h('div', {class: 'seen'}), bind: h('div', {class: 'seen'}), more: h('div', {class: 'seen'})};
+	let asked = 0;
+	const issuer = () => issuers.find(i => i.name === f.issuer.value);
+	const quiet = error => {
+		if (!error.sentence)
+			throw error;
+		return null;
+	};
+
+	async function name() {
+		const {value} = f.name, round = ++asked;
+		if (!value)
+			return update(places.name);
+		const found = await get('lookup', {name: value}, page.signal).catch(error => ({failed: quiet(error) ?? error}));
+		if (round !== asked)
+			return;
+		if (found.failed)
+			return update(places.name, see('unknown', found.failed.sentence));
+		if (found.message)
+			return found.offered && f.name.fail(found.message, found.offered);
+		if (found.upstreams?.length && !f.proxy.input.value)
+			f.proxy.value = found.upstreams.join(' ');
+		update(places.name,
+			found.unicode ? see('note', 'Shown to people as ', h('b', {}, found.unicode), '; in DNS it is ', mono(found.name), '.') : null,
+			found.addresses.length ? see('ok', mono(found.name), ' leads to ', between(found.addresses), '.')
+				: see('warning', found.error ?? 'DNS has no address for it, seen from here. Registering fails until there is one.'),
+			found.site ? see('note', 'It is a site of this server: ', link(found.site, `#/sites/${encodeURIComponent(found.site)}`), '.') : null,
+			see('unknown', 'Whether port 80 is open from the Internet cannot be seen from here. ', h('b', {}, 'Diagnose first'), ' tries it through the public name.'));
+		options();
+	}
+
+	async function terms() {
+		const label = f.terms.root.querySelector('.tick label'), title = issuer()?.title ?? 'the CA', round = f.issuer.value;
+		const found = await get(`issuers/${segment(round)}/directory`, {}, page.signal).catch(error => ({failed: error}));
+		if (round !== f.issuer.value)
+			return;
+		update(label, 'I accept ', found.terms ? link(`${title}'s terms of service`, found.terms, {target: '_blank', rel: 'noreferrer'}) : `${title}'s terms of service`);
+		update(places.terms, found.failed ? see('warning', found.failed.sentence)
+			: found.terms ? see('ok', `The link comes from ${title}'s directory, read at ${words(new Date().toISOString(), 'clock')}.`)
+				: see('note', `${title} names no terms of service in its directory.`));
+	}
+
+	function email() {
+		const account = issuer()?.account;
+		update(places.email, account ? see('ok', 'An account of this server exists', account.email ? [', for ', mono(account.email)] : null, '. It is used again.')
+			: see('note', 'An account is made with this address; its key stays on this server.'));
+	}
+
+	async function bind() {
+		const {address, port} = {address: f.address.value, port: f.port.value};
+		const found = await get('bindings/holder', {address, port}, page.signal).catch(quiet);
+		if (!found || address !== f.address.value || port !== f.port.value)
+			return;
+		const free = address === '0.0.0.0' ? [...f.address.input.options].map(o => o.value).find(a => !['0.0.0.0', '::'].includes(a)) : '0.0.0.0';
+		update(places.bind,
+			found.holder ? [see('warning', `${found.holder} holds port ${port}. Everseal takes nothing away: choose another address or stop ${found.holder.split(' (')[0]}.`),
+				free ? h('div', {class: 'offer'}, button(`Use ${free}`, () => { f.address.value = free; bind(); }, {small: true})) : null]
+				: see('ok', found.ours ? `Everseal listens there already; the name is added.` : `Port ${port} is free on this address.`));
+	}
+
+	function options() {
+		const further = list(f.further.value);
+		update(places.more, h('span', {class: 'hint'}, further.length ? [between(further), '. '] : 'No further names. ', `${issuer()?.title ?? ''}. `,
+			f.proxy.value ? ['Application ', mono(f.proxy.value), '.'] : 'No application address of its own.'));
+	}
+	return {places, name, terms, email, bind, options};
+}
+
+function ready(page, known) {
+	const f = makeFields(known), sight = sights(page, f, known.issuers), top = h('div', {});
+	const wish = (fields, seen) => h('div', {class: 'wish'}, h('div', {}, fields), seen);
+
+	async function register() {
+		const proxy = list(f.proxy.value);
+		const registered = await post('registrations', {
+			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
+			address: f.address.value, port: Number(f.port.value), ...(proxy.length ? {proxy} : {}),
+		});
+		if (known.primary && known.primary !== registered.id)
+			go(`#/sites/${encodeURIComponent(f.name.value)}`);
+		else
+			go('#/lets-encrypt');
+	}
+
+	const diagnoseFirst = button('Diagnose first', () => {
+		if (f.name.judge(false))
+			go(`#/diagnosis/${encodeURIComponent(f.name.value)}`);
+		else
+			f.name.input.focus();
+	});
+	const fields = [f.name, f.terms, f.email, f.address, f.port, f.further, f.issuer, f.proxy];
+	const options = more('More options', f.further.root, f.issuer.root, f.proxy.root);
+	const registration = form({fields, submit: 'Register', also: [diagnoseFirst], send: register, place: top, kind: 'configure', children: [
+		h('div', {class: 'wish heads'}, section('What you want'), section('What Everseal sees')),
+		wish(f.name.root, sight.places.name), wish(f.terms.root, sight.places.terms), wish(f.email.root, sight.places.email),
+		wish(h('div', {class: 'side'}, f.address.root, f.port.root), sight.places.bind), wish(options, sight.places.more),
+	]});
+	const on = (control, ...acts) => control.input.addEventListener('change', () => acts.forEach(act => act()));
+	on(f.name, sight.name);
+	on(f.issuer, sight.terms, sight.email, sight.options);
+	on(f.address, sight.bind);
+	on(f.port, sight.bind);
+	on(f.further, sight.options);
+	on(f.proxy, sight.options);
+	/* A wrong field within closed options must be seen. */
+	registration.root.addEventListener('submit', () => {
+		options.open ||= Boolean(options.querySelector('.wrong'));
+	});
+	page.draw(band({path, subject: 'HTTPS for a name', below: top}), paper(registration.root));
+	for (const look of [sight.name, sight.terms, sight.email, sight.bind, sight.options])
+		look();
+}
+
+export function view(page) {
+	page.title('Configure');
+	if (!page.may('operate'))
+		return page.draw(band({path, subject: 'HTTPS for a name'}), paper(noPermission(page.session.scope)));
+	return page.load('what this machine has', async signal => {
+		const [issuers, bindings, overview] = await Promise.all([get('issuers', {}, signal), get('bindings', {}, signal), get('overview', {}, signal)]);
+		const usable = issuers.items.filter(i => i.directory);
+		return {name: page.query.get('name') ?? '', issuers: usable, addresses: bindings.addresses, primary: overview.primary,
+			email: usable.find(i => i.default)?.account?.email ?? ''};
+	}, known => ready(page, known));
+}
