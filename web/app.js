@@ -1,5 +1,5 @@
 /* The page begins: who is here, then the shell and its views, or the way in. */
-import {onSignedOut, session as calls, setCsrf} from './request.js';
+import {onSignedOut, session as calls, setCsrf} from './api.js';
 import * as live from './live.js';
 import * as router from './router.js';
 import {showShell, updatePerson} from './shell.js';

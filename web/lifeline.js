@@ -72,7 +72,7 @@ function picture(data, width) {
 		line(0, BASE, width, BASE, 'rest'),
 		renewal && !due ? [hatched(Math.max(0, x(renewal) - 4), x(renewal) + 14, high, 20, 'act'), line(x(renewal), high - 4, x(renewal), high + 24, 'chosen')] : null,
 		line(0, BASE, x(at), BASE, 'elapsed'),
-		due ? hatched(x(due), x(Math.min(at, expires)), high, 20, 'warn') : null,
+		due && due < expires ? hatched(x(due), x(Math.min(at, expires)), high, 20, 'warn') : null,
 		at > expires ? hatched(x(expires), x(at), high, 20, 'bad') : null,
 		line(1, BASE - 8, 1, BASE + 8, 'cap'),
 		[x(expires) - 6, x(expires) - 1].map(left => line(left, BASE - 16, left, BASE + 16, 'end')),
@@ -95,7 +95,7 @@ function marks(data) {
 		{at: new Date(now()).toISOString(), mark: 'now', label: 'Now', lines: [words(now(), 'short'), expired ? null : all]},
 		data.renewal && !data.due && !expired ? {at: data.renewal, mark: 'window', kind: 'acting', label: 'Renewal', lines: [words(data.renewal, 'moment')]} : null,
 		expired ? null : {at: data.expires, mark: 'expires', kind: 'is-problem', label: 'Expires', lines: [words(data.expires, 'moment')], end: true},
-	].filter(Boolean);
+	].filter(Boolean).sort((a, b) => ms(a.at) - ms(b.at));
 }
 
 function markWords({mark, kind = '', label, lines, end}) {
@@ -153,7 +153,7 @@ export function lifelineRow(data, width = 144) {
 	return s('svg', {class: 'line row-line', viewBox: `0 0 ${width} 20`, width, height: 20, 'aria-hidden': 'true'},
 		line(0, base, width, base, 'rest'),
 		line(0, base, x(at), base, 'elapsed'),
-		due ? bar(x(due), x(Math.min(at, expires)), 'solid-warn') : null,
+		due && due < expires ? bar(x(due), x(Math.min(at, expires)), 'solid-warn') : null,
 		at > expires ? bar(x(expires), x(at), 'solid-bad') : null,
 		renewal && !due ? bar(Math.min(width - 8, x(renewal) - 4), x(renewal) + 4, 'solid-act') : null,
 		[x(expires) - 5, x(expires) - 1].map(left => line(left, base - 8, left, base + 7, 'end')),

@@ -1,6 +1,6 @@
 /* What stands around every view: strip with lamps, host, Live and the person's menu; navigation. */
 import {h, icon, update} from './h.js';
-import {session as calls} from './request.js';
+import {session as calls} from './api.js';
 import * as live from './live.js';
 import {go} from './router.js';
 import {words} from './time.js';

@@ -18,7 +18,7 @@
  *   sites.gone(key)         a row went
  * What is chosen here lives in the hash (page.query). */
 import {h, icon} from './h.js';
-import {get} from './request.js';
+import {get} from './api.js';
 import {button, tellAll} from './parts.js';
 
 const TYPING = 250, ROWS = 50;

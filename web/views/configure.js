@@ -1,6 +1,6 @@
 /* Configure: from a DNS name to HTTPS. What is wanted stands beside what Everseal sees of it. */
 import {h, icon, update} from '../h.js';
-import {get, post, segment} from '../request.js';
+import {get, post, segment} from '../api.js';
 import {words} from '../time.js';
 import {go} from '../router.js';
 import {band, button, link, mono, more, noPermission, paper, section} from '../parts.js';

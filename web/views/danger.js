@@ -1,9 +1,9 @@
 /* What cannot simply be undone: revoke, disable, remove. The name stands in title and button; the safe
  * button has the focus. */
 import {h} from '../h.js';
-import {del, post, segment} from '../request.js';
+import {del, post, segment} from '../api.js';
 import {time} from '../time.js';
-import {ApiError} from '../request.js';
+import {ApiError} from '../api.js';
 import {ask} from '../parts.js';
 import {choice, field} from '../form.js';
 

@@ -10,7 +10,7 @@ function coming(site, title) {
 	const c = site.certificate, entries = [];
 	if (c?.next_renewal && c.state !== 'working')
 		entries.push({at: c.next_renewal, lamp: 'coming', head: c.failures ? 'Next try' : 'Renewal',
-			text: c.failures ? '. The last attempt failed.' : `, because ${c.reason}; then a handshake.`});
+			text: c.failures ? '. The last attempt failed.' : ` (${c.reason}), then a handshake.`});
 	if (c?.next_renewal && c.state === 'working')
 		entries.push({at: c.next_renewal, lamp: 'coming', head: 'Goes on', text: `. ${c.reason}`});
 	if (c?.next_check)

@@ -1,6 +1,6 @@
 /* Configuration ➜ Let's Encrypt: the site that Configure made, or the way to make one. */
 import {h} from '../h.js';
-import {get, segment} from '../request.js';
+import {get, segment} from '../api.js';
 import {band, link, noPermission, paper, section} from '../parts.js';
 import {siteView} from './site-view.js';
 

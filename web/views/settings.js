@@ -3,7 +3,7 @@
  *   const settings = siteSettings(page, draw, changed);  settings.section(site)
  *     draw: draws the view again; changed(site): the server's new object */
 import {h} from '../h.js';
-import {put, segment} from '../request.js';
+import {put, segment} from '../api.js';
 import {time} from '../time.js';
 import {ask, button, isLocked, locked, more, notice, section, tellAll} from '../parts.js';
 

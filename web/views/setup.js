@@ -1,6 +1,6 @@
 /* The one-time link: it makes an administrator. */
 import {h, update} from '../h.js';
-import {post} from '../request.js';
+import {post} from '../api.js';
 import {field, form} from '../form.js';
 import {facts, notice, section} from '../parts.js';
 import {outsidePage, passwordField} from './sign-in.js';

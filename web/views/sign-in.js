@@ -1,6 +1,6 @@
 /* The way in: as a view of its own, and as a dialog above the page when a session has ended. */
 import {h, icon, update} from '../h.js';
-import {session as calls} from '../request.js';
+import {session as calls} from '../api.js';
 import {dayScale} from '../lifeline.js';
 import {now, words} from '../time.js';
 import {field, form} from '../form.js';

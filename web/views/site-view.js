@@ -2,7 +2,7 @@
  *
  *   siteView(page, {path, load}): load(signal) gives the site object; path for the band */
 import {h} from '../h.js';
-import {get, post, put, segment} from '../request.js';
+import {get, post, put, segment} from '../api.js';
 import {lifeline} from '../lifeline.js';
 import {DAY, now, time, words} from '../time.js';
 import {ask, band, button, columns, facts, isLocked, link, locked, menu, mono, noPermission, notice, section} from '../parts.js';
@@ -18,6 +18,7 @@ const holds = c => Boolean(c?.not_after);
 const isWaiting = c => c?.state === 'working' && Boolean(c.next_renewal);
 const diagnosis = site => `#/diagnosis/${encodeURIComponent(site.name)}`;
 const configure = site => `#/lets-encrypt/configure?name=${encodeURIComponent(site.name)}`;
+const sentence = text => text ? text[0].toUpperCase() + text.slice(1) : null;
 const nothing = {label: 'For you to do', value: 'Nothing'};
 
 function minutes(ms) {
@@ -66,14 +67,14 @@ function expiryReadout(c) {
 function nextReadout(c) {
 	if (c?.next_renewal)
 		return {label: c.failures ? 'Next try, by itself' : 'Renews by itself', value: time(c.next_renewal, 'relative'),
-			lines: [words(c.next_renewal), c.failures ? null : c.reason]};
-	return {label: 'Renews by itself', value: 'Never', lines: [c?.reason ?? 'It is not registered']};
+			lines: [words(c.next_renewal), c.failures ? null : sentence(c.reason)]};
+	return {label: 'Renews by itself', value: 'Never', lines: [sentence(c?.reason) ?? 'It is not registered']};
 }
 
 function toDo(site, error) {
 	const c = site.certificate, todo = (value, ...lines) => ({label: 'For you to do', value, lines});
 	if (!c || c.state === 'temporary')
-		return todo(c?.reason ? 'Nothing' : 'Register', c?.reason ?? link('It takes a minute', configure(site)));
+		return c?.reason ? todo('Nothing') : todo('Register', link('It takes a minute', configure(site)));
 	if (c.failures && (error ?? c.last_error))
 		return {label: 'For you to do', ...errand(error ?? c.last_error)};
 	if (c.served && c.served !== 'stored')
@@ -92,7 +93,7 @@ function toDo(site, error) {
 function readouts(site, task) {
 	const c = site.certificate;
 	if (isWaiting(c))
-		return [{label: 'State', state: 'working', value: 'Waiting', lines: [c.reason]}, expiryReadout(c),
+		return [{label: 'State', state: 'working', value: 'Waiting', lines: [sentence(c.reason)]}, expiryReadout(c),
 			{label: 'Goes on by itself', value: time(c.next_renewal, 'relative'), lines: [words(c.next_renewal)]}, nothing];
 	if (task)
 		return [{label: 'State', state: 'working', value: taskWord(task.Task), lines: [`Step ${stageOf(task.Steps)} of ${STAGES}`]},
@@ -199,10 +200,10 @@ export function siteView(page, {path, load}) {
 
 	function actions(site) {
 		const c = site.certificate, may = page.may('operate'), list = entries(site);
-		const registered = c && c.state !== 'disabled' && c.state !== 'retired' && c.reason !== 'no public CA issues for it; it keeps its temporary certificate';
+		const given = ['disabled', 'retired'].includes(c?.state), idle = !c || c.state === 'temporary' && !c.reason;
 		return [
-			may && registered && c.state !== 'working' && !c.failures ? button('Renew now', renew) : null,
-			may && !site.fallback && !registered ? link(c ? 'Register again' : 'Register', configure(site), {class: 'button'}) : null,
+			may && holds(c) && !given && c.next_renewal && c.state !== 'working' && !c.failures ? button('Renew now', renew) : null,
+			may && !site.fallback && (given || idle) ? link(given ? 'Register again' : 'Register', configure(site), {class: 'button'}) : null,
 			site.fallback || c?.failures ? null : link('Diagnose', diagnosis(site), {class: 'button'}),
 			list.length ? menu('More', list) : null,
 		];

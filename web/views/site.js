@@ -1,5 +1,5 @@
 /* #/sites/NAME: the same view as home, for any site. */
-import {get, segment} from '../request.js';
+import {get, segment} from '../api.js';
 import {siteView} from './site-view.js';
 
 export function view(page, name) {

@@ -1,5 +1,5 @@
 /* #/tasks/ID: one task with its steps, and how it ended. */
-import {get, segment} from '../request.js';
+import {get, segment} from '../api.js';
 import {time, words} from '../time.js';
 import {band, columns, facts, link, mono, section} from '../parts.js';
 import {failedSection} from './failed.js';
