@@ -52,6 +52,7 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_CERTIFICATE] = command_certificate,
 	[VERB_RENEW] = command_renew,
 	[VERB_DISABLE] = command_disable,
+	[VERB_DIAGNOSE] = command_diagnose,
 	[VERB_HELP] = command_help,
 };
 

@@ -49,5 +49,6 @@ int command_register(struct command *c);
 int command_certificate(struct command *c);
 int command_renew(struct command *c);
 int command_disable(struct command *c);
+int command_diagnose(struct command *c);
 
 #endif

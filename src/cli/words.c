@@ -53,6 +53,13 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Stops the renewal of the certificate with that name, which is still served until it "
 		"expires. While browsers may remember that its names are reached over HTTPS only, it says "
 		"until when, and needs --despite-hsts." },
+	[VERB_DIAGNOSE] = { "lets-encrypt diagnose", "NAME", 1, WHERE | HAS(JSON), 0,
+		"find what stops a name from being issued for or served",
+		"Asks the running server to look at a name as a certificate authority would, registered or "
+		"not: DNS, each address on its own, redirects, what stands in between, CAA, rate limits, the "
+		"clock, HTTPS and HSTS. Each finding is OK, Warning, Problem or Cannot see from here, with "
+		"what to do. Takes up to 25 seconds, changes nothing, and stops nothing.\n\n"
+		"Ends with 1 if registering the name now would fail." },
 	[VERB_HELP] = { "help", "[COMMAND]", 2, 0, 0,
 		"explain a command",
 		"Prints the help of a command, or the list of all." },

@@ -61,6 +61,7 @@ extern const struct option_words options[OPTION_COUNT];
 	X(CERTIFICATE, "lets-encrypt status")                                                      \
 	X(RENEW, "lets-encrypt renew")                                                             \
 	X(DISABLE, "lets-encrypt disable")                                                         \
+	X(DIAGNOSE, "lets-encrypt diagnose")                                                         \
 	X(HELP, "help")
 
 enum verb {

@@ -140,6 +140,7 @@ bool control_open(struct control *c, struct err *err)
 		.renewals = c->renewals,
 		.issuers = c->issuers,
 		.fetch = c->fetch,
+		.board = c->board,
 		.host = &c->host,
 		.log = &c->log };
 	if (!portal_open(&needs, err))

@@ -71,6 +71,7 @@ struct portal_needs {
 	struct renewals *renewals;
 	struct issuers *issuers;
 	struct fetch *fetch;
+	struct board *board;
 	struct portal_host *host;
 	const struct log *log;
 };
