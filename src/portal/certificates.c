@@ -120,17 +120,34 @@ static void get_certificate(struct call *c)
 	call_answer(c, 200);
 }
 
+/* The key goes to nobody but the machine's owner. */
+static bool wants_key(struct call *c, struct err *err)
+{
+	if (!str_eq_c(call_query(c, "with"), "key"))
+		return false;
+	if (c->who.scope == SCOPE_OWNER)
+		return true;
+	return err_set(err, ERR_PERMISSION,
+	        "A private key leaves only on the machine itself." ERR_REMEDY
+	        "Use `everseal export` there.");
+}
+
 static void get_export(struct call *c)
 {
 	struct err err = ERR_INIT;
 	struct renew_view v;
 	if (!find(c, &v))
 		return;
+	const bool key = wants_key(c, &err);
 	struct str file = arena_printf(&c->arena, "%.*s.pem", STR_ARG(v.names[0]));
-	if (renew_export(portal_renewals, c->item, /* with_key= */ false, &c->answer, &err))
-		call_answer_file(c, "application/x-pem-file", file.p);
-	else
+	c->answer.secret = c->backlog.secret = key;
+	if (err.code || !renew_export(portal_renewals, c->item, key, &c->answer, &err)) {
 		call_fail(c, &err);
+		return;
+	}
+	if (key)
+		audit_add(c, "Certificate exported with its key", v.names[0], STR_NONE, STR_NONE);
+	call_answer_file(c, "application/x-pem-file", file.p);
 }
 
 static void post_renew(struct call *c)
@@ -150,6 +167,36 @@ static void post_disable(struct call *c)
 	struct wish *wish = wish_new(c, "Renewal disabled", v.names[0]);
 	renew_disable(
 	        portal_renewals, &wish->request, c->item, wish_despite_hsts(c, &v), wish_done);
+}
+
+/* Over the page the name is typed; the machine's owner has said it on the command line. */
+static bool is_meant(struct call *c, const struct renew_view *v)
+{
+	struct err err = ERR_INIT;
+	struct str typed = str_trim(json_text(c->json, "name"));
+	for (size_t i = 0; i < v->name_count; i++)
+		if (str_eq_nocase(typed, v->names[i]))
+			return true;
+	if (c->who.scope == SCOPE_OWNER)
+		return true;
+	err_set(&err, ERR_INPUT,
+	        "Type %.*s to revoke its certificate: visitors' browsers refuse it "
+	        "from then on.",
+	        STR_ARG(v->names[0]));
+	call_fail_field(c, &err, "name", STR_NONE);
+	return false;
+}
+
+static void post_revoke(struct call *c)
+{
+	struct renew_view v;
+	if (!find(c, &v) || !is_meant(c, &v))
+		return;
+	struct renew_revoke_want want = { .name = c->item,
+		.reason = json_text(c->json, "reason"),
+		.despite_hsts = wish_despite_hsts(c, &v) };
+	struct wish *wish = wish_new(c, "Certificate revoked", v.names[0]);
+	renew_revoke(portal_renewals, &wish->request, &want, wish_done);
 }
 
 /* ---- registering ---- */
@@ -245,6 +292,7 @@ const struct route certificate_routes[] = {
 	{ "GET", "/api/certificates/*", SCOPE_READ, get_certificate },
 	{ "POST", "/api/certificates/*/renew", SCOPE_OPERATE, post_renew },
 	{ "POST", "/api/certificates/*/disable", SCOPE_OPERATE, post_disable },
+	{ "POST", "/api/certificates/*/revoke", SCOPE_OPERATE, post_revoke },
 	{ "GET", "/api/certificates/*/export", SCOPE_READ, get_export },
 	{ "POST", "/api/registrations", SCOPE_OPERATE, post_registration },
 	{ 0 },

@@ -1,0 +1,69 @@
+/* everseal issuer list|test */
+#include "cli/certificate.h"
+#include "cli/client.h"
+#include "cli/show.h"
+
+static struct json *ask(struct command *c, struct str path, struct err *err)
+{
+	struct str state;
+	const struct question q = { .method = "GET", .path = path };
+	return command_state(c, &state, err) ? client_ask_json(state, &q, err) : NULL;
+}
+
+static void add_issuer(struct arena *a, struct table *t, const struct json *issuer)
+{
+	struct table_row *row = table_add(t);
+	struct str directory = json_text(issuer, "directory");
+	bool is_default = false;
+	json_bool(issuer, "default", &is_default);
+	row->cells[0] = show_clean(a, json_text(issuer, "name"));
+	row->cells[1] = is_default ? STR("yes") : STR("no");
+	row->cells[2] = json_object(issuer, "account") ? STR("yes") : STR("no");
+	row->cells[3] = directory.n ? show_clean(a, directory) : STR("self-made");
+}
+
+int command_issuer_list(struct command *c)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO out = BUF_INIT(1 << 20);
+	struct table t = { .arena = &c->arena,
+		.heads = { "ISSUER", "DEFAULT", "ACCOUNT", "DIRECTORY" } };
+	JSON_AUTO *answer = ask(c, STR("/api/issuers"), &err);
+	const struct json *items = json_array(answer, "items");
+	if (!answer)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON)) {
+		certificate_print(answer);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < json_count(items); i++)
+		add_issuer(&c->arena, &t, json_at(items, i));
+	table_print(&t, &out);
+	fputs(buf_c(&out), stdout);
+	return EXIT_DONE;
+}
+
+/* Whether its directory answers, and what it says. */
+int command_issuer_test(struct command *c)
+{
+	struct err err = ERR_INIT;
+	if (!c->operand_count) {
+		err_set(&err, ERR_INPUT, "Name the issuer: `everseal issuer list` lists them.");
+		return command_usage(&err);
+	}
+	struct str name = c->operands[0];
+	JSON_AUTO *answer = ask(c,
+	        arena_printf(&c->arena, "/api/issuers/%.*s/directory",
+	                STR_ARG(command_escaped(c, name))),
+	        &err);
+	if (!answer)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON)) {
+		certificate_print(answer);
+		return EXIT_DONE;
+	}
+	struct str terms = show_clean(&c->arena, json_text(answer, "terms"));
+	printf("%.*s answers.%s%.*s\n", STR_ARG(show_clean(&c->arena, name)),
+	        terms.n ? " Its terms of service: " : "", STR_ARG(terms));
+	return EXIT_DONE;
+}

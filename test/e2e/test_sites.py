@@ -1,0 +1,257 @@
+"""Sites of the store beside those of the file: by API and command, live, and never against what the file says."""
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from api import Api
+from house import Everseal
+from network import Upstream, ask, until
+
+FILE = "site * { proxy 127.0.0.1:9 }\nsite file.example.com { proxy 127.0.0.1:9; hsts 1h }\n"
+
+
+@pytest.fixture
+def house(stage):
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), sites=FILE, email=None, agree=False))
+    everseal.start()
+    everseal.api = Api(everseal.state)
+    return everseal
+
+
+@pytest.fixture
+def shop(stage):
+    return stage.keep(Upstream())
+
+
+def proxy(upstream):
+    return f"127.0.0.1:{upstream.port}"
+
+
+def test_add_serve_change_remove(house, shop):
+    added = house.api.post("/api/sites", {"names": ["shop.example.com", "WWW.shop.example.com."],
+                                          "proxy": [proxy(shop)]}).ok(201)
+    assert added["names"] == ["shop.example.com", "www.shop.example.com"]
+    assert (added["source"], added["state"], added["version"]) == ("store", "temporary", 1)
+    assert ask(house.https, "www.shop.example.com", secure=True).body == b"hello"
+    changed = house.api.put("/api/sites/www.shop.example.com",
+                            {"names": ["shop.example.com"], "force_ssl": True, "version": 1}).ok()
+    assert (changed["names"], changed["force_ssl"], changed["version"]) == (["shop.example.com"], True, 2)
+    assert ask(house.https, "www.shop.example.com", secure=True).status == 502, "site * answers now"
+    house.api.delete("/api/sites/shop.example.com").ok()
+    house.api.get("/api/sites/shop.example.com").failed(404, "There is no site shop.example.com")
+
+
+def test_it_survives_a_restart(house, shop):
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)], "force_ssl": True}).ok(201)
+    house.restart()
+    site = house.api.get("/api/sites/shop.example.com").ok()
+    assert (site["force_ssl"], site["upstreams"], site["version"]) == (True, [proxy(shop)], 1)
+    assert ask(house.https, "shop.example.com", secure=True).body == b"hello"
+
+
+def test_what_the_file_sets_is_locked(house):
+    sentence = "Set in everseal.conf, line 8; change it there, then `everseal reload`."
+    site = house.api.get("/api/sites/file.example.com").ok()
+    assert site["source"]["line"] == site["hsts_source"]["line"] == 8
+    assert site["force_ssl_source"] is None
+    for change in ({"hsts": None}, {"hsts": {"max_age": 300}}, {"names": ["other.example.com"]},
+                   {"proxy": ["127.0.0.1:3000"]}):
+        house.api.put("/api/sites/file.example.com", change).failed(403, sentence, code="locked")
+    house.api.delete("/api/sites/file.example.com").failed(403, "Set in everseal.conf, line 8", "remove it there")
+    changed = house.api.put("/api/sites/file.example.com", {"force_ssl": True}).ok()
+    assert (changed["force_ssl"], changed["force_ssl_source"]) == (True, "store"), "the file says nothing of it"
+    house.write(FILE.replace("hsts 1h", "force-ssl no"))
+    house.reload().ok()
+    site = house.api.get("/api/sites/file.example.com").ok()
+    assert site["force_ssl"] is False and site["force_ssl_source"]["line"] == 8, "the file wins"
+
+
+def test_changed_meanwhile(house, shop):
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)]}).ok(201)
+    house.api.put("/api/sites/shop.example.com", {"force_ssl": True, "version": 1}).ok()
+    error = house.api.put("/api/sites/shop.example.com", {"force_ssl": False, "version": 1}).failed(
+        409, "shop.example.com was changed meanwhile", code="conflict")
+    assert error["details"]["version"] == 2
+    assert error["details"]["current"]["force_ssl"] is True
+    same = house.api.put("/api/sites/shop.example.com", {"force_ssl": True, "version": 2}).ok()
+    assert same["version"] == 2, "what is there already is no change"
+
+
+@pytest.mark.parametrize("names, words, offered", [
+    (["https://foo.example.com/x"], "This is a web address; a DNS name is needed.", "foo.example.com"),
+    (["foo.example.com:8080"], "A DNS name has no port and no path.", "foo.example.com"),
+    (["*.example.com"], "A wildcard name needs a DNS challenge", None),
+    (["co.uk"], "co.uk is a public suffix", None),
+    (["file.example.com"], "file.example.com has a site already, set in the configuration file, line 8", None),
+    (["192.0.2.1"], "192.0.2.1 is an IP address", None),
+    ([], "Give at least one DNS name.", None),
+])
+def test_names_that_cannot_be(house, names, words, offered):
+    error = house.api.post("/api/sites", {"names": names, "proxy": ["127.0.0.1:3000"]}).failed(
+        422, words, field="names")
+    assert error["details"].get("offered") == offered
+
+
+@pytest.mark.parametrize("text, words", [
+    ("169.254.169.254:80", "is a link-local address; only the configuration file may name one"),
+    ("[fe80::1]:80", "is a link-local address"),
+    ("127.0.0.1:{https}", "is where Everseal itself listens, not the application"),
+    ("localhost:{http}", "is where Everseal itself listens"),
+    ("/run/app.sock", "Only the configuration file may name a Unix socket"),
+    ("unix:/run/app.sock", "Only the configuration file may name a Unix socket"),
+    ("0.0.0.0:3000", "Nobody can connect to 0.0.0.0: write 127.0.0.1:3000"),
+    ("app.example.com:3000", "app.example.com is a host name: give an IP address and port"),
+    ("http://127.0.0.1:3000/", "This is a web address. Use 127.0.0.1:3000."),
+    ("127.0.0.1", "The port is missing"),
+])
+def test_the_law_of_upstreams(house, text, words):
+    text = text.format(https=house.https, http=house.http)
+    house.api.post("/api/sites", {"names": ["foo.example.com"], "proxy": [text]}).failed(422, words, field="proxy")
+    house.api.get("/api/sites/foo.example.com").failed(404)
+
+
+def test_hsts_and_the_way_back(house, shop):
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)]}).ok(201)
+    for age in (300, 3600, 86400, 31536000):
+        site = house.api.put("/api/sites/shop.example.com", {"hsts": {"max_age": age}}).ok()
+        assert site["hsts"] == {"max_age": age, "subdomains": False, "preload": False}
+        assert site["hsts_source"] == "store"
+    house.api.put("/api/sites/shop.example.com", {"hsts": {"max_age": 300, "preload": True}}).failed(
+        422, "preload list", field="hsts")
+    house.api.put("/api/sites/shop.example.com", {"hsts": {"max_age": -1}}).failed(422, field="hsts")
+    site = house.api.put("/api/sites/shop.example.com", {"hsts": None}).ok()
+    assert site["hsts"]["max_age"] == 0, "off, and max-age=0 is sent"
+
+
+def test_removing_never_locks_visitors_out(stage, pebble):
+    upstream = stage.keep(Upstream())
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), ca=pebble,
+                                   sites=f"site * {{ proxy 127.0.0.1:{upstream.port} }}"))
+    everseal.start()
+    api = Api(everseal.state)
+    everseal.register("shop.example.com")
+    site = api.put("/api/sites/shop.example.com", {"hsts": {"max_age": 3600}, "force_ssl": True}).ok()
+    assert (site["source"], site["state"]) == ("store", "ok")
+    answer = ask(everseal.https, "shop.example.com", secure=True)
+    assert answer.headers["strict-transport-security"] == "max-age=3600"
+    assert ask(everseal.http, "shop.example.com").status == 301
+    until("the promise is known", lambda: api.get("/api/sites/shop.example.com").ok()["hsts_promised_until"])
+    error = api.delete("/api/sites/shop.example.com").failed(
+        403, "Browsers may remember until", "type the name", code="hsts")
+    assert error["details"]["hsts_until"]
+    api.delete("/api/sites/shop.example.com", {"despite_hsts": "other.example.com"}).failed(403)
+    outcome = everseal.cli("site", "remove", "shop.example.com")
+    outcome.failed("Browsers may remember until", "--despite-hsts")
+    api.delete("/api/sites/shop.example.com", {"despite_hsts": "shop.example.com"}).ok()
+    api.get("/api/sites/shop.example.com").failed(404)
+    kept = everseal.certificate("shop.example.com")
+    assert kept["state"] == "retired" and kept["serial"], "renewal ends, the certificate is kept"
+
+
+def test_a_registered_name_gets_an_overlay(stage, pebble):
+    upstream = stage.keep(Upstream())
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), ca=pebble, sites=""))
+    everseal.start()
+    api = Api(everseal.state)
+    everseal.register("shop.example.com", more=["--proxy", proxy(upstream)])
+    site = api.get("/api/sites/shop.example.com").ok()
+    assert (site["version"], site["source"], site["upstreams"]) == (0, "store", [proxy(upstream)])
+    assert site["certificate"]["state"] == "ok" and site["issuer"] == "pebble"
+    site = api.put("/api/sites/shop.example.com", {"force_ssl": True, "version": 0}).ok()
+    assert (site["version"], site["force_ssl"], site["upstreams"]) == (1, True, [proxy(upstream)])
+    everseal.restart()
+    assert ask(everseal.http, "shop.example.com").status == 301
+    api.post("/api/sites", {"names": ["nothing.example.com"]}).failed(
+        422, "Nothing stands behind nothing.example.com", field="proxy")
+
+
+def test_commands(house, shop):
+    added = house.cli("site", "add", "shop.example.com", "www.shop.example.com", "--proxy", proxy(shop),
+                      "--force-ssl", "--hsts", "1y")
+    assert "shop.example.com is served." in added.ok().out
+    site = house.api.get("/api/sites/shop.example.com").ok()
+    assert (site["force_ssl"], site["hsts"]["max_age"], len(site["names"])) == (True, 31536000, 2)
+    house.cli("site", "set", "shop.example.com", "--no-force-ssl", "--hsts", "off").ok()
+    site = house.api.get("/api/sites/shop.example.com").ok()
+    assert (site["force_ssl"], site["hsts"]["max_age"]) == (False, 0)
+    listed = house.cli("site", "list").ok().out
+    assert "shop.example.com" in listed and "file.example.com" in listed
+    objects = [json.loads(line) for line in house.cli("site", "list", "--json").ok().out.splitlines()]
+    assert {o["name"] for o in objects} == {"*", "file.example.com", "shop.example.com"}
+    house.cli("site", "set", "shop.example.com").failed("Say what to set", status=2)
+    house.cli("site", "add", "https://a.example.com/", "--proxy", proxy(shop)).failed("Use a.example.com")
+    house.cli("site", "set", "file.example.com", "--hsts", "off").failed("Set in everseal.conf, line 8")
+    house.cli("site", "remove", "shop.example.com").ok()
+    house.cli("site", "remove", "shop.example.com").failed("There is no site shop.example.com")
+    assert "letsencrypt-staging" in house.cli("issuer", "list").ok().out
+    house.cli("issuer", "test", "nobody").failed("does not answer")
+
+
+def test_lists(house):
+    for i in range(30):
+        house.api.post("/api/sites", {"names": [f"s{i:02}.example.org"], "proxy": ["127.0.0.1:3000"]}).ok(201)
+    page = house.api.get("/api/sites", search="EXAMPLE.org", sort="name", limit=12).ok()
+    names = [s["name"] for s in page["items"]]
+    assert names == [f"s{i:02}.example.org" for i in range(12)]
+    assert (page["total"], page["from"], page["previous"]) == (30, 1, None)
+    assert page["counts"]["temporary"] == 32, "of all, not of what matches"
+    house.api.delete("/api/sites/s11.example.org").ok()
+    second = house.api.get("/api/sites", search="example.org", sort="name", limit=12, cursor=page["next"]).ok()
+    assert [s["name"] for s in second["items"]][0] == "s12.example.org", "the row of the cursor has gone"
+    assert second["from"] == 12
+    back = house.api.get("/api/sites", search="example.org", sort="name", limit=12, cursor=second["previous"]).ok()
+    assert [s["name"] for s in back["items"]] == [f"s{i:02}.example.org" for i in range(11)]
+    last = house.api.get("/api/sites", search="example.org", sort="-name", limit=5).ok()
+    assert last["items"][0]["name"] == "s29.example.org"
+    assert house.api.get("/api/sites", state="temporary").ok()["total"] == 31
+    house.api.get("/api/sites", state="nice").failed(422, 'There is no state "nice"')
+    house.api.get("/api/sites", sort="colour").failed(422, "not sorted by")
+    house.api.get("/api/sites", limit=1000).failed(422, "`limit` is a number from 1 to 200.")
+    house.api.get("/api/sites", cursor="abc").failed(422, "`cursor`")
+
+
+def test_bindings_and_who_holds_a_port(house):
+    bindings = house.api.get("/api/bindings").ok()
+    assert {"0.0.0.0", "127.0.0.1"} <= set(bindings["addresses"])
+    assert {l["state"] for l in bindings["listeners"]} == {"listening"}
+    assert all(l["source"]["line"] for l in bindings["listeners"])
+    ours = house.api.get("/api/bindings/holder", address="0.0.0.0", port=house.https).ok()
+    assert ours == {"holder": None, "ours": True}
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+        held = house.api.get("/api/bindings/holder", address="127.0.0.1", port=port).ok()
+        assert "process" in held["holder"] and not held["ours"]
+    free = house.api.get("/api/bindings/holder", address="127.0.0.1", port=port).ok()
+    assert free == {"holder": None, "ours": False}
+    house.api.get("/api/bindings/holder", address="here").failed(422, "here is not an IP address")
+
+
+def test_lookup(house):
+    pasted = house.api.get("/api/lookup", name="https://shop.example.com/x").ok()
+    assert pasted["offered"] == "shop.example.com" and "This is a web address" in pasted["message"]
+    began = time.monotonic()
+    found = house.api.get("/api/lookup", name="file.example.com").ok()
+    assert time.monotonic() - began < 5
+    assert (found["site"], found["upstreams"]) == ("file.example.com", ["127.0.0.1:9"])
+    idn = house.api.get("/api/lookup", name="bücher.test").ok()
+    assert (idn["name"], idn["unicode"]) == ("xn--bcher-kva.test", "bücher.test")
+
+
+def test_issuers(house):
+    issuers = {i["name"]: i for i in house.api.get("/api/issuers").ok()["items"]}
+    assert issuers["letsencrypt"]["title"] == "Let's Encrypt"
+    assert issuers["nobody"]["default"] and issuers["nobody"]["source"]["line"]
+    assert issuers["letsencrypt-staging"]["staging"]
+    house.api.get("/api/issuers/nobody/directory").failed(503, "nobody does not answer")
+    house.api.get("/api/issuers/who/directory").failed(404, "There is no issuer who")
+
+
+def test_a_directory_that_answers(stage, pebble):
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), ca=pebble))
+    everseal.start()
+    directory = Api(everseal.state).get("/api/issuers/pebble/directory").ok()
+    assert directory["eab_required"] is False
+    assert set(directory) == {"terms", "website", "caa_identities", "profiles", "eab_required"}
