@@ -46,9 +46,9 @@ struct config_site {
 	size_t upstream_count;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
 	struct config_at force_ssl_at;
-	struct hsts hsts;              /* likewise */
-	struct str email;              /* the site's, else the file's; STR_NONE if neither */
-	struct str issuer;             /* likewise; STR_NONE: by rule */
+	struct hsts hsts;  /* likewise */
+	struct str email;  /* the site's, else the file's; STR_NONE if neither */
+	struct str issuer; /* likewise; STR_NONE: by rule */
 	bool challenge_pass;
 	bool renew_before_set;
 	int64_t renew_before; /* ms */
@@ -77,7 +77,8 @@ struct config {
 	bool https_set;             /* the file has an `https` line */
 	struct str page, page_name; /* ADDRESS:PORT as written; NAME or STR_NONE */
 	struct config_at page_at;
-	struct str user; /* everseal-net if it exists, else nobody */
+	struct address page_listen; /* the same, read; host empty: `page off` */
+	struct str user;            /* everseal-net if it exists, else nobody */
 	bool user_set;
 	struct str email;
 	bool agree_to_terms;

@@ -22,7 +22,8 @@ static const struct row top_rows[] = {
 	{ .setting = { "page", SETTING_SPECIAL, .params = "ADDRESS:PORT [NAME]",
 		.fallback = "127.0.0.1:8007", .help =
 		"Where the configuration page lives: an address of its own, and the name by which it may "
-		"be called besides an IP address and localhost. The name may not be a site's." },
+		"be called besides an IP address and localhost. The name may not be a site's. On an address "
+		"that is not loopback it is HTTPS only. *page off*: there is no page." },
 	  .special = config_set_page, .least_params = 1, .most_params = 2 },
 	{ .setting = { "user", SETTING_SPECIAL, .params = "USER",
 		.fallback = "everseal-net", .restart = true, .help =

@@ -10,6 +10,7 @@ void config_defaults(struct config *c)
 	struct arena *a = &c->arena;
 	c->state = STR("/var/lib/everseal");
 	c->page = STR("127.0.0.1:8007");
+	c->page_listen = (struct address){ STR("127.0.0.1"), 8007, { 0, 0 } };
 	c->user = getpwnam("everseal-net") ? STR("everseal-net") : STR("nobody");
 	c->challenge_http = 80;
 	c->challenge_https = 443;
@@ -91,15 +92,31 @@ void config_set_https(struct reader *r, const struct node *n)
 	}
 }
 
+static bool turns_page_off(struct reader *r, const struct node *n)
+{
+	if (!str_eq(n->params[0].text, STR("off")))
+		return false;
+	r->c->page = STR("off");
+	r->c->page_listen = (struct address){ .host = STR_NONE, .at = n->params[0].at };
+	if (n->param_count > 1)
+		config_problem(&r->problems, n->params[1].at,
+		        "A page that is off has no name: write `page off`.");
+	return true;
+}
+
 void config_set_page(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	struct err err = ERR_INIT;
 	struct address address;
 	struct name name;
+	if (turns_page_off(r, n))
+		return;
 	if (read_listener(r, &n->params[0], 8007, &address)) {
 		c->page = arena_str(&c->arena, n->params[0].text);
 		c->page_at = address.at;
+		c->page_listen = address;
+		c->page_listen.host = arena_str(&c->arena, address.host);
 	}
 	if (n->param_count < 2)
 		return;

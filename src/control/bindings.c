@@ -12,15 +12,14 @@ static struct binding *binding_at(struct control *c, const struct address *a)
 	return NULL;
 }
 
-static struct binding *binding_new(struct control *c, const struct address *a, int64_t number)
+struct binding *binding_new(struct control *c, struct list *to, const struct address *a)
 {
 	struct binding *b = mem_new(struct binding);
 	b->id = ++c->last_binding;
-	b->since = number;
 	b->host = str_dup(a->host);
 	b->port = a->port;
 	b->fd = -1;
-	list_add_last(&c->bindings, &b->node);
+	list_add_last(to, &b->node);
 	link_send(&c->supervisor, bind, .id = b->id, .address = a->host, .port = a->port);
 	return b;
 }
@@ -36,8 +35,10 @@ struct wanting {
 static void want(const struct wanting *w, const struct address *a, bool tls)
 {
 	struct binding *b = binding_at(w->control, a);
-	if (!b && w->asks)
-		b = binding_new(w->control, a, w->number);
+	if (!b && w->asks) {
+		b = binding_new(w->control, &w->control->bindings, a);
+		b->since = w->number;
+	}
 	if (!b)
 		return;
 	if (!b->wanted)
@@ -88,8 +89,7 @@ static bool same(const struct address *a, const struct address *b)
 	return a->port == b->port && str_eq(a->host, b->host);
 }
 
-/* [::] is IPv6 only: it leaves IPv4 alone. */
-static bool overlap(const struct address *a, const struct address *b)
+bool addresses_overlap(const struct address *a, const struct address *b)
 {
 	const struct str any = str_has(a->host, ':') ? STR("::") : STR("0.0.0.0");
 	return a->port == b->port && str_has(a->host, ':') == str_has(b->host, ':') &&
@@ -103,7 +103,7 @@ static bool in_the_way(const struct address *a, const struct config *next)
 	for (size_t i = 0; (wanted = file_address(next, i)); i++) {
 		if (same(a, wanted))
 			return false;
-		overlaps |= overlap(a, wanted);
+		overlaps |= addresses_overlap(a, wanted);
 	}
 	return overlaps;
 }
@@ -124,8 +124,9 @@ bool bindings_give_way(struct control *c, const struct config *next)
 
 /* ---- what the supervisor is asked and says ---- */
 
-static void binding_free(struct binding *b)
+void binding_release(struct control *c, struct binding *b)
 {
+	link_send(&c->supervisor, release, .id = b->id);
 	if (b->fd >= 0)
 		close(b->fd);
 	list_remove(&b->node);
@@ -138,10 +139,8 @@ void bindings_release(struct control *c)
 {
 	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
-		if (b->wanted)
-			continue;
-		link_send(&c->supervisor, release, .id = b->id);
-		binding_free(b);
+		if (!b->wanted)
+			binding_release(c, b);
 	}
 }
 
@@ -165,12 +164,17 @@ const struct binding *bindings_failed(const struct control *c, int64_t number)
 	return NULL;
 }
 
-const struct binding *binding_by_id(const struct control *c, int64_t id)
+struct binding *binding_in(const struct list *all, int64_t id)
 {
-	LIST_EACH (n, &c->bindings)
+	LIST_EACH (n, all)
 		if (OWNER(n, struct binding, node)->id == id)
 			return OWNER(n, struct binding, node);
 	return NULL;
+}
+
+const struct binding *binding_by_id(const struct control *c, int64_t id)
+{
+	return binding_in(&c->bindings, id);
 }
 
 bool binding_error(const struct binding *b, struct err *err)
@@ -206,12 +210,16 @@ static void say(struct control *c, const struct binding *b)
 
 bool bindings_heard(struct control *c, const struct msg_bound *m)
 {
-	struct binding *b = (struct binding *)binding_by_id(c, m->id);
-	if (!b) {
-		if (m->fd >= 0)
-			close(m->fd);
-		return false;
-	}
+	struct binding *b = binding_in(&c->bindings, m->id);
+	if (b)
+		return binding_heard(c, b, m);
+	if (m->fd >= 0)
+		close(m->fd);
+	return false;
+}
+
+bool binding_heard(struct control *c, struct binding *b, const struct msg_bound *m)
+{
 	if (b->fd >= 0)
 		close(b->fd);
 	b->fd = m->fd;

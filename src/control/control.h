@@ -36,6 +36,33 @@ struct rows {
 	        *config; /* of `previous` only: what it was built from, if that changed since */
 };
 
+/* The page: its own serve, which has no listener, certificate or key but the page's, and is told
+ * so in generations of its own. */
+struct page {
+	struct link serve;
+	struct list
+	        bindings; /* one that the configuration wants; those before it until that stands */
+	struct address listen; /* what the configuration wants; host empty: no page */
+	struct str name;       /* NAME, or STR_NONE */
+	struct arena arena;    /* of both */
+	bool configured;
+
+	struct segments *segments;
+	char fingerprint[65]; /* SHA-256 of the self-made certificate, hex; "": none yet */
+	struct str self_made; /* its names, as in the store; heap */
+	struct store_tx tx;
+
+	int64_t number;
+	struct buf offered;        /* what was told last, in words */
+	int64_t offered_listener;  /* its binding, 0: none */
+	int64_t in_force_listener; /* that of what was committed last */
+	bool waiting;              /* for an answer to what was offered */
+	bool seated;               /* at the board */
+	struct later turn;
+	struct worker worker; /* for connections that it hands on */
+	bool open;
+};
+
 /* From asked for to in force, one at a time. */
 enum plan_stage { PLAN_NONE, PLAN_BINDING, PLAN_OFFERED };
 
@@ -94,9 +121,10 @@ struct control {
 	struct buf trouble; /* what became of the last generation that did not come to stand */
 
 	struct portal_host host;
-	struct list reloads;  /* struct reload */
+	struct list reloads;   /* struct reload */
 	struct list questions; /* struct portal_holder */
 	int64_t last_question;
+	struct page page;
 	struct worker worker; /* for the connections of control.sock */
 	struct watch socket;
 	int socket_fd;
@@ -132,6 +160,13 @@ void bindings_release(struct control *c); /* those that are not wanted */
 bool bindings_answered(const struct control *c);
 /* One that generation `number` was the first to want, and that could not be had; or NULL. */
 const struct binding *bindings_failed(const struct control *c, int64_t number);
+/* One of any list. */
+struct binding *binding_new(struct control *c, struct list *to, const struct address *a);
+void binding_release(struct control *c, struct binding *b); /* frees it */
+struct binding *binding_in(const struct list *all, int64_t id);
+bool binding_heard(struct control *c, struct binding *b, const struct msg_bound *m);
+/* The kernel binds no two such. [::] is IPv6 only: it leaves IPv4 alone. */
+bool addresses_overlap(const struct address *a, const struct address *b);
 /* Takes the answer; true if a listener has come. */
 bool bindings_heard(struct control *c, const struct msg_bound *m);
 const struct binding *binding_by_id(const struct control *c, int64_t id);
@@ -191,11 +226,59 @@ void serving_cover(struct control *c, const struct str *names, size_t count);
  * issued stays: the name may come back, and is answered with 421 or by `site *` meanwhile. */
 void serving_settle(struct control *c);
 void serving_done(struct control *c);
+struct str dialled(struct str host); /* an address that can be dialled from this machine */
+
+/* page.c */
+void page_init(struct control *c);
+MUST_CHECK bool page_open(struct control *c, struct err *err);
+void page_close(struct control *c); /* its connections, before what answers them */
+void page_done(struct control *c);
+/* The configuration in force, or the default account, have changed. */
+void page_configured(struct control *c);
+void page_serve_came(struct control *c, int fd);
+/* True if the address was the page's. */
+bool page_bound(struct control *c, const struct msg_bound *m);
+/* Challenges are told to the page's serve only beside the data plane's: what the page alone answers
+ * is not ready for the CA. */
+void page_seat(struct control *c, bool beside_serve);
+bool page_is_named(const struct control *c, struct str name);
+/* The certificate is for the page's name: its serve has it now. False if the data plane has to have
+ * it, too, for other names. */
+bool page_install(struct control *c, const struct serving_certificate *cert);
+/* Where the page can be dialled by TLS. */
+size_t page_addresses(const struct control *c, struct serving_address *ret, size_t most);
+/* For people: what the configuration wants, and how that stands. */
+struct page_about {
+	struct address listen;      /* host empty: there is no page */
+	struct str name;            /* STR_NONE: none */
+	bool https;                 /* only; else both */
+	const char *state;          /* "listening", "failed", "binding", "off" */
+	const char *holder, *error; /* NULL: none */
+	const char *fingerprint;    /* SHA-256 of the self-made certificate, hex; NULL: none yet */
+	char url[300];              /* "http://127.0.0.1:8007/", "https://NAME:8007/"; "" if off */
+};
+void page_about(const struct control *c, struct page_about *ret);
+void page_write(const struct control *c, struct json_writer *w, const char *key);
+
+/* page_cert.c: the page's certificates, in segments of its own. */
+void page_certs_init(struct control *c);
+void page_certs_done(struct control *c);
+/* A self-made one for the page's address and name: the one in the store, or a new one, stored. */
+void page_certs_settle(struct control *c);
+MUST_CHECK bool page_certs_put(
+        struct control *c, const struct serving_certificate *cert, struct err *err);
+void page_certs_forget(struct control *c, struct str name);
+void page_certs_send(struct control *c); /* everything, to a serve that is new */
 
 /* peers.c */
+/* What both serves say of their own work. False if it is something else. */
+bool peers_heard_serve(struct control *c, enum process from, struct link *l, const struct msg *m);
 void peers_init(struct control *c, int supervisor_fd);
 
 /* socket.c: STATE/control.sock. */
+/* A worker whose connections all are for the API, as a site of that kind. */
+MUST_CHECK bool socket_worker(
+        struct control *c, struct worker *w, enum site_kind kind, struct err *err);
 MUST_CHECK bool socket_open(struct control *c, struct err *err);
 void socket_close(struct control *c);
 

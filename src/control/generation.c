@@ -441,6 +441,7 @@ void generation_serve_came(struct control *c)
 	c->credit = 0;
 	serving_send(c);
 	board_attach(c->board, &c->serve);
+	page_seat(c, /* beside_serve= */ true);
 	offer(c);
 	/* What one serve has refused another may take. */
 	if (!c->current && !c->plan)
@@ -460,6 +461,7 @@ void generation_serve_went(struct control *c)
 {
 	struct err err = ERR_INIT;
 	board_detach(c->board, &c->serve);
+	page_seat(c, /* beside_serve= */ false);
 	c->offered = NULL;
 	c->serve_has_current = false;
 	if (!died_thrice(c))

@@ -116,6 +116,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	                                                      : "beside the database");
 	write_fences(c, w);
 	write_listeners(c, w);
+	page_write(c, w, "page");
 	write_sites(c, w);
 }
 

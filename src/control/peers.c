@@ -3,19 +3,10 @@
 
 static const int64_t HSTS_MOST = 10 * 365 * DAY / SECOND; /* that the file may ask for */
 
-static void serve_heard(struct link *l, const struct msg *m)
+bool peers_heard_serve(struct control *c, enum process from, struct link *l, const struct msg *m)
 {
-	struct control *c = OWNER(l, struct control, serve);
 	int64_t now = loop_wall(c->loop); /* what serve says of the time is not relied on */
 	switch (m->type) {
-	case MSG_prepared:
-	case MSG_refused:
-	case MSG_committed:
-		generation_heard(c, m);
-		break;
-	case MSG_credit:
-		generation_credit(c, m->is.credit.messages);
-		break;
 	case MSG_challenge_ready:
 		board_heard_ready(c->board, l, m->is.challenge_ready.token);
 		break;
@@ -23,17 +14,16 @@ static void serve_heard(struct link *l, const struct msg *m)
 		board_heard_seen(c->board, m->is.challenge_seen.token, m->is.challenge_seen.client);
 		break;
 	case MSG_fences:
-		buf_clear(&c->fences[PROCESS_SERVE]);
-		buf_add(&c->fences[PROCESS_SERVE], m->is.fences.standing);
+		buf_clear(&c->fences[from]);
+		buf_add(&c->fences[from], m->is.fences.standing);
 		break;
 	case MSG_log:
 		if (m->is.log.level >= LOG_ERROR && m->is.log.level <= LOG_DEBUG)
 			log_line((enum log_level)m->is.log.level, m->is.log.fields, m->is.log.text);
 		break;
 	case MSG_dropped:
-		log_warning(&c->log,
-		        "%lld log events of the data plane found no room and are lost.",
-		        (long long)m->is.dropped.events);
+		log_warning(&c->log, "%lld events of the process %s found no room and are lost.",
+		        (long long)m->is.dropped.events, process_name(from));
 		break;
 	case MSG_seen:
 		/* Over plain HTTP nobody has seen the certificate. */
@@ -46,7 +36,26 @@ static void serve_heard(struct link *l, const struct msg *m)
 			        c->renewals, m->is.hsts_sent.host, m->is.hsts_sent.age, now);
 		break;
 	default:
-		msg_close_fd(m);
+		return false;
+	}
+	return true;
+}
+
+static void serve_heard(struct link *l, const struct msg *m)
+{
+	struct control *c = OWNER(l, struct control, serve);
+	switch (m->type) {
+	case MSG_prepared:
+	case MSG_refused:
+	case MSG_committed:
+		generation_heard(c, m);
+		break;
+	case MSG_credit:
+		generation_credit(c, m->is.credit.messages);
+		break;
+	default:
+		if (!peers_heard_serve(c, PROCESS_SERVE, l, m))
+			msg_close_fd(m);
 	}
 }
 
@@ -79,6 +88,8 @@ static void peer(struct control *c, const struct msg_peer *m)
 		return;
 	if (m->process == PROCESS_SERVE)
 		new_serve(c, m->fd);
+	else if (m->process == PROCESS_PAGE)
+		page_serve_came(c, m->fd);
 	else if (m->process == PROCESS_FETCH)
 		fetch_link_attach(c->fetch, m->fd);
 	else
@@ -93,7 +104,8 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 		peer(c, &m->is.peer);
 		break;
 	case MSG_bound:
-		generation_bound(c, &m->is.bound);
+		if (!page_bound(c, &m->is.bound))
+			generation_bound(c, &m->is.bound);
 		break;
 	case MSG_holder:
 		ask_heard_holder(c, &m->is.holder);

@@ -85,6 +85,8 @@ static void install(struct serving *s, const struct serving_certificate *cert)
 	};
 	for (size_t i = 0; i < cert->chain_count; i++)
 		record.chain[i] = cert->chain[i];
+	if (page_install(c, cert))
+		return;
 	if (!put(c, cert->names, cert->name_count, &record, &err))
 		log_error(&c->log,
 		        "The certificate for %.*s cannot be served, keeping the old one: %s",
@@ -193,8 +195,7 @@ static void change_abort(struct serving *s, struct serving_change *change)
 	generation_change_abort(change);
 }
 
-/* An address that can be dialled from this machine. */
-static struct str dialled(struct str host)
+struct str dialled(struct str host)
 {
 	if (str_eq_c(host, "0.0.0.0"))
 		return STR("127.0.0.1");
@@ -206,7 +207,9 @@ static size_t addresses(
 {
 	struct control *c = control_of(s);
 	size_t count = 0;
-	(void)name; /* every TLS listener serves every name */
+	if (page_is_named(c, name))
+		return page_addresses(c, ret, most);
+	/* every TLS listener serves every name */
 	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
 		if (b->tls && b->fd >= 0 && count < most)

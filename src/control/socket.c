@@ -9,16 +9,19 @@
 
 enum { BACKLOG = 128 };
 
-static bool api_generation(struct worker *w, struct err *err)
+static bool api_generation(struct worker *w, enum site_kind kind, struct err *err)
 {
 	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
 	struct msg_site site = { .id = 1,
 		.name = STR("api"),
 		.fallback = true,
-		.kind = SITE_API,
+		.kind = kind,
 		.hsts_age = -1,
 		.url_port = 443 };
-	if (!generation_row(b, MSG_site, &site, err)) {
+	/* How long a client of the page may wait is the page's own serve's to say. */
+	struct msg_limit idle = { .name = STR("idle-timeout"), .value = DAY };
+	if (!generation_row(b, MSG_site, &site, err) ||
+	        (kind == SITE_PAGE && !generation_row(b, MSG_limit, &idle, err))) {
 		generation_drop(&b);
 		return false;
 	}
@@ -76,13 +79,18 @@ static bool listen_at(struct control *c, const char *path, struct err *err)
 	return true;
 }
 
+bool socket_worker(struct control *c, struct worker *w, enum site_kind kind, struct err *err)
+{
+	worker_init(w, c->loop);
+	w->handlers[kind] = &portal_handler;
+	return api_generation(w, kind, err);
+}
+
 bool socket_open(struct control *c, struct err *err)
 {
 	BUF_AUTO path = BUF(4096);
 	buf_printf(&path, "%s/control.sock", c->state);
-	worker_init(&c->worker, c->loop);
-	c->worker.handlers[SITE_API] = &portal_handler;
-	if (!api_generation(&c->worker, err) || !listen_at(c, buf_c(&path), err))
+	if (!socket_worker(c, &c->worker, SITE_API, err) || !listen_at(c, buf_c(&path), err))
 		return false;
 	watch_start(&c->socket, c->loop, c->socket_fd, incoming);
 	return true;

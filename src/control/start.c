@@ -11,6 +11,7 @@ void control_init(struct control *c, struct loop *loop, int supervisor_fd)
 		c->fences[i] = BUF(1024);
 	generation_init(c);
 	host_init(c);
+	page_init(c);
 	peers_init(c, supervisor_fd);
 }
 
@@ -65,6 +66,8 @@ static void have_thumbprint(
 		key_thumbprint(key, thumbprint);
 	bool changed = strcmp(thumbprint, c->thumbprint) != 0;
 	memcpy(c->thumbprint, thumbprint, sizeof thumbprint);
+	if (changed)
+		page_configured(c);
 	if (changed || !c->begun)
 		generation_want(c, NULL, NULL);
 }
@@ -82,6 +85,7 @@ void control_configured(struct control *c)
 	renewals_configure(c->renewals, c->config);
 	issuer_key_abort(&c->key_call);
 	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);
+	page_configured(c);
 }
 
 /* ---- opening and closing ---- */
@@ -143,7 +147,7 @@ bool control_open(struct control *c, struct err *err)
 		.board = c->board,
 		.host = &c->host,
 		.log = &c->log };
-	if (!portal_open(&needs, err))
+	if (!portal_open(&needs, err) || !page_open(c, err))
 		return false;
 	control_configured(c);
 	return true;
@@ -152,6 +156,7 @@ bool control_open(struct control *c, struct err *err)
 void control_done(struct control *c)
 {
 	socket_close(c);
+	page_close(c);
 	portal_close();
 	issuer_key_abort(&c->key_call);
 	renewals_free(&c->renewals);
@@ -165,6 +170,7 @@ void control_done(struct control *c)
 	host_done(c);
 	link_done(&c->serve);
 	generation_done(c);
+	page_done(c);
 	link_done(&c->supervisor);
 	config_free(&c->config);
 	for (size_t i = 0; i < PROCESS_COUNT; i++)

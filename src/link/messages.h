@@ -42,7 +42,8 @@ const char *process_name(enum process p);
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
 	X(generation, INT(number) TEXT(thumbprint))                                                \
-	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) TEXT(default_name) FD(fd))           \
+	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) TEXT(default_name)   \
+		FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
 		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass))       \
 	X(site_name, INT(site) TEXT(name))                                                         \
@@ -63,6 +64,9 @@ const char *process_name(enum process p);
 	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
 	X(challenge_seen, TEXT(token) TEXT(client))        /* somebody fetched an open token */  \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
+	/* page -> control: a channel for one client's connection, HTTP/1.1; temporary: what it     \
+	 * was served with was the page's self-made certificate */                                 \
+	X(connection, TEXT(client) FLAG(tls) FLAG(temporary) FD(fd))                               \
 	/* control -> fetch: one exchange: fetch, trust and body in pieces, go */                  \
 	X(fetch, INT(id) TEXT(purpose) TEXT(method) TEXT(url) TEXT(headers) INT(timeout)           \
 		INT(most))                                                                         \

@@ -22,7 +22,8 @@ struct conn_ops {
 	void (*free)(struct conn *c);     /* closes everything below, too */
 	void (*reset)(struct conn *c);    /* the same, but so that the peer sees a failure */
 	const char *(*failure)(const struct conn *c);
-	size_t (*unsent)(const struct conn *c); /* NULL: never any */
+	size_t (*unsent)(const struct conn *c);             /* NULL: never any */
+	ssize_t (*peek)(struct conn *c, char *p, size_t n); /* NULL: cannot */
 };
 
 /* Lives in the object of whoever holds a connection; `ready` finds that object by
@@ -49,6 +50,12 @@ static inline void conn_hold(
 static inline ssize_t conn_read(struct conn *c, char *p, size_t n)
 {
 	return c->ops->read(c, p, n);
+}
+/* Like conn_read, but the bytes are there still, and no event tells of them again: whoever holds
+ * the connection next is told by the one who looked. For TCP only. */
+static inline ssize_t conn_peek(struct conn *c, char *p, size_t n)
+{
+	return c->ops->peek(c, p, n);
 }
 /* >= 0: bytes taken, in order over the vector; CONN_AGAIN; CONN_FAILED. */
 static inline ssize_t conn_write(struct conn *c, const struct iovec *v, int count)

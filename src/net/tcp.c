@@ -43,6 +43,21 @@ static ssize_t tcp_read(struct conn *c, char *p, size_t n)
 	return CONN_FAILED;
 }
 
+static ssize_t tcp_peek(struct conn *c, char *p, size_t n)
+{
+	struct tcp *t = tcp_of(c);
+	ssize_t got;
+	do
+		got = recv(t->watch.fd, p, n, MSG_PEEK);
+	while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		return got;
+	if (errno == EAGAIN)
+		return CONN_AGAIN;
+	t->failure = errno;
+	return CONN_FAILED;
+}
+
 static size_t total_of(const struct iovec *v, int count)
 {
 	size_t total = 0;
@@ -97,6 +112,7 @@ static const char *tcp_failure(const struct conn *c)
 
 static const struct conn_ops tcp_ops = {
 	.read = tcp_read,
+	.peek = tcp_peek,
 	.write = tcp_write,
 	.shutdown = tcp_shutdown,
 	.free = tcp_free,

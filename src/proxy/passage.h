@@ -13,6 +13,7 @@ struct passage {
 	struct handling handling;
 	struct channel_user user;
 	struct exchange *ex;
+	struct pool *own;       /* control's, in place of the site's upstreams; NULL: those */
 	struct request request; /* as the upstream gets it */
 	uint64_t tried;         /* upstreams, by the bits of pools_choose */
 	struct later later;     /* the head goes without content; a failed write is looked into */
@@ -39,6 +40,12 @@ static inline struct proxy_pools *passage_pools(const struct passage *p)
 {
 	return p->ex->worker->proxy;
 }
+
+/* For a handler that begins one; the rest is the passage's. */
+struct passage *passage_new(struct exchange *ex);
+void passage_start(struct passage *p); /* request is set: finds a connection */
+/* to_control.c: control did not answer, or not to the end. Nothing but the exchange is left. */
+void control_failed(struct exchange *ex, bool responded);
 
 /* The connection stands: the request may go. */
 void passage_send(struct passage *p);

@@ -48,14 +48,26 @@ static void close_channel(struct channel *c)
 	free(c);
 }
 
+void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p))
+{
+	*p = (struct pool){ .pools = pools, .dial = dial };
+	list_init(&p->kept);
+}
+
+void pool_done(struct pool *p)
+{
+	LIST_EACH (entry, &p->kept)
+		close_channel(OWNER(entry, struct channel, node));
+	CHECK(p->open == 0);
+}
+
 void proxy_pools_free(struct proxy_pools **p)
 {
 	if (!*p)
 		return;
 	MAP_EACH (node, &(*p)->pools) {
 		struct pool *pool = OWNER(node, struct pool, node);
-		LIST_EACH (entry, &pool->kept)
-			close_channel(OWNER(entry, struct channel, node));
+		pool_done(pool);
 		pool_free(pool);
 	}
 	map_done(&(*p)->pools);
@@ -108,10 +120,9 @@ static struct pool *pool_of(struct proxy_pools *p, const struct sockaddr_storage
 	}
 	forget_old(p);
 	struct pool *pool = mem_new(struct pool);
-	pool->pools = p;
+	pool_init(pool, p, /* dial= */ NULL);
 	pool->address = *address;
 	pool->used = now(p);
-	list_init(&pool->kept);
 	memcpy(pool->key, key, sizeof key);
 	map_add(&p->pools, str_n(pool->key, text.n), &pool->node);
 	return pool;
@@ -216,11 +227,14 @@ bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
 	if (p->open >= most || !has_descriptor(p->pools))
 		return false;
 	struct loop *loop = p->pools->worker->loop;
+	struct conn *conn = p->dial ? p->dial(p) : conn_tcp_connect(loop, &p->address);
+	if (!conn)
+		return false;
 	struct channel *c = mem_new(struct channel);
 	c->pool = p;
 	c->user = u;
-	c->connecting = true;
-	conn_hold(&c->held, conn_tcp_connect(loop, &p->address), ready);
+	c->connecting = !p->dial;
+	conn_hold(&c->held, conn, ready);
 	p->open++;
 	p->pools->counts.open++;
 	p->pools->counts.connects++;

@@ -39,6 +39,9 @@ struct pool {
 	int64_t down_until; /* mono ms */
 	int64_t used;       /* mono ms, last looked up */
 	int64_t told;       /* mono ms, last failure that was logged; 0: never */
+	/* In place of a connection to `address`; NULL: none. Returns NULL if it cannot be had. What
+	 * it returns is connected already. */
+	struct conn *(*dial)(struct pool *p);
 };
 
 struct proxy_pools {
@@ -55,9 +58,13 @@ struct proxy_pools {
 struct pool *pools_choose(
         struct proxy_pools *p, const struct site *site, uint64_t tried, uint64_t *ret_bit);
 
+/* A pool that the caller owns, and that pools_choose does not know. */
+void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p));
+void pool_done(struct pool *p); /* its channels have no user any more */
+
 /* A kept channel, or false. */
 bool pool_take(struct pool *p, struct channel_user *u);
-/* A new one: CONN_OUT will tell. False if `most` are open. */
+/* A new one: CONN_OUT will tell if it is `connecting`. False if `most` are open. */
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most);
 /* A connect failed, did not fail; an answer failed in another way. `why` is for the log. */
 void pool_connect_failed(struct pool *p, const char *why);

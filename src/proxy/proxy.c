@@ -52,11 +52,13 @@ static void release(struct passage *p)
 
 void passage_fail(struct passage *p, unsigned status, const char *sentence)
 {
-	if (p->user.channel)
+	if (p->user.channel && !p->own)
 		pool_answer_failed(p->user.channel->pool, sentence);
 	passage_pools(p)->counts.failures++;
 	release(p);
-	if (p->responded)
+	if (p->own)
+		control_failed(p->ex, p->responded);
+	else if (p->responded)
 		exchange_abort(p->ex, sentence);
 	else
 		exchange_answer(p->ex, status, sentence);
@@ -112,7 +114,10 @@ static bool open_new(struct passage *p, struct pool *pool)
 {
 	if (!pool_open(pool, &p->user, limits_of(p)->upstream_connections))
 		return false;
-	channel_deadline(&p->user, limits_of(p)->connect_timeout);
+	if (p->user.channel->connecting)
+		channel_deadline(&p->user, limits_of(p)->connect_timeout);
+	else
+		passage_send(p);
 	return true;
 }
 
@@ -155,11 +160,20 @@ static bool take_kept(struct passage *p, struct pool *pool)
 	return false;
 }
 
+/* `own` is the only one that there is, and tried once. */
+static struct pool *choose(struct passage *p, uint64_t *ret_bit)
+{
+	if (!p->own)
+		return pools_choose(passage_pools(p), p->ex->site, p->tried, ret_bit);
+	*ret_bit = 1;
+	return p->tried ? NULL : p->own;
+}
+
 static void connect_next(struct passage *p)
 {
 	uint64_t bit = 0;
 	struct pool *pool;
-	while ((pool = pools_choose(passage_pools(p), p->ex->site, p->tried, &bit))) {
+	while ((pool = choose(p, &bit))) {
 		p->tried |= bit;
 		if (take_kept(p, pool)) {
 			passage_send(p);
@@ -263,11 +277,10 @@ static bool ends_here(struct request *r, struct arena *a)
 	return false;
 }
 
-static void start(struct exchange *ex)
+struct passage *passage_new(struct exchange *ex)
 {
-	struct proxy_pools *pools = ex->worker->proxy;
 	struct passage *p = arena_new(ex->arena, struct passage);
-	pools->counts.requests++;
+	ex->worker->proxy->counts.requests++;
 	p->ex = ex;
 	p->handling.ops = &passage_ops;
 	p->user = (struct channel_user){ .ready = channel_ready, .due = channel_due };
@@ -275,6 +288,18 @@ static void start(struct exchange *ex)
 	p->in = BUF(HEAD_CEILING);
 	p->room = ROOM_FIRST;
 	ex->handling = &p->handling;
+	return p;
+}
+
+void passage_start(struct passage *p)
+{
+	connect_next(p);
+}
+
+static void start(struct exchange *ex)
+{
+	struct proxy_pools *pools = ex->worker->proxy;
+	struct passage *p = passage_new(ex);
 	if (str_eq(ex->request.method, STR("TRACE")))
 		exchange_answer(ex, 501, "TRACE is not passed on to applications.");
 	else if (!forward_request(ex, str_c(pools->via), &p->request))

@@ -21,6 +21,12 @@
 
 extern const struct handler proxy_handler;
 
+/* The handler of sites that control answers: each client connection has a channel of its own to
+ * control, a socket whose other end goes there by a message `connection` (worker_tell) that says
+ * whose it is. So control knows the client without trusting a header, and no two clients ever meet
+ * on one connection. */
+extern const struct handler control_handler;
+
 /* A worker's connections to upstreams: worker->proxy. Freed after the last exchange has ended. */
 struct proxy_pools *proxy_pools_new(struct worker *w);
 void proxy_pools_free(struct proxy_pools **p);

@@ -16,6 +16,8 @@ static void free_parts(struct client *c)
 	struct worker *w = c->worker;
 	if (c->session)
 		c->session->ops->free(c->session);
+	if (c->kept)
+		c->kept->free(c->kept);
 	generation_unref(&c->generation);
 	timer_stop(&c->timer);
 	list_remove(&c->node);
@@ -98,17 +100,32 @@ static void handshake_ready(struct conn *conn, unsigned events)
 	c->session->ops->ready(c->session, events);
 }
 
-static void start_handshake(struct client *c, struct conn *below, const struct listener_row *l)
+static void start_handshake(struct client *c)
 {
-	struct worker *w = c->worker;
 	c->tls = true;
-	c->generation = generation_ref(w->generation);
-	conn_hold(&c->held, conn_tls_new(w->tls, below, l->default_name), handshake_ready);
-	client_deadline(c, w->generation->limits.handshake_timeout);
+	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, c->listener->default_name),
+	        handshake_ready);
+	c->listener = NULL;
 }
 
-void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
-        const struct listener_row *listener)
+/* RFC 8446 5.1: TLS begins with a record of type handshake, which no request begins with. */
+static void first_byte(struct conn *conn, unsigned events)
+{
+	enum { HANDSHAKE = 22 };
+	struct client *c = OWNER(conn->holder, struct client, held);
+	char byte;
+	ssize_t n = conn_peek(conn, &byte, 1);
+	if (n == CONN_AGAIN)
+		return;
+	if (n == 1 && byte == HANDSHAKE)
+		start_handshake(c);
+	else
+		start_session(c);
+	conn->ready(conn, events);
+}
+
+static struct client *client_begin(
+        struct worker *w, struct conn *conn, const struct sockaddr_storage *from)
 {
 	struct client *c = mem_new(struct client);
 	c->worker = w;
@@ -117,8 +134,30 @@ void client_new(struct worker *w, struct conn *conn, const struct sockaddr_stora
 	c->held.conn = conn;
 	list_add_last(&w->connections, &c->node);
 	w->connection_count++;
-	if (listener && listener->tls)
-		start_handshake(c, conn, listener);
-	else
+	return c;
+}
+
+void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
+        const struct listener_row *listener)
+{
+	struct client *c = client_begin(w, conn, from);
+	if (!listener || !listener->tls) {
 		start_session(c);
+		return;
+	}
+	c->listener = listener;
+	c->generation = generation_ref(w->generation);
+	client_deadline(c, w->generation->limits.handshake_timeout);
+	if (listener->plain_too)
+		conn_hold(&c->held, conn, first_byte);
+	else
+		start_handshake(c);
+}
+
+void client_handed_on(struct worker *w, struct conn *conn, const struct client_from *from)
+{
+	struct client *c = client_begin(w, conn, &from->address);
+	c->tls = from->tls;
+	c->temporary = from->temporary;
+	start_session(c);
 }

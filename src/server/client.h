@@ -30,6 +30,8 @@ struct client {
 	struct timer timer;
 	int64_t deadline; /* mono ms, INT64_MAX: none */
 	struct sockaddr_storage address;
+	const struct listener_row *listener; /* until the handshake has begun; held by generation */
+	struct keepsake *kept;
 	bool tls, temporary;
 };
 
@@ -37,6 +39,13 @@ struct client {
  * then it is plain HTTP. */
 void client_new(struct worker *w, struct conn *conn, const struct sockaddr_storage *from,
         const struct listener_row *listener);
+/* One that another process has accepted and hands on as plain HTTP: who is at its other end, and
+ * whether he came by TLS, with a temporary certificate. */
+struct client_from {
+	struct sockaddr_storage address;
+	bool tls, temporary;
+};
+void client_handed_on(struct worker *w, struct conn *conn, const struct client_from *from);
 void client_free(struct client *c);  /* closes in an orderly way */
 void client_reset(struct client *c); /* so that the client sees a failure */
 

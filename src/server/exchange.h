@@ -40,6 +40,11 @@ struct handling { /* a handler's state of one exchange begins with, or contains,
 	const struct handling_ops *ops;
 };
 
+/* What a handler keeps for a client's connection, from one exchange to the next. */
+struct keepsake {
+	void (*free)(struct keepsake *k); /* the connection has ended, after its exchanges */
+};
+
 /* What answers a site's requests. */
 struct handler {
 	void (*start)(struct exchange *ex);
@@ -62,6 +67,7 @@ struct exchange {
 	struct worker *worker;
 	struct generation *generation; /* a reference: this request's view of the configuration */
 	const struct site *site;
+	struct keepsake **kept; /* the connection's; NULL behind it until a handler sets it */
 	struct sockaddr_storage client; /* the peer's address */
 	bool tls;
 	bool temporary;        /* the connection's certificate is the temporary one */

@@ -70,12 +70,21 @@ static const struct site *named_by_wildcard(const struct generation *g, struct s
 	return named(g, str_n(text, parent.n + 1));
 }
 
+/* A stranger's name that leads to the page would let his scripts speak to it (DNS rebinding). */
+static bool answers_for(const struct site *fallback, struct str host)
+{
+	struct sockaddr_storage unused;
+	return fallback && (fallback->kind != SITE_CONTROL || address_parse(host, 0, &unused));
+}
+
 const struct site *generation_site(const struct generation *g, struct str host)
 {
 	const struct site *site = named(g, host);
 	if (!site)
 		site = named_by_wildcard(g, host);
-	return site ? site : g->fallback;
+	if (site)
+		return site;
+	return answers_for(g->fallback, host) ? g->fallback : NULL;
 }
 
 struct generation_builder *generation_begin(const struct msg_generation *m)
@@ -103,6 +112,7 @@ static bool add_listener(
 		.default_name = keep(b, m->default_name),
 		.port = (uint16_t)m->port,
 		.tls = m->tls,
+		.plain_too = m->plain_too,
 		.fd = m->fd,
 	};
 	return true;

@@ -98,6 +98,7 @@ static void begin(struct http1_session *s)
 	s->ex.arena = &s->arena;
 	s->ex.worker = c->worker;
 	s->ex.generation = generation_ref(c->worker->generation);
+	s->ex.kept = &c->kept;
 	s->ex.client = c->address;
 	s->ex.tls = c->tls;
 	s->ex.temporary = c->temporary;

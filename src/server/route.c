@@ -23,9 +23,12 @@ static void redirect_to_https(struct exchange *ex)
 	                              STR_ARG(host), six ? "]" : "", STR_ARG(port), STR_ARG(path)));
 }
 
+/* An application is redirected to only where browsers trust the certificate. The page knows no
+ * plain HTTP but on a loopback address, whatever its certificate is. */
 static bool redirected(struct exchange *ex)
 {
-	if (ex->tls || !ex->site->force_ssl || !has_own_certificate(ex))
+	bool page = ex->site->kind == SITE_CONTROL;
+	if (ex->tls || !ex->site->force_ssl || (!page && !has_own_certificate(ex)))
 		return false;
 	redirect_to_https(ex);
 	return true;
@@ -33,8 +36,17 @@ static bool redirected(struct exchange *ex)
 
 static void answer_unknown(struct exchange *ex)
 {
-	struct str sentence = arena_printf(
-	        ex->arena, "No site named %.*s is served here.", STR_ARG(ex->request.host));
+	const struct site *fallback = ex->generation->fallback;
+	struct str host = ex->request.host, sentence;
+	if (fallback && fallback->kind == SITE_CONTROL)
+		sentence = arena_printf(ex->arena,
+		        "This page is not named %.*s: open it by its IP address or as localhost, "
+		        "or give it that name in the configuration, behind the address in the "
+		        "line `page`.",
+		        STR_ARG(host));
+	else
+		sentence = arena_printf(
+		        ex->arena, "No site named %.*s is served here.", STR_ARG(host));
 	exchange_answer(ex, 421, sentence.p);
 }
 

@@ -15,8 +15,8 @@
  *
  *	proxy    its upstreams
  *	none     nobody: it is named, but nothing stands behind it
- *	control  within the page's serve: control, each connection on a channel of its own. A fallback
- *	         of this kind answers for IP addresses only, not for names that nobody gave it.
+ *	control  within the page's serve: control, each connection on a channel of its own. A
+ *	         fallback of this kind answers for IP addresses only, for no name.
  *	api      within control, portal/: whoever came over control.sock, the machine's owner
  *	page     likewise, whoever came through the page's serve */
 #define SITE_KINDS(X)                                                                              \
@@ -56,6 +56,7 @@ struct listener_row {
 	        default_name; /* default_name: the certificate for clients without SNI */
 	uint16_t port;
 	bool tls;
+	bool plain_too; /* beside TLS: the client's first byte decides */
 	int fd; /* owned by the generation until generation_close_listeners; -1 afterwards */
 };
 

@@ -23,7 +23,8 @@ int program_open(enum process process, struct err *err)
 	}
 	own[n] = '\0';
 	*strrchr(own, '/') = '\0';
-	const char *name = process_name(process);
+	/* The page's is the data plane's program once more. */
+	const char *name = process_name(process == PROCESS_PAGE ? PROCESS_SERVE : process);
 	int fd = open_beside(own, "", name);
 	if (fd < 0)
 		fd = open_beside(own, "../libexec/everseal/", name);

@@ -9,7 +9,7 @@
 #define STEADY      (10 * SECOND) /* who lived that long did not fall at its start */
 static const int64_t pauses[] = { 0, 100, 500, 1000 }; /* ms before the nth revival in a row */
 
-enum { CHILDREN = PROCESS_SERVE + 1 };
+enum { CHILDREN = PROCESS_COUNT };
 
 struct child {
 	enum process process;
@@ -129,7 +129,7 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 	}
 }
 
-/* Fetch and serve have nothing to say here: what they send is dropped. */
+/* The others have nothing to say here: what they send is dropped. */
 static void heard(struct link *l, const struct msg *m)
 {
 	struct child *c = OWNER(l, struct child, link);
@@ -247,8 +247,12 @@ static void child_ended(struct on_exit_of *e, int status)
 static void arguments(const struct child *c, const char *ret_argv[6], char workers[static 24])
 {
 	const struct supervisor *s = c->supervisor;
-	static const char *const names[CHILDREN] = { "everseal-control", "everseal-fetch",
-		"everseal-serve" };
+	static const char *const names[CHILDREN] = {
+		[PROCESS_CONTROL] = "everseal-control",
+		[PROCESS_FETCH] = "everseal-fetch",
+		[PROCESS_SERVE] = "everseal-serve",
+		[PROCESS_PAGE] = "everseal-page",
+	};
 	size_t n = 0;
 	ret_argv[n++] = names[c->process];
 	if (c->process == PROCESS_CONTROL && s->want->config) {
@@ -259,8 +263,9 @@ static void arguments(const struct child *c, const char *ret_argv[6], char worke
 		ret_argv[n++] = "--state";
 		ret_argv[n++] = s->want->state;
 	}
-	if (c->process == PROCESS_SERVE) {
-		snprintf(workers, 24, "%lld", (long long)s->workers);
+	if (c->process == PROCESS_SERVE || c->process == PROCESS_PAGE) {
+		snprintf(workers, 24, "%lld",
+		        c->process == PROCESS_PAGE ? 1 : (long long)s->workers);
 		ret_argv[n++] = "--workers";
 		ret_argv[n++] = workers;
 	}

@@ -1,5 +1,5 @@
-/* The parent of all: starts and revives control, fetch and serve, links them to each other, binds
- * sockets and passes them on. It parses no configuration and reads nothing foreign.
+/* The parent of all: starts and revives control, fetch and both serves, links them to control,
+ * binds sockets and passes them on. It parses no configuration and reads nothing foreign.
  *
  * The programs everseal-control, everseal-fetch and everseal-serve are found beside this program's
  * own real path, or in ../libexec/everseal of it, and opened before anything else: neither an
@@ -9,8 +9,10 @@
  *	everseal-control [--config FILE] [--state DIR]    with our rights
  *	everseal-fetch                                    as control's `identity` says
  *	everseal-serve --workers N                        likewise
+ *	everseal-page --workers 1                         likewise; everseal-serve once more,
+ *	                                                  for the page
  *
- * Test switches: environment variables EVERSEAL_* reach all three. */
+ * Test switches: environment variables EVERSEAL_* reach all of them. */
 #ifndef SUPERVISOR_SUPERVISOR_H
 #define SUPERVISOR_SUPERVISOR_H
 

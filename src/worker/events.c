@@ -7,6 +7,7 @@ enum { WAITING_MOST = 4096 };
 struct event {
 	struct letter letter;
 	struct buf bytes; /* a message */
+	int fd;           /* that goes with it, -1: none */
 };
 
 static struct mailbox *mailbox;
@@ -20,8 +21,9 @@ static void open_event(struct mailbox *m, struct letter *l)
 	struct event *e = OWNER(l, struct event, letter);
 	struct msg msg;
 	struct err err;
-	CHECK(msg_decode(buf_str(&e->bytes), -1, &msg, &err));
+	CHECK(msg_decode(buf_str(&e->bytes), e->fd, &msg, &err));
 	hear_event(&msg);
+	msg_close_fd(&msg);
 	buf_done(&e->bytes);
 	free(e);
 	atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
@@ -58,14 +60,17 @@ uint64_t events_dropped(void)
 
 void events_post(enum msg_type type, const void *fields)
 {
-	if (atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed) >= WAITING_MOST) {
-		atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
-		events_drop();
-		return;
-	}
 	struct event *e = mem_new(struct event);
 	e->bytes = BUF(LINK_MESSAGE_MOST);
-	int fd;
-	msg_encode(type, fields, &e->bytes, &fd);
-	mail_post(mailbox, &e->letter);
+	msg_encode(type, fields, &e->bytes, &e->fd);
+	if (atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed) < WAITING_MOST) {
+		mail_post(mailbox, &e->letter);
+		return;
+	}
+	atomic_fetch_sub_explicit(&waiting, 1, memory_order_relaxed);
+	events_drop();
+	if (e->fd >= 0)
+		(void)close(e->fd);
+	buf_done(&e->bytes);
+	free(e);
 }

@@ -15,6 +15,12 @@ static unsigned cores(void)
 	return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
 }
 
+/* The supervisor starts this program twice: the second one has the page's listeners alone. */
+static bool serves_page(const char *name)
+{
+	return name && str_ends(str_c(name), STR("-page"));
+}
+
 /* 0, or none given: one for each core. */
 static bool read_workers(int argc, char **argv, unsigned *ret_workers)
 {
@@ -63,7 +69,7 @@ static int run(unsigned workers)
 int main(int argc, char **argv)
 {
 	unsigned workers;
-	log_set_process("serve");
+	log_set_process(serves_page(argv[0]) ? "page" : "serve");
 	if (!read_workers(argc, argv, &workers) || !child_started()) {
 		(void)fprintf(
 		        stderr, "everseal-serve is started by `everseal run`, not by hand.\n");

@@ -1,7 +1,8 @@
-/* The process everseal-serve, wired: links to supervisor and control on one side, worker threads on
- * the other. What it knows comes from control: certificates in segments, challenges, and
- * generations, each in two steps (link/messages.h). A control that was started anew finds serve
- * going on with what it has, and tells it everything again. */
+/* The process everseal-serve, wired, for the data plane and once more for the page: links to
+ * supervisor and control on one side, worker threads on the other. What it knows comes from
+ * control: certificates in segments, challenges, and generations, each in two steps
+ * (link/messages.h). A control that was started anew finds serve going on with what it has, and
+ * tells it everything again. */
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 

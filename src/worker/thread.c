@@ -190,6 +190,7 @@ static bool init(struct threads *all, struct thread *t, unsigned index, struct e
 	w->emptied = connections_gone;
 	w->proxy = proxy_pools_new(w);
 	w->handlers[SITE_PROXY] = &proxy_handler;
+	w->handlers[SITE_CONTROL] = &control_handler;
 	w->tls = tls_worker_new(w->loop, all->certs, err);
 	t->in = mailbox_new(w->loop, open_command);
 	return w->tls != NULL;

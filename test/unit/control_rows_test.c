@@ -438,7 +438,7 @@ static void what_serve_tells(void **state)
 	settle(&p);
 	assert_true(logged("info: A line of its own."));
 	assert_false(logged("A level"));
-	assert_true(logged("warning: 7 log events of the data plane found no room and are lost."));
+	assert_true(logged("warning: 7 events of the process serve found no room and are lost."));
 	struct json *status = status_of(&p);
 	assert_true(str_eq_c(json_text(item(status, "fences", "process", "serve"), "standing"),
 	        "undumpable landlock"));

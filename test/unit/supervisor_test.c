@@ -1,5 +1,6 @@
-/* The supervisor whole, with this program in the place of its three children: a copy of it lies
- * beside copies named everseal-control, -fetch and -serve, and plays the one that it is called.
+/* The supervisor whole, with this program in the place of its four children: a copy of it lies
+ * beside copies named everseal-control, -fetch and -serve, and plays the one that it is called, the
+ * last one for the page, too.
  * What the children see they tell on a socket whose path EVERSEAL_TEST gives. */
 #include "link/child.h"
 #include "link/link.h"
@@ -231,7 +232,7 @@ static void hear_child(struct stage *s, size_t i)
 	}
 	line[n] = '\0';
 	sscanf(line, "%15s %d", who, &s->children[i].pid);
-	for (enum process p = PROCESS_CONTROL; p <= PROCESS_SERVE; p++)
+	for (enum process p = PROCESS_CONTROL; p < PROCESS_COUNT; p++)
 		if (strcmp(who, process_name(p)) == 0)
 			s->children[i].process = p;
 	s->n += (size_t)snprintf(s->seen + s->n, sizeof s->seen - s->n, "%s\n", line);
@@ -320,7 +321,7 @@ static void kill_child(struct stage *s, enum process p)
 		hear(s, 20);
 }
 
-/* From start to three children, linked. */
+/* From start to four children, linked. */
 static void begin(struct stage *s)
 {
 	stage_init(s);
@@ -328,6 +329,7 @@ static void begin(struct stage *s)
 	order(s, "identity %d", geteuid() == 0 ? 65534 : 1);
 	expect(s, "hears serve say serve");
 	expect(s, "hears fetch say fetch");
+	expect(s, "hears page say page");
 	expect(s, "hears control say control");
 	order(s, "ready");
 }
@@ -400,6 +402,9 @@ static void children_start_clean_and_linked(void **state)
 	expect(&s, root ? "begins uid 65534 surplus 0 home no proxy no comm everseal-serve\n args "
 	                  "--workers 3"
 	                : " surplus 0 home no proxy no comm everseal-serve\n args --workers 3");
+	expect(&s, root ? "begins uid 65534 surplus 0 home no proxy no comm everseal-page\n args "
+	                  "--workers 1"
+	                : " surplus 0 home no proxy no comm everseal-page\n args --workers 1");
 	kill(s.supervisor, SIGHUP);
 	expect(&s, "is told reload");
 	kill(s.supervisor, SIGTERM);
@@ -421,6 +426,7 @@ static void the_killed_come_back(void **state)
 		{ PROCESS_SERVE, "hears serve say serve", "hears control say control" },
 		{ PROCESS_FETCH, "hears fetch say fetch", "hears control say control" },
 		{ PROCESS_CONTROL, "hears serve say serve", "hears fetch say fetch" },
+		{ PROCESS_PAGE, "hears page say page", "hears control say control" },
 		{ PROCESS_SERVE, "hears serve say serve", "hears control say control" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -447,7 +453,7 @@ static void all_end_with_the_supervisor(void **state)
 	assert_int_equal(wait_end(&s, 1000), -SIGKILL);
 	int64_t until = now() + SOON;
 	while (pid_of(&s, PROCESS_CONTROL) || pid_of(&s, PROCESS_FETCH) ||
-	        pid_of(&s, PROCESS_SERVE)) {
+	        pid_of(&s, PROCESS_SERVE) || pid_of(&s, PROCESS_PAGE)) {
 		assert_true(now() < until);
 		hear(&s, 20);
 	}
@@ -601,7 +607,7 @@ static void the_service_manager_is_told(void **state)
 int main(int argc, char **argv)
 {
 	const char *name = program_invocation_short_name;
-	for (enum process p = PROCESS_CONTROL; p <= PROCESS_SERVE; p++)
+	for (enum process p = PROCESS_CONTROL; p < PROCESS_COUNT; p++)
 		if (strncmp(name, "everseal-", 9) == 0 && strcmp(name + 9, process_name(p)) == 0)
 			return play(p, argc, argv);
 	if (strcmp(name, "everseal") == 0)
