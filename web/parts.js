@@ -57,6 +57,10 @@ function readout({label, value, state: lamp, lines = []}) {
 		lines.filter(Boolean).map(line => h('dd', {}, line)));
 }
 
+export function readoutList(readouts) {
+	return h('dl', {class: 'readouts'}, readouts.map(readout));
+}
+
 export function band({path, subject, mono: isMono, actions = [], readouts = [], picture, below}) {
 	return h('header', {class: 'band'}, h('div', {class: 'within'},
 		h('div', {class: 'head'},
@@ -64,7 +68,7 @@ export function band({path, subject, mono: isMono, actions = [], readouts = [], 
 				h('h1', {class: 'path', tabindex: '-1'}, path.map(pathPart)),
 				subject ? h('p', {class: isMono ? 'subject mono' : 'subject'}, subject) : null),
 			actions.filter(Boolean).length ? h('div', {class: 'actions'}, actions) : null),
-		readouts.length ? h('dl', {class: 'readouts'}, readouts.map(readout)) : null,
+		readouts.length ? readoutList(readouts) : null,
 		picture, below));
 }
 

@@ -1,0 +1,78 @@
+/* The CAs that the configuration knows, the accounts there, and what their directories say now. */
+import {h} from '../h.js';
+import {get, segment} from '../api.js';
+import {list} from '../table.js';
+import {band, button, failure, facts, file, isLocked, link, mono, paper} from '../parts.js';
+import {count} from './shared.js';
+
+function nameCell(issuer) {
+	const notes = [issuer.default ? 'the default' : null, issuer.staging ? 'for rehearsals: browsers trust none of its certificates' : null].filter(Boolean);
+	return [h('b', {}, issuer.title), h('div', {class: 'hint'}, mono(issuer.name), notes.length ? `, ${notes.join(', ')}` : null)];
+}
+
+function accountCell({account, eab, directory}) {
+	if (!directory)
+		return 'None is needed';
+	if (!account)
+		return eab ? 'Made with the first order, bound to yours there' : 'Made with the first order';
+	return [account.email || 'Without e-mail', account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
+}
+
+function directoryCell({directory, trust}) {
+	if (!directory)
+		return 'Self-made certificates, by this server';
+	return [mono(directory), trust ? h('div', {class: 'hint'}, 'trusted by a root of your own') : null];
+}
+
+function saidNow({terms, website, caa_identities: names, eab_required: eab}) {
+	return facts([
+		['CAA name', names.length ? mono(names.join(', ')) : 'none told'],
+		terms ? ['Terms', link(terms, terms, {rel: 'noreferrer'})] : null,
+		website ? ['Website', link(website, website, {rel: 'noreferrer'})] : null,
+		['Account', eab ? 'only with a key from the CA (`eab` in the configuration)' : 'open to everybody'],
+	]);
+}
+
+export function view(page) {
+	const said = new Map(); // issuer → what its directory said, a promise's outcome
+
+	async function ask({name}) {
+		said.set(name, 'asking');
+		draw();
+		said.set(name, await get(`issuers/${segment(name)}/directory`, {}, page.signal).catch(error => error));
+		draw();
+	}
+
+	function nowCell(issuer) {
+		const answer = said.get(issuer.name), again = () => ask(issuer);
+		if (!issuer.directory)
+			return null;
+		if (answer === 'asking')
+			return h('span', {role: 'status'}, 'Asking');
+		if (answer instanceof Error)
+			return failure(answer, again);
+		return answer ? saidNow(answer) : button('Ask it', again, {small: true, 'aria-label': `Ask ${issuer.title}`});
+	}
+
+	const issuers = list(page, {
+		path: 'issuers', one: 'issuer', many: 'issuers', caption: 'Issuers', key: issuer => issuer.name,
+		columns: [
+			{title: 'Issuer', head: true, cell: nameCell},
+			{title: 'Directory', kind: 'wrap', cell: directoryCell},
+			{title: 'Account', label: 'Account:', cell: accountCell},
+			{title: 'Set in', label: 'Set in', cell: ({source}) => isLocked(source) ? file(source) : 'nothing: built in'},
+			{title: 'What the directory says now', kind: 'c-now', cell: nowCell},
+		],
+	}, draw);
+
+	function draw() {
+		page.draw(
+			band({path: [['Configuration'], ['Issuers']], subject: count(issuers.items.length, 'issuer', 'issuers')}),
+			paper(issuers.table(), h('p', {class: 'hint after'}, 'Another one: ', h('code', {}, 'issuer NAME { directory URL }'),
+				' in the configuration file, then ', h('code', {}, 'everseal reload'), '.')));
+	}
+
+	page.title('Issuers');
+	issuers.load();
+	page.on('snapshot', () => issuers.loaded && issuers.load());
+}
