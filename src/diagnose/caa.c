@@ -44,7 +44,7 @@ static void read_issue(struct arena *a, const struct facts *f, struct str value,
 		domain = STR("");
 	domain = str_trim(domain);
 	c->issue = true;
-	if (!is_identity(f, domain)) {
+	if (!domain.n || !is_identity(f, domain)) {
 		if (domain.n)
 			c->others = c->others.n ? arena_printf(a, "%.*s, %.*s", STR_ARG(c->others),
 			                                  STR_ARG(domain))
