@@ -7,20 +7,6 @@
 #include "cli/status.h"
 #include "cli/wait.h"
 
-/* As a segment of a path (RFC 3986 3.3). */
-static struct str escaped(struct command *c, struct str name)
-{
-	BUF_AUTO out = BUF_INIT(64 << 10);
-	for (size_t i = 0; i < name.n; i++) {
-		const unsigned char b = (unsigned char)name.p[i];
-		const bool plain = (b >= '0' && b <= '9') ||
-		                   ((b | 0x20) >= 'a' && (b | 0x20) <= 'z') ||
-		                   (b && strchr("-._~", b));
-		buf_printf(&out, plain ? "%c" : "%%%02X", b);
-	}
-	return arena_str(&c->arena, buf_str(&out));
-}
-
 static struct json *ask(
         struct str state, const char *method, struct str path, struct str body, struct err *err)
 {
@@ -62,7 +48,7 @@ int certificate_do(struct command *c, const char *what, const char *done, struct
 	if (!name.p && !find_only(c, state, &name, &err))
 		return err.code == ERR_INPUT ? command_usage(&err) : command_fail(&err);
 	const struct str path = arena_printf(
-	        &c->arena, "/api/certificates/%.*s/%s", STR_ARG(escaped(c, name)), what);
+	        &c->arena, "/api/certificates/%.*s/%s", STR_ARG(command_escaped(c, name)), what);
 	JSON_AUTO *answer = ask(state, "POST", path, body, &err);
 	if (!answer)
 		return command_fail(&err);
@@ -100,7 +86,7 @@ int command_certificate(struct command *c)
 	struct err err = ERR_INIT;
 	BUF_AUTO out = BUF_INIT(64 << 20);
 	const struct str path = one ? arena_printf(&c->arena, "/api/certificates/%.*s",
-	                                      STR_ARG(escaped(c, c->operands[0])))
+	                                      STR_ARG(command_escaped(c, c->operands[0])))
 	                            : STR("/api/status");
 	struct str state;
 	JSON_AUTO *answer =

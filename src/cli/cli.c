@@ -53,6 +53,12 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_RENEW] = command_renew,
 	[VERB_DISABLE] = command_disable,
 	[VERB_DIAGNOSE] = command_diagnose,
+	[VERB_SITE_ADD] = command_site_add,
+	[VERB_SITE_SET] = command_site_set,
+	[VERB_SITE_LIST] = command_site_list,
+	[VERB_SITE_REMOVE] = command_site_remove,
+	[VERB_ISSUER_LIST] = command_issuer_list,
+	[VERB_ISSUER_TEST] = command_issuer_test,
 	[VERB_HELP] = command_help,
 };
 

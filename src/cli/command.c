@@ -30,6 +30,19 @@ struct str command_absolute(struct command *c, const char *path)
 	return arena_printf(&c->arena, "%s/%s", here, path);
 }
 
+struct str command_escaped(struct command *c, struct str text)
+{
+	BUF_AUTO out = BUF_INIT(64 << 10);
+	for (size_t i = 0; i < text.n; i++) {
+		const unsigned char b = (unsigned char)text.p[i];
+		const bool plain = (b >= '0' && b <= '9') ||
+		                   ((b | 0x20) >= 'a' && (b | 0x20) <= 'z') ||
+		                   (b && strchr("-._~*", b));
+		buf_printf(&out, plain ? "%c" : "%%%02X", b);
+	}
+	return arena_str(&c->arena, buf_str(&out));
+}
+
 bool command_state(struct command *c, struct str *ret_state, struct err *err)
 {
 	if (command_has(c, OPTION_STATE))

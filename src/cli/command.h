@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "cli/words.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, OPERANDS_MOST = 2 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, OPERANDS_MOST = 100 };
 
 struct command {
 	enum verb verb;   /* VERB_COUNT: none was given */
@@ -26,6 +26,8 @@ MUST_CHECK bool command_parse(struct command *c, int argc, char **argv, struct e
 bool command_has(const struct command *c, enum option o);
 struct str command_value(const struct command *c, enum option o); /* STR_NONE: not given */
 const char *command_config(const struct command *c);
+/* As a segment of a path (RFC 3986 3.3). */
+struct str command_escaped(struct command *c, struct str text);
 /* As seen from the working directory. NUL-terminated. */
 struct str command_absolute(struct command *c, const char *path);
 /* By --state, else by the configuration, which may be absent unless it was named. */
@@ -49,6 +51,12 @@ int command_register(struct command *c);
 int command_certificate(struct command *c);
 int command_renew(struct command *c);
 int command_disable(struct command *c);
+int command_site_add(struct command *c);
+int command_site_set(struct command *c);
+int command_site_list(struct command *c);
+int command_site_remove(struct command *c);
+int command_issuer_list(struct command *c);
+int command_issuer_test(struct command *c);
 int command_diagnose(struct command *c);
 
 #endif

@@ -7,6 +7,7 @@ const struct option_words options[OPTION_COUNT] = {
 };
 
 #define HAS(id) (1U << OPTION_##id)
+enum { OPERANDS_MANY = 100 };
 #define WHERE   (HAS(CONFIG) | HAS(STATE))
 
 /* clang-format off */
@@ -60,6 +61,31 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"clock, HTTPS and HSTS. Each finding is OK, Warning, Problem or Cannot see from here, with "
 		"what to do. Takes up to 25 seconds, changes nothing, and stops nothing.\n\n"
 		"Ends with 1 if registering the name now would fail." },
+	[VERB_SITE_ADD] = { "site add", "NAME...", OPERANDS_MANY,
+		WHERE | HAS(PROXY) | HAS(FORCE_SSL) | HAS(NO_FORCE_SSL) | HAS(HSTS) | HAS(JSON), 0,
+		"serve names by an application of their own",
+		"Adds a site: its names are served by the application at --proxy, else by that of the "
+		"configuration's `site *`. It is kept in the store; sites of the configuration file stay "
+		"there. It has a temporary certificate until it is registered." },
+	[VERB_SITE_SET] = { "site set", "NAME", 1,
+		WHERE | HAS(PROXY) | HAS(FORCE_SSL) | HAS(NO_FORCE_SSL) | HAS(HSTS) | HAS(JSON), 0,
+		"change a site",
+		"Changes the site with that name at once. What the configuration file sets is changed "
+		"there, and nowhere else." },
+	[VERB_SITE_LIST] = { "site list", NULL, 0, WHERE | HAS(JSON), 0,
+		"list the sites",
+		"Lists the sites with their state. With --json it prints one object a line." },
+	[VERB_SITE_REMOVE] = { "site remove", "NAME", 1, WHERE | HAS(DESPITE_HSTS) | HAS(JSON), 0,
+		"remove a site",
+		"Removes the site with that name and stops the renewal of its certificate, which is kept. "
+		"While browsers may remember that its names are reached over HTTPS only, it says until "
+		"when, and needs --despite-hsts." },
+	[VERB_ISSUER_LIST] = { "issuer list", NULL, 0, WHERE | HAS(JSON), 0,
+		"list the certificate authorities",
+		"Lists the certificate authorities that the configuration knows." },
+	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
+		"ask a certificate authority for its directory",
+		"Asks the certificate authority for its directory and says whether it answers." },
 	[VERB_HELP] = { "help", "[COMMAND]", 2, 0, 0,
 		"explain a command",
 		"Prints the help of a command, or the list of all." },

@@ -37,6 +37,13 @@
 	X(DESPITE_HSTS, "despite-hsts", NULL,                                                      \
 	        "Do it although browsers still remember that these names are reached over HTTPS "  \
 	        "only.")                                                                           \
+	X(FORCE_SSL, "force-ssl", NULL,                                                            \
+	        "Send visitors from HTTP to HTTPS. Challenges are still answered.")                \
+	X(NO_FORCE_SSL, "no-force-ssl", NULL, "Let visitors stay on HTTP.")                        \
+	X(HSTS, "hsts", "TIME",                                                                    \
+	        "Tell browsers to use nothing but HTTPS for so long, such as 300s, 1h, 1d or 1y; " \
+	        "behind the time may stand include-subdomains and preload, then quote all. `off` " \
+	        "sends max-age=0.")                                                                \
 	X(HELP, "help", NULL, "Print the help of a command and do nothing else.")                  \
 	X(VERSION, "version", NULL, "Print the version and do nothing else.")
 
@@ -62,6 +69,12 @@ extern const struct option_words options[OPTION_COUNT];
 	X(RENEW, "lets-encrypt renew")                                                             \
 	X(DISABLE, "lets-encrypt disable")                                                         \
 	X(DIAGNOSE, "lets-encrypt diagnose")                                                         \
+	X(SITE_ADD, "site add")                                                                    \
+	X(SITE_SET, "site set")                                                                    \
+	X(SITE_LIST, "site list")                                                                  \
+	X(SITE_REMOVE, "site remove")                                                              \
+	X(ISSUER_LIST, "issuer list")                                                              \
+	X(ISSUER_TEST, "issuer test")                                                              \
 	X(HELP, "help")
 
 enum verb {

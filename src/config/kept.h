@@ -85,6 +85,8 @@ struct kept_listeners {
 MUST_CHECK bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t count,
         const struct kept_listeners *listeners, struct err *err);
 MUST_CHECK bool kept_check_hsts(const struct hsts *hsts, struct err *err);
+/* "1y include-subdomains preload", or "off", as the file says it. */
+MUST_CHECK bool kept_parse_hsts(struct str text, struct hsts *ret_hsts, struct err *err);
 
 /* A site as it is served. */
 struct served_site {

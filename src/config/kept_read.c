@@ -2,6 +2,7 @@
 #include "base/url.h"
 #include "certs/name.h"
 #include "config/kept.h"
+#include "config/parts.h"
 #include "net/address.h"
 
 static bool is_there(const struct kept_value *v, struct str name)
@@ -150,5 +151,31 @@ bool kept_check_hsts(const struct hsts *hsts, struct err *err)
 		return err_set(err, ERR_INPUT,
 		        "Browsers take no name into their preload list without all of it: a year "
 		        "(31536000 seconds) at least, and all subdomains.");
+	return true;
+}
+
+bool kept_parse_hsts(struct str text, struct hsts *ret_hsts, struct err *err)
+{
+	struct hsts hsts = { .set = true };
+	struct str word;
+	int64_t ms = 0;
+	text = str_trim(text);
+	if (!str_eq_c(text, "off")) {
+		if (!str_split(&text, ' ', &word) || !config_value_duration(word, &ms, err))
+			return err->code ? false : err_set(err, ERR_INPUT, "Give a time, or `off`.");
+		hsts.max_age = ms / SECOND;
+		while (str_split(&text, ' ', &word)) {
+			hsts.subdomains |= str_eq_c(word, "include-subdomains");
+			hsts.preload |= str_eq_c(word, "preload");
+			if (word.n && !str_eq_c(word, "include-subdomains") && !str_eq_c(word, "preload"))
+				return err_set(err, ERR_INPUT,
+				        "\"%.*s\" is unknown here: behind the time may stand "
+				        "include-subdomains and preload.",
+				        STR_ARG(str_head(word, 40)));
+		}
+	}
+	if (!kept_check_hsts(&hsts, err))
+		return false;
+	*ret_hsts = hsts;
 	return true;
 }
