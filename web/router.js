@@ -84,6 +84,14 @@ function titleOf(text) {
 	return `${open ? `Problem ${open} - ` : ''}${text} - Everseal`;
 }
 
+/* Focus that lost its element goes to the head of the view, not to nowhere. */
+function redraw(children) {
+	const held = place.contains(document.activeElement);
+	update(place, ...children);
+	if (held && !place.contains(document.activeElement))
+		place.querySelector('h1')?.focus({preventScroll: true});
+}
+
 function makePage(query, saved) {
 	const left = new AbortController(), ends = [];
 	let drawn = false, title = '';
@@ -102,7 +110,7 @@ function makePage(query, saved) {
 			if (left.signal.aborted)
 				return;
 			if (drawn)
-				return void update(place, ...children);
+				return redraw(children);
 			drawn = true;
 			place.replaceChildren();
 			update(place, ...children);

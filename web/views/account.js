@@ -7,7 +7,7 @@ import {time} from '../time.js';
 import {longEnough, scopeWords} from './people-forms.js';
 import {passwordField} from './sign-in.js';
 import {secondFactor} from './second-factor.js';
-import {count, slot} from './shared.js';
+import {count, slot, userName} from './shared.js';
 
 const browsers = [[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrom(e|ium)\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl/, 'curl']];
 const systems = [[/Android/, 'Android'], [/iPhone|iPad/, 'iOS'], [/Windows/, 'Windows'], [/Mac OS/, 'macOS'], [/Linux/, 'Linux']];
@@ -19,11 +19,11 @@ function browserOf(agent) {
 	return browser ? [browser, system].filter(Boolean).join(' on ') : agent || 'Unnamed program';
 }
 
-function passwordForm(changed) {
+function passwordForm(name, changed) {
 	const current = passwordField({name: 'current', label: 'Password now', autocomplete: 'current-password', check: text => text ? null : 'Give the password that you have now.'});
 	const fresh = passwordField({name: 'new', label: 'New password', autocomplete: 'new-password', check: longEnough,
 		hint: 'A few words in a row are good. Your other sessions end.'});
-	return form({fields: [current, fresh], submit: 'Change password', send: async () => {
+	return form({fields: [current, fresh], children: [userName(name), current.root, fresh.root], submit: 'Change password', send: async () => {
 		await put('account/password', {current: current.value, new: fresh.value});
 		current.value = fresh.value = '';
 		changed();
@@ -62,8 +62,8 @@ function themeChoice() {
 
 export function view(page) {
 	let account = null, said = null;
-	const password = passwordForm(() => tell('Password changed. Your other sessions have ended.'));
-	const factor = secondFactor(draw, load);
+	const password = passwordForm(page.session.name, () => tell('Password changed. Your other sessions have ended.'));
+	const factor = secondFactor(page.session.name, draw, load);
 
 	function tell(text) {
 		said = text;

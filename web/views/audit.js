@@ -9,10 +9,9 @@ function whatCell({what, subject}) {
 }
 
 function changeCell({before, after}) {
-	if (before === null && after === null)
-		return null;
-	return [before ?? h('span', {class: 'hint'}, 'nothing'), h('span', {'aria-hidden': 'true'}, ' → '), h('span', {class: 'unseen'}, ' to '),
-		after ?? h('span', {class: 'hint'}, 'nothing')];
+	if (before === null)
+		return after;
+	return [before, h('span', {'aria-hidden': 'true'}, ' → '), h('span', {class: 'unseen'}, ' to '), after ?? h('span', {class: 'hint'}, 'nothing')];
 }
 
 const columns = [

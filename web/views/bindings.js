@@ -22,7 +22,7 @@ const columns = [
 	{title: 'Address', head: true, kind: 'mono', cell: endpoint},
 	{title: 'Serves', cell: l => l.scheme === 'https' ? 'HTTPS' : 'HTTP, and the challenges of CAs'},
 	{title: 'Sites', label: 'Sites:', cell: l => l.sites.toLocaleString('en')},
-	{title: 'Set in', label: 'Set in', cell: l => isLocked(l.source) ? file(l.source) : l.source === 'store' ? 'a registration' : 'nothing: the default'},
+	{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: l => isLocked(l.source) ? file(l.source) : l.source === 'store' ? 'a registration' : 'the default'},
 	{title: 'What stands in the way', cell: why},
 ];
 
@@ -55,8 +55,8 @@ export function view(page) {
 			paper(listeners.table(),
 				h('p', {class: 'hint after'}, 'Listeners come from the configuration file, and from the address chosen when a name is registered.'),
 				h('div', {class: 'two under'},
-					section('Addresses of this machine', h('ul', {class: 'mono names'}, answer.addresses.map(a => h('li', {}, a)))),
-					answer.page ? section('This page', pageFacts(answer.page)) : null)));
+					h('div', {}, section('Addresses of this machine', h('ul', {class: 'mono names'}, answer.addresses.map(a => h('li', {}, a))))),
+					h('div', {}, answer.page ? section('This page', pageFacts(answer.page)) : null))));
 	}
 
 	page.title('Bindings');

@@ -58,9 +58,9 @@ export function view(page) {
 		path: 'issuers', one: 'issuer', many: 'issuers', caption: 'Issuers', key: issuer => issuer.name,
 		columns: [
 			{title: 'Issuer', head: true, cell: nameCell},
-			{title: 'Directory', kind: 'wrap', cell: directoryCell},
+			{title: 'Directory', kind: 'c-directory', cell: directoryCell},
 			{title: 'Account', label: 'Account:', cell: accountCell},
-			{title: 'Set in', label: 'Set in', cell: ({source}) => isLocked(source) ? file(source) : 'nothing: built in'},
+			{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: ({source}) => isLocked(source) ? file(source) : 'built in'},
 			{title: 'What the directory says now', kind: 'c-now', cell: nowCell},
 		],
 	}, draw);

@@ -8,7 +8,7 @@ import {ask, band, link, menu, paper, section, state} from '../parts.js';
 import {now, words} from '../time.js';
 import {passwordField} from './sign-in.js';
 import {personForm, scopes, scopeWords, tokenForm, tokenNotice} from './people-forms.js';
-import {count, exactSwitch, rowTime} from './shared.js';
+import {count, exactSwitch, rowTime, userName} from './shared.js';
 
 function changeScope({name, scope}) {
 	const chosen = choice({name: 'scope', label: 'Scope', options: scopes, value: scope});
@@ -19,7 +19,7 @@ function changeScope({name, scope}) {
 function setPassword({name}) {
 	const password = passwordField({name: 'new', label: 'New password', autocomplete: 'new-password'});
 	return ask({title: `New password for ${name}`, safe: 'Keep the old one', act: 'Set it', focus: password.input,
-		body: [h('p', {class: 'hint'}, `Ends all sessions of ${name}.`), password.root],
+		body: [h('p', {class: 'hint'}, `Ends all sessions of ${name}.`), userName(name), password.root],
 		run: () => put(`people/${segment(name)}`, {password: password.value})});
 }
 

@@ -5,7 +5,7 @@ import {post, put} from '../api.js';
 import {field, form} from '../form.js';
 import {ask, button, copy, notice, section, state} from '../parts.js';
 import {passwordField} from './sign-in.js';
-import {count, slot} from './shared.js';
+import {count, slot, userName} from './shared.js';
 
 function qr({svg_path: path, svg_size: size}) {
 	return s('svg', {class: 'qr', viewBox: `0 0 ${size} ${size}`, role: 'img', 'aria-label': 'QR code of the key', 'shape-rendering': 'crispEdges'},
@@ -14,9 +14,9 @@ function qr({svg_path: path, svg_size: size}) {
 
 const inFours = key => key.replace(/(.{4})(?=.)/g, '$1 ');
 
-function passwordStep(next, cancel) {
+function passwordStep(name, next, cancel) {
 	const password = passwordField({name: 'factor-password', label: 'Your password', autocomplete: 'current-password', check: text => text ? null : 'Give your password.'});
-	const made = form({fields: [password], submit: 'Show the QR code', also: [button('Leave it off', cancel)], send: async () => {
+	const made = form({fields: [password], children: [userName(name), password.root], submit: 'Show the QR code', also: [button('Leave it off', cancel)], send: async () => {
 		try {
 			next(await post('account/second-factor', {password: password.value}));
 		} catch (error) {
@@ -50,15 +50,15 @@ function recoveryStep({recovery_codes: codes}, next) {
 	return {root, first: title};
 }
 
-function switchOff(reload) {
+function switchOff(name, reload) {
 	const password = passwordField({name: 'off-password', label: 'Your password', autocomplete: 'current-password'});
 	return ask({title: 'Switch the second factor off?', safe: 'Keep it', act: 'Switch it off', danger: true, focus: password.input,
-		body: [h('p', {}, 'Then the password alone lets somebody in as you. The recovery codes no longer work.'), password.root],
+		body: [h('p', {}, 'Then the password alone lets somebody in as you. The recovery codes no longer work.'), userName(name), password.root],
 		run: () => post('account/second-factor/off', {password: password.value})}).then(done => done && reload());
 }
 
-/* Returns what draws the section for an account. draw: draws the view again; reload: asks anew first. */
-export function secondFactor(draw, reload) {
+/* Returns what draws the section for an account. name: of the person; draw: draws the view again; reload: asks anew first. */
+export function secondFactor(name, draw, reload) {
 	let step = null, steps = 0;
 
 	function enter(next) {
@@ -71,7 +71,7 @@ export function secondFactor(draw, reload) {
 		enter(null);
 		reload();
 	};
-	const begin = () => enter(passwordStep(offer => enter(codeStep(offer, codes => enter(recoveryStep(codes, end)), end)), end));
+	const begin = () => enter(passwordStep(name, offer => enter(codeStep(offer, codes => enter(recoveryStep(codes, end)), end)), end));
 
 	function isOff() {
 		return [h('p', {}, state('off', 'Off'), '. With it, a stolen password alone lets nobody in: signing in also asks for a code from your phone.'),
@@ -81,7 +81,7 @@ export function secondFactor(draw, reload) {
 	function isOn({recovery_codes_left: left}) {
 		return [h('p', {}, state('ok', 'On'), `, ${count(left, 'recovery code', 'recovery codes')} left.`),
 			left < 3 ? notice('warning', h('p', {}, 'Few recovery codes are left. Switch the second factor off and on again for ten new ones.')) : null,
-			h('div', {class: 'actions'}, button('Switch off …', () => switchOff(reload)))];
+			h('div', {class: 'actions'}, button('Switch off …', () => switchOff(name, reload)))];
 	}
 
 	return account => section('Second factor', step ? slot(`step-${steps}`, step.root) : h('div', {key: 'standing', class: 'stack'}, account.second_factor ? isOn(account) : isOff()));

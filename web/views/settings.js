@@ -85,6 +85,7 @@ export function siteSettings(page, draw, changed) {
 			wished.force = wished.hsts = null;
 			tellAll(said);
 			changed(fresh);
+			document.getElementById(`switch-${'hsts' in values ? 'hsts' : 'force'}`)?.focus();
 		} catch (error) {
 			if (!error.sentence)
 				throw error;

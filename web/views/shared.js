@@ -6,6 +6,7 @@
  *                           once, so that focus and what was typed stay
  *   sourceNote(source)      padlock and "line 12" beside what the file sets
  *   lifeOf(certificate)     what lifeline() and lifelineRow() ask for; null: there is none yet
+ *   userName(name)          a field nobody sees, by which password managers know whose password it is
  *   listed(['a', 'b'])      "a and b";  count(2, 'site', 'sites') "2 sites" */
 import {h, icon} from '../h.js';
 import {file, isLocked} from '../parts.js';
@@ -41,6 +42,10 @@ export function lifeOf(certificate) {
 		return null;
 	const {not_before: issued, not_after: expires, next_renewal: renewal, failures, last_error: error} = certificate;
 	return {issued, expires, renewal, due: failures ? error?.at ?? null : null};
+}
+
+export function userName(name) {
+	return h('input', {type: 'text', name: 'username', autocomplete: 'username', value: name, hidden: true});
 }
 
 export function listed(texts) {
