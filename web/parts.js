@@ -8,7 +8,8 @@
  *   button('Renew now', act, {filled}), link(text, href)
  *   notice('problem'|'warning'|'note'|'ok', children, {close: f})
  *   failure(error, again)                a sentence and "Try again"
- *   ask({title, body, safe, act, run, danger})  dialog; opens it; run(dialog) may throw (shown there)
+ *   ask({title, body, safe, act, run, danger})  dialog; opens it; run() may throw (shown there,
+ *     but for code "told": a field says it)
  *   typedName(label, name)               input for ask(): .value is compared by the caller
  *   copy('serial', text)                 button "Copy"
  *   menu('More', [{text, act}|{text, href, download}])
@@ -188,7 +189,7 @@ export function ask({title, body = [], safe = 'Keep it', act, run, danger = fals
 			await run();
 			dialog.close('done');
 		} catch (error) {
-			update(said, failure(error));
+			update(said, error.code === 'told' ? null : failure(error));
 		}
 	};
 	const keep = button(safe, () => dialog.close(''));

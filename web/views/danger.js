@@ -1,9 +1,8 @@
 /* What cannot simply be undone: revoke, disable, remove. The name stands in title and button; the safe
  * button has the focus. */
 import {h} from '../h.js';
-import {del, post, segment} from '../api.js';
+import {ApiError, del, post, segment} from '../api.js';
 import {time} from '../time.js';
-import {ApiError} from '../api.js';
 import {ask} from '../parts.js';
 import {choice, field} from '../form.js';
 
@@ -16,7 +15,7 @@ function demand(typed, name) {
 		return;
 	typed.fail(`Type ${name}.`);
 	typed.input.focus();
-	throw new ApiError(0, {code: 'input', message: `The name is not ${name}.`, remedy: 'Nothing was done.'});
+	throw new ApiError(0, {code: 'told', message: `The name is not ${name}.`});
 }
 
 /* Browsers that were promised HTTPS are shut out: the name has to be typed. */
