@@ -1,10 +1,11 @@
 /* Diagnosis of a name: what could stop it from being issued for or served, and the fix. It advises
  * and stops nothing.
  *
- * A run asks DNS, dials each address of the name on its own for a nonce that it has put on the board
- * of challenges (so that this very server gives the right answer), follows redirects as a CA would,
- * tries a handshake on port 443 of each, and asks the CA's directory for its CAA names and the
- * time. It is over after 25 s at most; then everything is judged (facts.h). It never keeps a body.
+ * A run asks DNS, dials each address of the name on its own for a nonce that it has put on the
+ * board of challenges (so that this very server gives the right answer), follows redirects as a CA
+ * would, tries a handshake on port 443 of each, and asks the CA's directory for its CAA names and
+ * the time. It is over after 25 s at most; then everything is judged (facts.h). No body is ever
+ * kept.
  *
  * Disadvantage: one looks from this machine. What only others see (a router's rules, an address
  * that leads elsewhere for them) is said to be unseen, not guessed. */

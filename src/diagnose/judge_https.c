@@ -171,7 +171,8 @@ void judge_hsts(struct findings *out)
 	} else if (who.n) {
 		finding.state = FINDING_WARNING;
 		finding.sentence = arena_printf(a,
-		        "%.*s: browsers refuse plain HTTP for %.*s and let nobody pass the temporary "
+		        "%.*s: browsers refuse plain HTTP for %.*s and let nobody pass "
+		        "the temporary "
 		        "certificate. Challenges are not affected.",
 		        STR_ARG(who), STR_ARG(f->name));
 		finding.fix = STR("Register the name: from then on visitors get through.");
@@ -184,7 +185,8 @@ void judge_hsts(struct findings *out)
 		struct str parent =
 		        f->parent.n ? arena_printf(a, " or %.*s", STR_ARG(f->parent)) : STR_NONE;
 		finding.sentence = arena_printf(a,
-		        "Neither sent nor preloaded for %.*s%.*s, as far as seen from here: nothing "
+		        "Neither sent nor preloaded for %.*s%.*s, as far as seen from "
+		        "here: nothing "
 		        "stands in the way. hstspreload.org tells of single names.",
 		        STR_ARG(f->name), STR_ARG(parent));
 	}

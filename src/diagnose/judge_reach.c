@@ -165,11 +165,13 @@ static void say_silent(struct findings *out, const struct fact_address *at, stru
 		finding->state = FINDING_UNSEEN;
 		finding->stops = false;
 		finding->sentence = arena_printf(a,
-		        "%.*s This machine is behind a router, and many routers do not lead back in "
+		        "%.*s This machine is behind a router, and many routers do not "
+		        "lead back in "
 		        "from within: %.*s may see more.",
 		        STR_ARG(what), STR_ARG(f->ca.title));
 		finding->fix = arena_printf(a,
-		        "Forward TCP 80 and 443 to this machine, then try http://%.*s/ from outside, "
+		        "Forward TCP 80 and 443 to this machine, then try http://%.*s/ "
+		        "from outside, "
 		        "such as from a telephone without WLAN.",
 		        STR_ARG(f->name));
 	} else if (at->ipv6) {
@@ -249,7 +251,8 @@ static void say_well(struct findings *out, const struct fact_address *at, struct
 	        "This very server answers, but the address is not public: %.*s cannot reach it.",
 	        STR_ARG(f->ca.title));
 	finding->fix = arena_printf(a,
-	        "Put this network's public address into the %s record, and forward TCP 80 and 443 to "
+	        "Put this network's public address into the %s record, and forward TCP "
+	        "80 and 443 to "
 	        "this machine.",
 	        at->ipv6 ? "AAAA" : "A");
 }
@@ -349,13 +352,13 @@ void judge_listeners(struct findings *out)
 			if (f->listeners[i].tls == tls && !f->listeners[i].bound)
 				say_listener_failed(out, &f->listeners[i], /* stops= */ !list.n);
 		if (list.n && !tls)
-			finding_add(out,
-			        &(struct finding){ .area = AREA_PORT80,
-			                .state = FINDING_OK,
-			                .what = STR("Everseal listens"),
-			                .sentence = arena_printf(a,
-			                        "%.*s. Challenges are answered before every redirect.",
-			                        STR_ARG(list)) });
+			finding_add(out, &(struct finding){ .area = AREA_PORT80,
+			                         .state = FINDING_OK,
+			                         .what = STR("Everseal listens"),
+			                         .sentence = arena_printf(a,
+			                                 "%.*s. Challenges are answered before "
+			                                 "every redirect.",
+			                                 STR_ARG(list)) });
 	}
 	finding_add(out,
 	        &(struct finding){ .area = AREA_FIREWALL,
@@ -433,7 +436,8 @@ static struct str why_broken(struct arena *a, const struct facts *f, const struc
 		        a, "Status %u without a Location that leads anywhere.", last->status);
 	case CHAIN_KIND:
 		return arena_printf(a,
-		        "Status %u is a redirect that %.*s does not follow: 301, 302, 307 and 308 are.",
+		        "Status %u is a redirect that %.*s does not follow: 301, 302, 307 "
+		        "and 308 are.",
 		        last->status, STR_ARG(f->ca.title));
 	case CHAIN_PRIVATE:
 		return arena_printf(a,

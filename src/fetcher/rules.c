@@ -88,7 +88,8 @@ bool rule_allows_dial(const struct msg_dial *m, struct url *ret_url,
 		        STR_ARG(ret_url->host));
 	if (ret_url->port != (ret_url->https ? m->https_port : m->http_port))
 		return err_set(err, ERR_INPUT,
-		        "%.*s is not asked on port %u: a certificate authority asks by http on port "
+		        "%.*s is not asked on port %u: a certificate authority asks by "
+		        "http on port "
 		        "%d and by https on port %d only.",
 		        STR_ARG(ret_url->host), ret_url->port, (int)m->http_port,
 		        (int)m->https_port);

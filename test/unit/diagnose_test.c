@@ -1,4 +1,4 @@
-/* The pure core of diagnosis: from facts to findings, one case for each; chains of redirects; CAA. */
+/* The pure core of diagnosis: from facts to findings, a case for each; chains of redirects. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -377,7 +377,8 @@ static const struct {
 	{ nothing, AREA_DNS, FINDING_OK, false,
 	        "This very server answers on port 80: our own nonce came back in 41 ms.", NULL },
 	{ ipv6_times_out, AREA_DNS, FINDING_PROBLEM, true,
-	        "Does not answer on port 80 (time-out after 10.0 s). Let's Encrypt tries IPv6 first "
+	        "Does not answer on port 80 (time-out after 10.0 s). Let's Encrypt "
+	        "tries IPv6 first "
 	        "and would fail.",
 	        "Repair IPv6 on this machine or in the router, or remove the AAAA record." },
 	{ times_out, AREA_DNS, FINDING_PROBLEM, true,

@@ -1,4 +1,4 @@
-/* DNS: what an answer says, and look-ups against a server on loopback that plays what it is told. */
+/* DNS: what an answer says, and look-ups against a server on loopback. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

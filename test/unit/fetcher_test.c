@@ -494,9 +494,181 @@ static void tls_is_verified_and_probed(void **state)
 	stage_done(&s);
 }
 
+/* ---- diagnosis ---- */
+
+#define NONCE "nonce-of-sixteen-or-more"
+
+static const struct {
+	const char *url, *address, *expected;
+	bool anywhere;
+	const char *text; /* of the refusal; NULL: allowed */
+} dials[] = {
+	{ "http://shop.example.com/" NONCE, "198.41.30.7", NONCE ".x", false, NULL },
+	{ "https://shop.example.com/?" NONCE, "2a00::7", NONCE ".x", false, NULL },
+	{ "http://shop.example.com/" NONCE, "10.0.0.1", NONCE ".x", true, NULL },
+	{ "http://shop.example.com/" NONCE, "10.0.0.1", NONCE ".x", false, "not a public address" },
+	{ "http://shop.example.com/" NONCE, "127.0.0.1", NONCE ".x", false,
+	        "not a public address" },
+	{ "http://shop.example.com/" NONCE, "169.254.169.254", NONCE ".x", false,
+	        "not a public address" },
+	{ "http://shop.example.com/" NONCE, "::ffff:127.0.0.1", NONCE ".x", false,
+	        "not a public address" },
+	{ "http://shop.example.com/" NONCE, "fe80::1", NONCE ".x", false, "not a public address" },
+	{ "http://shop.example.com/" NONCE, "64:ff9b::7f00:1", NONCE ".x", false,
+	        "not a public address" },
+	{ "http://shop.example.com/" NONCE, "2002:7f00:1::", NONCE ".x", false,
+	        "not a public address" },
+	{ "http://shop.example.com/admin", "198.41.30.7", NONCE ".x", false, "its own nonce" },
+	{ "http://shop.example.com/", "198.41.30.7", ".x", false, "its own nonce" },
+	{ "http://shop.example.com/short", "198.41.30.7", "short.x", false, "its own nonce" },
+	{ "http://shop.example.com:22/" NONCE, "198.41.30.7", NONCE ".x", true,
+	        "not asked on port 22" },
+	{ "https://shop.example.com:80/" NONCE, "198.41.30.7", NONCE ".x", true,
+	        "not asked on port 80" },
+	{ "ftp://shop.example.com/" NONCE, "198.41.30.7", NONCE ".x", true, "not a URL" },
+	{ "http://shop.example.com/ " NONCE, "198.41.30.7", NONCE ".x", true, "not a URL" },
+	{ "http://shop.example.com/\n" NONCE, "198.41.30.7", NONCE ".x", true, "not a URL" },
+	{ "http://shop.example.com/" NONCE, "shop.example.com", NONCE ".x", true,
+	        "not an IP address" },
+};
+
+static void diagnosis_asks_only_for_its_nonce(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof dials / sizeof *dials; i++) {
+		struct msg_dial m = { .url = str_c(dials[i].url),
+			.address = str_c(dials[i].address),
+			.expected = str_c(dials[i].expected),
+			.http_port = 80,
+			.https_port = 443,
+			.anywhere = dials[i].anywhere };
+		struct err err = ERR_INIT;
+		struct url url;
+		struct sockaddr_storage address;
+		bool allowed = rule_allows_dial(&m, &url, &address, &err);
+		if (allowed != !dials[i].text || (!allowed && !strstr(err.text, dials[i].text)))
+			print_message("dial %zu: %s\n", i, err.text);
+		assert_int_equal(allowed, !dials[i].text);
+		assert_true(allowed || strstr(err.text, dials[i].text));
+	}
+}
+
+struct dialling {
+	struct fetch_dial dial;
+	struct fetch_resolve resolve;
+	bool done, matched;
+	unsigned status;
+	char text[1024], headers[1024], outcome[32];
+};
+
+static void dial_done(
+        struct fetch_dial *dial, const struct fetch_dialled *came, const struct err *err)
+{
+	struct dialling *d = OWNER(dial, struct dialling, dial);
+	d->done = true;
+	snprintf(d->text, sizeof d->text, "%s", err ? err->text : "");
+	d->matched = came && came->matched;
+	d->status = came ? came->status : 0;
+	snprintf(d->headers, sizeof d->headers, "%.*s", STR_ARG(came ? came->headers : STR("")));
+}
+
+static void dial(struct stage *s, struct dialling *d, bool anywhere)
+{
+	char url[256];
+	*d = (struct dialling){ 0 };
+	snprintf(url, sizeof url, "http://shop.example.com:%u/" NONCE, s->server.port);
+	d->dial = (struct fetch_dial){ .url = str_c(url),
+		.address = STR("127.0.0.1"),
+		.expected = STR(NONCE ".rest"),
+		.http_port = (uint16_t)s->server.port,
+		.https_port = 443,
+		.anywhere = anywhere,
+		.timeout = SECOND,
+		.done = dial_done };
+	fetch_dial(s->fetch, &d->dial);
+	assert_false(d->done);
+	int64_t until = loop_mono(s->loop) + 10 * SECOND;
+	while (!d->done && loop_mono(s->loop) < until)
+		loop_turn(s->loop, 100);
+	assert_true(d->done);
+}
+
+static void a_dial_tells_no_body(void **state)
+{
+	(void)state;
+	struct stage s;
+	struct dialling d;
+	stage_init(&s);
+	s.server.answer = STR("HTTP/1.1 200 OK\r\nServer: nginx\r\nSet-Cookie: secret\r\n"
+	                      "Content-Length: 30\r\n\r\n" NONCE ".rest\n");
+	dial(&s, &d, /* anywhere= */ true);
+	assert_string_equal(d.text, "");
+	assert_true(d.matched);
+	assert_int_equal(d.status, 200);
+	assert_string_equal(d.headers, "server: nginx\n");
+	assert_non_null(
+	        strstr(s.server.asked, "GET /" NONCE " HTTP/1.1\r\nHost: shop.example.com"));
+
+	s.server.answer = STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nother");
+	dial(&s, &d, /* anywhere= */ true);
+	assert_false(d.matched);
+	s.server.answer = STR("HTTP/1.1 404 No\r\nContent-Length: 29\r\n\r\n" NONCE ".rest");
+	dial(&s, &d, /* anywhere= */ true);
+	assert_false(d.matched);
+	s.server.answer = STR("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\n"
+	                      "Content-Length: 0\r\n\r\n");
+	dial(&s, &d, /* anywhere= */ true);
+	assert_int_equal(d.status, 302);
+	assert_string_equal(d.headers, "location: http://127.0.0.1/\n");
+
+	s.server.requests = 0;
+	dial(&s, &d, /* anywhere= */ false);
+	assert_non_null(strstr(d.text, "127.0.0.1 is not asked: it is not a public address"));
+	assert_int_equal(s.server.requests, 0);
+	s.server.answer = STR("");
+	dial(&s, &d, /* anywhere= */ true);
+	assert_non_null(strstr(d.text, "did not answer within 1 s"));
+	stage_done(&s);
+}
+
+static void resolve_done(
+        struct fetch_resolve *r, const struct fetch_resolved *came, const struct err *err)
+{
+	struct dialling *d = OWNER(r, struct dialling, resolve);
+	d->done = true;
+	assert_null(err);
+	snprintf(d->outcome, sizeof d->outcome, "%.*s", STR_ARG(came->outcome));
+}
+
+static void a_question_ends_with_its_outcome(void **state)
+{
+	(void)state;
+	struct stage s;
+	struct dialling d = { .resolve = { .name = STR("shop.example.com"),
+		                      .servers = STR("no address"),
+		                      .type = "A",
+		                      .done = resolve_done } };
+	stage_init(&s);
+	fetch_resolve(s.fetch, &d.resolve);
+	for (int i = 0; i < 50 && !d.done; i++)
+		loop_turn(s.loop, 50);
+	assert_string_equal(d.outcome, "no-server");
+	d.done = false;
+	d.resolve.servers = STR("127.0.0.1:1");
+	fetch_resolve(s.fetch, &d.resolve);
+	fetch_resolve_abort(&d.resolve);
+	for (int i = 0; i < 5; i++)
+		loop_turn(s.loop, 10);
+	assert_false(d.done);
+	stage_done(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(diagnosis_asks_only_for_its_nonce),
+		cmocka_unit_test(a_dial_tells_no_body),
+		cmocka_unit_test(a_question_ends_with_its_outcome),
 		cmocka_unit_test(a_post_is_answered),
 		cmocka_unit_test(answers_have_sentences),
 		cmocka_unit_test(a_large_answer_arrives_whole),
