@@ -88,11 +88,26 @@ static void handshake_failed(struct client *c)
 	client_free(c);
 }
 
+/* Plain HTTP on a port for HTTPS is answered with one sentence. */
+static bool speaks_plainly(struct client *c)
+{
+	BUF_AUTO bytes = BUF_INIT(0);
+	struct conn *below = conn_tls_plain(&c->held.conn, &bytes);
+	if (!below)
+		return false;
+	c->held.conn = below;
+	c->tls = false;
+	start_session(c);
+	http1_session_misplaced(c->session, buf_str(&bytes));
+	return true;
+}
+
 static void handshake_ready(struct conn *conn, unsigned events)
 {
 	struct client *c = OWNER(conn->holder, struct client, held);
 	if (!conn_tls_established(conn)) {
-		handshake_failed(c);
+		if (!speaks_plainly(c))
+			handshake_failed(c);
 		return;
 	}
 	c->temporary = conn_tls_temporary(conn);

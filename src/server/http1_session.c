@@ -143,6 +143,14 @@ static bool too_long(const struct http1_session *s, uint64_t bytes)
 
 static const struct refusal body_too_long = { 413, "The body of this request is too long." };
 
+static void refuse_misplaced(struct http1_session *s)
+{
+	const struct str why =
+	        arena_printf(&s->arena, "This port speaks HTTPS: open https://%.*s/ instead.",
+	                STR_ARG(s->ex.request.authority));
+	refuse(s, &(struct refusal){ 400, why.p });
+}
+
 static void begin_request(struct http1_session *s)
 {
 	const struct request *r = &s->ex.request;
@@ -150,7 +158,9 @@ static void begin_request(struct http1_session *s)
 	http1_body_init(&s->body, r->body, r->length);
 	s->body_done = r->body == BODY_NONE;
 	s->continue_owed = r->expect_continue && r->version != HTTP_1_0 && !s->body_done;
-	if (r->body == BODY_LENGTH && too_long(s, r->length))
+	if (s->misplaced)
+		refuse_misplaced(s);
+	else if (r->body == BODY_LENGTH && too_long(s, r->length))
 		refuse(s, &body_too_long);
 	else
 		exchange_route(&s->ex);
@@ -482,4 +492,13 @@ struct session *http1_session_new(struct client *c)
 	s->out = BUF(OUT_CEILING);
 	set_deadline(s);
 	return &s->session;
+}
+
+void http1_session_misplaced(struct session *session, struct str bytes)
+{
+	struct http1_session *s = session_of(session);
+	s->misplaced = true;
+	s->readable = true; /* what came behind them was told of before */
+	buf_add(&s->in, bytes);
+	pump(s);
 }

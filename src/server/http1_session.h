@@ -23,7 +23,7 @@ struct http1_session {
 	bool progress;        /* since it was set */
 
 	struct buf in; /* received, not yet used */
-	bool readable, peer_ended;
+	bool readable, peer_ended, misplaced;
 	struct http1_scan scan;
 	size_t parsed; /* bytes of `in` in which no head ends */
 	struct http1_body body;

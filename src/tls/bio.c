@@ -6,11 +6,24 @@ enum {
 	/* Content waits above while the peer does not read; only libssl's own answers grow beyond a
 	 * few records. */
 	KEPT_MOST = 64 << 10,
+	READ_MOST = 64 << 10, /* libssl reads less at once */
 };
 
 static struct tls_conn *conn_of(BIO *bio)
 {
 	return BIO_get_data(bio);
+}
+
+/* RFC 8446 5.1: TLS begins with a record of type handshake (22); a request with a letter. */
+static bool begins_with_text(struct tls_conn *t, const char *p, size_t n)
+{
+	const char first = *p;
+	t->begun = true;
+	if ((first < 'A' || first > 'Z') && (first < 'a' || first > 'z'))
+		return false;
+	t->plain = BUF(READ_MOST);
+	buf_add(&t->plain, str_n(p, n));
+	return true;
 }
 
 /* After a short read there is nothing more until the next event: no system call to learn it. */
@@ -22,6 +35,8 @@ static int bio_read(BIO *bio, char *p, int n)
 	if (t->readable)
 		got = conn_read(t->below.conn, p, (size_t)n);
 	t->readable = got > 0 && got == n;
+	if (got > 0 && !t->begun && begins_with_text(t, p, (size_t)got))
+		return -1;
 	if (got == CONN_AGAIN)
 		BIO_set_retry_read(bio);
 	return got < 0 ? -1 : (int)got;

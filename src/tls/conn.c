@@ -146,6 +146,7 @@ static struct conn *take_apart(struct tls_conn *t)
 	later_stop(&t->end);
 	SSL_free(t->ssl);
 	free(t->out);
+	buf_done(&t->plain);
 	free(t->fault);
 	free(t);
 	return below;
@@ -262,6 +263,17 @@ struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str d
 bool conn_tls_established(const struct conn *c)
 {
 	return tls_of(c)->established;
+}
+
+struct conn *conn_tls_plain(struct conn **c, struct buf *ret_bytes)
+{
+	struct tls_conn *t = tls_of(*c);
+	if (t->established || t->plain.n == 0)
+		return NULL;
+	*ret_bytes = t->plain;
+	t->plain = (struct buf){ 0 };
+	*c = NULL;
+	return take_apart(t);
 }
 
 bool conn_tls_temporary(const struct conn *c)

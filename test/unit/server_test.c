@@ -4,6 +4,7 @@
 #include "net/address.h"
 #include "server/client.h"
 #include "server/settings.h"
+#include "tls/tls.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -285,7 +286,7 @@ static int teardown(void **state)
 }
 
 /* A connection from that address, which ends the one before. */
-static struct client *connect_from(const char *from)
+static struct client *connect_to(const char *from, const struct listener_row *listener)
 {
 	struct sockaddr_storage a;
 	struct conn *near, *far;
@@ -297,8 +298,13 @@ static struct client *connect_from(const char *from)
 	rig->ended = rig->failed = false;
 	conn_pipe_new(rig->loop, PIPE, &near, &far);
 	conn_hold(&rig->client, far, far_ready);
-	client_new(&rig->worker, near, &a, NULL);
+	client_new(&rig->worker, near, &a, listener);
 	return OWNER(list_last(&rig->worker.connections), struct client, node);
+}
+
+static struct client *connect_from(const char *from)
+{
+	return connect_to(from, NULL);
 }
 
 static void settle(void)
@@ -826,6 +832,49 @@ static void sites_by_host(void **state)
 	}
 }
 
+/* RFC 9110 4.2.2: a port for HTTPS is asked by plain HTTP. */
+static void plain_http_at_a_port_for_https(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *say[2], *heard;
+	} cases[] = {
+		{ { "GET /a?b=c HTTP/1.1\r\nHost: Shop.test:8443\r\n\r\n" },
+		        "This port speaks HTTPS: open https://shop.test:8443/ instead." },
+		{ { "GET /a HT", "TP/1.1\r\nHost: [::1]:8443\r\n\r\n" },
+		        "open https://[::1]:8443/ instead." },
+		{ { POST("/echo") "Content-Length: 12\r\n\r\nhello,", " world" GET("/b") },
+		        "open https://shop.test/ instead." },
+		{ { "GET " CHALLENGE "abcdefghijklmnop HTTP/1.1\r\nHost: nobody.test\r\n\r\n" },
+		        "open https://nobody.test/ instead." },
+		{ { "GET / HTTP/1.0\r\n\r\n" }, "There is no Host." },
+		{ { "nonsense\r\n\r\n" }, "400 Bad Request" },
+	};
+	static const struct listener_row https = { .tls = true };
+	struct err err;
+	rig->worker.tls = tls_worker_new(rig->loop, rig->worker.certs, &err);
+	assert_non_null(rig->worker.tls);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		connect_to("127.0.0.1", &https);
+		say(cases[i].say[0]);
+		if (cases[i].say[1])
+			say(cases[i].say[1]);
+		assert_heard("HTTP/1.1 400 Bad Request\r\n");
+		assert_heard("connection: close\r\n");
+		assert_heard(cases[i].heard);
+		assert_int_equal(count_of("HTTP/1.1 "), 1);
+		assert_true(rig->ended && !rig->failed);
+	}
+	connect_to("127.0.0.1", &https);
+	say("\x16\x03\x01no handshake");
+	assert_true(rig->ended);
+	assert_false(heard("HTTP"));
+	connect_to("127.0.0.1", &https);
+	say("GET");
+	pass(11 * SECOND);
+	assert_true(rig->ended);
+}
+
 static void limits_have_defaults(void **state)
 {
 	(void)state;
@@ -876,6 +925,7 @@ int main(void)
 		RIGGED(rows_that_are_refused),
 		RIGGED(generations_that_do_not_fit),
 		RIGGED(sites_by_host),
+		RIGGED(plain_http_at_a_port_for_https),
 		cmocka_unit_test(limits_have_defaults),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,6 +301,50 @@ static void fallback_certificate(void **state)
 	teardown(NULL);
 }
 
+/* What a client sends in place of TLS is given back if it is text, once the handshake has failed. */
+static void text_in_place_of_tls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *sent;
+		bool text;
+	} cases[] = { { "GET / HTTP/1.1\r\n", true }, { "Z", true }, { "a", true }, { "z", true },
+		{ "A", true }, { "\x16garbage", false }, { "\x80garbage", false },
+		{ "@garbage", false }, { "[garbage", false }, { "`garbage", false },
+		{ "{garbage", false } };
+	static const struct hello hello = { .server_name = "a.test" };
+	SSL_CTX *ctx = client_ctx();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct talk t;
+		char heard[8] = "", answer[] = "400";
+		talk_init(&t, ctx, &hello);
+		buf_add_c(&t.unsent, cases[i].sent);
+		settle(&t);
+		assert_true(t.failed);
+		BUF_AUTO bytes = BUF_INIT(0);
+		struct conn *below = conn_tls_plain(&t.server.conn, &bytes);
+		assert_int_equal(below != NULL, cases[i].text);
+		if (below) {
+			assert_string_equal(buf_c(&bytes), cases[i].sent);
+			assert_null(t.server.conn);
+			conn_hold(&t.server, below, server_ready);
+			assert_int_equal(conn_write(below, &(struct iovec){ answer, 3 }, 1), 3);
+			settle(&t);
+			assert_int_equal(BIO_read(t.in, heard, sizeof heard), 3);
+			assert_string_equal(heard, "400");
+		}
+		talk_done(&t);
+	}
+	struct talk t;
+	int reason;
+	BUF_AUTO bytes = BUF_INIT(0);
+	talk_init(&t, ctx, &hello);
+	assert_true(shake(&t, &reason));
+	assert_null(conn_tls_plain(&t.server.conn, &bytes));
+	talk_done(&t);
+	SSL_CTX_free(ctx);
+}
+
 static void protocols(void **state)
 {
 	(void)state;
@@ -554,6 +598,7 @@ int main(void)
 		RIGGED(certificate_by_name),
 		cmocka_unit_test(fallback_certificate),
 		RIGGED(protocols),
+		RIGGED(text_in_place_of_tls),
 		RIGGED(tickets_are_shared_and_rotate),
 		RIGGED(content_of_every_size),
 		RIGGED(what_waits_is_told),
