@@ -121,6 +121,17 @@ static struct str why_lost(struct flow *f, const struct answer *a)
 	        words.n ? ", " : "", STR_ARG(words));
 }
 
+/* An own CA is called by its host, which the reason why it is silent mostly begins with. */
+static struct next fail_lost(
+        struct flow *f, const struct answer *a, enum err_code code, const char *what)
+{
+	const struct str ca = ca_of(f), why = why_lost(f, a);
+	if (memmem(why.p, why.n, ca.p, ca.n))
+		return fail(code, "%.*s" ERR_REMEDY "It is tried again.", STR_ARG(why));
+	return fail(code, "%.*s %s: %.*s" ERR_REMEDY "It is tried again.", STR_ARG(ca), what,
+	        STR_ARG(why));
+}
+
 /* A certificate that is not trusted, or something that is not HTTP, stays what it is. */
 static bool may_pass(const struct acme_reply *reply)
 {
@@ -134,13 +145,9 @@ static struct next lost(struct flow *f, const struct answer *a)
 	f->lost++;
 	f->lost_in_row++;
 	if (f->order.n == 0 && !may_pass(a->reply))
-		return fail(a->reply->silence->code,
-		        "%.*s cannot be asked: %.*s" ERR_REMEDY "It is tried again.",
-		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
+		return fail_lost(f, a, a->reply->silence->code, "cannot be asked");
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
-		return fail(ERR_UNREACHABLE,
-		        "%.*s does not answer: %.*s" ERR_REMEDY "It is tried again.",
-		        STR_ARG(ca_of(f)), STR_ARG(why_lost(f, a)));
+		return fail_lost(f, a, ERR_UNREACHABLE, "does not answer");
 	int64_t own = LOST_FIRST;
 	for (unsigned i = 1; i < f->lost_in_row && own < LOST_MOST; i++)
 		own *= 2;

@@ -628,6 +628,14 @@ static void silence_at_the_start_ends_after_five_tries(void **state)
 	        "Let's Encrypt does not answer: Connection refused. It is tried again.");
 	assert_true(n.ca_at_fault);
 	assert_int_equal(f->lost, 5);
+	/* A sentence that names the CA needs no other to begin with. */
+	FLOW_AUTO *own = flow_at(ACME_STEP_directory);
+	own->directory_url = STR("https://ca.corp:14000/dir");
+	err_set(&why, ERR_UNREACHABLE, "ca.corp:14000 refuses connections.");
+	for (int i = 0; i < 4; i++)
+		hear_at(own, r);
+	assert_fail(hear_at(own, r), ERR_UNREACHABLE,
+	        "ca.corp:14000 refuses connections. It is tried again.");
 	FLOW_AUTO *busy = flow_at(ACME_STEP_directory);
 	for (int i = 0; i < 4; i++)
 		hear(busy, 503, "{" URN "serverInternal\",\"detail\":\"Maintenance.\"}");

@@ -188,7 +188,7 @@ static void a_ca_that_is_down_is_asked_again(void **state)
 	run_for(place, 5 * MINUTE);
 	assert_false(task(w.task)->ended);
 	assert_int_equal(place->ca.revocations, 0);
-	logged_has("Not revoked yet: ca.test does not answer: ");
+	logged_has("Not revoked yet: ca.test does not answer. ");
 	world_kill();
 	place->ca.down = false;
 	world_start(NULL);
