@@ -30,7 +30,9 @@ static struct task *task_of(const struct revocation *v)
 static struct log log_of(const struct revocation *v)
 {
 	const struct registration *g = v->registration;
-	return (struct log){ .parent = g->renewals->needs.log, .key = "name", .value = g->id };
+	return (struct log){ .parent = g->renewals->needs.log,
+		.key = "name",
+		.value = g->name_count ? g->names[0].p : g->id };
 }
 
 static struct revocation *revocation_new(struct registration *g, struct str der)

@@ -92,7 +92,7 @@ static void give(struct exchange *ex, struct str token, struct str thumbprint)
 static void tell(struct exchange *ex, const char *answer)
 {
 	char client[ADDRESS_TEXT];
-	struct str fields = arena_printf(ex->arena, "host=%.*s client=%s",
+	struct str fields = arena_printf(ex->arena, "name=%.*s client=%s",
 	        STR_ARG(ex->request.host), address_text(&ex->client, client));
 	struct str text =
 	        arena_printf(ex->arena, "Challenge %s://%.*s%.*s: %s.", ex->tls ? "https" : "http",

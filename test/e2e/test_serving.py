@@ -38,6 +38,15 @@ def test_unknown_host_without_site_star(stage, upstream):
     assert not upstream.heard
 
 
+def test_plain_http_at_a_port_for_https(everseal):
+    answer = ask(everseal.https, f"shop.example.com:{everseal.https}", "/a")
+    assert answer.status == 400 and answer.headers["Connection"] == "close"
+    assert f"This port speaks HTTPS: open https://shop.example.com:{everseal.https}/ instead." in answer.text
+    said = raw(everseal.https, request_bytes("shop.example.com", "/", "POST", body=b"x" * 300_000))
+    assert said.startswith(b"HTTP/1.1 400 ") and b"open https://shop.example.com/ instead." in said
+    assert raw(everseal.https, b"\x00nonsense\r\n\r\n") == b""
+
+
 def test_missing_server_name(stage, pebble, upstream):
     everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
     assert ask(everseal.https, None or "127.0.0.1", secure=True).status == 200
@@ -183,7 +192,7 @@ def test_tokens_that_are_none(everseal, upstream):
 def test_challenges_are_logged(everseal):
     ask(everseal.http, "shop.example.com", CHALLENGE)
     line = everseal.logged(rf".*Challenge http://shop.example.com{CHALLENGE}: .*")[0]
-    assert "client=127.0.0.1" in line and "default account's thumbprint" in line
+    assert "name=shop.example.com client=127.0.0.1" in line and "default account's thumbprint" in line
 
 
 def test_renewal_passes_force_ssl_and_hsts(stage, pebble, upstream):
