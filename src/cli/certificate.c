@@ -58,7 +58,7 @@ int certificate_do(struct command *c, const char *what, const char *done, struct
 	if (command_has(c, OPTION_WAIT) && task.n)
 		return wait_for_task(c, state, task);
 	if (!command_has(c, OPTION_JSON))
-		printf("%.*s %s\n", STR_ARG(show_clean(&c->arena, name)), done);
+		printf("%.*s %s\n", STR_ARG(show_name(&c->arena, name)), done);
 	return EXIT_DONE;
 }
 

@@ -44,21 +44,16 @@ static bool write_want(const struct command *c, struct buf *out, struct err *err
 
 static int tell(struct command *c, const struct json *answer)
 {
-	const struct str name = show_clean(&c->arena, str_c(c->names[0]));
+	const struct str typed = show_clean(&c->arena, str_c(c->names[0]));
+	const struct str name = show_name(&c->arena, typed);
 	bool existing = false;
 	json_bool(answer, "existing", &existing);
-	if (command_has(c, OPTION_JSON))
-		return EXIT_DONE;
-	if (existing)
-		printf("%.*s is registered already, nothing was ordered: `everseal lets-encrypt "
-		       "status "
-		       "%.*s` shows what is there.\n",
-		        STR_ARG(name), STR_ARG(name));
-	else
-		printf("%.*s is registered, its certificate is being ordered: `everseal "
-		       "lets-encrypt "
-		       "status %.*s` shows how it goes.\n",
-		        STR_ARG(name), STR_ARG(name));
+	if (!command_has(c, OPTION_JSON))
+		printf("%.*s is registered%s: `everseal lets-encrypt status %.*s` shows %s.\n",
+		        STR_ARG(name),
+		        existing ? " already, nothing was ordered"
+		                 : ", its certificate is being ordered",
+		        STR_ARG(typed), existing ? "what is there" : "how it goes");
 	return EXIT_DONE;
 }
 

@@ -1,16 +1,32 @@
 /* everseal reload */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/errors.h"
+
+static void print_json(struct str errors)
+{
+	BUF_AUTO out = BUF_INIT(4 << 20);
+	struct json_writer w;
+	json_write_init(&w, &out);
+	json_write_object(&w, NULL);
+	errors_write(&w, errors);
+	json_write_end(&w);
+	puts(buf_c(&out));
+}
 
 /* All errors of the file, a line each, if the answer has them. */
-static int fail(const struct answer *a, const struct err *err)
+static int fail(const struct command *c, const struct answer *a, const struct err *err)
 {
 	struct err ignored = ERR_INIT;
 	JSON_AUTO *json = json_parse(buf_str(&a->body), "The answer", &ignored);
 	const struct str message = json_text(json, "message");
-	if (a->status != 422 || !str_has(message, '\n'))
+	if (a->status == 422 && command_has(c, OPTION_JSON))
+		print_json(message);
+	else if (a->status != 422 || !str_has(message, '\n'))
 		return command_fail(err);
-	fprintf(stderr, "%.*s%s", STR_ARG(message), str_ends(message, STR("\n")) ? "" : "\n");
+	else
+		fprintf(stderr, "%.*s%s", STR_ARG(message),
+		        str_ends(message, STR("\n")) ? "" : "\n");
 	return EXIT_FAILED;
 }
 
@@ -21,7 +37,10 @@ int command_reload(struct command *c)
 	struct err err = ERR_INIT;
 	struct str state;
 	if (!command_state(c, &state, &err) || !client_ask(state, &q, &answer, &err))
-		return fail(&answer, &err);
-	puts("The configuration is in force.");
+		return fail(c, &answer, &err);
+	if (command_has(c, OPTION_JSON))
+		print_json(STR_NONE);
+	else
+		puts("The configuration is in force.");
 	return EXIT_DONE;
 }

@@ -1,6 +1,7 @@
 #include "cli/show.h"
 
 #include "base/clock.h"
+#include "certs/name.h"
 
 struct str show_span(struct arena *a, int64_t ms)
 {
@@ -39,17 +40,38 @@ struct str show_clean(struct arena *a, struct str s)
 	return arena_str(a, str_c(err.text));
 }
 
-struct str show_list(struct arena *a, const struct json *list, size_t most)
+struct str show_name(struct arena *a, struct str typed)
+{
+	struct name name;
+	struct err no_name = ERR_INIT;
+	if (!name_read(a, typed, /* public_only= */ false, &name, &no_name) ||
+	        str_eq(name.unicode, name.ascii))
+		return show_clean(a, typed);
+	return arena_printf(a, "%.*s (%.*s)", STR_ARG(name.unicode), STR_ARG(name.ascii));
+}
+
+static struct str list_by(struct arena *a, const struct json *list, size_t most,
+        struct str (*show)(struct arena *a, struct str s))
 {
 	const size_t count = json_count(list);
 	BUF_AUTO out = BUF_INIT(64 << 10);
 	for (size_t i = 0; i < count && i < most; i++) {
 		buf_add_c(&out, i ? ", " : "");
-		buf_add(&out, show_clean(a, json_value_text(json_at(list, i))));
+		buf_add(&out, show(a, json_value_text(json_at(list, i))));
 	}
 	if (count > most)
 		buf_printf(&out, " and %zu more", count - most);
 	return count ? arena_str(a, buf_str(&out)) : STR("-");
+}
+
+struct str show_list(struct arena *a, const struct json *list, size_t most)
+{
+	return list_by(a, list, most, show_clean);
+}
+
+struct str show_names(struct arena *a, const struct json *list, size_t most)
+{
+	return list_by(a, list, most, show_name);
 }
 
 struct table_row *table_add(struct table *t)

@@ -10,8 +10,12 @@
 struct str show_date(struct arena *a, struct str rfc3339, int64_t now);
 struct str show_span(struct arena *a, int64_t ms);    /* "48 days", "2 hours", "1 minute" */
 struct str show_clean(struct arena *a, struct str s); /* without control characters */
-/* "a, b and 3 more": the texts of a list. */
+/* A DNS name; an internationalised one, whichever way it was typed, in both: "müller.example
+ * (xn--mller-kva.example)". */
+struct str show_name(struct arena *a, struct str name);
+/* "a, b and 3 more": the texts of a list, or the names. */
 struct str show_list(struct arena *a, const struct json *list, size_t most);
+struct str show_names(struct arena *a, const struct json *list, size_t most);
 
 enum { TABLE_COLUMNS = 6 };
 struct table {

@@ -74,7 +74,7 @@ static void add_certificate(struct table *t, const struct json *c, size_t names,
 {
 	struct arena *a = t->arena;
 	struct table_row *row = table_add(t);
-	row->cells[0] = show_list(a, json_array(c, "names"), names);
+	row->cells[0] = show_names(a, json_array(c, "names"), names);
 	row->cells[1] = text_or(a, c, "issuer", "name");
 	row->cells[2] = in_words(a, json_text(c, "state"));
 	row->cells[3] = show_date(a, json_text(c, "not_after"), now);
@@ -176,7 +176,7 @@ static void show_sites(const struct json *status, struct arena *a, struct buf *o
 	for (size_t i = 0; i < json_count(list); i++) {
 		const struct json *site = json_at(list, i);
 		struct table_row *row = table_add(&t);
-		row->cells[0] = show_list(a, json_array(site, "names"), NAMES_SHOWN);
+		row->cells[0] = show_names(a, json_array(site, "names"), NAMES_SHOWN);
 		row->cells[1] = show_list(a, json_array(site, "upstreams"), NAMES_SHOWN);
 		row->cells[2] = yes_no(site, "force_ssl");
 		row->cells[3] = hsts(a, site);

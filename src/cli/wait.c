@@ -54,7 +54,8 @@ static void show_step(struct wait *w, const struct json *event, struct str text)
 	fflush(stdout);
 }
 
-/* "error" is {"code", "message"}, perhaps with a "remedy"; or a text. */
+/* "error" is {"code", "message"}, perhaps with a "remedy"; or a text. "next_try" is there if it will
+ * be tried again. */
 static void take_failure(struct wait *w, const struct json *event, struct str text)
 {
 	const struct json *error = json_object(event, "error");
@@ -62,8 +63,11 @@ static void take_failure(struct wait *w, const struct json *event, struct str te
 	const struct str remedy = json_text(error, "remedy");
 	if (!message.n)
 		message = text.n ? text : STR("It did not succeed, and no reason was given.");
-	err_set(&w->failure, ERR_REFUSED, "%.*s%s%.*s", STR_ARG(message), remedy.n ? " " : "",
-	        STR_ARG(remedy));
+	const struct str next = json_text(event, "next_try");
+	const struct str at = show_date(&w->arena, next, clock_system.wall(&clock_system));
+	err_set(&w->failure, ERR_REFUSED, "%.*s%s%.*s%s%.*s%s", STR_ARG(message),
+	        remedy.n ? " " : "", STR_ARG(remedy), next.n ? " The next try is on " : "",
+	        STR_ARG(next.n ? at : STR_NONE), next.n ? "." : "");
 }
 
 static bool take_event(struct lines *l, struct str line)

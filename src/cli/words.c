@@ -17,12 +17,12 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Starts the server and stays in the foreground; the log goes to stderr. SIGTERM and SIGINT "
 		"end it, SIGHUP makes it read its configuration again. A configuration file that does not "
 		"exist stands for all defaults unless --config names it." },
-	[VERB_CHECK] = { "check", NULL, 0, HAS(CONFIG), 0,
+	[VERB_CHECK] = { "check", NULL, 0, HAS(CONFIG) | HAS(JSON), 0,
 		"check a configuration",
 		"Reads the configuration and says what is wrong with it, each error on a line: file, line, "
 		"column, and a sentence. Changes nothing, and needs no running server. As with `run`, a file "
 		"that does not exist stands for all defaults unless --config names it." },
-	[VERB_RELOAD] = { "reload", NULL, 0, WHERE, 0,
+	[VERB_RELOAD] = { "reload", NULL, 0, WHERE | HAS(JSON), 0,
 		"read the configuration again",
 		"Makes the running server read its configuration again. Connections that are open live on. "
 		"A bad file changes nothing, and its errors are printed." },

@@ -52,6 +52,7 @@ struct task {
 	struct str arguments; /* JSON */
 	enum task_state state;
 	int64_t queued, started, ended;
+	int64_t next_try; /* wall ms, of FAILED; 0: none */
 	struct event *events;
 	size_t count, cap;
 	struct err error;    /* FAILED, CANCELED */

@@ -142,7 +142,9 @@ void schedule(struct registration *g)
 
 static struct log log_of(const struct registration *g)
 {
-	return (struct log){ .parent = g->renewals->needs.log, .key = "name", .value = g->id };
+	return (struct log){ .parent = g->renewals->needs.log,
+		.key = "name",
+		.value = g->name_count ? g->names[0].p : g->id };
 }
 
 static void start_queued(struct renewals *r);
@@ -299,6 +301,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	        g->held.is ? " The certificate in use is kept." : "",
 	        clock_rfc3339(g->next_try, next));
 	task_keep_ca_text(g->task, flow);
+	g->task->next_try = g->next_try;
 	task_end(g->task, NULL, &why->err);
 	schedule_state_put(g, &g->tx, /* healthy= */ false);
 	attempt_clear(&g->attempt, &g->tx);
@@ -325,6 +328,7 @@ static void not_stored(struct registration *g, const struct err *err)
 	back_off(g, &why);
 	log_error(&log, "The new certificate could not be stored%s: %s",
 	        g->held.is ? ", keeping the old one" : "", err->text);
+	g->task->next_try = g->next_try;
 	task_end(g->task, NULL, err);
 	held_clear(&g->fresh);
 	attempt_over(g);

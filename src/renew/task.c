@@ -62,6 +62,8 @@ static void write_event(const struct task *t, size_t i, struct json_writer *w)
 	json_write_c(w, "state", state_names[e->state]);
 	if (is_end(e) && t->error.code)
 		write_error(t, w);
+	if (is_end(e) && t->next_try)
+		json_write_time(w, "next_try", t->next_try);
 	json_write_end(w);
 }
 
@@ -386,6 +388,7 @@ static void read_event(struct task *t, const struct json *json)
 	int64_t ms = 0;
 	json_int(json, "ms", &ms);
 	e.at = t->queued + ms;
+	clock_from_rfc3339(json_text(json, "next_try"), &t->next_try);
 	if (error) {
 		error_read(error, &t->error);
 		ca_said(t, json_text(error, "ca_text"));

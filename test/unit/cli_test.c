@@ -308,6 +308,66 @@ static void a_configuration_is_checked(void **state)
 	assert_string_equal(o.err, want);
 }
 
+static void a_configuration_is_checked_for_programs(void **state)
+{
+	(void)state;
+	struct outcome o;
+	char path[256], line[512], want[1024];
+	put_file("c", "site a.test { proxy 127.0.0.1:1 }", path);
+	snprintf(line, sizeof line, "check --json --config %s", path);
+	run(line, &o);
+	assert_int_equal(o.status, 0);
+	snprintf(want, sizeof want, "{\"file\":\"%s\",\"exists\":true,\"sites\":1,\"errors\":[]}\n",
+	        path);
+	assert_string_equal(o.out, want);
+	put_file("c", "workers x\nidle-timeout 5\n", path);
+	run(line, &o);
+	assert_int_equal(o.status, 1);
+	assert_string_equal(o.err, "");
+	snprintf(want, sizeof want,
+	        "{\"file\":\"%s\",\"exists\":true,\"sites\":null,\"errors\":["
+	        "{\"file\":\"%s\",\"line\":1,\"column\":9,\"message\":\"\\\"x\\\" is not a "
+	        "number.\"},"
+	        "{\"file\":\"%s\",\"line\":2,\"column\":14,\"message\":\"\\\"5\\\" has no unit: "
+	        "write 5s, 5min, 5h or 5d.\"}]}\n",
+	        path, path, path);
+	assert_string_equal(o.out, want);
+	unlink(path);
+	run(line, &o);
+	assert_int_equal(o.status, 1);
+	snprintf(want, sizeof want,
+	        "{\"file\":\"%s\",\"exists\":false,\"sites\":null,\"errors\":["
+	        "{\"file\":null,\"line\":null,\"column\":null,\"message\":\"The configuration "
+	        "file \\\"%s\\\" cannot be read: No such file or directory.\"}]}\n",
+	        path, path);
+	assert_string_equal(o.out, want);
+}
+
+static void a_reload_tells_programs(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *answer, *out, *err;
+	} cases[] = {
+		{ OK "\r\n{}", "{\"errors\":[]}\n", "" },
+		{ "HTTP/1.1 422 x\r\n\r\n{\"message\":\"/a:b/c:3:14: It is: odd.\"}",
+		        "{\"errors\":[{\"file\":\"/a:b/c\",\"line\":3,\"column\":14,"
+		        "\"message\":\"It is: odd.\"}]}\n",
+		        "" },
+		{ "HTTP/1.1 409 x\r\n\r\n{\"message\":\"A port is taken.\"}", "",
+		        "A port is taken.\n" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *const answers[] = { cases[i].answer, NULL };
+		struct server s;
+		struct outcome o;
+		run_with("reload --json", answers, &s, &o);
+		assert_string_equal(o.out, cases[i].out);
+		assert_string_equal(o.err, cases[i].err);
+		assert_int_equal(o.status, i > 0);
+	}
+}
+
 /* ---- the server ---- */
 
 static void nobody_there_is_said(void **state)
@@ -477,6 +537,12 @@ static void register_says_what_it_wants(void **state)
 	run_with("lets-encrypt register --name a.test --wait", there, &s, &o);
 	assert_int_equal(o.status, 0);
 	assert_non_null(strstr(o.out, "a.test is registered already, nothing was ordered"));
+	run_with("lets-encrypt register --name Bücher.test", there, &s, &o);
+	assert_string_equal(o.out,
+	        "bücher.test (xn--bcher-kva.test) is registered already, nothing was ordered: "
+	        "`everseal lets-encrypt status Bücher.test` shows what is there.\n");
+	run_with("lets-encrypt register --name xn--bcher-kva.test", answers, &s, &o);
+	assert_non_null(strstr(o.out, "bücher.test (xn--bcher-kva.test) is registered, its"));
 	run_with("lets-encrypt register --name a.test --json", there, &s, &o);
 	assert_string_equal(o.out, "{\"id\":\"a\",\"task\":null,\"existing\":true}\n");
 }
@@ -534,6 +600,13 @@ static void waiting_ends_with_the_outcome(void **state)
 	assert_string_equal(o.err, "The CA said no.\n");
 	assert_string_equal(o.out, "    0.0 s  Asking.\n");
 	assert_int_equal(strncmp(s.heard[0], "POST /api/certificates/a.test/renew HTTP", 40), 0);
+	static const char *const again[] = { TASK,
+		OK "\r\n{\"seq\":1,\"state\":\"Failed\",\"error\":{\"message\":\"No.\"},"
+		   "\"next_try\":\"2020-01-12T09:14:00Z\"}\n",
+		NULL };
+	setenv("TZ", "UTC", 1);
+	run_with("lets-encrypt renew a.test --wait", again, &s, &o);
+	assert_non_null(strstr(o.err, "No. The next try is on 12 Jan 2020, 09:14 ("));
 	run_with("lets-encrypt renew a.test --wait", silent, &s, &o);
 	assert_int_equal(o.status, 1);
 	assert_string_equal(o.err, "It did not succeed, and no reason was given.\n");
@@ -630,11 +703,14 @@ static void status_is_laid_out_for_people(void **state)
 	        "  [::]:443    https     listening\n"
 	        "\n"
 	        "Sites\n"
-	        "  NAMES                           APPLICATION     FORCE SSL  HSTS      SET IN\n"
-	        "  *                               127.0.0.1:3000  yes        365 days  "
+	        "  NAMES                                                APPLICATION     FORCE SSL  "
+	        "HSTS      SET IN\n"
+	        "  *                                                    127.0.0.1:3000  yes        "
+	        "365 days  "
 	        "everseal.conf, "
 	        "line 12\n"
-	        "  bücher.test, b.test and 1 more  -               -          -         page or "
+	        "  bücher.test (xn--bcher-kva.test), b.test and 1 more  -               -          "
+	        "-         page or "
 	        "command\n"
 	        "\n"
 	        "Certificates\n"
@@ -697,6 +773,8 @@ int main(void)
 		cmocka_unit_test(options_stand_anywhere_and_in_two_ways),
 		cmocka_unit_test(every_command_has_help_and_manual),
 		cmocka_unit_test(a_configuration_is_checked),
+		cmocka_unit_test(a_configuration_is_checked_for_programs),
+		cmocka_unit_test(a_reload_tells_programs),
 		cmocka_unit_test(nobody_there_is_said),
 		cmocka_unit_test(a_server_that_starts_is_waited_for),
 		cmocka_unit_test(a_long_path_is_reached),
