@@ -54,8 +54,8 @@ static void show_step(struct wait *w, const struct json *event, struct str text)
 	fflush(stdout);
 }
 
-/* "error" is {"code", "message"}, perhaps with a "remedy"; or a text. "next_try" is there if it will
- * be tried again. */
+/* "error" is {"code", "message"}, perhaps with a "remedy"; or a text. "next_try" is there if it
+ * will be tried again. */
 static void take_failure(struct wait *w, const struct json *event, struct str text)
 {
 	const struct json *error = json_object(event, "error");

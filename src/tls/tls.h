@@ -37,9 +37,9 @@ void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *
 struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
 bool conn_tls_established(const struct conn *c);
 bool conn_tls_temporary(const struct conn *c); /* it was given a temporary certificate */
-/* Of a handshake that has failed: if the client sent text, such as a request of plain HTTP, in place
- * of TLS, frees *c and gives what was below it, with the bytes that came; else NULL. There may be
- * more to read, of which no event tells. */
+/* Of a handshake that has failed: if the client sent text, such as a request of plain HTTP, in
+ * place of TLS, frees *c and gives what was below it, with the bytes that came; else NULL. There
+ * may be more to read, of which no event tells. */
 struct conn *conn_tls_plain(struct conn **c, struct buf *ret_bytes);
 /* NULL, or why a certificate of ours cannot be used. */
 const struct err *conn_tls_fault(const struct conn *c);

@@ -301,7 +301,7 @@ static void fallback_certificate(void **state)
 	teardown(NULL);
 }
 
-/* What a client sends in place of TLS is given back if it is text, once the handshake has failed. */
+/* What a client sends in place of TLS is given back, if it is text. */
 static void text_in_place_of_tls(void **state)
 {
 	(void)state;
