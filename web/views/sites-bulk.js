@@ -88,15 +88,20 @@ export function bulk(page, sites, draw) {
 		draw();
 	}
 
+	/* The bar is gone with what was chosen: the focus goes to what came of it. */
+	function lookAtResult() {
+		document.querySelector('.told button')?.focus();
+	}
+
 	function renew() {
-		return run('Renewing', 'being renewed', renewable(), 'renew');
+		return run('Renewing', 'being renewed', renewable(), 'renew').then(lookAtResult);
 	}
 
 	function disable() {
 		const some = stoppable(), n = count(some.length, 'site', 'sites');
 		return ask({title: `Disable ${n}?`, safe: some.length === 1 ? 'Keep it' : 'Keep them', act: `Disable ${n}`, danger: true,
 			body: [names(some), h('p', {}, 'Their certificates are not renewed any more and stay in use until they expire. It can be undone by registering again.')],
-			run: () => run('Disabling', 'disabled', some, 'disable')});
+			run: () => {}}).then(sure => sure && run('Disabling', 'disabled', some, 'disable').then(lookAtResult));
 	}
 
 	async function chooseAll() {
@@ -131,11 +136,11 @@ export function bulk(page, sites, draw) {
 		if (!result)
 			return null;
 		const {done, refused} = result;
-		return notice(refused.length ? 'warning' : 'ok', [done ? h('p', {}, done) : null,
+		return h('div', {class: 'told', key: 'told'}, notice(refused.length ? 'warning' : 'ok', [done ? h('p', {}, done) : null,
 			refused.length ? h('ul', {class: 'refused'}, refused.slice(0, NAMED).map(({item, sentence}) =>
 				h('li', {}, link(item.name, `#/sites/${segment(item.name)}`, {class: 'mono'}), ' ', sentence))) : null,
 			refused.length > NAMED ? h('p', {}, `and ${refused.length - NAMED} more.`) : null],
-		{key: 'told', close: () => { result = null; draw(); }});
+		{close: () => { result = null; draw(); }}));
 	}
 
 	function choice() {
