@@ -51,6 +51,8 @@ int command_register(struct command *c);
 int command_certificate(struct command *c);
 int command_renew(struct command *c);
 int command_disable(struct command *c);
+int command_revoke(struct command *c);
+int command_export(struct command *c);
 int command_site_add(struct command *c);
 int command_site_set(struct command *c);
 int command_site_list(struct command *c);

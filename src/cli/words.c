@@ -54,6 +54,18 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Stops the renewal of the certificate with that name, which is still served until it "
 		"expires. While browsers may remember that its names are reached over HTTPS only, it says "
 		"until when, and needs --despite-hsts." },
+	[VERB_REVOKE] = { "lets-encrypt revoke", "NAME", 1,
+		WHERE | HAS(REASON) | HAS(DESPITE_HSTS) | HAS(WAIT) | HAS(JSON), 0,
+		"revoke a certificate",
+		"Revokes the certificate with that name at its certificate authority, for one whose key "
+		"may be in wrong hands. A new certificate is ordered first, unless the name is no longer "
+		"renewed; then visitors are locked out, and while browsers may remember that the name is "
+		"reached over HTTPS only, it says until when, and needs --despite-hsts." },
+	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO), HAS(TO),
+		"write a certificate with its key to a file",
+		"Writes the certificate with that name, its chain and its private key to a new file that "
+		"only its owner can read. Private keys leave by this command alone, on the machine "
+		"itself." },
 	[VERB_DIAGNOSE] = { "lets-encrypt diagnose", "NAME", 1, WHERE | HAS(JSON), 0,
 		"find what stops a name from being issued for or served",
 		"Asks the running server to look at a name as a certificate authority would, registered or "

@@ -44,6 +44,11 @@
 	        "Tell browsers to use nothing but HTTPS for so long, such as 300s, 1h, 1d or 1y; " \
 	        "behind the time may stand include-subdomains and preload, then quote all. `off` " \
 	        "sends max-age=0.")                                                                \
+	X(REASON, "reason", "REASON",                                                              \
+	        "Why it is revoked: unspecified, keyCompromise, affiliationChanged, superseded "   \
+	        "or cessationOfOperation.")                                                        \
+	X(FORMAT, "format", "FORMAT", "The form of what is written: pem. Default: pem.")           \
+	X(TO, "to", "FILE", "The file to write. It must not exist yet.")                           \
 	X(HELP, "help", NULL, "Print the help of a command and do nothing else.")                  \
 	X(VERSION, "version", NULL, "Print the version and do nothing else.")
 
@@ -68,7 +73,9 @@ extern const struct option_words options[OPTION_COUNT];
 	X(CERTIFICATE, "lets-encrypt status")                                                      \
 	X(RENEW, "lets-encrypt renew")                                                             \
 	X(DISABLE, "lets-encrypt disable")                                                         \
-	X(DIAGNOSE, "lets-encrypt diagnose")                                                         \
+	X(REVOKE, "lets-encrypt revoke")                                                           \
+	X(EXPORT, "export")                                                                        \
+	X(DIAGNOSE, "lets-encrypt diagnose")                                                       \
 	X(SITE_ADD, "site add")                                                                    \
 	X(SITE_SET, "site set")                                                                    \
 	X(SITE_LIST, "site list")                                                                  \

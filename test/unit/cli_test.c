@@ -173,7 +173,7 @@ static void a_wrong_word_is_named(void **state)
 		{ "status --xyzzyplugh",
 		        "There is no option --xyzzyplugh; `everseal help` lists the commands.\n" },
 		{ "lets-encrypt", "`everseal lets-encrypt` needs one of: register, status, renew, "
-		                  "disable, diagnose.\n" },
+		                  "disable, revoke, diagnose.\n" },
 		{ "lets-encrypt renw", "There is no command \"lets-encrypt renw\": the nearest is "
 		                       "`lets-encrypt renew`; `everseal help` lists all.\n" },
 		{ "status --jsn",

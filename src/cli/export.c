@@ -1,0 +1,71 @@
+/* everseal export: a certificate with its private key, for the machine's owner alone. */
+#include "cli/certificate.h"
+#include "cli/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static bool write_all(int fd, struct str text)
+{
+	while (text.n) {
+		const ssize_t n = write(fd, text.p, text.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		text = str_from(text, (size_t)n);
+	}
+	return fsync(fd) == 0;
+}
+
+/* What is there already is never overwritten: it may be the only copy of another key. */
+static bool keep(const char *file, struct str pem, struct err *err)
+{
+	const int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && errno == EEXIST)
+		return err_set(err, ERR_CONFLICT,
+		        "%s exists already and is left as it is." ERR_REMEDY
+		        "Give another file with --to, or remove it first.",
+		        file);
+	if (fd < 0)
+		return err_sys(err, ERR_IO, errno, "%s cannot be written", file);
+	const bool written = write_all(fd, pem);
+	const int number = errno;
+	if (close(fd) == 0 && written)
+		return true;
+	unlink(file);
+	return err_sys(err, ERR_IO, number, "%s cannot be written", file);
+}
+
+static bool check_format(struct command *c, struct err *err)
+{
+	const struct str format = command_value(c, OPTION_FORMAT);
+	return !format.n || str_eq_nocase(format, STR("pem")) ||
+	       err_set(err, ERR_INPUT,
+	               "Everseal exports PEM, not %.*s." ERR_REMEDY "Use --format pem.",
+	               STR_ARG(format));
+}
+
+int command_export(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct str state;
+	ANSWER_AUTO answer = { 0 };
+	if (!check_format(c, &err) || !c->operand_count) {
+		if (!err.code)
+			err_set(&err, ERR_INPUT,
+			        "Say which certificate to export, by a name of it.");
+		return command_usage(&err);
+	}
+	const struct question q = { .method = "GET",
+		.path = arena_printf(&c->arena, "/api/certificates/%.*s/export?with=key",
+		        STR_ARG(command_escaped(c, c->operands[0]))) };
+	const char *file = c->values[OPTION_TO];
+	const bool done = command_state(c, &state, &err) && client_ask(state, &q, &answer, &err) &&
+	                  keep(file, buf_str(&answer.body), &err);
+	buf_wipe(&answer.body);
+	if (!done)
+		return command_fail(&err);
+	printf("Certificate, chain and private key are in %s, readable by its owner only.\n", file);
+	return EXIT_DONE;
+}
