@@ -64,11 +64,11 @@ export function readoutList(readouts) {
 
 export function band({path, subject, mono: isMono, actions = [], readouts = [], picture, below}) {
 	return h('header', {class: 'band'}, h('div', {class: 'within'},
-		h('div', {class: 'head'},
+		path.length ? h('div', {class: 'head'},
 			h('div', {class: 'headings'},
 				h('h1', {class: 'path', tabindex: '-1'}, path.map(pathPart)),
 				subject ? h('p', {class: isMono ? 'subject mono' : 'subject'}, subject) : null),
-			actions.filter(Boolean).length ? h('div', {class: 'actions'}, actions) : null),
+			actions.filter(Boolean).length ? h('div', {class: 'actions'}, actions) : null) : null,
 		readouts.length ? readoutList(readouts) : null,
 		picture, below));
 }
@@ -102,7 +102,7 @@ export function notice(kind, children, {close, key} = {}) {
 
 export function failure(error, again) {
 	return notice('problem', [h('p', {}, error.sentence ?? error.message),
-		again ? button('Try again', again, {small: true}) : null]);
+		again && error.status !== 404 ? button('Try again', again, {small: true}) : null]);
 }
 
 let polite = null;
@@ -150,7 +150,10 @@ export function copy(what, text, shown = 'Copy') {
 
 /* A button that opens a list of links and buttons; Esc and a click elsewhere close it. */
 export function menu(text, entries, {kind = '', label, key = ''} = {}) {
-	const list = h('ul', {class: 'menu-list', hidden: true}, entries.map(entry => h('li', {}, menuEntry(entry, () => open(false)))));
+	const list = h('ul', {class: 'menu-list', hidden: true}, entries.map(entry => h('li', {}, menuEntry(entry, () => {
+		open(false);
+		toggle.focus(); // a dialog that the entry opens gives the focus back there
+	}))));
 	const toggle = h('button', {type: 'button', class: kind || null, 'aria-expanded': 'false', 'aria-label': label,
 		onclick: () => open(list.hidden)}, text, icon('down'));
 	const root = h('div', {class: 'menu', own: `${text} ${key} ${entries.map(e => e.text + (e.href ?? '')).join()}`,
@@ -224,7 +227,7 @@ export function noPermission(scope) {
 }
 
 /* Old content stays while the answer is awaited. */
-export async function load(place, what, request, show, outer) {
+export async function load(place, what, request, show, outer, failed = () => {}) {
 	const stop = new AbortController(), begun = Date.now();
 	outer?.addEventListener('abort', () => stop.abort());
 	const words = () => update(place, h('p', {class: 'loading'}, h('span', {role: 'status'},
@@ -242,7 +245,9 @@ export async function load(place, what, request, show, outer) {
 		end();
 		if (!error.sentence)
 			throw error;
-		if (!outer?.aborted)
-			update(place, failure(error, () => load(place, what, request, show, outer)));
+		if (outer?.aborted)
+			return;
+		failed();
+		update(place, failure(error, () => load(place, what, request, show, outer, failed)));
 	}
 }

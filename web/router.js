@@ -16,7 +16,7 @@
  *   go('#/sites') goes there. */
 import {update} from './h.js';
 import * as live from './live.js';
-import {load} from './parts.js';
+import {band, load} from './parts.js';
 
 const scopes = ['read', 'operate', 'administer', 'owner'];
 const kept = new Map(); // history entry → scroll and input
@@ -120,7 +120,8 @@ function makePage(query, saved) {
 			else
 				scrollTo(0, 0);
 		},
-		load: (what, request, show) => load(waiting, what, request, show, left.signal),
+		load: (what, request, show) => load(waiting, what, request, show, left.signal,
+			() => drawn || page.draw(band({path: [[title]]}))),
 		on: (kind, listener) => ends.push(live.on(kind, listener)),
 		every(ms, act) {
 			const timer = setInterval(act, ms);

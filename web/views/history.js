@@ -2,7 +2,7 @@
 import {h, icon} from '../h.js';
 import {now, time, words} from '../time.js';
 import {link, section} from '../parts.js';
-import {isRunning, runningFor, subject} from './steps.js';
+import {duration, isRunning, runningFor, subject} from './steps.js';
 
 const SHOWN = 12;
 
@@ -18,10 +18,6 @@ function coming(site, title) {
 	return entries;
 }
 
-function tookSeconds(task) {
-	return `${(runningFor(task) / 1000).toFixed(1)} s`;
-}
-
 const done = {ConfigureLetsEncrypt: 'Registered', RenewLetsEncrypt: 'Renewed', RevokeLetsEncrypt: 'Revoked'};
 
 function attempt(task) {
@@ -29,7 +25,7 @@ function attempt(task) {
 	if (isRunning(task))
 		return {at: task.QueueTime, lamp: 'working', head: `${subject(task)} under way`, text: '. ', steps};
 	if (task.FinishedSuccessfully)
-		return {at: task.CompletedTime, lamp: 'ok', head: done[task.Name] ?? subject(task), text: ` in ${tookSeconds(task)}. `, steps};
+		return {at: task.CompletedTime, lamp: 'ok', head: done[task.Name] ?? subject(task), text: ` in ${duration(runningFor(task))}. `, steps};
 	const what = task.State === 'Canceled' ? 'stopped' : 'failed';
 	return {at: task.CompletedTime ?? task.QueueTime, lamp: what === 'failed' ? 'problem' : 'off', bad: what === 'failed',
 		head: `${subject(task)} ${what}`, text: `. ${task.ErrorMessage ?? ''} `, steps};

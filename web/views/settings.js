@@ -115,7 +115,7 @@ export function siteSettings(page, draw, changed) {
 	function flip(member, now, label, may) {
 		const id = `switch-${member}`, wish = wished[member] ?? now;
 		if (!may)
-			return h('span');
+			return null;
 		return h('input', {id, type: 'checkbox', role: 'switch', name: id, controlled: true, checked: wish, 'aria-label': label,
 			'aria-describedby': `${id}-words`, onchange: event => {
 				wished[member] = event.currentTarget.checked === now ? null : event.currentTarget.checked;
@@ -126,7 +126,7 @@ export function siteSettings(page, draw, changed) {
 	function forceSsl(site) {
 		const now = site.force_ssl, wish = wished.force ?? now;
 		const fixed = isLocked(site.force_ssl_source);
-		return h('div', {class: 'step-setting', id: 'force-ssl'}, flip('force', now, 'Force SSL', page.may('operate') && !fixed),
+		return h('div', {class: fixed || !page.may('operate') ? 'step-setting fixed' : 'step-setting', id: 'force-ssl'}, flip('force', now, 'Force SSL', page.may('operate') && !fixed),
 			h('div', {class: 'inside'}, h('h3', {}, h('b', {}, 'Force SSL'), ` ${now ? 'On' : 'Off'}`),
 				h('p', {class: 'hint', id: 'switch-force-words'}, 'Sends visitors from HTTP to HTTPS; challenges are still answered. Can be undone at any time.'),
 				!now && wish ? evidence(site.certificate) : null,
@@ -168,7 +168,7 @@ export function siteSettings(page, draw, changed) {
 		const now = hstsIsOn(site), wish = wished.hsts ?? now;
 		const fixed = isLocked(site.hsts_source), may = page.may('operate') && !fixed;
 		const next = nextAge(site);
-		return h('div', {class: 'step-setting', id: 'hsts'}, flip('hsts', now, 'HSTS', may),
+		return h('div', {class: may ? 'step-setting' : 'step-setting fixed', id: 'hsts'}, flip('hsts', now, 'HSTS', may),
 			h('div', {class: 'inside'}, h('h3', {}, h('b', {}, 'HSTS'), ` ${now ? `On, ${hstsWords(site.hsts)}` : 'Off'}`),
 				h('p', {class: 'hint', id: 'switch-hsts-words'}, hstsWarning(site, page.session)),
 				!now && wish ? [evidence(site.certificate), h('p', {class: 'hint'}, 'It begins with 5 minutes; the next step is offered when that went well.')] : null,

@@ -3,9 +3,9 @@
  *   stepsPicture(task, steps)    with bars and needle on one scale
  *   stepsShort(task, steps)      a plain list with the seconds that each took
  *   stageOf(steps) → 4; STAGES   runningFor(task) ms, or how long it took
- *   isRunning(task)   subject(task) "Renewal"   sayStep(task, steps) tells a new step to screen readers */
+ *   duration(ms) "6.4 s"   isRunning(task)   subject(task) "Renewal"   sayStep(task, steps) tells a new step to screen readers */
 import {h, icon} from '../h.js';
-import {now} from '../time.js';
+import {now, span} from '../time.js';
 import {tellAll} from '../parts.js';
 
 const stages = [
@@ -49,8 +49,8 @@ function took(task, step) {
 	return step.took ?? Math.max(0, runningFor(task) - step.ms);
 }
 
-function seconds(ms) {
-	return ms >= 100000 ? `${Math.round(ms / 1000)} s` : `${(ms / 1000).toFixed(1)} s`;
+export function duration(ms) {
+	return ms >= 100000 ? span(ms) : `${(ms / 1000).toFixed(1)} s`;
 }
 
 /* "Prove control of shop.example.com: token fetched from 3 places: …" has its detail after the first colon. */
@@ -70,10 +70,14 @@ function toCome(task, steps) {
 	return stages.slice(reached).map(([, text]) => text);
 }
 
+const lengths = [[1, 'Seconds'], [60, 'Minutes'], [3600, 'Hours'], [86400, 'Days']];
+
+/* At most seven marks; in the unit that their numbers are short in. */
 function niceScale(ms) {
 	const wanted = Math.max(4000, ms * 1.25) / 1000;
-	const unit = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find(u => wanted / u <= 6) ?? 7200;
-	return {unit, most: Math.ceil(wanted / unit) * unit};
+	const [length, name] = lengths.findLast(([s]) => wanted >= 2 * s) ?? lengths[0];
+	const unit = length * ([1, 2, 5, 10, 20, 30, 60].find(u => wanted / length / u <= 6) ?? Math.ceil(wanted / length / 6));
+	return {unit, length, name, most: Math.ceil(wanted / unit) * unit};
 }
 
 const percent = part => `${Math.min(100, 100 * part).toFixed(2)}%`;
@@ -85,18 +89,18 @@ function bar(task, steps, i, most) {
 }
 
 export function stepsPicture(task, steps) {
-	const {unit, most} = niceScale(runningFor(task));
+	const {unit, length, name, most} = niceScale(runningFor(task));
 	const marks = Array.from({length: most / unit + 1}, (_, i) => i * unit);
 	const track = inside => h('div', {class: 'track', 'aria-hidden': 'true', style: {backgroundSize: `${100 * unit / most}% 100%`}}, inside);
 	return h('div', {class: 'steps'},
 		h('div', {class: 'steps-head', 'aria-hidden': 'true'}, h('span', {}, 'Step'),
-			h('div', {class: 'scale'}, marks.map(at => h('span', {style: {left: percent(at / most)}}, String(at)))),
-			h('span', {}, 'Seconds')),
+			h('div', {class: 'scale'}, marks.map(at => h('span', {style: {left: percent(at / most)}}, String(at / length)))),
+			h('span', {}, name)),
 		h('ol', {}, steps.map((step, i) => {
 			const state = stepState(task, steps, i);
 			return h('li', {key: `${step.step} ${step.subject} ${step.ms}`, 'aria-current': state === 'working' ? 'step' : null},
 				stepWords(step, state), track(bar(task, steps, i, most)),
-				h('span', {class: `took is-${state === 'ok' ? 'off' : state}`}, seconds(took(task, step))));
+				h('span', {class: `took is-${state === 'ok' ? 'off' : state}`}, duration(took(task, step))));
 		}), toCome(task, steps).map(text => h('li', {key: text, class: 'waiting-step'},
 			h('div', {class: 'words'}, icon('coming'), h('div', {}, text, h('span', {class: 'unseen'}, isRunning(task) ? ', to come' : ', not reached'))),
 			track(null), h('span', {class: 'took'})))),
@@ -108,7 +112,7 @@ export function stepsShort(task, steps) {
 	return h('div', {class: 'steps short'}, h('ol', {}, steps.map((step, i) => {
 		const state = stepState(task, steps, i);
 		return h('li', {'aria-current': state === 'working' ? 'step' : null}, stepWords(step, state),
-			h('span', {class: 'took'}, seconds(took(task, step))));
+			h('span', {class: 'took'}, duration(took(task, step))));
 	}), toCome(task, steps).map(text => h('li', {class: 'waiting-step'},
 		h('div', {class: 'words'}, icon('coming'), h('div', {}, `${text} ${isRunning(task) ? '' : 'not reached'}`)), h('span')))));
 }

@@ -4,7 +4,7 @@ import {time, words} from '../time.js';
 import {band, columns, facts, link, mono, section} from '../parts.js';
 import {failedSection} from './failed.js';
 import {taskWord} from './site-view.js';
-import {STAGES, isRunning, runningFor, sayStep, stageOf, stepsPicture, subject} from './steps.js';
+import {STAGES, duration, isRunning, runningFor, sayStep, stageOf, stepsPicture, subject} from './steps.js';
 
 const shownArguments = {DnsName: 'Name', DnsNames: 'Names', EmailAddress: 'E-mail', IPAddress: 'IP address', Port: 'Port', Issuer: 'CA', Reason: 'Reason'};
 
@@ -13,7 +13,7 @@ function nameOf(task, certificate) {
 }
 
 function readouts(task, steps) {
-	const span = `${(runningFor(task) / 1000).toFixed(1)} s`;
+	const span = duration(runningFor(task));
 	if (isRunning(task))
 		return [{label: 'State', state: 'working', value: taskWord(task), lines: [`Step ${stageOf(steps)} of ${STAGES}`]}, {label: 'Running', value: span},
 			{label: 'Begun', value: time(task.QueueTime, 'clock'), lines: [words(task.QueueTime)]}, {label: 'For you to do', value: 'Nothing', lines: ['It goes on if you close this page']}];
