@@ -32,7 +32,7 @@ static bool found_sealed(struct store_scan *s, const struct record *record)
 
 static bool open_master(struct control *c, struct err *err)
 {
-	const char *kinds[] = { "account-key", "certificate", "flow-key" };
+	const char *kinds[] = { "account-key", "certificate", "flow-key", "person" };
 	struct sealed_scan scan = { .scan.each = found_sealed };
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !scan.found; i++)
 		if (!store_each(c->store, str_c(kinds[i]), &scan.scan, err))
@@ -150,6 +150,7 @@ bool control_open(struct control *c, struct err *err)
 	if (!portal_open(&needs, err) || !page_open(c, err))
 		return false;
 	control_configured(c);
+	portal_greet();
 	return true;
 }
 

@@ -1,6 +1,10 @@
 #include "portal/call.h"
+#include "portal/assets.h"
 
-enum { ROOM_ASSUMED = 16 << 10 }; /* what an exchange always takes once it has told of room */
+enum {
+	ROOM_ASSUMED = 16 << 10,     /* what an exchange always takes once it has told of room */
+	BACKLOG_SENT_MOST = 1 << 20, /* what has been sent is then let go of */
+};
 
 static const char *const scope_names[] = {
 #define X(name, text) text,
@@ -72,7 +76,7 @@ static void respond(struct call *c, unsigned status, const char *type, enum body
 		.head_only = head_only(c) };
 	add_header(c, &head, STR("content-type"), str_c(type));
 	add_header(c, &head, STR("cache-control"), STR("no-store"));
-	add_header(c, &head, STR("x-content-type-options"), STR("nosniff"));
+	assets_guard(&head, c->ex->arena);
 	for (size_t i = 0; i < c->headers.count; i++)
 		add_header(c, &head, c->headers.at[i].name, c->headers.at[i].value);
 	exchange_respond(c->ex, &head);
@@ -93,8 +97,13 @@ static void pump(struct call *c)
 		c->sent += piece.n;
 		c->room = left > 0 ? (size_t)left : 0;
 	}
-	if (c->sent < c->backlog.n)
+	if (c->sent < c->backlog.n) {
+		if (c->sent > BACKLOG_SENT_MOST) {
+			buf_consume(&c->backlog, c->sent);
+			c->sent = 0;
+		}
 		return;
+	}
 	buf_clear(&c->backlog);
 	c->sent = 0;
 	if (!c->ending && c->drained)
@@ -119,6 +128,11 @@ void call_answer(struct call *c, unsigned status)
 	CHECK(buf_ok(&c->answer));
 	buf_add_char(&c->answer, '\n');
 	answer(c, status, "application/json");
+}
+
+void call_ok(struct call *c)
+{
+	call_answer(c, 200);
 }
 
 void call_done(struct call *c)
@@ -165,8 +179,12 @@ void call_fail_with(struct call *c, const struct err *err, const struct call_fai
 	json_write_init(&w, &c->answer);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "code", f->code ? f->code : err_code_name(err->code));
-	json_write_c(&w, "message", err->text);
-	json_write_c(&w, "remedy", f->remedy);
+	json_write_text(&w, "message", err_message(err));
+	struct str remedy = f->remedy ? str_c(f->remedy) : err_remedy(err);
+	if (remedy.n)
+		json_write_text(&w, "remedy", remedy);
+	else
+		json_write_null(&w, "remedy");
 	json_write_raw(&w, "details", f->details.n ? f->details : STR("{}"));
 	json_write_end(&w);
 	call_answer(c, f->status ? f->status : status_of(err->code));
@@ -227,6 +245,12 @@ void call_stream_end(struct call *c)
 {
 	c->ending = true;
 	pump(c);
+}
+
+void call_stream_cut(struct call *c, const char *why)
+{
+	exchange_abort(c->ex, why);
+	call_free(c);
 }
 
 static struct call *call_of(struct handling *h)
@@ -347,8 +371,17 @@ static const struct handling_ops call_ops = {
 	.gone = on_gone,
 };
 
+static bool is_api(struct str path)
+{
+	return str_starts(path, STR("/api")) && (path.n == 4 || strchr("/?", path.p[4]));
+}
+
 static void start(struct exchange *ex)
 {
+	if (!is_api(ex->request.path)) {
+		assets_start(ex);
+		return;
+	}
 	struct call *c = mem_new(struct call);
 	c->handling.ops = &call_ops;
 	c->ex = ex;

@@ -29,7 +29,8 @@ const char *scope_name(enum scope s);
 /* One that a person or token may have: read, operate, administer. */
 bool scope_from_name(struct str name, enum scope *ret_scope);
 
-/* Who asks. */
+/* Who asks. session, person and token are there for as long as the loop's turn lasts: whoever goes on
+ * later finds them anew. */
 struct session;
 struct person;
 struct token;
@@ -71,6 +72,7 @@ void call_keep(struct call *c, struct call_part *part, void (*let_go)(struct cal
 
 /* How a route is answered: at once, or later by one of these. All end the call. */
 void call_answer(struct call *c, unsigned status); /* c->answer holds the JSON */
+void call_ok(struct call *c);                      /* the same, 200 */
 void call_done(struct call *c);                    /* 200 {} */
 /* c->answer holds something else: type, and the name under which a browser saves it, or NULL. */
 void call_answer_file(struct call *c, const char *type, const char *file_name);
@@ -101,31 +103,16 @@ void call_stream_as(struct call *c, const char *type);
 void call_stream_line(struct call *c, struct str json);
 void call_stream_text(struct call *c, struct str text);
 void call_stream_end(struct call *c);
+void call_stream_cut(struct call *c, const char *why); /* so that the client sees it is not whole */
 
-/* Lists: {"items":[…],"total","from","next","previous", …}. The caller goes through what matches,
- * in order:
- *	listing_begin(&l, c, &err)          reads search, state, issuer, sort, limit, cursor
- *	for each that matches: if (listing_next(&l)) write it to &l.w (key NULL)
- *	listing_items_end(&l)               closes "items"; further members may be written to l.w
- *	listing_end(&l)                     answers */
-struct listing {
-	struct call *call;
-	struct json_writer w;
-	struct str search, state, issuer, sort; /* sort: without its '-' */
-	bool descending;
-	size_t limit, from, total; /* from: matches before the first one that is shown */
-};
-MUST_CHECK bool listing_begin(struct listing *l, struct call *c, struct err *err);
-bool listing_next(struct listing *l); /* counts it; whether it is on this page */
-void listing_items_end(struct listing *l);
-void listing_end(struct listing *l);
-/* ASCII case ignored; everything has the empty text. */
-bool listing_has(struct str text, struct str search);
+/* Lists are paged by lists.h. */
 
 /* Who did what: kept, shown under Activity, sent to whoever watches. `what` in words: "Force SSL
  * on"; before and after are short texts or STR_NONE. */
 void audit_add(
         struct call *c, const char *what, struct str subject, struct str before, struct str after);
+/* Somebody could not sign in; of many of these in a short time only some are told. */
+void audit_failure(struct call *c, struct str name);
 
 struct route {
 	const char *method, *path; /* one '*' in it stands for one segment */
@@ -134,7 +121,9 @@ struct route {
 };
 /* Each ends with a row without method. */
 extern const struct route state_routes[], site_routes[], certificate_routes[], task_routes[],
-        letsencrypt_routes[], issuer_routes[], binding_routes[];
+        letsencrypt_routes[], issuer_routes[], binding_routes[], overview_routes[],
+        session_routes[], account_routes[], people_routes[], token_routes[], audit_routes[],
+        event_routes[], document_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */
@@ -145,6 +134,9 @@ const struct route *route_find(
  * the status and code, say why not. */
 MUST_CHECK bool call_identify(
         struct call *c, const struct route *route, struct call_failure *f, struct err *err);
+
+/* For a call that goes on without a session it came with: it is that one's from now on. */
+void call_is_session(struct call *c, struct session *s);
 
 extern struct portal_host *portal_host;
 extern struct renewals *portal_renewals;

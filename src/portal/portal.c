@@ -1,17 +1,40 @@
-/* What portal is made of, opened and closed. */
+/* What portal is made of, opened and closed; and its first word to somebody who has no account. */
+#include "portal/assets.h"
+#include "portal/diagnosis.h"
+#include "portal/events.h"
+#include "portal/hashing.h"
+#include "portal/people.h"
 #include "portal/sites.h"
+#include "portal/throttle.h"
 
 struct portal_needs portal;
 struct portal_host *portal_host;
 struct renewals *portal_renewals;
 
+static struct {
+	struct row_wait wait;
+	struct buf link;
+} greeting;
+
+static bool load(struct err *err)
+{
+	return people_load(err) && sessions_load(err) && tokens_load(err) && links_load(err) &&
+	       audit_load(err);
+}
+
 bool portal_open(const struct portal_needs *needs, struct err *err)
 {
-	(void)err;
 	portal = *needs;
 	portal_host = needs->host;
 	portal_renewals = needs->renewals;
+	assets_from(needs->dev_page);
+	hashing_open(needs->loop);
+	events_open();
+	if (!load(err))
+		return false;
 	sites_open();
+	diagnosis_open();
+	feed_open();
 	return true;
 }
 
@@ -19,6 +42,68 @@ void portal_close(void)
 {
 	if (!portal.loop)
 		return;
+	row_wait_abort(&greeting.wait);
+	buf_done(&greeting.link);
+	feed_close();
+	diagnosis_close();
 	sites_close();
+	events_close();
+	audit_close();
+	links_close();
+	tokens_close();
+	sessions_close();
+	people_close();
+	throttle_clear();
+	hashing_close();
 	portal = (struct portal_needs){ 0 };
+}
+
+/* ---- where the page is ---- */
+
+/* What a browser on this machine can open: an address that stands for all is this machine's own. */
+void page_url(struct buf *out)
+{
+	const struct config *config = portal_host->ops->config(portal_host);
+	const struct address *at = &config->page_listen;
+	struct str host = config->page_name.n ? config->page_name : at->host;
+	struct sockaddr_storage address;
+	bool known = address_parse(at->host, at->port, &address);
+	if (!config->page_name.n && known && address_is_any(&address))
+		host = STR("localhost");
+	bool six = str_has(host, ':');
+	buf_printf(out, "http%s://%s%.*s%s:%u", known && address_is_loopback(&address) ? "" : "s",
+	        six ? "[" : "", STR_ARG(host), six ? "]" : "", at->port);
+}
+
+/* ---- the first link ---- */
+
+static void link_stored(struct row_wait *w, const struct err *err)
+{
+	(void)w;
+	if (err)
+		log_error(portal.log, "The setup link could not be stored: %s", err->text);
+	else
+		fprintf(stderr,
+		        "\nOpen this to make the first administrator (within 30 minutes, once):\n"
+		        "  %s\n\n",
+		        buf_c(&greeting.link));
+	buf_done(&greeting.link);
+}
+
+void portal_greet(void)
+{
+	BUF_AUTO origin = BUF_INIT(1024);
+	int64_t expires;
+	if (people_any())
+		return;
+	if (!isatty(STDERR_FILENO)) {
+		log_info(portal.log,
+		        "The page has no administrator yet: run `everseal admin link` and open the "
+		        "link that it prints.");
+		return;
+	}
+	page_url(&origin);
+	greeting.link = BUF_SECRET(2048);
+	greeting.wait.done = link_stored;
+	link_new(buf_str(&origin), &greeting.link, &expires, &greeting.wait);
 }

@@ -25,8 +25,7 @@ struct portal_reload {
 };
 struct portal_site_each {
 	/* url_port: the port in an https URL to it. */
-	void (*site)(
-	        struct portal_site_each *e, const struct served_site *site, uint16_t url_port);
+	void (*site)(struct portal_site_each *e, const struct served_site *site, uint16_t url_port);
 };
 struct portal_listener {
 	struct address address;
@@ -56,6 +55,8 @@ struct portal_host_ops {
 	void (*change_abort)(struct portal_host *h, struct serving_change *c);
 	/* The own listeners, at most `most`; what is returned lives until the next turn. */
 	size_t (*listeners)(struct portal_host *h, struct portal_listener *ret, size_t most);
+	/* Where the page is and how that stands, as a member, or null if it is off. */
+	void (*page)(struct portal_host *h, struct json_writer *w, const char *key);
 	/* False: nobody can be asked, `done` will not fire. */
 	bool (*holder)(struct portal_host *h, struct portal_holder *q);
 	void (*holder_abort)(struct portal_host *h, struct portal_holder *q);
@@ -74,10 +75,14 @@ struct portal_needs {
 	struct board *board;
 	struct portal_host *host;
 	const struct log *log;
+	const char *dev_page; /* a directory to serve the page's files from; NULL: those built in */
 };
 /* One per process: handlers have no context of their own. Reads people, sessions and tokens. */
 MUST_CHECK bool portal_open(const struct portal_needs *needs, struct err *err);
 void portal_close(void);
+/* If there are no people yet: a setup link on the terminal, if stderr is one, else the advice how
+ * to get one. */
+void portal_greet(void);
 /* A generation stands: sites may have changed. */
 void portal_sites_changed(void);
 extern const struct handler portal_handler;

@@ -154,6 +154,10 @@ static void get_tokens(struct call *c)
 		json_write_end(&w);
 	}
 	list_end(&l, &w);
+	json_write_object(&w, "counts");
+	json_write_end(&w);
+	json_write_end(&w);
+	call_answer(c, 200);
 }
 
 struct making {

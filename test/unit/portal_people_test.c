@@ -1,0 +1,613 @@
+/* Who may do what: sign-in, sessions, tokens, links and the second factor, each attacked. */
+#include "portal_rig.h"
+
+/* ---- signing in ---- */
+
+static void test_nobody(void **state)
+{
+	(void)state;
+	refuses(R("GET", "/api/session", .body = NULL), 401, "\"setup\":true");
+	refuses(R("GET", "/api/people", .body = NULL), 401, "everseal admin link");
+	make("Ana", "administer");
+	refuses(R("GET", "/api/session", .body = NULL), 401, "\"details\":{}");
+	refuses(R("GET", "/api/session", .cookie = "__Host-everseal=forged"), 401, "Sign in");
+}
+
+static void test_cookie(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ANA", &s);
+	struct str set = headers_find(&last.headers, STR("set-cookie"));
+	assert_true(str_starts(set, STR("__Host-everseal=")));
+	assert_non_null(strstr(set.p, "; Path=/; HttpOnly; SameSite=Strict;"));
+	assert_non_null(strstr(set.p, "; Secure"));
+	JSON_AUTO *json = ask_json(R("GET", "/api/session", .cookie = s.cookie), 200);
+	assert_true(str_eq_c(json_text(json, "name"), "ana"));
+	assert_true(str_eq_c(json_text(json, "scope"), "administer"));
+	/* Over plain HTTP the cookie has another name, and this one does not count. */
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = s.cookie, .plain = true)), 401);
+	/* Of 256 bits only the hash is kept. */
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	struct err err = ERR_INIT;
+	assert_false(store_get(
+	        place.store, &a, STR("session"), str_c(strchr(s.cookie, '=') + 1), &record, &err));
+	assert_int_equal(strlen(strchr(s.cookie, '=') + 1), 43);
+}
+
+static void test_rotation(void **state)
+{
+	struct signed_in first, second;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &first);
+	/* Fixation: a cookie from before the sign-in is worth nothing after it. */
+	JSON_AUTO *json = ask_json(
+	        R("POST", "/api/session", .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}",
+	                .cookie = first.cookie, .origin = OWN),
+	        200);
+	take_session(json, &second);
+	assert_string_not_equal(first.cookie, second.cookie);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = first.cookie)), 401);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = second.cookie)), 200);
+	/* A cookie that somebody planted does not become a session. */
+	json_free(&json);
+	json = ask_json(
+	        R("POST", "/api/session", .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}",
+	                .cookie = "__Host-everseal=planted", .origin = OWN),
+	        200);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = "__Host-everseal=planted")), 401);
+}
+
+static void test_wrong(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"name\":\"ana\",\"password\":\"wrong password\"}",
+		"{\"name\":\"nobody\",\"password\":\"" PASS "\"}",
+		"{\"name\":\"a name/that cannot be\",\"password\":\"" PASS "\"}",
+	};
+	(void)state;
+	make("ana", "administer");
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+		refuses(R("POST", "/api/session", .body = bodies[i], .origin = OWN), 401,
+		        "Name, password or code is wrong.");
+	refuses(R("POST", "/api/session", .body = "{}"), 422, "\"field\":\"name\"");
+	refuses(R("POST", "/api/session", .body = "{\"name\":\"ana\"}"), 422,
+	        "\"field\":\"password\"");
+	assert_null(strstr(buf_c(&logged), "a name/that"));
+}
+
+static void test_flood(void **state)
+{
+	struct ask wrong = { "POST", "/api/session",
+		.body = "{\"name\":\"ana\",\"password\":\"wrong password\"}",
+		.from = "203.0.113.7" };
+	(void)state;
+	make("ana", "administer");
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(&wrong), 401);
+	refuses(&wrong, 429, "run `everseal admin password` on the server");
+	assert_non_null(strstr(buf_c(&last.body), "\"retry_after\":"));
+	/* Right or wrong, who is to wait waits. */
+	wrong.body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}";
+	assert_int_equal(ask(&wrong), 429);
+	/* Others need not. */
+	wrong.from = "198.51.100.9";
+	assert_int_equal(ask(&wrong), 200);
+	wrong.from = "203.0.113.7";
+	clock_fake_advance(&fake, 1000);
+	assert_int_equal(ask(&wrong), 200);
+}
+
+/* A queue that is full is told, and gives back what was charged. */
+static void test_queue(void **state)
+{
+	struct client crowd[HASHING_MOST + 1];
+	unsigned busy = 0;
+	(void)state;
+	make("ana", "administer");
+	for (int i = 0; i <= HASHING_MOST; i++) {
+		char from[32], body[80];
+		snprintf(from, sizeof from, "198.51.100.%d", i + 1);
+		snprintf(body, sizeof body, "{\"name\":\"x%d\",\"password\":\"" PASS "\"}", i);
+		begin(&crowd[i], R("POST", "/api/session", .body = body, .from = from));
+	}
+	for (int i = 0; i <= HASHING_MOST; i++) {
+		if (crowd[i].status == 503)
+			busy++;
+		else if (!crowd[i].ended) /* the client leaves */
+			crowd[i].ex.handling->ops->gone(crowd[i].ex.handling);
+		finish(&crowd[i]);
+	}
+	assert_true(busy >= 1);
+}
+
+/* ---- throttle: pure ---- */
+
+static void test_throttle(void **state)
+{
+	int64_t now = 1, locked = 0;
+	struct str me = STR("203.0.113.7");
+	(void)state;
+	for (int i = 1; i <= 40; i++) {
+		int64_t wait = throttle_wait(THROTTLE_ADDRESS, me, now);
+		if (i <= 5)
+			assert_int_equal(wait, 0);
+		assert_true(wait <= 15 * MINUTE);
+		now += wait;
+		throttle_charge(THROTTLE_ADDRESS, me, now);
+	}
+	assert_int_equal(throttle_wait(THROTTLE_ADDRESS, me, now), 15 * MINUTE);
+	/* A crowd that tries without end: nobody ever waits for more than 30 s. */
+	for (int i = 0; i < 10000; i++) {
+		int64_t wait = throttle_wait(THROTTLE_ACCOUNT, STR("ana"), now);
+		if (wait > locked)
+			locked = wait;
+		now += wait;
+		throttle_charge(THROTTLE_ACCOUNT, STR("ana"), now);
+	}
+	assert_int_equal(locked, 30 * SECOND);
+	now += 31 * MINUTE;
+	assert_int_equal(throttle_wait(THROTTLE_ACCOUNT, STR("ana"), now), 0);
+	throttle_charge(THROTTLE_ACCOUNT, STR("ana"), now);
+	assert_int_equal(throttle_wait(THROTTLE_ACCOUNT, STR("ana"), now), 0);
+	/* Memory is bounded. */
+	for (int i = 0; i < 3 * THROTTLE_PLACES; i++) {
+		char key[32];
+		snprintf(key, sizeof key, "name %d", i);
+		throttle_charge(THROTTLE_ACCOUNT, str_c(key), now);
+	}
+	assert_int_equal(throttle_count(THROTTLE_ACCOUNT), THROTTLE_PLACES);
+	/* What was right is given back. */
+	throttle_clear();
+	for (int i = 0; i < 20; i++) {
+		throttle_charge(THROTTLE_CODE, me, now);
+		throttle_give_back(THROTTLE_CODE, me);
+	}
+	assert_int_equal(throttle_count(THROTTLE_CODE), 0);
+}
+
+/* Somebody who signed in from an address is not kept out by a crowd elsewhere. */
+static void test_known_address(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s); /* from 127.0.0.1 */
+	for (int i = 0; i < 12; i++)
+		throttle_charge(THROTTLE_ACCOUNT, STR("ana"), loop_mono(place.loop));
+	struct ask again = { "POST", "/api/session",
+		.body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}", .from = "198.51.100.9" };
+	assert_int_equal(ask(&again), 429);
+	again.from = NULL;
+	assert_int_equal(ask(&again), 200);
+	/* And the owner of the machine clears the way for everybody. */
+	done(R("POST", "/api/admin/password",
+	        .body = "{\"name\":\"ana\",\"password\":\"another password\"}", .owner = true));
+	again.body = "{\"name\":\"ana\",\"password\":\"another password\"}";
+	again.from = "198.51.100.9";
+	assert_int_equal(ask(&again), 200);
+}
+
+/* ---- sessions ---- */
+
+static void test_forgery(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s);
+	const struct {
+		const char *csrf, *origin, *site;
+		unsigned status;
+	} cases[] = {
+		{ s.csrf, OWN, "same-origin", 200 },
+		{ s.csrf, OWN, NULL, 200 },
+		{ s.csrf, NULL, "same-origin", 200 },
+		{ s.csrf, NULL, NULL, 403 },
+		{ NULL, OWN, "same-origin", 403 },
+		{ "", OWN, "same-origin", 403 },
+		{ "0123456789abcdef", OWN, "same-origin", 403 },
+		{ s.csrf, "https://evil.example", NULL, 403 },
+		{ s.csrf, "http://localhost:8007", NULL, 403 },
+		{ s.csrf, "https://localhost:8008", NULL, 403 },
+		{ s.csrf, "https://localhost", NULL, 403 },
+		{ s.csrf, "null", NULL, 403 },
+		{ s.csrf, "", NULL, 403 },
+		{ s.csrf, OWN, "cross-site", 403 },
+		{ s.csrf, OWN, "same-site", 403 },
+		{ s.csrf, NULL, "none", 403 },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct ask a = { "PUT", "/api/people/ana", .body = "{\"scope\":\"administer\"}",
+			.cookie = s.cookie, .csrf = cases[i].csrf, .origin = cases[i].origin,
+			.fetch_site = cases[i].site };
+		unsigned status = ask(&a);
+		if (status != cases[i].status)
+			fail_msg("case %zu: %u, %u expected", i, status, cases[i].status);
+	}
+	/* Not even a look from elsewhere, and no sign-in on somebody's behalf. */
+	assert_int_equal(
+	        ask(R("GET", "/api/people", .cookie = s.cookie, .fetch_site = "cross-site")), 403);
+	assert_int_equal(ask(R("POST", "/api/session",
+	                         .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}",
+	                         .origin = "https://evil.example")),
+	        403);
+}
+
+static void test_expiry(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s);
+	struct ask look = { "GET", "/api/account", .cookie = s.cookie };
+	clock_fake_advance(&fake, SESSION_IDLE - MINUTE);
+	assert_int_equal(ask(&look), 200);
+	turns(5);
+	clock_fake_advance(&fake, SESSION_IDLE - MINUTE);
+	restart();
+	assert_int_equal(ask(&look), 200);
+	clock_fake_advance(&fake, SESSION_IDLE + SECOND);
+	assert_int_equal(ask(&look), 401);
+	sign_in("ana", &s);
+	for (int64_t gone = 0; gone < SESSION_LIFE - HOUR; gone += 7 * HOUR) {
+		assert_int_equal(ask(&look), 200);
+		clock_fake_advance(&fake, 7 * HOUR);
+	}
+	assert_int_equal(ask(&look), 401);
+}
+
+static void test_revocation(void **state)
+{
+	struct signed_in one, two;
+	char path[80];
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &one);
+	sign_in("ana", &two);
+	JSON_AUTO *json = ask_json(R("GET", "/api/account", .cookie = two.cookie), 200);
+	const struct json *list = json_array(json, "sessions");
+	assert_int_equal(json_count(list), 2);
+	for (size_t i = 0; i < 2; i++) {
+		bool current = true;
+		json_bool(json_at(list, i), "current", &current);
+		if (!current)
+			snprintf(path, sizeof path, "/api/account/sessions/%.*s",
+			        STR_ARG(json_text(json_at(list, i), "id")));
+	}
+	struct ask remove = with(&two, "DELETE", path);
+	done(&remove);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = one.cookie)), 401);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = two.cookie)), 200);
+	struct ask out = with(&two, "DELETE", "/api/session");
+	done(&out);
+	restart();
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = two.cookie)), 401);
+}
+
+static void test_password_change(void **state)
+{
+	struct signed_in one, two;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &one);
+	sign_in("ana", &two);
+	struct ask put = with(&two, "PUT", "/api/account/password");
+	put.body = "{\"current\":\"wrong\",\"new\":\"another password\"}";
+	refuses(&put, 422, "\"field\":\"current\"");
+	put.body = "{\"current\":\"" PASS "\",\"new\":\"short\"}";
+	refuses(&put, 422, "at least 10 characters");
+	put.body = "{\"current\":\"" PASS "\",\"new\":\"another password\"}";
+	done(&put);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = one.cookie)), 401);
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = two.cookie)), 200);
+	assert_int_equal(ask(R("POST", "/api/session",
+	                         .body = "{\"name\":\"ana\",\"password\":\"another password\"}")),
+	        200);
+}
+
+/* ---- people, scopes, tokens ---- */
+
+static void test_scopes(void **state)
+{
+	static const struct {
+		const char *method, *path;
+		unsigned read, operate, administer;
+	} cases[] = {
+		{ "GET", "/api/audit", 200, 200, 200 },
+		{ "GET", "/api/people", 403, 403, 200 },
+		{ "GET", "/api/tokens", 403, 403, 200 },
+		{ "DELETE", "/api/people/nobody", 403, 403, 404 },
+		{ "DELETE", "/api/tokens/none", 403, 403, 404 },
+		{ "POST", "/api/admin/link", 403, 403, 403 },
+		{ "POST", "/api/admin/password", 403, 403, 403 },
+		{ "POST", "/api/reload", 403, 403, 0 },
+	};
+	static const char *const scopes[] = { "read", "operate", "administer" };
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct signed_in s;
+		char name[16];
+		snprintf(name, sizeof name, "p%zu", i);
+		make(name, scopes[i]);
+		sign_in(name, &s);
+		for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+			unsigned wanted = i == 0   ? cases[k].read
+			                  : i == 1 ? cases[k].operate
+			                           : cases[k].administer;
+			struct ask a = with(&s, cases[k].method, cases[k].path);
+			if (wanted && ask(&a) != wanted)
+				fail_msg("%s: %s %s", scopes[i], cases[k].method, cases[k].path);
+		}
+	}
+	struct signed_in s;
+	sign_in("p0", &s);
+	struct ask a = with(&s, "DELETE", "/api/people/p1");
+	refuses(&a, 403, "You can look, not change: your scope is read");
+}
+
+static void test_last_administrator(void **state)
+{
+	(void)state;
+	make("ana", "administer");
+	make("bo", "read");
+	struct ask a = { "DELETE", "/api/people/ana", .owner = true };
+	refuses(&a, 409, "last administrator");
+	a = (struct ask){ "PUT", "/api/people/ana", .body = "{\"scope\":\"read\"}", .owner = true };
+	refuses(&a, 409, "last administrator");
+	a = (struct ask){ "PUT", "/api/people/bo", .body = "{\"scope\":\"administer\"}",
+		.owner = true };
+	done(&a);
+	a = (struct ask){ "DELETE", "/api/people/ana", .owner = true };
+	done(&a);
+	refuses(&a, 404, "nobody named ana");
+	restart();
+	refuses(&a, 404, "nobody named ana");
+}
+
+static void test_removed_person(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	make("bo", "administer");
+	sign_in("bo", &s);
+	done(R("DELETE", "/api/people/bo", .owner = true));
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = s.cookie)), 401);
+	make("bo", "read"); /* another one of that name does not get the session back */
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = s.cookie)), 401);
+	restart();
+	assert_int_equal(ask(R("GET", "/api/session", .cookie = s.cookie)), 401);
+}
+
+static void test_bad_people(void **state)
+{
+	static const struct {
+		const char *body, *words;
+	} cases[] = {
+		{ "{}", "\"field\":\"name\"" },
+		{ "{\"name\":\"a b\",\"password\":\"" PASS "\",\"scope\":\"read\"}", "no spaces" },
+		{ "{\"name\":\"a/b\",\"password\":\"" PASS "\",\"scope\":\"read\"}",
+		        "\"field\":\"name\"" },
+		{ "{\"name\":\"bo\",\"password\":\"short\",\"scope\":\"read\"}", "at least 10" },
+		{ "{\"name\":\"bobobobobo\",\"password\":\"BObobobobo\",\"scope\":\"read\"}",
+		        "The password is the name" },
+		{ "{\"name\":\"bo\",\"password\":\"" PASS "\",\"scope\":\"owner\"}",
+		        "\"field\":\"scope\"" },
+		{ "{\"name\":\"bo\",\"password\":\"" PASS "\",\"scope\":\"none\"}",
+		        "\"field\":\"scope\"" },
+	};
+	(void)state;
+	make("ana", "administer");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		refuses(R("POST", "/api/people", .body = cases[i].body, .owner = true), 422,
+		        cases[i].words);
+	refuses(R("POST", "/api/people",
+	                .body = "{\"name\":\"ANA\",\"password\":\"" PASS "\",\"scope\":\"read\"}",
+	                .owner = true),
+	        409, "somebody named ana already");
+}
+
+static void make_token(const char *body, char ret_token[80], char ret_id[20])
+{
+	JSON_AUTO *json = ask_json(R("POST", "/api/tokens", .body = body, .owner = true), 201);
+	snprintf(ret_token, 80, "%.*s", STR_ARG(json_text(json, "token")));
+	snprintf(ret_id, 20, "%.*s", STR_ARG(json_text(json, "id")));
+	assert_true(str_starts(str_c(ret_token), STR("API-")));
+}
+
+static void test_tokens(void **state)
+{
+	char token[80], id[20], short_lived[80], other[20], bearer[100], path[64];
+	(void)state;
+	make_token("{\"name\":\"deploy\",\"scope\":\"read\"}", token, id);
+	make_token("{\"name\":\"week\",\"scope\":\"administer\",\"days\":7}", short_lived, other);
+	snprintf(bearer, sizeof bearer, "Bearer %s", token);
+	assert_int_equal(ask(R("GET", "/api/audit", .key = token)), 200);
+	assert_int_equal(ask(R("GET", "/api/audit", .bearer = bearer)), 200);
+	assert_int_equal(ask(R("GET", "/api/people", .key = token)), 403);
+	assert_int_equal(ask(R("GET", "/api/people", .key = short_lived)), 200);
+	assert_int_equal(ask(R("GET", "/api/account", .key = short_lived)), 403);
+	refuses(R("GET", "/api/audit", .key = "API-FORGED"), 401,
+	        "The API token is unknown, expired or removed.");
+	/* It is shown once. */
+	JSON_AUTO *json = ask_json(R("GET", "/api/tokens", .owner = true), 200);
+	assert_null(strstr(buf_c(&last.body), token + 4));
+	restart();
+	assert_int_equal(ask(R("GET", "/api/audit", .key = token)), 200);
+	clock_fake_advance(&fake, 8 * DAY);
+	assert_int_equal(ask(R("GET", "/api/people", .key = short_lived)), 401);
+	snprintf(path, sizeof path, "/api/tokens/%s", id);
+	done(R("DELETE", path, .owner = true));
+	assert_int_equal(ask(R("GET", "/api/audit", .key = token)), 401);
+	refuses(R("POST", "/api/tokens", .body = "{\"name\":\"x\",\"scope\":\"owner\"}",
+	                .owner = true),
+	        422, "\"field\":\"scope\"");
+	refuses(R("POST", "/api/tokens", .body = "{\"name\":\"x\",\"scope\":\"read\",\"days\":0}",
+	                .owner = true),
+	        422, "\"field\":\"days\"");
+}
+
+/* ---- setup links ---- */
+
+static void make_link(char ret_token[64])
+{
+	JSON_AUTO *json = ask_json(R("POST", "/api/admin/link", .owner = true), 200);
+	struct str link = json_text(json, "link"), start = STR("http://127.0.0.1:8007/#setup=");
+	assert_true(str_starts(link, start));
+	snprintf(ret_token, 64, "%.*s", STR_ARG(str_from(link, start.n)));
+	assert_int_equal(strlen(ret_token), 43);
+}
+
+static void test_setup(void **state)
+{
+	char token[64], check[128], body[256];
+	struct signed_in s;
+	(void)state;
+	make_link(token);
+	snprintf(check, sizeof check, "{\"token\":\"%s\"}", token);
+	done(R("POST", "/api/setup/check", .body = check));
+	snprintf(body, sizeof body, "{\"token\":\"%s\",\"name\":\"ana\",\"password\":\"short\"}",
+	        token);
+	refuses(R("POST", "/api/setup", .body = body), 422, "\"field\":\"password\"");
+	snprintf(body, sizeof body, "{\"token\":\"%s\",\"name\":\"ana\",\"password\":\"" PASS "\"}",
+	        token);
+	/* Two at once: one of them gets it. */
+	struct client other;
+	begin(&other, R("POST", "/api/setup", .body = body));
+	refuses(R("POST", "/api/setup", .body = body), 410, "being used");
+	wait_end(&other);
+	assert_int_equal(other.status, 201);
+	finish(&other);
+	sign_in("ana", &s);
+	refuses(R("POST", "/api/setup/check", .body = check), 410, "This link was used on ");
+	restart();
+	refuses(R("POST", "/api/setup", .body = body), 410,
+	        "; make a new one there: `everseal admin link`");
+	refuses(R("POST", "/api/setup/check", .body = "{\"token\":\"forged\"}"), 404, "not known");
+	make_link(token);
+	clock_fake_advance(&fake, LINK_LIFE);
+	snprintf(check, sizeof check, "{\"token\":\"%s\"}", token);
+	refuses(R("POST", "/api/setup/check", .body = check), 410, "expired on ");
+	assert_null(strstr(buf_c(&logged), token));
+}
+
+/* ---- the second factor ---- */
+
+static void test_codes(void **state)
+{
+	/* RFC 6238, appendix B, SHA-1, the last six digits. */
+	static const struct {
+		int64_t seconds;
+		const char *code;
+	} cases[] = { { 59, "287082" }, { 1111111109, "081804" }, { 1111111111, "050471" },
+		{ 1234567890, "005924" }, { 2000000000, "279037" }, { 20000000000, "353130" } };
+	struct str key = STR("12345678901234567890");
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char code[7];
+		int64_t ms = cases[i].seconds * SECOND, step = 0;
+		factor_code(key, cases[i].seconds / 30, code);
+		assert_string_equal(code, cases[i].code);
+		assert_true(factor_fits(key, str_c(code), ms + 30 * SECOND, &step));
+		assert_false(factor_fits(key, str_c(code), ms, &step)); /* no code twice */
+		step = 0;
+		assert_true(factor_fits(key, str_c(code), ms - 30 * SECOND, &step));
+		step = 0;
+		assert_false(factor_fits(key, str_c(code), ms + 60 * SECOND, &step));
+		assert_false(factor_fits(key, STR(""), ms, &step));
+		assert_false(factor_fits(key, STR("28708"), ms, &step));
+	}
+}
+
+static void code_now(char ret_body[160], const char *code)
+{
+	char fresh[7];
+	struct person *p = person_find(STR("ana"));
+	struct str key = secret_bytes(p->offered.n ? &p->offered : &p->factor);
+	factor_code(key, fake.wall_now / SECOND / 30, fresh);
+	snprintf(ret_body, 160, "{\"name\":\"ana\",\"password\":\"" PASS "\",\"code\":\"%s\"}",
+	        code ? code : fresh);
+}
+
+static void test_factor(void **state)
+{
+	struct signed_in s;
+	char body[160], recovery[32];
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s);
+	struct ask a = with(&s, "POST", "/api/account/second-factor");
+	a.body = "{\"password\":\"wrong\"}";
+	refuses(&a, 422, "\"field\":\"password\"");
+	a.body = "{\"password\":\"" PASS "\"}";
+	JSON_AUTO *offer = ask_json(&a, 200);
+	assert_int_equal(json_text(offer, "key").n, 32);
+	assert_true(str_starts(json_text(offer, "uri"), STR("otpauth://totp/Everseal")));
+	assert_true(str_starts(json_text(offer, "svg_path"), STR("M4 4h7v1h-7z")));
+	char key[40];
+	snprintf(key, sizeof key, "%.*s", STR_ARG(json_text(offer, "key")));
+	a = with(&s, "PUT", "/api/account/second-factor");
+	a.body = "{\"code\":\"000000\"}";
+	refuses(&a, 422, "\"field\":\"code\"");
+	code_now(body, NULL);
+	a.body = body;
+	JSON_AUTO *codes = ask_json(&a, 200);
+	assert_int_equal(json_count(json_array(codes, "recovery_codes")), RECOVERY_CODES);
+	snprintf(recovery, sizeof recovery, "%.*s",
+	        STR_ARG(json_value_text(json_at(json_array(codes, "recovery_codes"), 3))));
+
+	struct ask in = { "POST", "/api/session", .body = body };
+	refuses(&in, 401, "\"code_needed\":true"); /* the code that switched it on, once more */
+	clock_fake_advance(&fake, 30 * SECOND);
+	code_now(body, NULL);
+	restart(); /* the key is unsealed again */
+	assert_int_equal(ask(&in), 200);
+	assert_int_equal(ask(&in), 401); /* replayed */
+	restart();
+	assert_int_equal(ask(&in), 401); /* and by another process */
+	in.body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}";
+	refuses(&in, 401, "\"code_needed\":true");
+	code_now(body, recovery);
+	in.body = body;
+	clock_fake_advance(&fake, HOUR);
+	assert_int_equal(ask(&in), 200);
+	assert_int_equal(ask(&in), 401); /* each works once */
+	assert_null(strstr(buf_c(&logged), key));
+	/* The machine's owner opens the way for somebody whose phone is gone. */
+	done(R("POST", "/api/admin/password",
+	        .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}", .owner = true));
+	sign_in("ana", &s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_nobody),
+		TEST(test_cookie),
+		TEST(test_rotation),
+		TEST(test_wrong),
+		TEST(test_flood),
+		TEST(test_queue),
+		TEST(test_throttle),
+		TEST(test_known_address),
+		TEST(test_forgery),
+		TEST(test_expiry),
+		TEST(test_revocation),
+		TEST(test_password_change),
+		TEST(test_scopes),
+		TEST(test_last_administrator),
+		TEST(test_removed_person),
+		TEST(test_bad_people),
+		TEST(test_tokens),
+		TEST(test_setup),
+		TEST(test_codes),
+		TEST(test_factor),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	finish(&last);
+	return failed;
+}
