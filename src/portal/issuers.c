@@ -1,4 +1,5 @@
-/* /api/issuers: the CAs that the configuration knows, and what their directories say now. */
+/* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is left
+ * of their limits. */
 #include "acme/flow.h"
 #include "portal/sites.h"
 
@@ -192,8 +193,24 @@ static void get_directory(struct call *c)
 	fetch_start(portal.fetch, &a->fetch);
 }
 
+static void get_limits(struct call *c)
+{
+	struct json_writer w;
+	struct err err = ERR_INIT;
+	if (!find(c))
+		return;
+	call_object(c, &w);
+	if (!renew_limits(portal_renewals, c->item, call_query(c, "name"), &w, &err)) {
+		call_fail(c, &err);
+		return;
+	}
+	json_write_end(&w);
+	call_answer(c, 200);
+}
+
 const struct route issuer_routes[] = {
 	{ "GET", "/api/issuers", SCOPE_READ, get_issuers },
 	{ "GET", "/api/issuers/*/directory", SCOPE_READ, get_directory },
+	{ "GET", "/api/issuers/*/limits", SCOPE_READ, get_limits },
 	{ 0 },
 };

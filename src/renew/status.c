@@ -102,6 +102,7 @@ struct renew_view registration_view(const struct registration *g)
 		.task = task_find(g->renewals, str_c(g->task_id)) ? str_c(g->task_id) : STR_NONE,
 	};
 	v.reason = next_of(g, &v.next_renewal);
+	v.seen = g->seen_at;
 	if (h->is) {
 		v.thumbprint = str_c(h->leaf.sha1);
 		v.serial = h->leaf.serial;
