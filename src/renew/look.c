@@ -41,7 +41,6 @@ static void look_at(struct registration *g)
 		g->served_at = loop_wall(r->needs.loop);
 		err_set(&g->served_err, ERR_CONFLICT, "%.*s is served with a newer certificate.",
 		        STR_ARG(g->names[0]));
-		go_on(r);
 		return;
 	}
 	warn(g);

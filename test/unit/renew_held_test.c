@@ -1,0 +1,109 @@
+/* What is held: its record, what is damaged in it, and the same names asked for again. */
+#include "renew_world.h"
+
+static void register_both(struct wish *w)
+{
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	wish_register(w, &(struct register_want){ .names = names,
+	                         .name_count = 2,
+	                         .email = STR("ops@example.com"),
+	                         .agree_tos = true });
+	wish_wait(w);
+	run_until_idle();
+}
+
+static void the_record_tells_the_names(void **state)
+{
+	(void)state;
+	struct wish w;
+	BUF_AUTO value = BUF_INIT(64 << 10);
+	world_start(BASE);
+	register_both(&w);
+	record_value(place, "certificate", w.id, &value);
+	assert_non_null(
+	        strstr(buf_c(&value), "\"names\":[\"shop.example.com\",\"www.example.com\"]"));
+}
+
+static void the_same_names_again_are_there_already(void **state)
+{
+	(void)state;
+	struct wish first, again;
+	world_start(BASE);
+	register_both(&first);
+	assert_false(first.existing);
+	register_both(&again);
+	assert_true(again.existing);
+	assert_string_equal(again.id, first.id);
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+/* Nobody orders: what is wrong with the stored one stays to be seen. */
+static void what_is_damaged_is_said_in_status(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	register_both(&w);
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	record_put(place, "certificate", w.id, STR("{\"issuer\":\"ca\"}"), STR_NONE);
+	world_kill();
+	world_start(NULL);
+	logged_has("cannot be served: ");
+	const char *error = said("shop.example.com", "last_error");
+	assert_non_null(strstr(error, "\"message\":\""));
+}
+
+/* Only Let's Encrypt needs a name that all the world can have. */
+static void an_own_ca_issues_for_a_name_of_one_label(void **state)
+{
+	(void)state;
+	const struct str name = STR("intranet");
+	struct wish w;
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = &name,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .issuer = STR("ca"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	run_until_idle();
+	status_is("intranet", "ok");
+	wish_register(&w, &(struct register_want){ .names = &name,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .issuer = STR("letsencrypt"),
+	                          .agree_tos = true });
+	wish_refused(&w, ERR_INPUT,
+	        "intranet has no domain: a public CA issues for full names only, such as "
+	        "intranet.example.com.");
+}
+
+static void a_failure_tells_when_the_next_try_is(void **state)
+{
+	(void)state;
+	struct wish w;
+	BUF_AUTO value = BUF_INIT(64 << 10);
+	world_start(BASE);
+	place->ca.down = true;
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 30 * SECOND);
+	record_value(place, "task", w.task, &value);
+	char want[64];
+	snprintf(want, sizeof want, "\"next_try\":%s", said("shop.example.com", "next_renewal"));
+	if (!strstr(buf_c(&value), want))
+		fail_msg("no %s in %s", want, buf_c(&value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(the_record_tells_the_names),
+		WORLD_TEST(the_same_names_again_are_there_already),
+		WORLD_TEST(what_is_damaged_is_said_in_status),
+		WORLD_TEST(an_own_ca_issues_for_a_name_of_one_label),
+		WORLD_TEST(a_failure_tells_when_the_next_try_is),
+	};
+	return cmocka_run_group_tests_name("renew_held", tests, NULL, NULL);
+}
