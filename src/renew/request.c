@@ -379,7 +379,6 @@ static void answer_existing(struct renew_request *q, struct registration *g)
 	if (!g->held.is)
 		schedule_now(g);
 	request_about(q, g);
-	q->existing = true;
 	request_answer_soon(q);
 }
 
