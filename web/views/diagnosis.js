@@ -12,7 +12,7 @@ const FRESH = 10 * 60 * 1000, ASK_EVERY = 2000;
 const runs = new Map(); // name → the last run as the server told it
 
 function seconds(ms) {
-	return `${(ms / 1000).toFixed(1)} s`;
+	return ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
 function outcome({outcome: out, findings: all, done}) {

@@ -44,9 +44,10 @@ function lookAt(fields, page) {
 		if (!name || name === asked)
 			return;
 		asked = name;
+		update(place);
 		try {
 			const seen = await get('lookup', {name}, page.signal);
-			if (name === asked)
+			if (name === asked && seen.unicode !== null) // null: no name, which the form says by itself
 				show(seen, own);
 		} catch {
 			update(place); // it only advises
