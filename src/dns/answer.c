@@ -12,7 +12,7 @@ static const ldns_rr_type wire_types[] = {
 
 void dns_answer_init(struct dns_answer *a)
 {
-	*a = (struct dns_answer){ .aliases = BUF_INIT(DNS_ALIASES_MOST * 256),
+	*a = (struct dns_answer){ .aliases = BUF_INIT(DNS_ALIASES_MOST * 1024),
 		.records = BUF_INIT(DNS_RECORDS_MOST * 320) };
 }
 
@@ -75,25 +75,28 @@ static struct str rdf_bytes(const ldns_rdf *rdf)
 	return str_n(ldns_rdf_data(rdf), ldns_rdf_size(rdf));
 }
 
-static void add_address(struct buf *out, const ldns_rdf *rdf)
+static bool add_address(struct buf *out, const ldns_rr *rr)
 {
-	char *text = ldns_rdf2str(rdf);
-	buf_add_c(out, text ? text : "?");
+	char *text = ldns_rr_rd_count(rr) ? ldns_rdf2str(ldns_rr_rdf(rr, 0)) : NULL;
+	if (text)
+		buf_add_c(out, text);
 	buf_add_char(out, '\n');
 	free(text);
+	return text;
 }
 
 /* RFC 8659 4.1: flags, the tag with its length before it, the value. */
-static void add_caa(struct buf *out, const ldns_rr *rr)
+static bool add_caa(struct buf *out, const ldns_rr *rr)
 {
 	if (ldns_rr_rd_count(rr) != 3)
-		return;
+		return false;
 	buf_add_u64(out, ldns_rdf2native_int8(ldns_rr_rdf(rr, 0)));
 	buf_add_char(out, ' ');
 	add_clean(out, str_from(rdf_bytes(ldns_rr_rdf(rr, 1)), 1));
 	buf_add_char(out, ' ');
 	add_clean(out, rdf_bytes(ldns_rr_rdf(rr, 2)));
 	buf_add_char(out, '\n');
+	return true;
 }
 
 static bool is_question(const ldns_pkt *p, const ldns_rdf *name, enum dns_type type, uint16_t id)
@@ -110,8 +113,7 @@ static bool is_question(const ldns_pkt *p, const ldns_rdf *name, enum dns_type t
 static bool is_of(const ldns_rr *rr, const ldns_rdf *owner, ldns_rr_type type)
 {
 	return ldns_rr_get_type(rr) == type && ldns_rr_get_class(rr) == LDNS_RR_CLASS_IN &&
-	       ldns_rr_owner(rr) && ldns_dname_compare(ldns_rr_owner(rr), owner) == 0 &&
-	       ldns_rr_rd_count(rr) > 0;
+	       ldns_rr_owner(rr) && ldns_dname_compare(ldns_rr_owner(rr), owner) == 0;
 }
 
 /* RFC 1034 3.6.2: where the aliases lead, in the order in which they lead there. */
@@ -121,7 +123,7 @@ static const ldns_rdf *follow(const ldns_rr_list *list, const ldns_rdf *name, st
 		const ldns_rdf *next = NULL;
 		for (size_t i = 0; !next && i < ldns_rr_list_rr_count(list); i++) {
 			const ldns_rr *rr = ldns_rr_list_rr(list, i);
-			if (is_of(rr, name, LDNS_RR_TYPE_CNAME))
+			if (is_of(rr, name, LDNS_RR_TYPE_CNAME) && ldns_rr_rd_count(rr))
 				next = ldns_rr_rdf(rr, 0);
 		}
 		if (!next)
@@ -132,6 +134,7 @@ static const ldns_rdf *follow(const ldns_rr_list *list, const ldns_rdf *name, st
 	return name;
 }
 
+/* One record that cannot be read makes the whole unread: what it forbids must not be missed. */
 static void collect(
         const ldns_rr_list *list, const ldns_rdf *name, enum dns_type type, struct dns_answer *a)
 {
@@ -141,10 +144,8 @@ static void collect(
 		const ldns_rr *rr = ldns_rr_list_rr(list, i);
 		if (!is_of(rr, owner, wire_types[type]))
 			continue;
-		if (type == DNS_CAA)
-			add_caa(&a->records, rr);
-		else
-			add_address(&a->records, ldns_rr_rdf(rr, 0));
+		if (type == DNS_CAA ? !add_caa(&a->records, rr) : !add_address(&a->records, rr))
+			return;
 		taken++;
 	}
 	a->outcome = taken ? DNS_FOUND : DNS_NONE;
@@ -186,7 +187,10 @@ bool dns_read(struct str bytes, struct str name, enum dns_type type, uint16_t id
 		judge(p, wanted, type, ret_a);
 	ldns_pkt_free(p);
 	ldns_rdf_deep_free(wanted);
-	if (!buf_ok(&ret_a->aliases) || !buf_ok(&ret_a->records))
+	if (!buf_ok(&ret_a->aliases) || !buf_ok(&ret_a->records)) {
 		ret_a->outcome = DNS_GARBLED;
+		buf_clear(&ret_a->aliases);
+		buf_clear(&ret_a->records);
+	}
 	return ours;
 }

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (dns_read(str_n(data + 1, size - 1), STR("shop.example.com"), type, id, &a)) {
 		check_lines(&a.aliases);
 		check_lines(&a.records);
-		CHECK((a.outcome == DNS_FOUND) <= (a.records.n > 0));
+		CHECK(a.outcome != DNS_FOUND || a.records.n > 0);
 	}
 	dns_answer_done(&a);
 	return 0;
