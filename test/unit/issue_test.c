@@ -789,6 +789,18 @@ static void a_token_that_changes_is_replaced(void **state)
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 }
 
+/* Who asked for the certificate hears of the beginning, of every answer, and of the token and the
+ * certificate request, for which nobody is asked. */
+static void every_move_is_told(void **state)
+{
+	(void)state;
+	static struct job j;
+	job_init(&j, "shop", "shop.example.com", NULL);
+	job_start(&j);
+	job_succeeds(&j);
+	assert_int_equal(j.moves, 3 + diary_count(&place, "ask "));
+}
+
 static void a_proof_waits_for_serve(void **state)
 {
 	(void)state;
@@ -867,6 +879,7 @@ int main(void)
 		T(nothing_is_said_that_is_not_stored),
 		T(attempts_may_get_the_same_token),
 		T(a_token_that_changes_is_replaced),
+		T(every_move_is_told),
 		T(a_proof_waits_for_serve),
 		T(an_attempt_without_names_is_refused),
 		T(an_attempt_may_be_followed_by_another_at_once),

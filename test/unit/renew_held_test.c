@@ -96,6 +96,23 @@ static void a_failure_tells_when_the_next_try_is(void **state)
 		fail_msg("no %s in %s", want, buf_c(&value));
 }
 
+/* Even the shortest wait for a CA that is down: another may have the place. */
+static void who_waits_for_the_ca_takes_no_place(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	place->ca.down = true;
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 500);
+	assert_int_equal(world.renewals->under_way, 0);
+	place->ca.down = false;
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(world.renewals->under_way, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,6 +120,7 @@ int main(void)
 		WORLD_TEST(the_same_names_again_are_there_already),
 		WORLD_TEST(what_is_damaged_is_said_in_status),
 		WORLD_TEST(an_own_ca_issues_for_a_name_of_one_label),
+		WORLD_TEST(who_waits_for_the_ca_takes_no_place),
 		WORLD_TEST(a_failure_tells_when_the_next_try_is),
 	};
 	return cmocka_run_group_tests_name("renew_held", tests, NULL, NULL);
