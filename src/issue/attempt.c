@@ -410,7 +410,7 @@ static void begin(struct attempt_state *s)
 	if (r->account && !s->flow->account.n)
 		flow_know_account(s->flow, str_c(r->account));
 	const struct next first = { .what = FLOW_GO, .step = s->flow->step, .at = s->flow->at };
-	;
+	s->attempt->moved(s->attempt, s->flow, &first);
 	save(s, 0);
 }
 
