@@ -67,7 +67,10 @@ static struct str seen(struct arena *a, const struct json *c, int64_t now)
 static struct str last_error(struct arena *a, const struct json *c)
 {
 	const struct str error = text_or(a, c, "last_error", "message");
-	return error.n ? arena_printf(a, "last error: %.*s", STR_ARG(error)) : STR_NONE;
+	const struct str remedy = json_text(json_object(c, "last_error"), "remedy");
+	return error.n ? arena_printf(a, "last error: %.*s%s%.*s", STR_ARG(error),
+	                         remedy.n ? " " : "", STR_ARG(remedy))
+	               : STR_NONE;
 }
 
 static void add_certificate(struct table *t, const struct json *c, size_t names, int64_t now)
@@ -115,7 +118,7 @@ void status_certificates(const struct json *status, int64_t now, struct buf *out
 
 /* ---- listeners, sites, fences ---- */
 
-static void add_listener(struct table *t, const struct json *l)
+static struct table_row *add_listener(struct table *t, const struct json *l)
 {
 	struct arena *a = t->arena;
 	struct table_row *row = table_add(t);
@@ -132,6 +135,7 @@ static void add_listener(struct table *t, const struct json *l)
 		table_note(t, row, show_clean(a, error));
 	if (holder.n)
 		table_note(t, row, arena_printf(a, "held by %.*s", STR_ARG(show_clean(a, holder))));
+	return row;
 }
 
 static void show_listeners(const struct json *status, struct arena *a, struct buf *out)
@@ -139,7 +143,10 @@ static void show_listeners(const struct json *status, struct arena *a, struct bu
 	const struct json *list = json_array(status, "listeners");
 	struct table t = { .arena = a, .heads = { "ADDRESS", "PROTOCOL", "STATE" } };
 	for (size_t i = 0; i < json_count(list); i++)
-		add_listener(&t, json_at(list, i));
+		(void)add_listener(&t, json_at(list, i));
+	const struct json *page = json_object(status, "page");
+	if (page)
+		add_listener(&t, page)->cells[1] = STR("page");
 	buf_add_c(out, "\nListeners\n");
 	table_print(&t, out);
 }

@@ -620,6 +620,50 @@ static void waiting_ends_with_the_outcome(void **state)
 	        strstr(o.out, "{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n{\"seq\":0,"));
 }
 
+static void an_export_overwrites_nothing(void **state)
+{
+	(void)state;
+	static const char *const pem[] = { OK "\r\nthe key\nthe certificate\n", NULL };
+	static const char *const no[] = { "HTTP/1.1 404 x\r\n\r\n{\"code\":\"not-found\","
+		                          "\"message\":\"None.\",\"remedy\":\"Look.\"}",
+		NULL };
+	struct server s;
+	struct outcome o;
+	struct stat is;
+	char line[512], file[256], text[64] = "";
+	snprintf(file, sizeof file, "%s/out.pem", folder);
+	snprintf(line, sizeof line, "export a.test --to %s", file);
+	run_with(line, no, &s, &o);
+	assert_int_equal(o.status, 1);
+	assert_string_equal(o.err, "None. Look.\n");
+	assert_int_equal(access(file, F_OK), -1);
+	run_with(line, pem, &s, &o);
+	assert_string_equal(o.err, "");
+	assert_int_equal(o.status, 0);
+	assert_int_equal(
+	        strncmp(s.heard[0], "GET /api/certificates/a.test/export?with=key HTTP", 49), 0);
+	assert_int_equal(stat(file, &is), 0);
+	assert_int_equal(is.st_mode & 07777, 0600);
+	FILE *f = fopen(file, "r");
+	assert_int_equal(fread(text, 1, sizeof text - 1, f), 24);
+	fclose(f);
+	assert_string_equal(text, "the key\nthe certificate\n");
+	run_with(line, pem, &s, &o);
+	assert_int_equal(o.status, 1);
+	assert_non_null(strstr(o.err, "out.pem exists already and is left as it is. Give another "
+	                              "file with --to, or remove it first.\n"));
+	unlink(file);
+	snprintf(line, sizeof line, "export a.test --format pkcs12 --to %s", file);
+	run(line, &o);
+	assert_int_equal(o.status, 2);
+	assert_string_equal(o.err, "Everseal exports PEM, not pkcs12. Use --format pem.\n");
+	run("export --to x", &o);
+	assert_int_equal(o.status, 2);
+	assert_string_equal(o.err, "Say which certificate to export, by a name of it.\n");
+	run("export a.test --to /nowhere/at/all", &o);
+	assert_int_equal(o.status, 1);
+}
+
 static void a_name_may_be_left_out_if_there_is_one(void **state)
 {
 	(void)state;
@@ -630,6 +674,7 @@ static void a_name_may_be_left_out_if_there_is_one(void **state)
 		                              "test\"]},{\"names\":[\"c.test\"]}]}",
 		NULL };
 	static const char *const none[] = { OK "\r\n{\"certificates\":[]}", NULL };
+	static const char *const revoked[] = { OK "\r\n{}", NULL };
 	struct server s;
 	struct outcome o;
 	run_with("lets-encrypt disable --despite-hsts", one, &s, &o);
@@ -638,6 +683,13 @@ static void a_name_may_be_left_out_if_there_is_one(void **state)
 	        "expires.\n");
 	assert_int_equal(strncmp(s.heard[1], "POST /api/certificates/a.test/disable HTTP", 42), 0);
 	assert_non_null(strstr(s.heard[1], "\r\n\r\n{\"despite_hsts\":true}"));
+	run_with("lets-encrypt revoke a.test --reason superseded --despite-hsts", revoked, &s, &o);
+	assert_string_equal(o.out,
+	        "a.test will be revoked, once a new certificate is there: `everseal lets-encrypt "
+	        "status` shows how it goes.\n");
+	assert_int_equal(strncmp(s.heard[0], "POST /api/certificates/a.test/revoke HTTP", 41), 0);
+	assert_non_null(
+	        strstr(s.heard[0], "\r\n\r\n{\"reason\":\"superseded\",\"despite_hsts\":true}"));
 	run_with("lets-encrypt disable", two, &s, &o);
 	assert_int_equal(o.status, 2);
 	assert_string_equal(o.err, "There are several certificates, say which: a.test, c.test.\n");
@@ -782,6 +834,7 @@ int main(void)
 		cmocka_unit_test(register_says_what_it_wants),
 		cmocka_unit_test(waiting_shows_each_step_once),
 		cmocka_unit_test(waiting_ends_with_the_outcome),
+		cmocka_unit_test(an_export_overwrites_nothing),
 		cmocka_unit_test(a_name_may_be_left_out_if_there_is_one),
 		cmocka_unit_test(a_path_carries_any_name),
 		cmocka_unit_test(status_is_laid_out_for_people),
