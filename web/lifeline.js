@@ -36,7 +36,8 @@ function hatched(x1, x2, y, height, kind) {
 
 function ticks({from, to, x}, width) {
 	const life = to - from;
-	const [long, short] = life < 3 * DAY ? [6 * HOUR, HOUR] : life < 30 * DAY ? [DAY, 6 * HOUR] : [10 * DAY, DAY];
+	const [long, short] = life < 3 * DAY ? [6 * HOUR, HOUR] : life < 30 * DAY ? [DAY, 6 * HOUR]
+		: life < 400 * DAY ? [10 * DAY, DAY] : [100 * DAY, 10 * DAY];
 	const step = width * short / life >= 5 ? short : width * long / life >= 5 ? long : life;
 	let d = '';
 	for (let at = from; at <= to; at += step)
@@ -103,19 +104,18 @@ function markWords({mark, kind = '', label, lines, end}) {
 		lines.filter(Boolean).map(text => h('dd', {}, text)));
 }
 
-/* Words begin at their marks, mark first; pushed left where two touch. */
+/* Words begin at their marks, mark first; pushed left where two touch, and right where the left is full. */
 function place(dl, data, width) {
-	const {x} = scale(data, width), list = marks(data);
-	let limit = width, high = 0;
+	const {x} = scale(data, width), list = marks(data), boxes = [...dl.children];
+	const wide = boxes.map(box => box.offsetWidth), left = [];
 	for (let i = list.length - 1; i >= 0; i--) {
-		const box = dl.children[i], wide = box.offsetWidth;
-		const left = list[i].end ? width - wide : x(ms(list[i].at)) - 7;
-		const at = i === 0 ? 0 : Math.max(0, Math.min(left, limit - wide));
-		box.style.left = `${at}px`;
-		limit = at - 12;
-		high = Math.max(high, box.offsetHeight);
+		const wanted = list[i].end ? width - wide[i] : x(ms(list[i].at)) - 7;
+		left[i] = Math.max(0, Math.min(wanted, (left[i + 1] ?? width + 12) - 12 - wide[i]));
 	}
-	dl.style.height = `${high}px`;
+	for (let i = 1; i < list.length; i++)
+		left[i] = Math.max(left[i], left[i - 1] + wide[i - 1] + 12);
+	boxes.forEach((box, i) => { box.style.left = `${left[i]}px`; });
+	dl.style.height = `${Math.max(...boxes.map(box => box.offsetHeight))}px`;
 }
 
 export function lifeline(data) {

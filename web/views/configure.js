@@ -66,19 +66,23 @@ function sights(page, f, issuers) {
 		const {value} = f.name, round = ++asked;
 		if (!value)
 			return update(places.name);
-		const found = await get('lookup', {name: value}, page.signal).catch(error => ({failed: quiet(error) ?? error}));
+		let failed = null;
+		const found = await get('lookup', {name: value}, page.signal).catch(error => {
+			failed = error.sentence;
+			return quiet(error);
+		});
 		if (round !== asked)
 			return;
-		if (found.failed)
-			return update(places.name, see('unknown', found.failed.sentence));
-		if (found.message)
-			return found.offered && f.name.fail(found.message, found.offered);
+		if (!found)
+			return update(places.name, see('unknown', failed));
+		if (found.offered)
+			return f.name.fail(found.message, found.offered);
 		if (found.upstreams?.length && !f.proxy.input.value)
 			f.proxy.value = found.upstreams.join(' ');
 		update(places.name,
-			found.unicode ? see('note', 'Shown to people as ', h('b', {}, found.unicode), '; in DNS it is ', mono(found.name), '.') : null,
+			found.unicode && found.unicode !== found.name ? see('note', 'Shown to people as ', h('b', {}, found.unicode), '; in DNS it is ', mono(found.name), '.') : null,
 			found.addresses.length ? see('ok', mono(found.name), ' leads to ', between(found.addresses), '.')
-				: see('warning', found.error ?? 'DNS has no address for it, seen from here. Registering fails until there is one.'),
+				: see('warning', found.error ?? found.message ?? 'DNS has no address for it, seen from here. Registering fails until there is one.'),
 			found.site ? see('note', 'It is a site of this server: ', link(found.site, `#/sites/${encodeURIComponent(found.site)}`), '.') : null,
 			see('unknown', 'Whether port 80 is open from the Internet cannot be seen from here. ', h('b', {}, 'Diagnose first'), ' tries it through the public name.'));
 		options();

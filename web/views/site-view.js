@@ -280,6 +280,8 @@ export function siteView(page, {path, load}) {
 		if (data.site && site.name === data.site.name) {
 			data.site = site;
 			draw();
+			if ((site.certificate?.state === 'working') !== Boolean(data.task))
+				more();
 		}
 	});
 	page.on('gone', ({kind, name}) => kind === 'site' && name === data.site?.name && reload());
