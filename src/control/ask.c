@@ -62,6 +62,11 @@ size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t 
 	return count;
 }
 
+void ask_page(struct portal_host *h, struct json_writer *w, const char *key)
+{
+	page_write(control_of(h), w, key);
+}
+
 /* ---- who holds a port ---- */
 
 bool ask_holder(struct portal_host *h, struct portal_holder *q)

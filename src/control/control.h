@@ -258,7 +258,7 @@ struct page_about {
 	char url[300];              /* "http://127.0.0.1:8007/", "https://NAME:8007/"; "" if off */
 };
 void page_about(const struct control *c, struct page_about *ret);
-void page_write(const struct control *c, struct json_writer *w, const char *key);
+void page_write(const struct control *c, struct json_writer *w, const char *key); /* null: off */
 
 /* page_cert.c: the page's certificates, in segments of its own. */
 void page_certs_init(struct control *c);
@@ -289,6 +289,7 @@ int64_t ask_generation(struct portal_host *h);
 void ask_each_site(struct portal_host *h, struct portal_site_each *each);
 void ask_change(struct portal_host *h, struct serving_change *change);
 void ask_change_abort(struct portal_host *h, struct serving_change *change);
+void ask_page(struct portal_host *h, struct json_writer *w, const char *key);
 size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t most);
 bool ask_holder(struct portal_host *h, struct portal_holder *q);
 void ask_holder_abort(struct portal_host *h, struct portal_holder *q);

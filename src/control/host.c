@@ -215,6 +215,7 @@ static const struct portal_host_ops host_ops = {
 	.change = ask_change,
 	.change_abort = ask_change_abort,
 	.listeners = ask_listeners,
+	.page = ask_page,
 	.holder = ask_holder,
 	.holder_abort = ask_holder_abort,
 };

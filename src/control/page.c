@@ -393,6 +393,10 @@ void page_write(const struct control *c, struct json_writer *w, const char *key)
 {
 	struct page_about about;
 	page_about(c, &about);
+	if (!about.listen.host.n) {
+		json_write_null(w, key);
+		return;
+	}
 	json_write_object(w, key);
 	json_write_text(w, "address", about.listen.host);
 	json_write_int(w, "port", about.listen.port);

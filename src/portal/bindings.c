@@ -113,26 +113,6 @@ static void write_addresses(struct json_writer *w)
 	json_write_end(w);
 }
 
-/* Beyond loopback it is HTTPS only; its fingerprint is in the log. */
-static void write_page(struct json_writer *w)
-{
-	struct str host = STR_NONE;
-	uint16_t port = 0;
-	struct err err = ERR_INIT;
-	struct sockaddr_storage at;
-	if (!url_parse_hostport(config()->page, 0, &host, &port, &err)) {
-		json_write_null(w, "page");
-		return;
-	}
-	json_write_object(w, "page");
-	json_write_text(w, "address", host);
-	json_write_int(w, "port", port);
-	json_write_c(w, "name", config()->page_name.n ? config()->page_name.p : NULL);
-	json_write_bool(w, "https", address_parse(host, port, &at) && !address_is_loopback(&at));
-	json_write_null(w, "fingerprint");
-	json_write_end(w);
-}
-
 static void get_bindings(struct call *c)
 {
 	struct json_writer w;
@@ -145,7 +125,7 @@ static void get_bindings(struct call *c)
 		write_listener(&w, &all[i]);
 	json_write_end(&w);
 	write_addresses(&w);
-	write_page(&w);
+	portal_host->ops->page(portal_host, &w, "page");
 	json_write_end(&w);
 	call_answer(c, 200);
 }

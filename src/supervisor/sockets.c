@@ -109,11 +109,13 @@ static bool read_address(struct listening *l, struct str address, int64_t number
 	return inet_pton(AF_INET6, text, &l->to.in6.sin6_addr) == 1;
 }
 
+/* One that the control before has left. What the control now running has asked for is never given
+ * out twice: whoever wants the same address meets the kernel's refusal. */
 static struct listening *find(struct sockets *s, const struct listening *like)
 {
 	LIST_EACH (node, &s->all) {
 		struct listening *l = OWNER(node, struct listening, node);
-		if (l->size == like->size && memcmp(&l->to, &like->to, l->size) == 0)
+		if (!l->asked && l->size == like->size && memcmp(&l->to, &like->to, l->size) == 0)
 			return l;
 	}
 	return NULL;

@@ -17,7 +17,7 @@ from network import free_port, is_temporary, names_of, served, until
 BUILD = pathlib.Path(os.environ.get("EVERSEAL_BUILD") or
                      pathlib.Path(__file__).resolve().parents[2] / "build-check")
 PROGRAM = BUILD / "everseal"
-PROCESSES = ("control", "fetch", "serve")
+PROCESSES = ("control", "fetch", "serve", "page")
 SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
@@ -68,6 +68,7 @@ class Everseal:
         self.folder, self.ca, self.env = folder, ca, env or {}
         self.http = ca.http if ca else free_port()
         self.https = ca.https if ca else free_port()
+        self.page = free_port()
         self.state = pathlib.Path(state or folder / "state")
         self.config = folder / "everseal.conf"
         self.process = None
@@ -80,11 +81,14 @@ class Everseal:
     # ---- the file ----
 
     def write(self, sites="", head=None):
-        """Writes the configuration anew; `head`: lines at top level, kept if None."""
+        """Writes the configuration anew; `head`: lines at top level, kept if None. Without a `page` line in
+        it the page is at a port of its own, self.page."""
         if head is not None:
             self.head = head
         lines = [f"state {self.state}"]
         lines.append(self.listeners or f"http 127.0.0.1:{self.http}\nhttps 127.0.0.1:{self.https}")
+        if not re.search(r"^\s*page\b", self.head, re.M):
+            lines.append(f"page 127.0.0.1:{self.page}")
         if self.email:
             lines.append(f"email {self.email}")
         if self.agree and self.email:

@@ -92,7 +92,7 @@ def _alive(pid):
 
 def test_everything_at_once(registered):
     before = registered.children()
-    for process in ("control", "fetch", "serve"):
+    for process in ("control", "fetch", "serve", "page"):
         registered.kill(process)
     for process, pid in before.items():
         registered.wait_back(process, pid)
@@ -157,14 +157,14 @@ def test_exit_status_and_no_socket_left(everseal):
 
 def test_status_names_the_fences(everseal):
     fences = {f["process"]: f["standing"] for f in everseal.status()["fences"]}
-    assert set(fences) >= {"control", "fetch", "serve"}
+    assert set(fences) >= {"control", "fetch", "serve", "page"}
     assert all(fences.values()), fences
 
 
 def test_who_they_are(everseal):
-    """fetch and serve are nobody, have no capability, and cannot be looked into."""
+    """fetch and both serves are nobody, have no capability, and cannot be looked into."""
     pids = everseal.children()
-    for process in ("fetch", "serve"):
+    for process in ("fetch", "serve", "page"):
         status = dict(line.split(":\t", 1) for line in
                       pathlib.Path(f"/proc/{pids[process]}/status").read_text().splitlines() if ":\t" in line)
         assert status["Uid"].split()[1] != "0"
@@ -174,6 +174,7 @@ def test_who_they_are(everseal):
 
 def test_serve_knows_no_name_and_no_state(everseal):
     """serve has no descriptor of a file, but for its link, its sockets and its certificates."""
-    for descriptor in pathlib.Path(f"/proc/{everseal.pid('serve')}/fd").iterdir():
-        target = os.readlink(descriptor)
-        assert str(everseal.state) not in target, target
+    for process in ("serve", "page"):
+        for descriptor in pathlib.Path(f"/proc/{everseal.pid(process)}/fd").iterdir():
+            target = os.readlink(descriptor)
+            assert str(everseal.state) not in target, target

@@ -328,6 +328,23 @@ static void nothing_written_is_all_defaults(void **state)
 	assert_null(c);
 }
 
+static void the_page_has_an_address_or_is_off(void **state)
+{
+	(void)state;
+	struct config *c = parsed("");
+	assert_text(c->page_listen.host, "127.0.0.1");
+	assert_int_equal(c->page_listen.port, 8007);
+	config_free(&c);
+	c = parsed("page [2001:db8::1]:9 page.example.com\n");
+	assert_text(c->page_listen.host, "2001:db8::1");
+	assert_int_equal(c->page_listen.port, 9);
+	config_free(&c);
+	c = parsed("page off\n");
+	assert_null(c->page_listen.host.p);
+	assert_null(c->page_name.p);
+	config_free(&c);
+}
+
 static void words_are_quoted_in_two_ways(void **state)
 {
 	(void)state;
@@ -372,6 +389,7 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(c->https[1].at.line, 4);
 	assert_int_equal(c->https[1].at.column, 7);
 	assert_text(c->page_name, "page.example.com");
+	assert_int_equal(c->page_listen.at.line, c->page_at.line);
 	assert_text(c->resolvers[0], "127.0.0.1:53");
 	assert_text(c->resolvers[1], "[::1]:5353");
 	assert_text(c->trusted_proxies[0], "10.0.0.0/8");
@@ -594,6 +612,7 @@ int main(void)
 		cmocka_unit_test(a_mistake_is_named),
 		cmocka_unit_test(names_and_mail_are_checked_where_they_stand),
 		cmocka_unit_test(nothing_written_is_all_defaults),
+		cmocka_unit_test(the_page_has_an_address_or_is_off),
 		cmocka_unit_test(words_are_quoted_in_two_ways),
 		cmocka_unit_test(a_whole_file_is_read),
 		cmocka_unit_test(the_default_issuer_is_the_chosen_one_else_the_first_defined),

@@ -36,6 +36,9 @@ struct rig {
 
 	struct arena arena;
 	struct exchange ex;
+	struct keepsake *kept; /* of the client's connection */
+	struct buf handed_on;  /* whose channels went to control, a line each; the last is `peer` */
+	bool control_is_away;
 	/* What the client got: "200 name=value;…|content", interim answers in the same way. */
 	struct buf at_client;
 	size_t wanted;
@@ -114,6 +117,23 @@ static void listen_on_loopback(struct rig *r, size_t i)
 	assert_true(conn_local_address(r->listeners[i], a));
 }
 
+/* Control, in whose place the test is. */
+static void hand_on(struct worker *w, enum msg_type type, const void *fields)
+{
+	struct rig *r = OWNER(w, struct rig, worker);
+	const struct msg_connection *m = fields;
+	if (type != MSG_connection)
+		return;
+	buf_printf(&r->handed_on, "%.*s%s%s\n", STR_ARG(m->client), m->tls ? " tls" : "",
+	        m->temporary ? " temporary" : "");
+	if (r->peer >= 0)
+		close(r->peer);
+	r->peer = r->control_is_away ? -1 : m->fd;
+	r->upstream_ended = false;
+	if (r->control_is_away)
+		close(m->fd);
+}
+
 static int setup(void **state)
 {
 	struct rig *r = mem_new(struct rig);
@@ -132,6 +152,8 @@ static int setup(void **state)
 	r->at_upstream = BUF(64 << 20);
 	r->at_client = BUF(64 << 20);
 	r->aborted = BUF(4096);
+	r->handed_on = BUF(4096);
+	r->worker.tell = hand_on;
 	*state = r;
 	return 0;
 }
@@ -141,6 +163,9 @@ static int teardown(void **state)
 	struct rig *r = *state;
 	if (r->ex.handling && !r->ended && !r->gone)
 		r->ex.handling->ops->gone(r->ex.handling);
+	if (r->kept)
+		r->kept->free(r->kept);
+	buf_done(&r->handed_on);
 	proxy_pools_free(&r->worker.proxy);
 	worker_done(&r->worker);
 	for (size_t i = 0; i < UPSTREAMS; i++)
@@ -157,7 +182,8 @@ static int teardown(void **state)
 }
 
 /* A request comes in, as the server's parser reads it. */
-static void ask_from(struct rig *r, const char *head, const char *client)
+static void ask_of(
+        struct rig *r, const struct handler *handler, const char *head, const char *client)
 {
 	struct http1_scan scan = { 0 };
 	struct refusal why;
@@ -174,12 +200,18 @@ static void ask_from(struct rig *r, const char *head, const char *client)
 		.worker = &r->worker,
 		.generation = &r->generation,
 		.site = &r->site,
+		.kept = &r->kept,
 		.tls = true };
 	assert_true(address_parse(str_c(client), 4711, &r->ex.client));
 	if (http1_read_request(&scan, str_c(head), &r->arena, &r->ex.request, &used, &why) !=
 	        HTTP1_DONE)
 		fail_msg("%s", head);
-	proxy_handler.start(&r->ex);
+	handler->start(&r->ex);
+}
+
+static void ask_from(struct rig *r, const char *head, const char *client)
+{
+	ask_of(r, &proxy_handler, head, client);
 }
 
 #define HOST "Host: a.example\r\n"

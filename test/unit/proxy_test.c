@@ -732,6 +732,103 @@ static void a_client_that_leaves_ends_the_connection(void **state)
 	assert_false(r->ended);
 }
 
+/* ---- control in place of an application ---- */
+
+static void ask_control(struct rig *r, const char *head)
+{
+	ask_of(r, &control_handler, head, "192.0.2.1");
+}
+
+/* As it came: control knows the client by the message, and what a stranger says of himself is no
+ * more than a header. */
+static void control_is_asked_on_a_channel_of_the_clients_own(void **state)
+{
+	struct rig *r = *state;
+	ask_control(r, "GET /api HTTP/1.1\r\n" HOST "X-Forwarded-For: 127.0.0.1\r\n\r\n");
+	assert_string_equal(buf_c(&r->handed_on), "192.0.2.1 tls\n");
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	assert_false(upstream_has(r, "via:"));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	assert_client_got(r, "200 length=2;|hi");
+	ask_control(r, GET); /* the same connection of the client */
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	assert_string_equal(buf_c(&r->handed_on), "192.0.2.1 tls\n");
+	assert_int_equal(counts(r).open, 1);
+
+	struct keepsake *first = r->kept;
+	int channel = r->peer;
+	r->peer = -1;
+	r->kept = NULL;
+	ask_control(r, GET); /* another one */
+	assert_string_equal(buf_c(&r->handed_on), "192.0.2.1 tls\n192.0.2.1 tls\n");
+	assert_ptr_not_equal(r->kept, first);
+	first->free(first);
+	assert_int_equal(counts(r).open, 1);
+	char byte;
+	assert_int_equal(recv(channel, &byte, 1, 0), 0);
+	close(channel);
+}
+
+static void events_pass_as_they_come(void **state)
+{
+	struct rig *r = *state;
+	ask_control(r, GET);
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	answer(r, OK "Transfer-Encoding: chunked\r\n\r\n6\r\ndata:1\r\n");
+	UNTIL(r, client_has(r, "data:1"));
+	assert_false(r->ended);
+	leave(r);
+	UNTIL(r, upstream_ended(r));
+	assert_int_equal(counts(r).open, 0);
+}
+
+static void a_control_that_is_away_is_said(void **state)
+{
+	static const struct {
+		const char *head, *got;
+	} cases[] = {
+		{ "GET /api/x HTTP/1.1\r\n" HOST "\r\n",
+		        "application/json;cache-control=no-store;length=159;|{\"code\":\"busy\"," },
+		{ GET, "try again in a second" },
+		{ "POST /api/x HTTP/1.1\r\n" HOST "Content-Length: 1\r\n\r\n", "\"remedy\":" },
+	};
+	struct rig *r = *state;
+	r->control_is_away = true;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		ask_control(r, cases[i].head);
+		UNTIL(r, r->ended);
+		if (!client_has(r, "503 ") || !client_has(r, cases[i].got))
+			fail_msg("%s: %s", cases[i].head, buf_c(&r->at_client));
+	}
+	r->control_is_away = false; /* back again, on the client's same connection */
+	ask_control(r, GET);
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	answer(r, OK "Content-Length: 5\r\n\r\nhi");
+	UNTIL(r, client_has(r, "hi"));
+	hang_up(r);
+	UNTIL(r, r->ended);
+	assert_true(r->aborted.n > 0);
+}
+
+/* What control has closed meanwhile is not met by the next request. */
+static void a_channel_that_control_has_closed_is_replaced(void **state)
+{
+	struct rig *r = *state;
+	ask_control(r, GET);
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	hang_up(r);
+	ask_control(r, "POST /api HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+	UNTIL(r, upstream_has(r, "\r\n\r\n"));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	assert_client_got(r, "200 length=2;|hi");
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -768,6 +865,10 @@ int main(void)
 		RIGGED(an_early_answer_ends_the_connection),
 		RIGGED(an_early_answer_counts_when_the_rest_cannot_be_sent),
 		RIGGED(a_client_that_leaves_ends_the_connection),
+		RIGGED(control_is_asked_on_a_channel_of_the_clients_own),
+		RIGGED(events_pass_as_they_come),
+		RIGGED(a_control_that_is_away_is_said),
+		RIGGED(a_channel_that_control_has_closed_is_replaced),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
