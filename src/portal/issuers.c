@@ -54,7 +54,7 @@ static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 		json_write_int(w, "line", i->at.line);
 		json_write_end(w);
 	} else {
-		json_write_c(w, "source", "built in");
+		json_write_null(w, "source"); /* built in */
 	}
 	write_account(w, i->directory);
 	json_write_bool(w, "trust", i->trust.n > 0);
@@ -71,6 +71,9 @@ static void get_issuers(struct call *c)
 		write_issuer(&w, &config()->issuers[i]);
 	json_write_end(&w);
 	json_write_int(&w, "total", (int64_t)config()->issuer_count);
+	json_write_int(&w, "from", 1);
+	json_write_null(&w, "next");
+	json_write_null(&w, "previous");
 	json_write_end(&w);
 	call_answer(c, 200);
 }
