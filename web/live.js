@@ -1,6 +1,6 @@
 /* What changes on the server, as it changes.
  *
- *   on('site', site => …)   also task, counts, audit, diagnosis, gone, session; returns what ends it.
+ *   on('site', site => …)   also task (its details: Task, Steps, Error), counts, audit, diagnosis, gone, session; returns what ends it.
  *   on('snapshot', overview => …)   everything may have changed: ask anew (first start, new boot,
  *                                   reset, reconnect after a gap)
  *   on('state', state => …) {live: bool, since: ms of the last sign of life, updated: bool}

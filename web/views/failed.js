@@ -11,7 +11,7 @@ const errands = [
 
 /* The remedy in two or three words, for the readout; the sentence stands below. */
 export function errand(error) {
-	if (!error?.remedy || error.code === 'limit' || /^Nothing/.test(error.remedy))
+	if (!error?.remedy || error.code === 'limit' || /^(Nothing|It is tried again)/.test(error.remedy))
 		return {value: 'Nothing', lines: ['It tries again by itself']};
 	const known = errands.find(([pattern]) => pattern.test(error.remedy));
 	return known ? {value: known[1], lines: ['See below']} : {value: 'Read below', lines: ['What to do stands there']};

@@ -36,6 +36,9 @@ function change(item) {
 	return {at: item.at, lamp: 'ok', head: item.what, text: `${values}, by ${item.who}.`};
 }
 
+/* What a task tells better. */
+const isAttempt = item => /^(Regist|Renew|Revo)/.test(item.what);
+
 function handshake(c) {
 	if (!c?.served_at)
 		return [];
@@ -55,7 +58,7 @@ function entry({at, lamp, bad, head, text, steps}) {
 export function historySection(site, {tasks, audit}) {
 	const title = site.issuer_title ?? 'the CA', c = site.certificate;
 	const later = coming(site, title).sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
-	const past = [...handshake(c), ...visitor(c), ...tasks.map(attempt), ...audit.map(change)]
+	const past = [...handshake(c), ...visitor(c), ...tasks.map(attempt), ...audit.filter(item => !isAttempt(item)).map(change)]
 		.sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
 	const all = c ? `#/tasks?about=${encodeURIComponent(c.id)}` : `#/audit?search=${encodeURIComponent(site.name)}`;
 	return section('Next and history', h('ol', {class: 'history'}, later.map(entry),

@@ -264,14 +264,14 @@ export function siteView(page, {path, load}) {
 			])));
 	}
 
-	function taskChanged(task) {
-		const c = data.site?.certificate;
-		if (!c || task.About !== c.id)
+	function taskChanged(details) {
+		const {Task: task, Steps: steps} = details;
+		if (task.About !== data.site?.certificate?.id)
 			return;
-		sayStep(task, task.Steps ?? []);
+		sayStep(task, steps);
 		if (!isRunning(task))
 			return void reload();
-		data.task = {Task: task, Steps: task.Steps ?? []};
+		data.task = details;
 		draw();
 	}
 

@@ -52,14 +52,12 @@ export function view(page, id) {
 		return found;
 	}, found => { details = found; draw(); });
 
-	page.on('task', task => {
-		if (task.Id !== id || !details)
+	page.on('task', fresh => {
+		if (fresh.Task.Id !== id || !details)
 			return;
-		details = {...details, Task: task, Steps: task.Steps ?? details.Steps};
-		sayStep(task, details.Steps);
+		details = fresh;
+		sayStep(details.Task, details.Steps);
 		draw();
-		if (!isRunning(task))
-			reload();
 	});
 	page.on('snapshot', () => details && reload());
 	page.every(1000, () => details && isRunning(details.Task) && draw());
