@@ -132,7 +132,8 @@ static void changes_are_told_once_a_turn(void **state)
 {
 	(void)state;
 	struct wish w;
-	struct told t = { .watch = { told_registration, told_task } }, gone = t;
+	struct told t = { .watch = { .registration = told_registration, .task = told_task } },
+	            gone = t;
 	world_start(BASE);
 	renewals_watch(world.renewals, &t.watch);
 	renewals_watch(world.renewals, &gone.watch);
@@ -152,6 +153,7 @@ static void changes_are_told_once_a_turn(void **state)
 	run_for(place, 0);
 	assert_int_equal(t.registrations, before + 1);
 	assert_int_equal(gone.registrations + gone.tasks, 0);
+	renewals_unwatch(&t.watch);
 }
 
 /* The primary one */
