@@ -2,9 +2,11 @@
 #include "cli/cli.h"
 #include "supervisor/supervisor.h"
 
-static int run(const char *config, const char *state)
+static int run(const struct cli_run_want *asked)
 {
-	const struct supervisor_want want = { .config = config, .state = state };
+	const struct supervisor_want want = {
+		.config = asked->config, .state = asked->state, .dev_page = asked->dev_page
+	};
 	return supervisor_run(&want);
 }
 

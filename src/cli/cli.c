@@ -61,6 +61,12 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_SITE_REMOVE] = command_site_remove,
 	[VERB_ISSUER_LIST] = command_issuer_list,
 	[VERB_ISSUER_TEST] = command_issuer_test,
+	[VERB_ADMIN_LINK] = command_admin_link,
+	[VERB_ADMIN_CREATE] = command_admin_create,
+	[VERB_ADMIN_PASSWORD] = command_admin_password,
+	[VERB_ADMIN_PEOPLE] = command_admin_people,
+	[VERB_ADMIN_REMOVE] = command_admin_remove,
+	[VERB_ADMIN_TOKEN] = command_admin_token,
 	[VERB_HELP] = command_help,
 };
 
@@ -80,7 +86,10 @@ static int act(struct command *c, cli_run *run)
 	}
 	if (c->verb == VERB_RUN) {
 		const char *state = c->values[OPTION_STATE];
-		return run(c->values[OPTION_CONFIG], state ? command_absolute(c, state).p : NULL);
+		const char *dev_page = c->values[OPTION_DEV_PAGE];
+		return run(&(struct cli_run_want){ .config = c->values[OPTION_CONFIG],
+		        .state = state ? command_absolute(c, state).p : NULL,
+		        .dev_page = dev_page ? command_absolute(c, dev_page).p : NULL });
 	}
 	return functions[c->verb](c);
 }

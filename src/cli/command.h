@@ -60,5 +60,11 @@ int command_site_remove(struct command *c);
 int command_issuer_list(struct command *c);
 int command_issuer_test(struct command *c);
 int command_diagnose(struct command *c);
+int command_admin_link(struct command *c);
+int command_admin_create(struct command *c);
+int command_admin_password(struct command *c);
+int command_admin_people(struct command *c);
+int command_admin_remove(struct command *c);
+int command_admin_token(struct command *c);
 
 #endif

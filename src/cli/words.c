@@ -8,11 +8,11 @@ const struct option_words options[OPTION_COUNT] = {
 
 #define HAS(id) (1U << OPTION_##id)
 enum { OPERANDS_MANY = 100 };
-#define WHERE   (HAS(CONFIG) | HAS(STATE))
+#define WHERE (HAS(CONFIG) | HAS(STATE))
 
 /* clang-format off */
 const struct verb_words verbs[VERB_COUNT] = {
-	[VERB_RUN] = { "run", NULL, 0, WHERE, 0,
+	[VERB_RUN] = { "run", NULL, 0, WHERE | HAS(DEV_PAGE), 0,
 		"serve in the foreground",
 		"Starts the server and stays in the foreground; the log goes to stderr. SIGTERM and SIGINT "
 		"end it, SIGHUP makes it read its configuration again. A configuration file that does not "
@@ -98,6 +98,30 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"ask a certificate authority for its directory",
 		"Asks the certificate authority for its directory and says whether it answers." },
+	[VERB_ADMIN_LINK] = { "admin link", NULL, 0, WHERE | HAS(JSON), 0,
+		"print a link that makes an administrator of the page",
+		"Prints a link to the page. Whoever opens it within 30 minutes gives a name and a password "
+		"and becomes an administrator; it works once." },
+	[VERB_ADMIN_CREATE] = { "admin create", "NAME", 1, WHERE | HAS(SCOPE) | HAS(JSON), 0,
+		"add a person who may use the page",
+		"Adds a person. The password is asked for on the terminal, or read as one line from "
+		"standard input." },
+	[VERB_ADMIN_PASSWORD] = { "admin password", "NAME", 1, WHERE | HAS(JSON), 0,
+		"set a person's password",
+		"Sets the password of somebody who cannot sign in any more; it is asked for on the "
+		"terminal, or read as one line from standard input. Ends the person's sessions, switches "
+		"the second factor off, and ends every wait after wrong passwords." },
+	[VERB_ADMIN_PEOPLE] = { "admin people", NULL, 0, WHERE | HAS(JSON), 0,
+		"list the people who may use the page",
+		"Lists people with scope and second factor. With --json it prints one object a line." },
+	[VERB_ADMIN_REMOVE] = { "admin remove", "NAME", 1, WHERE | HAS(JSON), 0,
+		"remove a person",
+		"Removes a person, who is signed out everywhere. The last administrator stays." },
+	[VERB_ADMIN_TOKEN] = { "admin token", "add NAME | list | remove ID", 2,
+		WHERE | HAS(SCOPE) | HAS(DAYS) | HAS(JSON), 0,
+		"make, list or remove API tokens",
+		"With `add` it makes a token for the API and prints it alone; it is never shown again. "
+		"With `list` it shows all of them, with `remove` it ends one." },
 	[VERB_HELP] = { "help", "[COMMAND]", 2, 0, 0,
 		"explain a command",
 		"Prints the help of a command, or the list of all." },

@@ -49,6 +49,13 @@
 	        "or cessationOfOperation.")                                                        \
 	X(FORMAT, "format", "FORMAT", "The form of what is written: pem. Default: pem.")           \
 	X(TO, "to", "FILE", "The file to write. It must not exist yet.")                           \
+	X(SCOPE, "scope", "SCOPE",                                                                 \
+	        "What a person or token may do: read, operate or administer. A person's "          \
+	        "default: administer.")                                                            \
+	X(DAYS, "days", "N", "How many days a token lives. Default: until it is removed.")         \
+	X(DEV_PAGE, "dev-page", "DIR",                                                             \
+	        "Serve the page's files from this directory instead of those built in: for "       \
+	        "working on the page.")                                                            \
 	X(HELP, "help", NULL, "Print the help of a command and do nothing else.")                  \
 	X(VERSION, "version", NULL, "Print the version and do nothing else.")
 
@@ -82,6 +89,12 @@ extern const struct option_words options[OPTION_COUNT];
 	X(SITE_REMOVE, "site remove")                                                              \
 	X(ISSUER_LIST, "issuer list")                                                              \
 	X(ISSUER_TEST, "issuer test")                                                              \
+	X(ADMIN_LINK, "admin link")                                                                \
+	X(ADMIN_CREATE, "admin create")                                                            \
+	X(ADMIN_PASSWORD, "admin password")                                                        \
+	X(ADMIN_PEOPLE, "admin people")                                                            \
+	X(ADMIN_REMOVE, "admin remove")                                                            \
+	X(ADMIN_TOKEN, "admin token")                                                              \
 	X(HELP, "help")
 
 enum verb {

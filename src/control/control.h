@@ -71,6 +71,7 @@ struct control {
 	struct log log;
 	struct config_source source; /* the file */
 	char *state;
+	const char *dev_page;             /* of --dev-page, or NULL */
 	struct buf fences[PROCESS_COUNT]; /* which stand, by process */
 	int64_t started;
 	bool stopping; /* the supervisor ends us all in an orderly way */

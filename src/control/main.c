@@ -62,6 +62,8 @@ static void read_arguments(struct control *c, int argc, char **argv, const char 
 			c->source.optional = false;
 		} else if (!strcmp(argv[i], "--state")) {
 			*ret_state = argv[i + 1];
+		} else if (!strcmp(argv[i], "--dev-page")) {
+			c->dev_page = argv[i + 1];
 		}
 	}
 }

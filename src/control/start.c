@@ -146,7 +146,8 @@ bool control_open(struct control *c, struct err *err)
 		.fetch = c->fetch,
 		.board = c->board,
 		.host = &c->host,
-		.log = &c->log };
+		.log = &c->log,
+		.dev_page = c->dev_page };
 	if (!portal_open(&needs, err) || !page_open(c, err))
 		return false;
 	control_configured(c);

@@ -58,7 +58,7 @@ static bool check_source(struct call *c, struct call_failure *f, struct err *err
 		return true;
 	*f = (struct call_failure){ .status = 403, .code = "foreign" };
 	return err_set(err, ERR_PERMISSION,
-	        "This request comes from another site than this page, so nothing was done." ERR_REMEDY
+	        "This request comes from another site than this page: nothing was done." ERR_REMEDY
 	        "Open the page itself, %.*s, and do it there.",
 	        STR_ARG(call_origin(c)));
 }
@@ -74,7 +74,7 @@ static bool check_forgery(struct call *c, struct str token, struct call_failure 
 	*f = (struct call_failure){ .status = 403, .code = "foreign" };
 	if (!header(c, STR("origin")).n && !header(c, STR("sec-fetch-site")).n)
 		return err_set(err, ERR_PERMISSION,
-		        "The browser does not say which page this comes from, so nothing was done." ERR_REMEDY
+		        "The browser does not say where this is from: nothing was done." ERR_REMEDY
 		        "Scripts use an API token instead of a session.");
 	if (!token_eq(header(c, STR("x-csrf-token")), str_c(wanted)))
 		return err_set(err, ERR_PERMISSION,

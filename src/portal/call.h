@@ -29,8 +29,8 @@ const char *scope_name(enum scope s);
 /* One that a person or token may have: read, operate, administer. */
 bool scope_from_name(struct str name, enum scope *ret_scope);
 
-/* Who asks. session, person and token are there for as long as the loop's turn lasts: whoever goes on
- * later finds them anew. */
+/* Who asks. session, person and token are there for as long as the loop's turn lasts: whoever goes
+ * on later finds them anew. */
 struct session;
 struct person;
 struct token;

@@ -267,7 +267,7 @@ static void get_events(struct call *c)
 	struct err err = ERR_INIT;
 	if (events.stream_count >= STREAMS_MOST || streams_of(&c->who) >= STREAMS_EACH) {
 		err_set(&err, ERR_BUSY,
-		        "Too many pages watch at once (%d are the most, %d of one session)." ERR_REMEDY
+		        "Too many pages watch: %d are the most, %d of one session." ERR_REMEDY
 		        "Close some of them; this one tries again.",
 		        STREAMS_MOST, STREAMS_EACH);
 		call_fail(c, &err);

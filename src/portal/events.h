@@ -1,5 +1,5 @@
-/* GET /api/events: what has changed, as server-sent events, each with the whole object as it is when
- * the event is sent.
+/* GET /api/events: what has changed, as server-sent events, each with the whole object as it is
+ * when the event is sent.
  *
  * The last 1,000 changes are remembered by kind and subject, numbered BOOT-N; a later change of the
  * same thing takes the place of the earlier one. A stream is a place in that row: it goes on as its

@@ -155,7 +155,7 @@ bool link_is_good(struct str token, struct call_failure *f, struct err *err)
 	f->code = l ? "used" : NULL;
 	if (!l)
 		return err_set(err, ERR_NOT_FOUND,
-		        "This link is not known here: it may be of another server, or too old." ANOTHER);
+		        "This link is not known here: it is another server's, or too old." ANOTHER);
 	show_time(l->used, when);
 	if (l->used)
 		return err_set(err, ERR_CONFLICT,

@@ -111,7 +111,7 @@ static bool stays_administered(struct call *c, const struct person *p)
 	if (!person_is_last_administrator(p))
 		return true;
 	err_set(&err, ERR_CONFLICT,
-	        "%s is the last administrator, and without one nobody could let others in." ERR_REMEDY
+	        "%s is the last administrator: without one nobody lets others in." ERR_REMEDY
 	        "Make somebody else administrator first.",
 	        p->name);
 	call_fail(c, &err);

@@ -51,8 +51,8 @@ struct store_scan {
 MUST_CHECK bool store_each(
         struct store *s, struct str kind, struct store_scan *scan, struct err *err);
 
-/* A part of a kind: those with ids after `from`, by id; or, backwards, those before `from` (empty: the
- * last ones), the last one first. */
+/* A part of a kind: those with ids after `from`, by id; or, backwards, those before `from` (empty:
+ * the last ones), the last one first. */
 struct store_range {
 	struct str kind, from;
 	bool backwards;

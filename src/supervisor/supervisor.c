@@ -244,7 +244,7 @@ static void child_ended(struct on_exit_of *e, int status)
 	revive(c);
 }
 
-static void arguments(const struct child *c, const char *ret_argv[6], char workers[static 24])
+static void arguments(const struct child *c, const char *ret_argv[8], char workers[static 24])
 {
 	const struct supervisor *s = c->supervisor;
 	static const char *const names[CHILDREN] = {
@@ -263,6 +263,10 @@ static void arguments(const struct child *c, const char *ret_argv[6], char worke
 		ret_argv[n++] = "--state";
 		ret_argv[n++] = s->want->state;
 	}
+	if (c->process == PROCESS_CONTROL && s->want->dev_page) {
+		ret_argv[n++] = "--dev-page";
+		ret_argv[n++] = s->want->dev_page;
+	}
 	if (c->process == PROCESS_SERVE || c->process == PROCESS_PAGE) {
 		snprintf(workers, 24, "%lld",
 		        c->process == PROCESS_PAGE ? 1 : (long long)s->workers);
@@ -275,7 +279,7 @@ static void arguments(const struct child *c, const char *ret_argv[6], char worke
 static bool try_start(struct child *c, struct err *err)
 {
 	struct supervisor *s = c->supervisor;
-	const char *argv[6];
+	const char *argv[8];
 	char workers[24];
 	int fds[2];
 	arguments(c, argv, workers);

@@ -6,7 +6,8 @@
  * upgrade nor a folder that their user may not enter matters to a revival. Their descriptors are 0
  * to 2 and the link to us (link/child.h). Their arguments:
  *
- *	everseal-control [--config FILE] [--state DIR]    with our rights
+ *	everseal-control [--config FILE] [--state DIR] [--dev-page DIR]
+ *	                                                  with our rights
  *	everseal-fetch                                    as control's `identity` says
  *	everseal-serve --workers N                        likewise
  *	everseal-page --workers 1                         likewise; everseal-serve once more,
@@ -17,7 +18,7 @@
 #define SUPERVISOR_SUPERVISOR_H
 
 struct supervisor_want {
-	const char *config, *state; /* NULL: not given */
+	const char *config, *state, *dev_page; /* NULL: not given */
 };
 
 /* Runs until SIGTERM or SIGINT; returns the exit status of the program: 0, or 1 if control could

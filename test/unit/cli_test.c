@@ -29,9 +29,9 @@ struct outcome {
 	char out[16 << 10], err[16 << 10];
 };
 
-static int never_run(const char *config, const char *state)
+static int never_run(const struct cli_run_want *want)
 {
-	printf("run %s %s\n", config ? config : "-", state ? state : "-");
+	printf("run %s %s\n", want->config ? want->config : "-", want->state ? want->state : "-");
 	return 0;
 }
 

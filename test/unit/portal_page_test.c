@@ -171,8 +171,8 @@ static void test_assets(void **state)
 	assert_true(s.ended);
 	struct str policy = headers_find(&s.headers, STR("content-security-policy"));
 	assert_true(str_eq_c(policy,
-	        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src "
-	        "'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+	        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+	        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
 	        "require-trusted-types-for 'script'; trusted-types 'none'"));
 	assert_true(str_eq_c(headers_find(&s.headers, STR("content-encoding")), "br"));
 	assert_true(str_eq_c(headers_find(&s.headers, STR("x-content-type-options")), "nosniff"));
