@@ -32,8 +32,10 @@ function between(items) {
 	return items.map((item, i) => [i ? (i === items.length - 1 ? ' and ' : ', ') : null, mono(item)]);
 }
 
-function makeFields({name, issuers, addresses, email}) {
-	const all = [...new Set(['0.0.0.0', '::', ...addresses])];
+/* Where Everseal listens already is what is offered first: nothing else need be bound. */
+function makeFields({name, issuers, addresses, listeners, email}) {
+	const own = listeners.filter(l => l.scheme === 'https' && l.state === 'listening');
+	const all = [...new Set(['0.0.0.0', '::', ...own.map(l => l.address), ...addresses])];
 	const titles = {'0.0.0.0': '0.0.0.0 (all)', '::': ':: (all, IPv6 too)'};
 	const standard = issuers.find(i => i.default) ?? issuers[0];
 	return {
@@ -43,8 +45,8 @@ function makeFields({name, issuers, addresses, email}) {
 		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
 			hint: "For the CA. Let's Encrypt warns nobody of expiry; this page shows it.",
 			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the CA.'}),
-		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: '0.0.0.0'}),
-		port: field({name: 'port', label: 'Port', value: '443', inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
+		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: own[0]?.address ?? '0.0.0.0'}),
+		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
 		issuer: choice({name: 'issuer', label: 'CA', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
 		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: 'What answers behind, as IP address and port: 127.0.0.1:3000.'}),
@@ -112,7 +114,8 @@ function sights(page, f, issuers) {
 			return;
 		const free = address === '0.0.0.0' ? [...f.address.input.options].map(o => o.value).find(a => !['0.0.0.0', '::'].includes(a)) : '0.0.0.0';
 		update(places.bind,
-			found.holder ? [see('warning', `${found.holder} holds port ${port}. Everseal takes nothing away: choose another address or stop ${found.holder.split(' (')[0]}.`),
+			found.holder?.startsWith('everseal (') ? see('warning', `Everseal listens on port ${port} already, at an address that this one includes. Choose that address.`)
+				: found.holder ? [see('warning', `${found.holder} holds port ${port}. Everseal takes nothing away: choose another address or stop ${found.holder.split(' (')[0]}.`),
 				free ? h('div', {class: 'offer'}, button(`Use ${free}`, () => { f.address.value = free; bind(); }, {small: true})) : null]
 				: see('ok', found.ours ? `Everseal listens there already; the name is added.` : `Port ${port} is free on this address.`));
 	}
@@ -177,7 +180,7 @@ export function view(page) {
 	return page.load('what this machine has', async signal => {
 		const [issuers, bindings, overview] = await Promise.all([get('issuers', {}, signal), get('bindings', {}, signal), get('overview', {}, signal)]);
 		const usable = issuers.items.filter(i => i.directory);
-		return {name: page.query.get('name') ?? '', issuers: usable, addresses: bindings.addresses, primary: overview.primary,
+		return {name: page.query.get('name') ?? '', issuers: usable, addresses: bindings.addresses, listeners: bindings.listeners, primary: overview.primary,
 			email: usable.find(i => i.default)?.account?.email ?? ''};
 	}, known => ready(page, known));
 }

@@ -15,17 +15,15 @@ function empty(page, sites) {
 			sites ? h('p', {class: 'hint'}, link(sites === 1 ? '1 site' : `${sites} sites`, '#/sites'), sites === 1 ? ' stands' : ' stand', ' in the configuration.') : null))));
 }
 
-/* The site of the certificate that Configure made; one that has no site any more is shown alone. */
+/* The site of the certificate that Configure made; one that has no site yet, or none any more, is
+ * shown alone. */
 async function primarySite(id, signal) {
 	const certificate = await get(`certificates/${segment(id)}`, {}, signal);
 	const name = certificate.names[0];
-	return get(`sites/${segment(name)}`, {}, signal).catch(error => {
-		if (error.status !== 404)
-			throw error;
-		return {name, names: certificate.names, unicode: null, fallback: false, state: certificate.lamp, why: null, upstreams: [], force_ssl: false, hsts: null,
-			hsts_promised_until: null, issuer: certificate.issuer, issuer_title: certificate.issuer, listen: null, url: null, source: null,
-			force_ssl_source: null, hsts_source: null, version: 0, certificate};
-	});
+	const {items} = await get('sites', {search: name, limit: 200}, signal);
+	return items.find(site => site.names.includes(name)) ?? {name, names: certificate.names, unicode: null, fallback: false,
+		state: certificate.lamp, why: null, upstreams: [], force_ssl: false, hsts: null, hsts_promised_until: null, issuer: certificate.issuer, issuer_title: certificate.issuer, listen: null, url: null, source: null,
+		force_ssl_source: null, hsts_source: null, version: 0, certificate};
 }
 
 export function view(page) {

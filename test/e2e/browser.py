@@ -1,0 +1,180 @@
+"""A person at the page: Chromium, driven by what is seen and by what a screen reader is told."""
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from network import until
+
+AXE = "4.10.2"
+NPM = pathlib.Path(__file__).resolve().parents[2] / "build-check" / "npm"
+SHOTS = os.environ.get("SHOTS")  # a folder for pictures of what the tests see
+
+
+def axe_source():
+    """axe-core as npm has it, fetched once; None where there is no way to it."""
+    script = NPM / "package" / "axe.min.js"
+    if not script.exists():
+        NPM.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            packed = subprocess.run(["npm", "pack", "--silent", f"axe-core@{AXE}"], cwd=NPM, text=True,
+                                    capture_output=True, timeout=60, check=True).stdout.split()[-1]
+            subprocess.run(["tar", "-xzf", packed], cwd=NPM, check=True)
+    return script.read_text() if script.exists() else None
+
+
+def start_chromium(folder, width, height, dark, insecure):
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                 f"--window-size={width},{height}", f"--user-data-dir={folder}/chromium",
+                 "--lang=en-GB", *(["--force-dark-mode"] if dark else [])):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.accept_insecure_certs = insecure
+    service = webdriver.chrome.service.Service("/usr/bin/chromedriver")
+    return webdriver.Chrome(service=service, options=options)
+
+
+class Browser:
+    """One window. What it complains of (an error in a script, a report of the CSP, a request to
+    elsewhere) fails the test at its end, but for what `expect_error` has announced."""
+    name = "browser"
+
+    def __init__(self, folder, origin, width=1440, height=1000, dark=False, insecure=False):
+        self.origin, self.expected = origin, []
+        self.driver = start_chromium(folder, width, height, dark, insecure)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce"}]})
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+        self.complaints, self.shown = [], 0
+
+    def stop(self):
+        with contextlib.suppress(Exception):
+            self.collect()
+        self.driver.quit()
+        bad = [c for c in self.complaints if not any(re.search(e, c) for e in self.expected)]
+        assert not bad, bad
+
+    def collect(self):
+        for entry in self.driver.get_log("browser"):
+            if entry["level"] in ("SEVERE", "WARNING"):
+                self.complaints.append(entry["message"])
+
+    def expect_error(self, pattern):
+        """The browser itself reports each answer of 4xx and 5xx, also one that is meant to come."""
+        self.expected.append(pattern)
+
+    # ---- going and looking ----
+
+    def open(self, path="/"):
+        self.driver.get(self.origin + path if path.startswith("/") else path)
+        return self
+
+    def go(self, fragment):
+        self.driver.execute_script("location.hash = arguments[0]", fragment)
+        return self
+
+    @property
+    def text(self):
+        return self.driver.execute_script("return document.body.innerText")
+
+    def sees(self, pattern, seconds=15):
+        """Waits until the words are seen."""
+        return until(lambda: f"{pattern!r} on the page:\n{self.text[:3000]}\n{self.log_of_browser()}",
+                     lambda: re.search(pattern, self.text), seconds)
+
+    def log_of_browser(self):
+        self.collect()
+        return "\n".join(self.complaints[-5:])
+
+    def title(self, pattern, seconds=10):
+        return until(lambda: f"{pattern!r} is the title: {self.driver.title!r}",
+                     lambda: re.search(pattern, self.driver.title), seconds)
+
+    def path(self):
+        return self.driver.execute_script("return location.hash")
+
+    # ---- by role and name, as a screen reader finds things ----
+
+    def by_role(self, role, name, seconds=10):
+        """The visible element of that accessible role whose accessible name matches."""
+        selectors = {"button": "button, [role=button], summary", "link": "a[href]", "switch": "[role=switch]",
+                     "checkbox": "input[type=checkbox]", "textbox": "input, textarea",
+                     "combobox": "select", "heading": "h1, h2, h3", "dialog": "dialog[open]"}
+
+        def find():
+            with contextlib.suppress(StaleElementReferenceException):
+                for element in self.driver.find_elements(By.CSS_SELECTOR, selectors[role]):
+                    if element.is_displayed() and re.search(name, element.accessible_name or element.text):
+                        return element
+        return until(lambda: f"a {role} called {name!r} on the page:\n{self.text[:3000]}", find, seconds)
+
+    def press(self, name, role="button"):
+        for _ in range(20):
+            with contextlib.suppress(StaleElementReferenceException):
+                element = self.by_role(role, name)
+                self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+                element.click()
+                return self
+        raise AssertionError(f"{name} goes away each time it is pressed")
+
+    def fill(self, name, text):
+        field = self.by_role("textbox", name)
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(Keys.BACKSPACE)
+        field.send_keys(text)
+        return self
+
+    def tick(self, name, role="checkbox"):
+        self.by_role(role, name).click()
+        return self
+
+    def focused(self):
+        return self.driver.switch_to.active_element
+
+    def keys(self, *keys):
+        webdriver.ActionChains(self.driver).send_keys(*keys).perform()
+        return self
+
+    # ---- judging ----
+
+    def violations(self):
+        """What axe-core has against the page as it is now: rule, and where."""
+        source = axe_source()
+        if source is None:
+            return None
+        self.driver.execute_script(source)
+        found = self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run(document, {resultTypes: ['violations']}).then((r) => done(JSON.stringify("
+            "r.violations.map((v) => [v.id, v.help, v.nodes.map((n) => n.html + ' ' + n.failureSummary)]))),"
+            "(e) => done(JSON.stringify([['axe', String(e), []]])))")
+        return json.loads(found)
+
+    def overflow(self):
+        """How far the page is wider than the window."""
+        return self.driver.execute_script(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+    def shot(self, name):
+        if SHOTS:
+            pathlib.Path(SHOTS).mkdir(parents=True, exist_ok=True)
+            height = self.driver.execute_script("return document.documentElement.scrollHeight")
+            picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {
+                "captureBeyondViewport": True, "clip": {
+                    "x": 0, "y": 0, "scale": 1, "height": min(height, 5000),
+                    "width": self.driver.execute_script("return innerWidth")}})
+            (pathlib.Path(SHOTS) / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
+        return self

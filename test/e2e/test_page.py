@@ -1,0 +1,223 @@
+"""The page in a real browser, before the real server and Pebble: what a person sees and what the API
+says afterwards. One error in a script or one report of the CSP fails the test."""
+import json
+import re
+import sqlite3
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from browser import Browser
+from network import until
+
+PASSWORD = "correct horse battery staple"
+pytestmark = pytest.mark.timed
+
+
+@pytest.fixture
+def open_page(stage, everseal):
+    """Opens a window on the page; `signed_in`: as ana, whom the first one makes."""
+    made = []
+
+    def new(signed_in=True, **window):
+        browser = stage.keep(Browser(stage.new_folder("browser"), f"http://127.0.0.1:{everseal.page}", **window))
+        browser.expect_error(r"api/session\b.*401")
+        if signed_in and not made:
+            made.append(first_administrator(browser, everseal))
+        elif signed_in:
+            browser.open()
+            sign_in(browser)
+        return browser
+    return new
+
+
+def setup_link(everseal):
+    return re.search(r"http\S+#setup=\S+", everseal.cli("admin", "link").ok().out)[0]
+
+
+def first_administrator(browser, everseal):
+    browser.open(setup_link(everseal))
+    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("Make administrator")
+    browser.sees(r"Configuration ➜ Let's Encrypt|HTTPS is not set up")
+    return browser
+
+
+def sign_in(browser, password=PASSWORD):
+    browser.fill("^Name", "ana").fill("^Password", password).press("^Sign in$")
+
+
+def register(browser, everseal, name="shop.example.com"):
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", name).tick("I accept").fill("E-mail", "ana@example.com")
+    browser.press("^Register$")
+
+
+def api(browser, path):
+    """What the API says to this very session."""
+    answer = browser.driver.execute_async_script(
+        "const done = arguments[1]; fetch('/api/' + arguments[0]).then((r) => r.text()).then(done)", path)
+    return json.loads(answer)
+
+
+def judge(browser, name):
+    """The accessibility rules, and nothing wider than the window."""
+    browser.shot(name)
+    violations = browser.violations()
+    if violations is not None:
+        assert violations == [], f"{name}: {json.dumps(violations, indent=1)[:3000]}"
+    assert browser.overflow() <= 0, f"{name} is wider than the window"
+
+
+# ---- the way in ----
+
+def test_first_run(everseal, open_page):
+    browser = open_page(signed_in=False)
+    browser.open().sees("everseal admin link")
+    link = setup_link(everseal)
+    browser.open("about:blank").open(link)
+    browser.fill("^Name", "ana").fill("^Password", "short").press("Make administrator")
+    browser.sees(r"\d+ characters or more")
+    browser.fill("^Password", PASSWORD).press("Make administrator")
+    browser.sees("HTTPS is not set up")
+    assert "setup=" not in browser.path() and "#setup" not in browser.driver.current_url
+    session = api(browser, "session")
+    assert session["name"] == "ana" and session["scope"] == "administer"
+    browser.expect_error(r"api/setup/check.*410")
+    browser.open("about:blank").open(link)
+    browser.sees(r"This link was used")
+
+
+def test_wrong_password_and_a_session_that_ends(everseal, open_page, stage):
+    browser = open_page()
+    browser.expect_error(r"401|40[13]")
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", "kept.example.com")
+    for session in api(browser, "account")["sessions"]:
+        browser.driver.execute_async_script(
+            "const done = arguments[2]; fetch('/api/account/sessions/' + arguments[0], {method: 'DELETE',"
+            "headers: {'X-CSRF-Token': arguments[1]}}).then(() => done(1))",
+            session["id"], api(browser, "session")["csrf"])
+    browser.by_role("dialog", "", seconds=60)
+    browser.fill("^Name", "ana").fill("^Password", "wrong wrong wrong").press("^Sign in$")
+    browser.sees("Name, password or code is wrong")
+    browser.fill("^Password", PASSWORD).press("^Sign in$")
+    until("the dialog closes", lambda: not browser.driver.find_elements(By.CSS_SELECTOR, "dialog[open]"))
+    assert browser.by_role("textbox", "DNS name").get_attribute("value") == "kept.example.com"
+
+
+# ---- from a name to HTTPS ----
+
+def test_register_renew_switches_disable(everseal, open_page):
+    browser = open_page()
+    register(browser, everseal)
+    browser.sees(r"OK, served now", seconds=40)
+    assert everseal.certificate("shop.example.com")["served"] == "stored"
+    before = everseal.wait_served("shop.example.com").serial_number
+    judge(browser, "home-1440-light")
+    browser.press("Renew now")
+    until("another certificate is served",
+          lambda: everseal.served("shop.example.com").serial_number != before, 40)
+    browser.sees("OK, served now", seconds=30)
+    browser.tick("Force SSL", role="switch").press("^Save$").sees("Force SSL On")
+    until("Force SSL acts", lambda: api(browser, "sites/shop.example.com")["force_ssl"])
+    browser.tick("HSTS", role="switch").press("^Save$|^Switch")
+    until("HSTS acts", lambda: (api(browser, "sites/shop.example.com")["hsts"] or {}).get("max_age") == 300)
+    browser.sees("Browsers refuse plain HTTP for this name")
+    browser.press("^More").press("^Disable")
+    judge(browser, "disable-dialog")
+
+
+def test_failure_and_its_remedy(everseal, pebble, open_page):
+    """The CA is down: the page says what, why and what to do, and tries again."""
+    browser = open_page()
+    browser.expect_error("issuers/pebble/directory")
+    pebble.pause()
+    register(browser, everseal, "lost.example.com")
+    browser.sees(r"Registration failed", seconds=60)
+    browser.sees(r"What to do")
+    judge(browser, "failed-1440-light")
+    assert everseal.certificate("lost.example.com")["lamp"] == "problem"
+    pebble.start()
+    browser.press("Try again")
+    browser.sees("OK, served now", seconds=40)
+
+
+def test_a_pasted_address_is_offered_back(everseal, open_page):
+    browser = open_page()
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", "https://shop.example.com/cart").press("^Register$")
+    browser.sees("There is a problem")
+    browser.title("^Error: ")
+    browser.sees("This is a web address; a DNS name is needed")
+    browser.press("Use shop.example.com")
+    assert browser.by_role("textbox", "DNS name").get_attribute("value") == "shop.example.com"
+    assert everseal.certificate("shop.example.com") is None
+
+
+# ---- each view, wide and narrow, light and dark ----
+
+VIEWS = {"home": "#/lets-encrypt", "configure": "#/lets-encrypt/configure", "sites": "#/sites",
+         "add-site": "#/sites?add=1", "site": "#/sites/shop.example.com", "bindings": "#/bindings",
+         "issuers": "#/issuers", "people": "#/people", "tasks": "#/tasks", "audit": "#/audit",
+         "diagnosis": "#/diagnosis", "account": "#/account", "not-found": "#/nowhere"}
+
+
+@pytest.mark.parametrize("width,dark", [(1440, False), (390, True)])
+def test_every_view(everseal, upstream, open_page, width, dark):
+    everseal.write(f"site * {{ proxy {upstream.address} }}\n"
+                   f"site locked.example.com {{ proxy {upstream.address}; force-ssl yes }}")
+    everseal.reload().ok()
+    everseal.register("shop.example.com")
+    browser = open_page(width=width, dark=dark)
+    for name, path in VIEWS.items():
+        browser.go(path)
+        heading = until(f"{name} has its heading", lambda: browser.driver.execute_script(
+            "const h = document.querySelector('h1'); return location.hash === arguments[0] && h && h.innerText", path))
+        until(f"{name} has loaded", lambda: not re.search(r"Loading ", browser.text))
+        assert heading
+        judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
+    browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
+
+
+def test_by_keyboard_alone(everseal, open_page):
+    browser = open_page(signed_in=False)
+    browser.open(setup_link(everseal))
+    browser.sees("Make administrator")
+    until("the name has the focus", lambda: browser.focused().get_attribute("name") == "name")
+    browser.keys("ana", Keys.TAB, PASSWORD, Keys.ENTER)
+    browser.sees("HTTPS is not set up")
+    seen = set()
+    for _ in range(60):
+        browser.keys(Keys.TAB)
+        element = browser.focused()
+        seen.add(element.accessible_name)
+        if element.accessible_name == "Configure":
+            break
+    assert "Configure" in seen, seen
+    browser.keys(Keys.ENTER).sees("What Everseal sees")
+    assert browser.focused().tag_name == "h1"
+
+
+# ---- the server goes and comes back ----
+
+def test_restart_while_the_page_is_open(everseal, open_page):
+    browser = open_page()
+    browser.expect_error(r"ERR_|api/")
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", "kept.example.com")
+    everseal.restart()
+    until("it is live again", lambda: browser.driver.execute_script(
+        "return /Live /.test(document.body.innerText) && !/Not live/.test(document.body.innerText)"), 60)
+    assert browser.by_role("textbox", "DNS name").get_attribute("value") == "kept.example.com"
+
+
+def test_ten_thousand_sites(everseal, upstream, open_page):
+    sites = "\n".join(f"site n{i:05}.example.net {{ proxy {upstream.address}; email \"\" }}" for i in range(10_000))
+    everseal.write(f"site * {{ proxy {upstream.address} }}\n" + sites.replace("; email \"\"", ""), head="")
+    everseal.reload().ok()
+    browser = open_page()
+    browser.go("#/sites").sees(r"10,00\d sites", seconds=40)
+    browser.fill("Search", "n07777").sees(r"n07777\.example\.net", seconds=20)
+    assert "n00001.example.net" not in browser.text
+    assert api(browser, "sites?search=n07777")["total"] == 1
