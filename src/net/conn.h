@@ -52,7 +52,7 @@ static inline ssize_t conn_read(struct conn *c, char *p, size_t n)
 	return c->ops->read(c, p, n);
 }
 /* Like conn_read, but the bytes are there still, and no event tells of them again: whoever holds
- * the connection next is told by the one who looked. For TCP only. */
+ * the connection next is told by the one who looked. Not through TLS. */
 static inline ssize_t conn_peek(struct conn *c, char *p, size_t n)
 {
 	return c->ops->peek(c, p, n);

@@ -67,6 +67,19 @@ static ssize_t end_read(struct conn *c, char *p, size_t n)
 	return (ssize_t)take;
 }
 
+static ssize_t end_peek(struct conn *c, char *p, size_t n)
+{
+	const struct end *e = end_of(c);
+	if (e->broken)
+		return CONN_FAILED;
+	if (e->in.used == 0)
+		return e->in.ended ? 0 : CONN_AGAIN;
+	size_t take = n < e->in.used ? n : e->in.used;
+	for (size_t i = 0; i < take; i++)
+		p[i] = e->in.p[(e->in.head + i) % e->pipe->capacity];
+	return (ssize_t)take;
+}
+
 static size_t flow_put(struct flow *f, size_t capacity, const struct iovec *v)
 {
 	size_t room = capacity - f->used, put = v->iov_len < room ? v->iov_len : room;
@@ -126,6 +139,7 @@ static const char *end_failure(const struct conn *c)
 
 static const struct conn_ops end_ops = {
 	.read = end_read,
+	.peek = end_peek,
 	.write = end_write,
 	.shutdown = end_shutdown,
 	.free = end_free,

@@ -365,6 +365,7 @@ def test_many_clients_at_once(page):
         f"/proc/{page.pid('control')}/fd").iterdir())) < open_files + 100, 5)
 
 
+@pytest.mark.timed  # a sanitizer needs memory of its own
 def test_memory(stage, upstream):
     """All processes with one site: at most 24 MiB, each page of memory counted once."""
     everseal = stage.everseal(sites=f"site shop.example.com {{ proxy {upstream.address} }}").start()

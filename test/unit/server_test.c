@@ -275,6 +275,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	worker_done(&rig->worker);
+	tls_worker_free(&rig->worker.tls);
 	cert_table_free(&rig->worker.certs);
 	challenges_done(&rig->challenges);
 	conn_free(&rig->client.conn);
@@ -875,6 +876,136 @@ static void plain_http_at_a_port_for_https(void **state)
 	assert_true(rig->ended);
 }
 
+/* ---- the page's serve ---- */
+
+static void serve_page(bool beyond_loopback)
+{
+	struct err err;
+	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 2 });
+	struct msg_site site = { .id = 1,
+		.name = STR("page"),
+		.fallback = true,
+		.kind = SITE_CONTROL,
+		.force_ssl = beyond_loopback,
+		.url_port = 8007,
+		.hsts_age = -1 };
+	assert_true(generation_row(b, MSG_site, &site, &err));
+	static const char *const names[] = { "localhost", "page.test" };
+	for (size_t i = 0; i < 2; i++) {
+		struct msg_site_name name = { .site = 1, .name = str_c(names[i]) };
+		assert_true(generation_row(b, MSG_site_name, &name, &err));
+	}
+	struct generation *g = generation_build(&b, &err);
+	assert_non_null(g);
+	struct generation *before = worker_commit(&rig->worker, g);
+	generation_unref(&before);
+	rig->worker.handlers[SITE_CONTROL] = &test_handler;
+}
+
+/* DNS rebinding: a name that a stranger has led here is none of the page's. */
+static void the_page_answers_to_its_own_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *say, *heard;
+	} cases[] = {
+		{ "GET /a HTTP/1.1\r\nHost: localhost:8007\r\n\r\n", "200 OK" },
+		{ "GET /a HTTP/1.1\r\nHost: Page.test\r\n\r\n", "200 OK" },
+		{ "GET /a HTTP/1.1\r\nHost: 192.0.2.1:8007\r\n\r\n", "200 OK" },
+		{ "GET /a HTTP/1.1\r\nHost: [2001:db8::1]:8007\r\n\r\n", "200 OK" },
+		{ "GET /a HTTP/1.1\r\nHost: evil.test\r\n\r\n", "421 Misdirected Request" },
+		{ "GET /a HTTP/1.1\r\nHost: evil.test\r\n\r\n",
+		        "This page is not named evil.test: open it by its IP address" },
+		{ "GET /a HTTP/1.1\r\nHost: a.page.test\r\n\r\n", "421 " },
+		{ "GET /a HTTP/1.1\r\nHost: 192.0.2.1.evil.test\r\n\r\n", "421 " },
+		{ "GET http://evil.test/ HTTP/1.1\r\nHost: evil.test\r\n\r\n", "421 " },
+	};
+	serve_page(/* beyond_loopback= */ false);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		connect_from("127.0.0.1");
+		say(cases[i].say);
+		assert_heard(cases[i].heard);
+	}
+}
+
+static void beyond_loopback_the_page_knows_no_plain_http(void **state)
+{
+	(void)state;
+	serve_page(/* beyond_loopback= */ true);
+	connect_from("192.0.2.1");
+	say("GET /a?b HTTP/1.1\r\nHost: 192.0.2.9:8007\r\n\r\n");
+	assert_heard("HTTP/1.1 301 ");
+	assert_heard("location: https://192.0.2.9:8007/a?b\r\n");
+	say("POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+	assert_heard("HTTP/1.1 308 ");
+	say("GET /a HTTP/1.1\r\nHost: evil.test\r\n\r\n");
+	assert_heard("HTTP/1.1 421 ");
+	assert_int_equal(count_of("200 OK"), 0);
+	struct conn *near;
+	conn_free(&rig->client.conn);
+	settle();
+	buf_clear(&rig->heard);
+	conn_pipe_new(rig->loop, PIPE, &near, &rig->client.conn);
+	conn_hold(&rig->client, rig->client.conn, far_ready);
+	/* As its serve hands it on to control: over TLS. */
+	client_handed_on(&rig->worker, near, &(const struct client_from){ .tls = true });
+	say("GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	assert_heard("200 OK");
+}
+
+/* The first byte decides between TLS and plain HTTP; who sends none is let go. */
+static void one_port_for_both(void **state)
+{
+	(void)state;
+	static const struct listener_row both = { .tls = true, .plain_too = true };
+	struct err err;
+	rig->worker.tls = tls_worker_new(rig->loop, rig->worker.certs, &err);
+	assert_non_null(rig->worker.tls);
+	connect_to("127.0.0.1", &both);
+	say("G");
+	say("ET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n");
+	assert_heard("200 OK");
+	connect_to("127.0.0.1", &both);
+	say("\x16\x03\x01no handshake");
+	assert_true(rig->ended);
+	assert_false(heard("HTTP"));
+	connect_to("127.0.0.1", &both);
+	settle();
+	assert_false(rig->ended);
+	pass(11 * SECOND);
+	assert_true(rig->ended);
+	connect_to("127.0.0.1", &both);
+	conn_shutdown(rig->client.conn);
+	settle();
+	assert_true(rig->ended);
+	assert_int_equal(rig->worker.connection_count, 0);
+}
+
+/* What a handler keeps for a connection goes with it, after the exchange. */
+static unsigned keepsakes_freed;
+
+static void free_keepsake(struct keepsake *k)
+{
+	keepsakes_freed++;
+	free(k);
+}
+
+static void a_keepsake_goes_with_its_connection(void **state)
+{
+	(void)state;
+	struct client *c = connect_from("127.0.0.1");
+	struct keepsake *k = mem_new(struct keepsake);
+	keepsakes_freed = 0;
+	k->free = free_keepsake;
+	c->kept = k;
+	say(GET("/a") GET("/b"));
+	assert_int_equal(count_of("200 OK"), 2);
+	assert_int_equal(keepsakes_freed, 0);
+	conn_free(&rig->client.conn);
+	settle();
+	assert_int_equal(keepsakes_freed, 1);
+}
+
 static void limits_have_defaults(void **state)
 {
 	(void)state;
@@ -926,6 +1057,10 @@ int main(void)
 		RIGGED(generations_that_do_not_fit),
 		RIGGED(sites_by_host),
 		RIGGED(plain_http_at_a_port_for_https),
+		RIGGED(the_page_answers_to_its_own_names),
+		RIGGED(beyond_loopback_the_page_knows_no_plain_http),
+		RIGGED(one_port_for_both),
+		RIGGED(a_keepsake_goes_with_its_connection),
 		cmocka_unit_test(limits_have_defaults),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
