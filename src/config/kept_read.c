@@ -154,26 +154,36 @@ bool kept_check_hsts(const struct hsts *hsts, struct err *err)
 	return true;
 }
 
+static bool hsts_word(struct str word, struct hsts *hsts, struct err *err)
+{
+	if (str_eq_c(word, "include-subdomains"))
+		hsts->subdomains = true;
+	else if (str_eq_c(word, "preload"))
+		hsts->preload = true;
+	else if (word.n)
+		return err_set(err, ERR_INPUT,
+		        "\"%.*s\" is unknown here: behind the time may stand include-subdomains "
+		        "and preload.",
+		        STR_ARG(str_head(word, 40)));
+	return true;
+}
+
 bool kept_parse_hsts(struct str text, struct hsts *ret_hsts, struct err *err)
 {
 	struct hsts hsts = { .set = true };
-	struct str word;
+	struct str rest = str_trim(text), word = STR("");
 	int64_t ms = 0;
-	text = str_trim(text);
-	if (!str_eq_c(text, "off")) {
-		if (!str_split(&text, ' ', &word) || !config_value_duration(word, &ms, err))
-			return err->code ? false : err_set(err, ERR_INPUT, "Give a time, or `off`.");
-		hsts.max_age = ms / SECOND;
-		while (str_split(&text, ' ', &word)) {
-			hsts.subdomains |= str_eq_c(word, "include-subdomains");
-			hsts.preload |= str_eq_c(word, "preload");
-			if (word.n && !str_eq_c(word, "include-subdomains") && !str_eq_c(word, "preload"))
-				return err_set(err, ERR_INPUT,
-				        "\"%.*s\" is unknown here: behind the time may stand "
-				        "include-subdomains and preload.",
-				        STR_ARG(str_head(word, 40)));
-		}
+	(void)str_split(&rest, ' ', &word);
+	if (str_eq_c(word, "off") && !rest.n) {
+		*ret_hsts = hsts;
+		return true;
 	}
+	if (!config_value_duration(word, &ms, err))
+		return false;
+	hsts.max_age = ms / SECOND;
+	while (str_split(&rest, ' ', &word))
+		if (!hsts_word(word, &hsts, err))
+			return false;
 	if (!kept_check_hsts(&hsts, err))
 		return false;
 	*ret_hsts = hsts;

@@ -107,6 +107,7 @@ static bool open_renewals(struct control *c, struct err *err)
 	                                   .issuers = c->issuers,
 	                                   .fetch = c->fetch,
 	                                   .serving = &c->serving,
+	                                   .kept = &c->kept,
 	                                   .log = &c->log },
 	        err);
 	return c->renewals;

@@ -191,7 +191,8 @@ static bool read_address(struct call *c, struct address *ret, struct err *err)
 		return err_set(err, ERR_INPUT, "A port is a number from 1 to 65535.");
 	if (!address_parse(host, (uint16_t)port, &parsed))
 		return err_set(err, ERR_INPUT,
-		        "%.*s is not an IP address. Give one of this machine's, or 0.0.0.0 for all.",
+		        "%.*s is not an IP address. Give one of this machine's, or 0.0.0.0 "
+		        "for all.",
 		        STR_ARG(str_head(host, 80)));
 	*ret = (struct address){ .host = host, .port = (uint16_t)port };
 	return true;
@@ -290,7 +291,8 @@ static void heard(struct looking *l, const struct fetch_resolved *r, const struc
 		return;
 	bool empty = !l->addresses.n && !l->err.code;
 	write_lookup(l->call, l,
-	        empty ? "DNS has no address for it, seen from here. Registering fails until there is "
+	        empty ? "DNS has no address for it, seen from here. Registering fails until there "
+	                "is "
 	                "one."
 	              : NULL);
 }

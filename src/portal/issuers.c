@@ -1,5 +1,5 @@
-/* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is left
- * of their limits. */
+/* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is
+ * left of their limits. */
 #include "acme/flow.h"
 #include "portal/sites.h"
 
@@ -85,7 +85,8 @@ static const struct config_issuer *find(struct call *c)
 	if (i)
 		return i;
 	err_set(&err, ERR_NOT_FOUND,
-	        "There is no issuer %.*s: add it to the configuration with `issuer %.*s { directory "
+	        "There is no issuer %.*s: add it to the configuration with `issuer %.*s { "
+	        "directory "
 	        "URL }`.",
 	        STR_ARG(str_head(c->item, 80)), STR_ARG(str_head(c->item, 80)));
 	call_fail(c, &err);
@@ -144,9 +145,9 @@ static void refuse(struct asking *a, const struct err *why)
 	err_prefix(&err, "%.*s does not answer", STR_ARG(a->title));
 	call_fail_with(a->call, &err,
 	        &(struct call_failure){ .status = 503,
-	                .remedy =
-	                        "Certificates that are there stay in use. Try again, or diagnose the "
-	                        "connection to the CA." });
+	                .remedy = "Certificates that are there stay in use. Try again, or diagnose "
+	                          "the "
+	                          "connection to the CA." });
 }
 
 static void answered(struct fetch_call *f, const struct fetch_reply *reply, const struct err *err)

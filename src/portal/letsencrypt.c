@@ -1,5 +1,5 @@
-/* The seed system's resources about Let's Encrypt, so that its users' scripts work unchanged: the root
- * document, /api/letsencryptconfiguration, and the ping of load balancers. */
+/* The seed system's resources about Let's Encrypt, so that its users' scripts work unchanged: the
+ * root document, /api/letsencryptconfiguration, and the ping of load balancers. */
 #include "portal/sites.h"
 #include "portal/wish.h"
 
@@ -131,9 +131,11 @@ static void put_configuration(struct call *c)
 	}
 	if (wanted) {
 		refuse(c, ERR_CONFLICT,
-		        has ? "Let's Encrypt is disabled and is not enabled by this switch: configure "
+		        has ? "Let's Encrypt is disabled and is not enabled by this switch: "
+		              "configure "
 		              "it again, on the page or by a task ConfigureLetsEncrypt."
-		            : "Let's Encrypt is not configured yet: configure it, on the page or by a "
+		            : "Let's Encrypt is not configured yet: configure it, on the page or "
+		              "by a "
 		              "task ConfigureLetsEncrypt.");
 		return;
 	}

@@ -1,13 +1,13 @@
 /* Long lists, paged: of all rows that match, those behind a cursor, in the order that is asked for.
  *
- * One pass over all rows, in any order: list_offer keeps the rows of the page and counts the others;
- * nothing is sorted whole. A cursor is the key of the page's first or last row, so that rows which
- * come, go or change between two pages neither double nor hide others.
+ * One pass over all rows, in any order: list_offer keeps the rows of the page and counts the
+ * others; nothing is sorted whole. A cursor is the key of the page's first or last row, so that
+ * rows which come, go or change between two pages neither double nor hide others.
  *
  *	list_begin(&l, call, "state", sorts, &err)
  *	for each row: if (it matches) { row->item.key = … by l.sort …; list_offer(&l, &row->item); }
  *	list_items(&l, &w); for i < l.count: write OWNER(l.rows[i], …) with key NULL
- *	list_end(&l, &w)                          closes "items", writes total, from, next, previous */
+ *	list_end(&l, &w)                      closes "items", writes total, from, next, previous */
 #ifndef PORTAL_LISTS_H
 #define PORTAL_LISTS_H
 

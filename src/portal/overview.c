@@ -1,4 +1,4 @@
-/* GET /api/overview: all at a glance, and the event from which on a reader of it is told of changes. */
+/* GET /api/overview: all at a glance, and the event from which on one is told of changes. */
 #include "portal/events.h"
 #include "portal/sites.h"
 

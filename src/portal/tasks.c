@@ -318,7 +318,8 @@ static void configured(struct wish *wish, struct str id, struct str task, bool e
 		return;
 	}
 	err_set(&err, ERR_CONFLICT,
-	        "%.*s is configured already, nothing was ordered: GET /api/letsencryptconfiguration "
+	        "%.*s is configured already, nothing was ordered: GET "
+	        "/api/letsencryptconfiguration "
 	        "shows what is there.",
 	        STR_ARG(wish->subject));
 	call_fail(c, &err);
@@ -357,6 +358,20 @@ static bool read_arguments(struct call *c, struct register_want *want)
 	return true;
 }
 
+static const char *seed_name(const char *field)
+{
+	static const char *const names[][2] = {
+		{ "names", "DnsName" },
+		{ "email", "RegistrationEmailAddress" },
+		{ "agree_tos", "AcceptLetsEncryptTermsOfService" },
+		{ "address", "IPAddress" },
+	};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(field, names[i][0]))
+			return names[i][1];
+	return field;
+}
+
 static void post_task(struct call *c)
 {
 	struct register_want want = { 0 };
@@ -369,6 +384,7 @@ static void post_task(struct call *c)
 		return;
 	struct wish *wish = wish_new(c, "Let's Encrypt configured", want.names[0]);
 	wish->granted = configured;
+	wish->fields = seed_name;
 	renew_register(portal_renewals, &wish->request, &want, wish_done);
 }
 

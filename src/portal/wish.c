@@ -39,6 +39,11 @@ static void refuse(struct wish *w, const struct err *err)
 	struct json_writer json;
 	BUF_AUTO details = BUF(1024);
 	int64_t until = 0;
+	if (w->request.field) {
+		call_fail_field(w->call, err,
+		        w->fields ? w->fields(w->request.field) : w->request.field, STR_NONE);
+		return;
+	}
 	if (err->code == ERR_CONFLICT && strstr(err->text, "HTTPS") &&
 	        renew_find(portal_renewals, w->subject, &v))
 		until = renew_hsts_until(portal_renewals, v.names, v.name_count);

@@ -13,6 +13,8 @@ struct wish {
 	struct str subject;
 	/* Answers the call; NULL: with id, task and existing. */
 	void (*granted)(struct wish *w, struct str id, struct str task, bool existing);
+	/* What the request calls a member that renew/ calls so; NULL: the same. */
+	const char *(*fields)(const char *field);
 	bool ended;
 };
 /* In the call's arena. Hand &wish->request and wish_done to renew/. */

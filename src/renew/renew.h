@@ -10,7 +10,7 @@
 #ifndef RENEW_RENEW_H
 #define RENEW_RENEW_H
 
-#include "config/config.h"
+#include "config/kept.h"
 #include "issue/issue.h"
 #include "json/json.h"
 
@@ -61,6 +61,7 @@ struct renew_needs {
 	struct issuers *issuers;
 	struct fetch *fetch; /* for probes */
 	struct serving *serving;
+	const struct kept *kept; /* sites that the store has; NULL: none */
 	const struct log *log;
 };
 /* Reads all records; installs every certificate that is there. Starts nothing yet. */
@@ -108,6 +109,7 @@ struct renew_request {
 	struct err err;
 	char id[300], task[32];
 	bool existing;
+	const char *field; /* of the wish, as the API calls it, that err is about; or NULL */
 };
 /* The same names, issuer and key type again return what is there and order nothing. */
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,

@@ -66,14 +66,17 @@ static bool check_issuer(
 	return true;
 }
 
-static bool check_person(
+static bool check_email(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct str email = want->email.n ? want->email : r->config->email;
 	if (!email.n)
 		return err_set(err, ERR_INPUT, "Give an e-mail address for the CA (--email).");
-	if (!email_read(email, &w->email, err))
-		return false;
+	return email_read(email, &w->email, err);
+}
+
+static bool check_terms(const struct renewals *r, const struct register_want *want, struct err *err)
+{
 	if (!want->agree_tos && !r->config->agree_to_terms)
 		return err_set(err, ERR_INPUT,
 		        "Accept the CA's terms of service to register (--agree-tos).");
@@ -180,10 +183,18 @@ static bool file_has_site(const struct config *c, struct str name)
 	return str_eq(c->page_name, name) && name.n;
 }
 
+/* With an application of its own: that of `site *` would have been found. */
+static bool store_has_site(const struct renewals *r, struct str name)
+{
+	const struct kept_site *site =
+	        r->needs.kept ? kept_with_name(r->needs.kept, name, /* overlay= */ false) : NULL;
+	return site && site->value->upstream_count;
+}
+
 static bool check_site(struct renewals *r, struct wanted *w, struct err *err)
 {
 	for (size_t i = 0; !w->proxy.host.n && i < w->count; i++)
-		if (!file_has_site(r->config, w->ascii[i]))
+		if (!file_has_site(r->config, w->ascii[i]) && !store_has_site(r, w->ascii[i]))
 			return err_set(err, ERR_INPUT,
 			        "Nothing stands behind %.*s: give the application's "
 			        "address with --proxy ADDRESS:PORT, or add `site * { proxy "
@@ -193,12 +204,24 @@ static bool check_site(struct renewals *r, struct wanted *w, struct err *err)
 	return true;
 }
 
-static bool check(
-        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
+static bool is_about(struct renew_request *q, const char *field, bool fits)
 {
-	return check_names(w, want, err) && check_issuer(r, w, want, err) &&
-	       check_person(r, w, want, err) && check_kind(want, err) &&
-	       check_listen(w, want, err) && check_proxy(r, w, want, err) && check_site(r, w, err);
+	if (!fits)
+		q->field = field;
+	return fits;
+}
+
+static bool check(struct renew_request *q, struct wanted *w, const struct register_want *want)
+{
+	struct renewals *r = q->renewals;
+	struct err *err = &q->err;
+	return is_about(q, "names", check_names(w, want, err)) &&
+	       is_about(q, "issuer", check_issuer(r, w, want, err)) &&
+	       is_about(q, "email", check_email(r, w, want, err)) &&
+	       is_about(q, "agree_tos", check_terms(r, want, err)) &&
+	       is_about(q, "key_type", check_kind(want, err)) &&
+	       is_about(q, "address", check_listen(w, want, err)) &&
+	       is_about(q, "proxy", check_proxy(r, w, want, err) && check_site(r, w, err));
 }
 
 /* Answering */
@@ -416,7 +439,7 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 {
 	request_open(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
-	if (check(r, w, want, &q->err))
+	if (check(q, w, want))
 		store_wanted(q, w);
 	else
 		request_answer_soon(q);

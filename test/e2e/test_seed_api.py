@@ -95,12 +95,12 @@ def test_it_is_not_configured_yet(house):
 
 
 @pytest.mark.parametrize("change, field, words", [
-    ({"DnsName": "https://shop.example.com"}, None, "This is a web address; a DNS name is needed."),
-    ({"AcceptLetsEncryptTermsOfService": False}, None, "Accept the CA's terms of service"),
-    ({"RegistrationEmailAddress": "nobody"}, None, "is not an e-mail address"),
+    ({"DnsName": "https://shop.example.com"}, "DnsName", "This is a web address; a DNS name is needed."),
+    ({"AcceptLetsEncryptTermsOfService": False}, "AcceptLetsEncryptTermsOfService", "Accept the CA's terms of service"),
+    ({"RegistrationEmailAddress": "nobody"}, "RegistrationEmailAddress", "is not an e-mail address"),
     ({"Path": "/octopus"}, "Path", 'Path can only be "/"'),
     ({"HttpsPort": 70000}, "HttpsPort", "A port is a number from 1 to 65535."),
-    ({"IPAddress": "here"}, None, "here is not an IP address"),
+    ({"IPAddress": "here"}, "IPAddress", "here is not an IP address"),
 ])
 def test_arguments_that_cannot_be(house, change, field, words):
     house.api.post("/api/tasks", task(house, **change)).failed(422, words, field=field)

@@ -3,6 +3,7 @@ import contextlib
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,6 +25,10 @@ def house(stage):
 @pytest.fixture
 def shop(stage):
     return stage.keep(Upstream())
+
+
+def line_of_the_site(house):
+    return [line.startswith("site file.") for line in house.config.read_text().splitlines()].index(True) + 1
 
 
 def proxy(upstream):
@@ -53,20 +58,21 @@ def test_it_survives_a_restart(house, shop):
 
 
 def test_what_the_file_sets_is_locked(house):
-    sentence = "Set in everseal.conf, line 8; change it there, then `everseal reload`."
+    line = line_of_the_site(house)
+    sentence = f"Set in everseal.conf, line {line}; change it there, then `everseal reload`."
     site = house.api.get("/api/sites/file.example.com").ok()
-    assert site["source"]["line"] == site["hsts_source"]["line"] == 8
+    assert site["source"]["line"] == site["hsts_source"]["line"] == line
     assert site["force_ssl_source"] is None
     for change in ({"hsts": None}, {"hsts": {"max_age": 300}}, {"names": ["other.example.com"]},
                    {"proxy": ["127.0.0.1:3000"]}):
         house.api.put("/api/sites/file.example.com", change).failed(403, sentence, code="locked")
-    house.api.delete("/api/sites/file.example.com").failed(403, "Set in everseal.conf, line 8", "remove it there")
+    house.api.delete("/api/sites/file.example.com").failed(403, f"Set in everseal.conf, line {line}", "remove it there")
     changed = house.api.put("/api/sites/file.example.com", {"force_ssl": True}).ok()
     assert (changed["force_ssl"], changed["force_ssl_source"]) == (True, "store"), "the file says nothing of it"
     house.write(FILE.replace("hsts 1h", "force-ssl no"))
     house.reload().ok()
     site = house.api.get("/api/sites/file.example.com").ok()
-    assert site["force_ssl"] is False and site["force_ssl_source"]["line"] == 8, "the file wins"
+    assert site["force_ssl"] is False and site["force_ssl_source"]["line"] == line, "the file wins"
 
 
 def test_changed_meanwhile(house, shop):
@@ -85,7 +91,7 @@ def test_changed_meanwhile(house, shop):
     (["foo.example.com:8080"], "A DNS name has no port and no path.", "foo.example.com"),
     (["*.example.com"], "A wildcard name needs a DNS challenge", None),
     (["co.uk"], "co.uk is a public suffix", None),
-    (["file.example.com"], "file.example.com has a site already, set in the configuration file, line 8", None),
+    (["file.example.com"], "file.example.com has a site already, set in the configuration file, line", None),
     (["192.0.2.1"], "192.0.2.1 is an IP address", None),
     ([], "Give at least one DNS name.", None),
 ])
@@ -183,7 +189,7 @@ def test_commands(house, shop):
     assert {o["name"] for o in objects} == {"*", "file.example.com", "shop.example.com"}
     house.cli("site", "set", "shop.example.com").failed("Say what to set", status=2)
     house.cli("site", "add", "https://a.example.com/", "--proxy", proxy(shop)).failed("Use a.example.com")
-    house.cli("site", "set", "file.example.com", "--hsts", "off").failed("Set in everseal.conf, line 8")
+    house.cli("site", "set", "file.example.com", "--hsts", "off").failed(f"Set in everseal.conf, line {line_of_the_site(house)};")
     house.cli("site", "remove", "shop.example.com").ok()
     house.cli("site", "remove", "shop.example.com").failed("There is no site shop.example.com")
     assert "letsencrypt-staging" in house.cli("issuer", "list").ok().out
@@ -255,3 +261,59 @@ def test_a_directory_that_answers(stage, pebble):
     directory = Api(everseal.state).get("/api/issuers/pebble/directory").ok()
     assert directory["eab_required"] is False
     assert set(directory) == {"terms", "website", "caa_identities", "profiles", "eab_required"}
+
+
+def test_a_site_of_the_store_is_registered(stage, pebble):
+    upstream = stage.keep(Upstream())
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), ca=pebble, sites=""))
+    everseal.start()
+    api = Api(everseal.state)
+    api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(upstream)]}).ok(201)
+    everseal.register("shop.example.com")
+    site = api.get("/api/sites/shop.example.com").ok()
+    assert (site["state"], site["upstreams"]) == ("ok", [proxy(upstream)])
+    assert api.get("/api/overview").ok()["counts"]["ok"] == 1
+    assert ask(everseal.https, "shop.example.com", secure=True, roots=pebble.roots).body == b"hello"
+
+
+@pytest.mark.parametrize("change, field", [
+    ({"names": ["https://a.example.com/"]}, "names"),
+    ({"names": []}, "names"),
+    ({"email": "nobody"}, "email"),
+    ({"agree_tos": False}, "agree_tos"),
+    ({"issuer": "who"}, "issuer"),
+    ({"address": "here"}, "address"),
+    ({"port": 70000}, "port"),
+    ({"proxy": "169.254.169.254:80"}, "proxy"),
+    ({"proxy": "app.example.com:80"}, "proxy"),
+])
+def test_registering_names_the_member_that_is_wrong(house, change, field):
+    want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, **change}
+    error = house.api.post("/api/registrations", want).failed(422, field=field)
+    assert error["details"].get("offered") == ("a.example.com" if change.get("names") else None)
+
+
+def test_hundreds_of_changes_at_once(house):
+    """Each is answered by itself, and all of them stand."""
+    with ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda i: house.api.post("/api/sites", {"names": [f"m{i % 100}.example.net"],
+                                                                       "proxy": ["127.0.0.1:3000"]}), range(200)))
+    made = [r for r in replies if r.status == 201]
+    assert len(made) == 100
+    assert all(r.status in (201, 422) for r in replies)
+    house.restart()
+    assert house.api.get("/api/sites", search="example.net", limit=1).ok()["total"] == 100
+
+
+def test_only_one_changes_a_site_at_a_time(house, shop):
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)]}).ok(201)
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda i: house.api.put("/api/sites/shop.example.com", {
+            "hsts": {"max_age": 300 + i}, "version": 1}), range(8)))
+    done = [r for r in replies if r.status == 200]
+    assert len(done) == 1, [r.body for r in replies]
+    for reply in replies:
+        if reply.status != 200:
+            assert reply.status in (409, 503), reply.body
+    site = house.api.get("/api/sites/shop.example.com").ok()
+    assert site["hsts"]["max_age"] == done[0].json["hsts"]["max_age"] and site["version"] == 2
