@@ -38,6 +38,7 @@ def test_the_printed_line_works_and_nothing_is_left(stage, number):
         done = subprocess.run(line, shell=True, text=True, capture_output=True, timeout=20)
         assert done.returncode == 0 and "Everseal" in done.stdout, done
         assert re.search(r"https://[a-z.]+", output())
+        until(output, lambda: re.search(r"http://127\.0\.0\.1:\d+/#setup=\S{20,}", output()), 10)
     finally:
         process.send_signal(number)
         process.wait(30)
