@@ -120,9 +120,11 @@ static uint64_t stamp_of(const struct site_entry *e)
 		h = mix(h, hash_keyed(s->names[i]));
 	for (size_t i = 0; i < s->upstream_count; i++)
 		h = mix(h, hash_keyed(s->upstreams[i].shown));
-	h = mix(h, s->force_ssl | s->force_ssl_set << 1 | s->hsts.set << 2 | s->hsts.preload << 3 |
-	                   s->hsts.subdomains << 4 | e->site.in_file << 5 |
-	                   e->site.force_ssl_locked << 6 | e->site.hsts_locked << 7);
+	const bool flags[] = { s->force_ssl, s->force_ssl_set, s->hsts.set, s->hsts.preload,
+		s->hsts.subdomains, e->site.in_file, e->site.force_ssl_locked,
+		e->site.hsts_locked };
+	for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+		h = mix(h, flags[i]);
 	h = mix(h, (uint64_t)s->hsts.max_age);
 	h = mix(h, (uint64_t)s->at.line << 32 | s->force_ssl_at.line);
 	h = mix(h, (uint64_t)s->hsts.at.line << 32 | e->site.listen.port);
