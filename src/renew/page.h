@@ -58,10 +58,10 @@ struct renew_view {
 	bool held, in_store, in_file, primary, renewed; /* renewed: not disabled nor only kept */
 	int64_t created, not_before, not_after;         /* the certificate's; 0 without one */
 	int64_t next_renewal;                           /* 0: none */
-	int64_t seen; /* a visitor from outside was served by TLS; 0: none yet */
-	const char *reason;                             /* why then, or why not; may be NULL */
-	struct str why;                                 /* under way for what, or the last error */
-	struct str task;                                /* the newest one, or empty */
+	int64_t seen;       /* a visitor from outside was served by TLS; 0: none yet */
+	const char *reason; /* why then, or why not; may be NULL */
+	struct str why;     /* under way for what, or the last error */
+	struct str task;    /* the newest one, or empty */
 	struct str thumbprint, serial, issued_by;
 };
 struct renew_view_each {

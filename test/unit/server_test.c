@@ -764,59 +764,6 @@ static void challenges_of_an_earlier_control(void **state)
 	assert_null(challenge_thumbprint(c, STR("ponmlkjihgfedcba")).p);
 }
 
-static void rows_that_are_refused(void **state)
-{
-	(void)state;
-	const struct {
-		enum msg_type type;
-		const void *fields;
-		const char *sentence;
-	} cases[] = {
-		{ MSG_site, &(struct msg_site){ .name = STR("a"), .kind = 99 },
-		        "The site a is of no known kind." },
-		{ MSG_limit, &(struct msg_limit){ .name = STR("no-such") },
-		        "There is no setting no-such in the data plane." },
-		{ MSG_limit, &(struct msg_limit){ .name = STR("idle-timeout"), .value = -1 },
-		        "idle-timeout may not be -1." },
-		{ MSG_trusted_proxy, &(struct msg_trusted_proxy){ .cidr = STR("ten") },
-		        "ten is no range of addresses." },
-		{ MSG_site_upstream,
-		        &(struct msg_site_upstream){
-		                .address = STR("app"), .port = 1, .shown = STR("app:1") },
-		        "app:1 is no address and port of an application." },
-		{ MSG_listener, &(struct msg_listener){ .address = STR("::"), .fd = -1 },
-		        "The listener at :: has no socket." },
-		{ MSG_commit, &(struct msg_commit){ .number = 1 },
-		        "commit is no row of a generation." },
-	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct err err;
-		struct generation_builder *b =
-		        generation_begin(&(struct msg_generation){ .number = 1 });
-		assert_false(generation_row(b, cases[i].type, cases[i].fields, &err));
-		assert_string_equal(err.text, cases[i].sentence);
-		generation_drop(&b);
-	}
-}
-
-static void generations_that_do_not_fit(void **state)
-{
-	(void)state;
-	struct err err;
-	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
-	struct msg_site_name name = { .site = 4, .name = STR("a") };
-	assert_true(generation_row(b, MSG_site_name, &name, &err));
-	assert_null(generation_build(&b, &err));
-	assert_string_equal(err.text, "A row speaks of site 4, which no row made.");
-	assert_null(b);
-	b = generation_begin(&(struct msg_generation){ .number = 1 });
-	assert_true(generation_row(b, MSG_site, &(struct msg_site){ .id = 4 }, &err));
-	assert_true(generation_row(b, MSG_site_name, &name, &err));
-	assert_true(generation_row(b, MSG_site_name, &name, &err));
-	assert_null(generation_build(&b, &err));
-	assert_string_equal(err.text, "Two sites are named a.");
-}
-
 static void sites_by_host(void **state)
 {
 	(void)state;
@@ -1006,27 +953,6 @@ static void a_keepsake_goes_with_its_connection(void **state)
 	assert_int_equal(keepsakes_freed, 1);
 }
 
-static void limits_have_defaults(void **state)
-{
-	(void)state;
-	struct limits l;
-	limits_init(&l);
-	assert_int_equal(l.header_timeout, 10 * SECOND);
-	assert_int_equal(l.requests_per_connection, 10000);
-	for (size_t i = 0; i < server_setting_count; i++) {
-		const struct setting *s = &server_settings[i];
-		struct err err;
-		int64_t value;
-		memcpy(&value, (const char *)&l + s->offset, sizeof value);
-		assert_true(value >= s->least && value <= s->most);
-		bool seconds = s->type == SETTING_DURATION; /* all of them are told in seconds */
-		assert_int_equal(strtol(s->fallback, NULL, 10) * (seconds ? SECOND : 1), value);
-		assert_int_equal(str_ends(str_c(s->fallback), STR("s")), seconds);
-		assert_true(limits_set(&l, str_c(s->name), s->most, &err));
-		assert_false(s->least > 0 && limits_set(&l, str_c(s->name), s->least - 1, &err));
-	}
-}
-
 #define RIGGED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -1053,15 +979,12 @@ int main(void)
 		RIGGED(visitors_from_outside),
 		RIGGED(challenges_are_told),
 		RIGGED(challenges_of_an_earlier_control),
-		RIGGED(rows_that_are_refused),
-		RIGGED(generations_that_do_not_fit),
 		RIGGED(sites_by_host),
 		RIGGED(plain_http_at_a_port_for_https),
 		RIGGED(the_page_answers_to_its_own_names),
 		RIGGED(beyond_loopback_the_page_knows_no_plain_http),
 		RIGGED(one_port_for_both),
 		RIGGED(a_keepsake_goes_with_its_connection),
-		cmocka_unit_test(limits_have_defaults),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

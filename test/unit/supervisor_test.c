@@ -527,7 +527,7 @@ static void sockets_outlive_control(void **state)
 	order(&s, "bind 2 ::1 %u", port6);
 	unsigned long second = inode_bound(&s, &from, 2);
 	assert_int_not_equal(second, first);
-	/* The same once more is given out to nobody: the data plane and the page share no socket. */
+	/* The same once more is given to nobody: the data plane and the page share no socket. */
 	char busy[128];
 	order(&s, "bind 3 127.0.0.1 %u", port);
 	snprintf(busy, sizeof busy, "bound 3 error %d inode 0 holder everseal (process %d)",
