@@ -155,14 +155,22 @@ def test_exit_status_and_no_socket_left(everseal):
         everseal.cli("status").status == 1
 
 
+def wait_fenced(everseal):
+    """The data plane serves before every other process has said which fences stand."""
+    def all_of_them():
+        fences = {f["process"]: f["standing"] for f in everseal.status()["fences"]}
+        return fences if set(fences) >= {"control", "fetch", "serve", "page"} else None
+    return until("each process names its fences", all_of_them, 10)
+
+
 def test_status_names_the_fences(everseal):
-    fences = {f["process"]: f["standing"] for f in everseal.status()["fences"]}
-    assert set(fences) >= {"control", "fetch", "serve", "page"}
+    fences = wait_fenced(everseal)
     assert all(fences.values()), fences
 
 
 def test_who_they_are(everseal):
     """fetch and both serves are nobody, have no capability, and cannot be looked into."""
+    wait_fenced(everseal)
     pids = everseal.children()
     for process in ("fetch", "serve", "page"):
         status = dict(line.split(":\t", 1) for line in
@@ -174,6 +182,7 @@ def test_who_they_are(everseal):
 
 def test_serve_knows_no_name_and_no_state(everseal):
     """serve has no descriptor of a file, but for its link, its sockets and its certificates."""
+    wait_fenced(everseal)
     for process in ("serve", "page"):
         for descriptor in pathlib.Path(f"/proc/{everseal.pid(process)}/fd").iterdir():
             target = os.readlink(descriptor)

@@ -32,7 +32,7 @@ function pageFacts(page) {
 		['Address', mono(endpoint(page))],
 		page.name ? ['Name', mono(page.name)] : null,
 		['Reached by', page.https ? 'HTTPS' : 'HTTP, from this machine alone'],
-		page.fingerprint ? ['Fingerprint', mono(page.fingerprint), ' ', copy('fingerprint', page.fingerprint)] : null,
+		page.https && page.fingerprint ? ['Fingerprint', mono(page.fingerprint), ' ', copy('fingerprint', page.fingerprint)] : null,
 		['Opened as', mono(`${protocol}//${host}`)],
 	]);
 }

@@ -13,7 +13,7 @@ export const scopes = [
 	['administer', 'Administer: also people and tokens'],
 ];
 const lives = [['30', '30 days'], ['90', '90 days'], ['365', 'A year'], ['', 'Until it is removed']];
-const PASSWORD_LEAST = 10;
+export const PASSWORD_LEAST = 10;
 
 export const scopeWords = scope => scope[0].toUpperCase() + scope.slice(1);
 

@@ -3,16 +3,15 @@ import {h, update} from '../h.js';
 import {post} from '../api.js';
 import {field, form} from '../form.js';
 import {facts, notice, section} from '../parts.js';
+import {PASSWORD_LEAST} from './people-forms.js';
 import {outsidePage, passwordField} from './sign-in.js';
-
-const SHORTEST = 12;
 
 function makeForm(token, done) {
 	const name = field({name: 'name', label: 'Name', hint: 'As it will stand in the audit: ana.', autocomplete: 'username', autocapitalize: 'none', maxlength: 64,
 		check: text => text ? null : 'Give the name that you will sign in with.'});
 	const password = passwordField({name: 'password', label: 'Password', autocomplete: 'new-password',
-		hint: `${SHORTEST} characters or more; a few words in a row are good. Everseal has no default and cannot show it again.`,
-		check: text => [...text].length >= SHORTEST ? null : `The password needs ${SHORTEST} characters or more.`});
+		hint: `${PASSWORD_LEAST} characters or more; a few words in a row are good. Everseal has no default and cannot show it again.`,
+		check: text => [...text].length >= PASSWORD_LEAST ? null : `The password needs ${PASSWORD_LEAST} characters or more.`});
 	const make = form({fields: [name, password], submit: 'Make administrator',
 		send: async () => done(await post('setup', {token, name: name.value, password: password.value}))});
 	make.name = name;

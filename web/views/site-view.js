@@ -191,6 +191,7 @@ export function siteView(page, {path, load}) {
 			holds(c) ? {text: 'Export certificate and chain', href: `api/certificates/${segment(c.id)}/export`, download: `${site.name}.pem`} : null,
 			may && holds(c) && !c.temporary ? {text: 'Revoke', act: () => act(() => revoke(site))} : null,
 			may && c && c.state !== 'disabled' && c.state !== 'retired' ? {text: 'Disable', act: () => act(() => disable(site))} : null,
+			may && stored ? {text: 'Edit site', href: `#/sites?edit=${encodeURIComponent(site.name)}`} : null,
 			may && stored ? {text: 'Remove site', act: async () => {
 				if (await remove(site))
 					location.hash = '#/sites';
