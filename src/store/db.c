@@ -147,7 +147,11 @@ static bool open_connection(const char *path, int flags, sqlite3 **ret_db, struc
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* Nothing is written by the closing of a file that was refused. */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	if (!run_sql(db, "PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON", err))
+	/* The fence lets nobody open a temporary file, which a large savepoint would be kept in. */
+	if (!run_sql(db,
+	            "PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON; "
+	            "PRAGMA temp_store = MEMORY",
+	            err))
 		return false;
 	*ret_db = db;
 	db = NULL;

@@ -566,6 +566,53 @@ static void fast_scan(void **state)
 	place_done(&p);
 }
 
+/* ---- where the fence leaves no room for temporary files ---- */
+
+static sqlite3_vfs *real_vfs;
+static int temporary_files;
+
+/* sqlite.org/vfs: a file without a name is a temporary one. */
+static int open_named(
+        sqlite3_vfs *v, sqlite3_filename name, sqlite3_file *f, int flags, int *ret_flags)
+{
+	(void)v;
+	if (name)
+		return real_vfs->xOpen(real_vfs, name, f, flags, ret_flags);
+	temporary_files++;
+	f->pMethods = NULL;
+	return SQLITE_CANTOPEN;
+}
+
+static void prunes_without_temporary_files(void **state)
+{
+	(void)state;
+	real_vfs = sqlite3_vfs_find(NULL);
+	sqlite3_vfs fenced = *real_vfs;
+	fenced.zName = "everseal-fenced";
+	fenced.pNext = NULL;
+	fenced.xOpen = open_named;
+	temporary_files = 0;
+	assert_int_equal(sqlite3_vfs_register(&fenced, /* as the default */ 1), SQLITE_OK);
+	struct place p;
+	place_open(&p);
+	fill(&p, 3000, 1500);
+	struct wish w = { 0 };
+	for (int i = 0; i < 3000; i++) {
+		char id[32];
+		snprintf(id, sizeof id, "%d.example.com", i);
+		store_tx_delete(&w.tx, STR("site"), str_c(id), 1);
+	}
+	start(&p, &w);
+	wish_wait(&p, &w);
+	if (w.err.code)
+		fail_msg("%s", w.err.text);
+	assert_int_equal(version_of(&p, "2999.example.com"), 0);
+	place_done(&p);
+	assert_int_equal(temporary_files, 0);
+	sqlite3_vfs_unregister(&fenced);
+	assert_int_equal(sqlite3_vfs_register(real_vfs, /* as the default */ 1), SQLITE_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -583,6 +630,7 @@ int main(void)
 		cmocka_unit_test(close_writes_what_was_asked_for),
 		cmocka_unit_test(scans_by_id),
 		cmocka_unit_test(reads_leave_nothing_open),
+		cmocka_unit_test(prunes_without_temporary_files),
 		cmocka_unit_test(a_fake_clock_waits_for_writes),
 		cmocka_unit_test(fast_writes),
 		cmocka_unit_test(fast_scan),
