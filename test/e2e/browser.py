@@ -109,14 +109,17 @@ class Browser:
     # ---- by role and name, as a screen reader finds things ----
 
     def by_role(self, role, name, seconds=10):
-        """The visible element of that accessible role whose accessible name matches."""
+        """The visible element of that accessible role whose accessible name matches; behind a dialog
+        nothing is within reach."""
         selectors = {"button": "button, [role=button], summary", "link": "a[href]", "switch": "[role=switch]",
                      "checkbox": "input[type=checkbox]", "textbox": "input, textarea",
                      "combobox": "select", "heading": "h1, h2, h3", "dialog": "dialog[open]"}
 
         def find():
             with contextlib.suppress(StaleElementReferenceException):
-                for element in self.driver.find_elements(By.CSS_SELECTOR, selectors[role]):
+                dialogs = [] if role == "dialog" else self.driver.find_elements(By.CSS_SELECTOR, "dialog[open]")
+                within = dialogs[-1] if dialogs else self.driver
+                for element in within.find_elements(By.CSS_SELECTOR, selectors[role]):
                     if element.is_displayed() and re.search(name, element.accessible_name or element.text):
                         return element
         return until(lambda: f"a {role} called {name!r} on the page:\n{self.text[:3000]}", find, seconds)

@@ -1,14 +1,17 @@
 """The page in a real browser, before the real server and Pebble: what a person sees and what the API
 says afterwards. One error in a script or one report of the CSP fails the test."""
+import base64
+import hmac
 import json
 import re
+import time
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from browser import Browser, axe_source
-from network import until
+from network import ask, until
 
 PASSWORD = "correct horse battery staple"
 pytestmark = pytest.mark.timed
@@ -112,24 +115,103 @@ def test_wrong_password_and_a_session_that_ends(everseal, open_page, stage):
 
 # ---- from a name to HTTPS ----
 
-def test_register_renew_switches_disable(everseal, open_page):
+def test_register_and_renew(everseal, open_page):
     browser = open_page()
     register(browser, everseal)
     browser.sees(r"OK, served now", seconds=40)
     assert everseal.certificate("shop.example.com")["served"] == "stored"
     before = everseal.wait_served("shop.example.com").serial_number
-    judge(browser, "home-1440-light")
     browser.press("Renew now")
     until("another certificate is served",
           lambda: everseal.served("shop.example.com").serial_number != before, 40)
     browser.sees("OK, served now", seconds=30)
+    browser.press("^More").press("^Disable").sees("The certificate stays in use")
+    browser.press("^Disable shop.example.com$").sees("Disabled")
+    assert everseal.certificate("shop.example.com")["lamp"] == "off"
+
+
+def hsts_of(browser):
+    return (api(browser, "sites/shop.example.com")["hsts"] or {}).get("max_age")
+
+
+def test_force_ssl_and_the_ramp_of_hsts(everseal, open_page):
+    everseal.register("shop.example.com")
+    everseal.wait_served("shop.example.com")
+    browser = open_page()
+    browser.go("#/sites/shop.example.com").sees("OK, served now", seconds=30)
     browser.tick("Force SSL", role="switch").press("^Save$").sees("Force SSL On")
-    until("Force SSL acts", lambda: api(browser, "sites/shop.example.com")["force_ssl"])
-    browser.tick("HSTS", role="switch").press("^Save$|^Switch")
-    until("HSTS acts", lambda: (api(browser, "sites/shop.example.com")["hsts"] or {}).get("max_age") == 300)
-    browser.sees("Browsers refuse plain HTTP for this name")
-    browser.press("^More").press("^Disable")
-    judge(browser, "disable-dialog")
+    assert api(browser, "sites/shop.example.com")["force_ssl"]
+    browser.tick("HSTS", role="switch").sees("Browsers refuse plain HTTP for this name")
+    browser.press("^Save$")
+    until("HSTS is sent for 5 minutes", lambda: hsts_of(browser) == 300)
+    for text, seconds in (("1 hour", 3600), ("1 day", 86400), ("1 year", 31536000)):
+        browser.press(f"^Raise to {text}$")
+        browser.by_role("dialog", "")
+        browser.press(f"^Raise to {text}$")
+        until(f"HSTS is sent for {text}", lambda: hsts_of(browser) == seconds)
+    browser.sees("HSTS On, 1 year")
+    judge(browser, "hsts-1440-light")
+    browser.tick("HSTS", role="switch").sees("max-age=0 is sent")
+    browser.press("^Save$").sees("HSTS Off")
+    assert not hsts_of(browser)
+    headers = ask(everseal.https, "shop.example.com", secure=True).headers
+    assert headers["strict-transport-security"] == "max-age=0"
+
+
+def test_revoke(everseal, open_page):
+    everseal.register("shop.example.com")
+    before = everseal.wait_served("shop.example.com").serial_number
+    browser = open_page()
+    browser.go("#/sites/shop.example.com").sees("OK, served now", seconds=30)
+    browser.press("^More").press("^Revoke").sees("A new certificate is ordered first")
+    judge(browser, "revoke-dialog")
+    browser.press("^Revoke shop.example.com$").sees("Type shop.example.com")
+    browser.fill("Type shop.example.com", "shop.example.com").press("^Revoke shop.example.com$")
+    until("the revocation ends", lambda: any(t["Name"] == "RevokeLetsEncrypt" and t["FinishedSuccessfully"]
+                                             for t in api(browser, "tasks")["Items"]), 40)
+    assert everseal.served("shop.example.com").serial_number != before
+
+
+def totp(key):
+    """RFC 6238, as an app on a phone does it."""
+    secret = base64.b32decode(key.replace(" ", ""))
+    mac = hmac.new(secret, int(time.time() // 30).to_bytes(8, "big"), "sha1").digest()
+    at = mac[-1] & 15
+    return f"{(int.from_bytes(mac[at:at + 4], 'big') & 0x7fffffff) % 1_000_000:06}"
+
+
+def test_second_factor(everseal, open_page):
+    browser = open_page()
+    browser.go("#/account").press("^Switch on$")
+    browser.fill("Your password", PASSWORD).press("Show the QR code").sees("Scan this")
+    key = until("the key is shown", lambda: re.search(r"(?:[A-Z2-7]{4} ){3,}[A-Z2-7]{1,4}", browser.text))[0]
+    browser.by_role("textbox", "Code that the app shows").send_keys(totp(key))
+    browser.press("^Switch on$").sees("Recovery codes")
+    codes = [li.text for li in browser.driver.find_elements(By.CSS_SELECTOR, "ol.codes li")]
+    assert len(codes) == 10
+    browser.press("I have kept them")
+    browser.expect_error("api/session.*401")
+    browser.press("^ana").press("^Sign out")
+    browser.open()
+    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("^Sign in$").sees("[Cc]ode")
+    browser.fill("^Code", codes[0]).press("^Sign in$").sees("HTTPS is not set up")
+
+
+def test_a_viewer_sees_and_changes_nothing(everseal, open_page):
+    everseal.register("shop.example.com")
+    browser = open_page()
+    browser.driver.execute_async_script(
+        "const done = arguments[1]; fetch('/api/people', {method: 'POST', headers: {'X-CSRF-Token': arguments[0],"
+        "'Content-Type': 'application/json'}, body: JSON.stringify({name: 'eve', password: 'only here to look',"
+        "scope: 'read'})}).then((r) => r.text()).then(done)", api(browser, "session")["csrf"])
+    browser.press("^ana").press("^Sign out")
+    browser.open()
+    browser.fill("^Name", "eve").fill("^Password", "only here to look").press("^Sign in$")
+    browser.sees("HTTPS is not set up|shop.example.com")
+    browser.go("#/sites/shop.example.com").sees("OK, served now")
+    browser.sees("You can look, not change")
+    assert not re.search(r"Renew now|Force SSL\s+Off\s+Save", browser.text)
+    judge(browser, "viewer-1440-light")
 
 
 def test_failure_and_its_remedy(everseal, pebble, open_page):
@@ -167,7 +249,10 @@ VIEWS = {"home": "#/lets-encrypt", "configure": "#/lets-encrypt/configure", "sit
          "diagnosis": "#/diagnosis", "account": "#/account", "not-found": "#/nowhere"}
 
 
-@pytest.mark.parametrize("width,dark", [(1440, False), (390, True)])
+@pytest.mark.parametrize("width,dark", [(1440, False), (390, True),
+                                        pytest.param(1440, True, marks=pytest.mark.full),
+                                        pytest.param(390, False, marks=pytest.mark.full),
+                                        pytest.param(320, False, marks=pytest.mark.full)])
 def test_every_view(everseal, upstream, open_page, width, dark):
     everseal.write(f"site * {{ proxy {upstream.address} }}\n"
                    f"site locked.example.com {{ proxy {upstream.address}; force-ssl yes }}")
