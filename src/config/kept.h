@@ -82,6 +82,8 @@ struct kept_listeners {
 	const struct address *at;
 	size_t count;
 };
+MUST_CHECK bool kept_check_upstream(
+        const struct config_upstream *u, const struct kept_listeners *listeners, struct err *err);
 MUST_CHECK bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t count,
         const struct kept_listeners *listeners, struct err *err);
 MUST_CHECK bool kept_check_hsts(const struct hsts *hsts, struct err *err);

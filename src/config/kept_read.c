@@ -87,8 +87,7 @@ static bool is_own_port(const struct kept_listeners *l, uint16_t port)
 	return false;
 }
 
-/* DESIGN 5: upstreams set by page or API. */
-static bool check_law(
+bool kept_check_upstream(
         const struct config_upstream *u, const struct kept_listeners *listeners, struct err *err)
 {
 	struct sockaddr_storage at;
@@ -131,7 +130,7 @@ bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t c
 	for (size_t i = 0; i < count; i++) {
 		struct config_upstream u;
 		if (!read_host(&v->arena, str_trim(typed[i]), &u, err) ||
-		        !check_law(&u, listeners, err))
+		        !kept_check_upstream(&u, listeners, err))
 			return false;
 		if (!is_twin(v, &u))
 			v->upstreams[v->upstream_count++] = u;

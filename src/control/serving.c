@@ -274,6 +274,24 @@ static bool provable(struct serving *s, struct err *err)
 	        "it.");
 }
 
+static size_t list_addresses(
+        const struct list *bindings, struct address *ret, size_t count, size_t most)
+{
+	LIST_EACH (n, bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (count < most)
+			ret[count++] = (struct address){ .host = str_c(b->host), .port = b->port };
+	}
+	return count;
+}
+
+static size_t listeners(struct serving *s, struct address *ret, size_t most)
+{
+	const struct control *c = control_of(s);
+	size_t count = list_addresses(&c->page.bindings, ret, 0, most);
+	return list_addresses(&c->bindings, ret, count, most);
+}
+
 static const struct serving_ops serving_ops = {
 	.install = install,
 	.change = change,
@@ -281,6 +299,7 @@ static const struct serving_ops serving_ops = {
 	.bound = bound,
 	.provable = provable,
 	.addresses = addresses,
+	.listeners = listeners,
 };
 
 void serving_init(struct control *c)

@@ -139,17 +139,6 @@ static bool name_is_free(const struct site_input *in, struct str name, struct er
 	return true;
 }
 
-static struct kept_listeners own_listeners(struct call *c)
-{
-	enum { MOST = 256 };
-	struct portal_listener *all = arena_array(&c->arena, struct portal_listener, MOST);
-	struct address *at = arena_array(&c->arena, struct address, MOST);
-	size_t count = portal_host->ops->listeners(portal_host, all, MOST);
-	for (size_t i = 0; i < count; i++)
-		at[i] = all[i].address;
-	return (struct kept_listeners){ at, count };
-}
-
 /* A registered site that becomes one of its own keeps the application that it was given. */
 static bool keep_application(struct site_input *in, struct err *err)
 {
@@ -165,7 +154,7 @@ static bool keep_application(struct site_input *in, struct err *err)
 	struct str *shown = arena_array(&in->call->arena, struct str, count);
 	for (size_t i = 0; i < count; i++)
 		shown[i] = e->site.settings.upstreams[i].shown;
-	struct kept_listeners listeners = own_listeners(in->call);
+	struct kept_listeners listeners = renew_listeners(portal_renewals, &in->call->arena);
 	return kept_read_upstreams(v, shown, count, &listeners, err);
 }
 
@@ -232,7 +221,7 @@ static bool read_upstreams(struct site_input *in)
 		return true;
 	if (in->entry && in->entry->site.in_file)
 		return site_locked(in->call, &in->entry->site.settings.at, "change it there");
-	struct kept_listeners listeners = own_listeners(in->call);
+	struct kept_listeners listeners = renew_listeners(portal_renewals, &in->call->arena);
 	struct config_upstream *before = v->upstreams;
 	size_t before_count = v->upstream_count;
 	if (!kept_read_upstreams(v, typed, count, &listeners, &err))

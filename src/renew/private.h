@@ -98,6 +98,9 @@ void error_read(const struct json *json, struct err *ret_err);
 void tell_registration(struct registration *g);
 void tell_task(struct task *t);
 
+/* listen.c: whether the page would be in the way of a listener there. */
+bool listen_is_page(const struct renewals *r, const struct address *a);
+
 /* status.c */
 bool no_certificate(struct str name, struct err *err); /* false: the sentence */
 struct renew_view registration_view(const struct registration *g);

@@ -48,6 +48,9 @@ struct serving_ops {
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
 	size_t (*addresses)(
 	        struct serving *s, struct str name, struct serving_address *ret, size_t most);
+	/* Whatever is listened on or was asked for, the page's too, at most `most`; until the next
+	 * turn. */
+	size_t (*listeners)(struct serving *s, struct address *ret, size_t most);
 };
 struct serving {
 	const struct serving_ops *ops;
@@ -111,6 +114,9 @@ struct renew_request {
 	bool existing;
 	const char *field; /* of the wish, as the API calls it, that err is about; or NULL */
 };
+/* Our own listeners, for the law of upstreams: what file and registrations say, the page's address,
+ * and what is bound still. In the arena; texts live until the next turn. */
+struct kept_listeners renew_listeners(struct renewals *r, struct arena *a);
 /* The same names, issuer and key type again return what is there and order nothing. */
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
         renew_done *done);

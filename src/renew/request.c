@@ -114,61 +114,21 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 	return true;
 }
 
-static bool this_machine(const struct sockaddr_storage *at)
-{
-	struct local_addresses ours = { 0 };
-	bool is = address_is_ours(&ours, at, /* mono= */ 1);
-	local_addresses_done(&ours);
-	return is;
-}
-
-static bool own_port(const struct renewals *r, uint16_t port)
-{
-	const struct config *c = r->config;
-	for (size_t i = 0; i < c->http_count; i++)
-		if (c->http[i].port == port)
-			return true;
-	for (size_t i = 0; i < c->https_count; i++)
-		if (c->https[i].port == port)
-			return true;
-	MAP_EACH (n, &r->registrations) {
-		const struct registration *g = OWNER(n, struct registration, node);
-		if (g->in_store && g->listen.port == port)
-			return true;
-	}
-	return false;
-}
-
-/* DESIGN 5: upstreams set by page or API may not be link-local nor our own listeners. */
 static bool check_proxy(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct config_upstream *u = &w->proxy;
-	struct sockaddr_storage at;
 	struct str host;
 	if (!want->proxy.n)
 		return true;
 	if (!url_parse_hostport(want->proxy, 0, &host, &u->port, err))
 		return err_prefix(err, "The application's address: ");
-	if (str_eq_c(host, "localhost"))
+	if (str_eq_nocase(host, STR("localhost")))
 		host = STR("127.0.0.1");
 	u->host = arena_str(&w->arena, host);
 	u->shown = arena_str(&w->arena, want->proxy);
-	if (!address_parse(host, u->port, &at))
-		return err_set(err, ERR_INPUT,
-		        "Give the application's IP address and port, like "
-		        "127.0.0.1:3000, not %.*s.",
-		        STR_ARG(want->proxy));
-	if (address_is_link_local(&at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is a link-local address; only the configuration file "
-		        "may name one as an application.",
-		        STR_ARG(want->proxy));
-	if (own_port(r, u->port) && this_machine(&at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is where Everseal itself listens, not the application.",
-		        STR_ARG(want->proxy));
-	return true;
+	struct kept_listeners listeners = renew_listeners(r, &w->arena);
+	return kept_check_upstream(u, &listeners, err);
 }
 
 static bool file_has_site(const struct config *c, struct str name)

@@ -106,6 +106,9 @@ def test_names_that_cannot_be(house, names, words, offered):
     ("[fe80::1]:80", "is a link-local address"),
     ("127.0.0.1:{https}", "is where Everseal itself listens, not the application"),
     ("localhost:{http}", "is where Everseal itself listens"),
+    ("127.0.0.1:{page}", "is where Everseal itself listens"),
+    ("127.9.9.9:{page}", "is where Everseal itself listens"),
+    ("[::ffff:127.0.0.1]:{page}", "is where Everseal itself listens"),
     ("/run/app.sock", "Only the configuration file may name a Unix socket"),
     ("unix:/run/app.sock", "Only the configuration file may name a Unix socket"),
     ("0.0.0.0:3000", "Nobody can connect to 0.0.0.0: write 127.0.0.1:3000"),
@@ -114,9 +117,12 @@ def test_names_that_cannot_be(house, names, words, offered):
     ("127.0.0.1", "The port is missing"),
 ])
 def test_the_law_of_upstreams(house, text, words):
-    text = text.format(https=house.https, http=house.http)
+    text = text.format(https=house.https, http=house.http, page=house.page)
     house.api.post("/api/sites", {"names": ["foo.example.com"], "proxy": [text]}).failed(422, words, field="proxy")
     house.api.get("/api/sites/foo.example.com").failed(404)
+    if text[0] in "[0123456789l" and text != "127.0.0.1":
+        house.api.post("/api/registrations", {"names": ["foo.example.com"], "email": "ops@example.com",
+                                              "agree_tos": True, "proxy": text}).failed(422, words, field="proxy")
 
 
 def test_hsts_and_the_way_back(house, shop):

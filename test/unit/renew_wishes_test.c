@@ -71,8 +71,8 @@ static const struct {
 	                    "\"127.0.0.1:PORT\"." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("app.example.com:3000") },
-	        .sentence = "Give the application's IP address and port, like 127.0.0.1:3000, not "
-	                    "app.example.com:3000." },
+	        .sentence = "app.example.com is a host name: give an IP address and port, such as "
+	                    "127.0.0.1:3000." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("169.254.169.254:80") },
 	        .sentence =
@@ -88,6 +88,38 @@ static const struct {
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::1]:443") },
 	        .sentence = "[::1]:443 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("[::ffff:127.0.0.1]:443") },
+	        .sentence =
+	                "[::ffff:127.0.0.1]:443 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("127.0.0.1:8007") },
+	        .sentence =
+	                "127.0.0.1:8007 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("127.9.9.9:8007") },
+	        .sentence =
+	                "127.9.9.9:8007 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("[::ffff:127.0.0.1]:8007") },
+	        .sentence =
+	                "[::ffff:127.0.0.1]:8007 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("127.0.0.1:7443") },
+	        .sentence =
+	                "127.0.0.1:7443 is where Everseal itself listens, not the application." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("0.0.0.0:80") },
+	        .sentence =
+	                "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application runs here." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("[::]:80") },
+	        .sentence =
+	                "Nobody can connect to ::: write [::1]:80 if the application runs here." },
+	{ .name = "shop.example.com",
+	        .want = { .proxy = STR_INIT("[::ffff:0.0.0.0]:80") },
+	        .sentence =
+	                "Nobody can connect to ::ffff:0.0.0.0: write [::1]:80 if the application runs here." },
 };
 
 static void bad_input_is_refused_in_words(void **state)
