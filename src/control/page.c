@@ -10,6 +10,8 @@
 #include <errno.h>
 
 enum { CONNECTIONS_MOST = 1000, BODY_MOST = 1 << 20 };
+/* Their channels end here a little later than the connections there. */
+enum { CHANNELS_MOST = CONNECTIONS_MOST + 200 };
 /* How long who stops the server waits for an answer that is under way. */
 static const int64_t DRAIN = 2 * SECOND;
 
@@ -223,7 +225,7 @@ static void connection(struct control *c, const struct msg_connection *m)
 	struct worker *w = &c->page.worker;
 	if (m->fd < 0)
 		return;
-	if (!c->page.open || w->connection_count >= CONNECTIONS_MOST ||
+	if (!c->page.open || w->connection_count >= CHANNELS_MOST ||
 	        !address_parse(m->client, 0, &from.address)) {
 		close(m->fd);
 		return;

@@ -14,8 +14,9 @@ struct session;
 struct session_ops {
 	void (*ready)(struct session *s, unsigned events); /* of the connection */
 	void (*expired)(struct session *s);                /* the client's deadline has passed */
-	void (*drain)(struct session *s); /* ends now if idle, else after what is under way */
-	void (*free)(struct session *s);  /* exchanges under way are told that the client is gone */
+	void (*drain)(struct session *s);      /* ends now if idle, else after what is under way */
+	bool (*idle)(const struct session *s); /* no request is under way */
+	void (*free)(struct session *s); /* exchanges under way are told that the client is gone */
 };
 struct session {
 	const struct session_ops *ops;

@@ -465,6 +465,11 @@ static void drain(struct session *session)
 		(void)close_now(s);
 }
 
+static bool idle(const struct session *session)
+{
+	return OWNER(session, const struct http1_session, session)->state != HTTP1_EXCHANGING;
+}
+
 static void free_session(struct session *session)
 {
 	struct http1_session *s = session_of(session);
@@ -480,6 +485,7 @@ static const struct session_ops session_ops = {
 	.ready = ready,
 	.expired = expired,
 	.drain = drain,
+	.idle = idle,
 	.free = free_session,
 };
 

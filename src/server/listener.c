@@ -63,7 +63,14 @@ static void pause_for_a_moment(struct worker *w, int number)
 	timer_start(&w->accept_again, w->loop, PAUSE, try_again);
 }
 
-/* Until a connection ends. */
+/* The page's serve, which whoever holds many connections must not close to everybody else. */
+static bool has_the_page(const struct worker *w)
+{
+	const struct site *s = w->generation->fallback;
+	return s && s->kind == SITE_CONTROL;
+}
+
+/* Until a connection ends, or, before the page, one of them has no request under way any more. */
 static void pause_until_there_is_room(struct worker *w)
 {
 	struct err err;
@@ -74,6 +81,8 @@ static void pause_until_there_is_room(struct worker *w)
 	if (lacks_descriptors(w))
 		tell_shortage(w, &err);
 	pause_accepting(w);
+	if (has_the_page(w))
+		timer_start(&w->accept_again, w->loop, PAUSE, try_again);
 }
 
 static void acceptable(struct watch *watch, unsigned events)
@@ -91,18 +100,29 @@ static void acceptable(struct watch *watch, unsigned events)
 			return;
 		}
 		client_new(w, conn_tcp_new(w->loop, fd), &peer, l->row);
-		if (is_full(w)) {
+		if (is_full(w) && !(has_the_page(w) && listeners_make_room(w))) {
 			pause_until_there_is_room(w);
 			return;
 		}
 	}
 }
 
+/* Who is let go makes this worker accept again: listeners_room. */
+static void make_room_or_wait(struct worker *w)
+{
+	if (has_the_page(w) && !listeners_make_room(w))
+		timer_start(&w->accept_again, w->loop, PAUSE, try_again);
+}
+
 static void resume(struct worker *w)
 {
 	timer_stop(&w->accept_again);
-	if (w->accepting || w->draining || !w->generation || is_full(w))
+	if (w->accepting || w->draining || !w->generation)
 		return;
+	if (is_full(w)) {
+		make_room_or_wait(w);
+		return;
+	}
 	w->accepting = true;
 	LIST_EACH (node, &w->listeners) {
 		struct listener *l = listener_of(node);

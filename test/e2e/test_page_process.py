@@ -365,6 +365,23 @@ def test_many_clients_at_once(page):
         f"/proc/{page.pid('control')}/fd").iterdir())) < open_files + 100, 5)
 
 
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: local", request_bytes("127.0.0.1", PING)],
+                         ids=["silent", "half a head", "idle"])
+def test_one_address_with_all_the_connections_closes_it_to_nobody(page, sent):
+    """The oldest that asks for nothing makes room, of the address that has the most of them."""
+    connections = []
+    with contextlib.ExitStack() as stack:
+        kept = stack.enter_context(socket.create_connection(("127.0.0.1", page.page), timeout=5,
+                                                            source_address=("127.0.0.2", 0)))
+        for _ in range(1100):
+            connections.append(stack.enter_context(socket.create_connection(("127.0.0.1", page.page), timeout=10)))
+            connections[-1].sendall(sent)
+        quick(page.page, 3)
+        assert connections[0].recv(1 << 16)[:15] in (b"", b"HTTP/1.1 200 OK")
+        kept.sendall(request_bytes("127.0.0.1", PING))
+        assert read_answer(kept).status == 200
+
+
 @pytest.mark.timed  # a sanitizer needs memory of its own
 def test_memory(stage, upstream):
     """All processes with one site: at most 24 MiB, each page of memory counted once."""
