@@ -119,7 +119,8 @@ void call_confirm(struct call *c, struct str password, const char *field,
 	a->confirmed = then;
 	a->field = field;
 	throttle_charge(THROTTLE_CODE, throttle_key(c), now);
-	if (hashing_start(&a->hashing, password, c->who.person->hash, compared, &err))
+	struct hashing_of what = { HASHING_KNOWN, password, c->who.person->hash };
+	if (hashing_start(&a->hashing, what, compared, &err))
 		return;
 	throttle_give_back(THROTTLE_CODE, throttle_key(c));
 	call_fail(c, &err);
@@ -137,8 +138,10 @@ static void hashed(struct hashing *h)
 void call_hash(struct call *c, struct str password, void (*then)(struct call *c, const char *hash))
 {
 	struct err err = ERR_INIT;
+	struct hashing_of what = { c->who.scope == SCOPE_OWNER ? HASHING_OWNER : HASHING_KNOWN,
+		password, NULL };
 	struct asking *a = asking_new(c);
 	a->hashed = then;
-	if (!hashing_start(&a->hashing, password, NULL, hashed, &err))
+	if (!hashing_start(&a->hashing, what, hashed, &err))
 		call_fail(c, &err);
 }

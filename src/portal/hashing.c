@@ -7,6 +7,7 @@ struct hashing_job {
 	struct hashing *asked; /* the loop's; NULL once aborted */
 	struct secret password;
 	char hash[PASSWORD_HASH];
+	enum hashing_rank rank;
 	bool compares, fits;
 	struct err err;
 };
@@ -15,24 +16,37 @@ static struct {
 	struct loop *loop;
 	struct mailbox *results;
 	pthread_t thread;
-	size_t waiting; /* the loop's: jobs that have not come back */
+	size_t waiting[HASHING_RANKS]; /* the loop's: jobs that have not come back */
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
-	struct hashing_job *first, **last; /* by mutex */
-	bool ending;                       /* by mutex */
+	struct queue {
+		struct hashing_job *first, **last;
+	} queues[HASHING_RANKS]; /* by mutex */
+	bool ending;             /* by mutex */
 } pool = { .mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+
+/* The next one of the highest rank that has any, or NULL. */
+static struct hashing_job *next_job(void)
+{
+	for (size_t rank = HASHING_RANKS; rank--;) {
+		struct queue *q = &pool.queues[rank];
+		struct hashing_job *job = q->first;
+		if (!job)
+			continue;
+		q->first = job->next;
+		if (!q->first)
+			q->last = &q->first;
+		return job;
+	}
+	return NULL;
+}
 
 static struct hashing_job *take(void)
 {
+	struct hashing_job *job = NULL;
 	pthread_mutex_lock(&pool.mutex);
-	while (!pool.first && !pool.ending)
+	while (!pool.ending && !(job = next_job()))
 		pthread_cond_wait(&pool.wake, &pool.mutex);
-	struct hashing_job *job = pool.ending ? NULL : pool.first;
-	if (job) {
-		pool.first = job->next;
-		if (!pool.first)
-			pool.last = &pool.first;
-	}
 	pthread_mutex_unlock(&pool.mutex);
 	return job;
 }
@@ -64,7 +78,7 @@ static void came_back(struct mailbox *m, struct letter *letter)
 	struct hashing_job *job = OWNER(letter, struct hashing_job, letter);
 	struct hashing *h = job->asked;
 	(void)m;
-	pool.waiting--;
+	pool.waiting[job->rank]--;
 	loop_release(pool.loop);
 	if (h) {
 		h->job = NULL;
@@ -81,7 +95,8 @@ void hashing_open(struct loop *loop)
 {
 	pool.loop = loop;
 	pool.results = mailbox_new(loop, came_back);
-	pool.last = &pool.first;
+	for (size_t rank = 0; rank < HASHING_RANKS; rank++)
+		pool.queues[rank].last = &pool.queues[rank].first;
 	pool.ending = false;
 	CHECK(pthread_create(&pool.thread, NULL, work, NULL) == 0);
 }
@@ -96,40 +111,46 @@ void hashing_close(void)
 	pthread_mutex_unlock(&pool.mutex);
 	pthread_join(pool.thread, NULL);
 	mailbox_free(&pool.results);
-	while (pool.first) {
-		struct hashing_job *job = pool.first;
-		pool.first = job->next;
-		pool.waiting--;
+	for (struct hashing_job *job; (job = next_job());) {
+		pool.waiting[job->rank]--;
 		loop_release(pool.loop);
 		job_free(job);
 	}
-	CHECK(pool.waiting == 0);
+	for (size_t rank = 0; rank < HASHING_RANKS; rank++)
+		CHECK(pool.waiting[rank] == 0);
 	pool.loop = NULL;
 }
 
-bool hashing_start(struct hashing *h, struct str password, const char *hash,
-        void (*done)(struct hashing *h), struct err *err)
+static void enqueue(struct hashing_job *job)
 {
-	if (pool.waiting >= HASHING_MOST)
+	struct queue *q = &pool.queues[job->rank];
+	pool.waiting[job->rank]++;
+	loop_hold(pool.loop);
+	pthread_mutex_lock(&pool.mutex);
+	*q->last = job;
+	q->last = &job->next;
+	pthread_cond_signal(&pool.wake);
+	pthread_mutex_unlock(&pool.mutex);
+}
+
+bool hashing_start(
+        struct hashing *h, struct hashing_of what, void (*done)(struct hashing *h), struct err *err)
+{
+	if (pool.waiting[what.rank] >= HASHING_MOST)
 		return err_set(err, ERR_BUSY,
 		        "%d passwords are being checked, and no more can wait: somebody tries many "
 		        "of them. Try again in 10 seconds.",
 		        HASHING_MOST);
 	struct hashing_job *job = mem_new(struct hashing_job);
 	job->asked = h;
-	job->password = secret_copy(password);
-	job->compares = hash;
-	if (hash)
-		snprintf(job->hash, sizeof job->hash, "%s", hash);
+	job->rank = what.rank;
+	job->password = secret_copy(what.password);
+	job->compares = what.hash;
+	if (what.hash)
+		snprintf(job->hash, sizeof job->hash, "%s", what.hash);
 	h->done = done;
 	h->job = job;
-	pool.waiting++;
-	loop_hold(pool.loop);
-	pthread_mutex_lock(&pool.mutex);
-	*pool.last = job;
-	pool.last = &job->next;
-	pthread_cond_signal(&pool.wake);
-	pthread_mutex_unlock(&pool.mutex);
+	enqueue(job);
 	return true;
 }
 

@@ -1,5 +1,8 @@
-/* Passwords hashed and compared on a thread of its own, one at a time, with a bounded queue: a
- * flood of sign-ins costs one core's patience and 64 MiB, and never holds up the loop. */
+/* Passwords hashed and compared on a thread of its own, one at a time, with bounded queues: a flood
+ * of sign-ins costs one core's patience and 64 MiB, and never holds up the loop.
+ *
+ * Each rank has a queue of its own, and the higher one is served first: a flood from anywhere keeps
+ * neither the machine's owner nor whoever is known here from getting in. */
 #ifndef PORTAL_HASHING_H
 #define PORTAL_HASHING_H
 
@@ -7,7 +10,13 @@
 #include "keys/password.h"
 #include "loop/loop.h"
 
-enum { HASHING_MOST = 16 }; /* waiting */
+enum { HASHING_MOST = 16 }; /* waiting, of each rank */
+enum hashing_rank {
+	HASHING_ANYBODY,
+	HASHING_KNOWN, /* who has signed in, at least before from that address, or has a setup link */
+	HASHING_OWNER, /* over control.sock */
+	HASHING_RANKS
+};
 
 struct hashing {
 	void (*done)(struct hashing *h);
@@ -19,8 +28,14 @@ struct hashing {
 void hashing_open(struct loop *loop);
 void hashing_close(void); /* none is under way any more; ends within one hash */
 
-/* ERR_BUSY when too many wait. hash: to compare with ("": of nobody), NULL: a new password. */
-MUST_CHECK bool hashing_start(struct hashing *h, struct str password, const char *hash,
+/* ERR_BUSY when too many of that rank wait. hash: to compare with ("": of nobody), NULL: a new
+ * password. */
+struct hashing_of {
+	enum hashing_rank rank;
+	struct str password;
+	const char *hash;
+};
+MUST_CHECK bool hashing_start(struct hashing *h, struct hashing_of what,
         void (*done)(struct hashing *h), struct err *err);
 void hashing_abort(struct hashing *h);
 

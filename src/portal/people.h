@@ -158,7 +158,7 @@ struct str call_origin(struct call *c); /* "https://host:port", as this request 
  * fails. Throttled. p is there for this turn. */
 void call_confirm(struct call *c, struct str password, const char *field,
         void (*then)(struct call *c, struct person *p));
-/* A new password, hashed: `then` gets the hash. */
+/* A new password, hashed: `then` gets the hash. Not for whoever may be anybody: hashing.h. */
 void call_hash(struct call *c, struct str password, void (*then)(struct call *c, const char *hash));
 /* Answers 429 with the sentence, if there is something to wait for. */
 bool call_wait(struct call *c, int64_t wait_ms);

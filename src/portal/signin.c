@@ -91,6 +91,13 @@ static void give_back(const struct signing_in *s)
 		throttle_give_back(THROTTLE_ACCOUNT, s->name);
 }
 
+static enum hashing_rank rank_of(const struct signing_in *s)
+{
+	if (s->call->who.scope == SCOPE_OWNER)
+		return HASHING_OWNER;
+	return s->known ? HASHING_KNOWN : HASHING_ANYBODY;
+}
+
 static void refuse(struct signing_in *s, const struct person *p, bool code_needed)
 {
 	struct err err = ERR_INIT;
@@ -190,7 +197,8 @@ static void post_session(struct call *c)
 	if (call_wait(c, wait_of(s)))
 		return;
 	charge(s);
-	if (hashing_start(&s->hashing, password, p ? p->hash : "", compared, &err))
+	struct hashing_of what = { rank_of(s), password, p ? p->hash : "" };
+	if (hashing_start(&s->hashing, what, compared, &err))
 		return;
 	give_back(s);
 	call_fail(c, &err);

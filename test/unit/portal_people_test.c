@@ -124,6 +124,36 @@ static void test_queue(void **state)
 	assert_true(busy >= 1);
 }
 
+/* A crowd that keeps its queue full holds up neither the machine's owner nor a known address. */
+static void test_queue_of_the_known(void **state)
+{
+	struct client crowd[2 * HASHING_MOST];
+	struct signed_in s;
+	size_t served = 0;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s); /* from 127.0.0.1 */
+	for (int i = 0; i < 2 * HASHING_MOST; i++) {
+		char from[32], body[80];
+		snprintf(from, sizeof from, "198.51.100.%d", i + 1);
+		snprintf(body, sizeof body, "{\"name\":\"x%d\",\"password\":\"" PASS "\"}", i);
+		begin(&crowd[i], R("POST", "/api/session", .body = body, .from = from));
+	}
+	sign_in("ana", &s);
+	struct ask put = with(&s, "PUT", "/api/account/password");
+	put.body = "{\"current\":\"" PASS "\",\"new\":\"another password\"}";
+	done(&put);
+	done(R("POST", "/api/admin/password",
+	        .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}", .owner = true));
+	for (int i = 0; i < 2 * HASHING_MOST; i++) {
+		served += crowd[i].status == 401;
+		if (!crowd[i].ended)
+			crowd[i].ex.handling->ops->gone(crowd[i].ex.handling);
+		finish(&crowd[i]);
+	}
+	assert_in_range(served, 0, HASHING_MOST - 1);
+}
+
 /* ---- throttle: pure ---- */
 
 static void test_throttle(void **state)
@@ -592,6 +622,7 @@ int main(void)
 		TEST(test_wrong),
 		TEST(test_flood),
 		TEST(test_queue),
+		TEST(test_queue_of_the_known),
 		TEST(test_throttle),
 		TEST(test_known_address),
 		TEST(test_forgery),
