@@ -269,6 +269,16 @@ def test_every_view(everseal, upstream, open_page, width, dark):
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
 
 
+def test_the_first_load_is_small_and_asks_nobody_else(everseal, open_page):
+    browser = open_page()
+    browser.open().sees("HTTPS is not set up")
+    loaded = browser.driver.execute_script(
+        "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".map((e) => [e.name, e.transferSize])")
+    assert all(url.startswith(browser.origin) for url, _ in loaded), loaded
+    assert 1000 < sum(size for _, size in loaded) < 100_000, loaded
+
+
 def test_by_keyboard_alone(everseal, open_page):
     browser = open_page(signed_in=False)
     browser.open(setup_link(everseal))
