@@ -146,6 +146,7 @@ void link_use(struct str token); /* for ever */
 
 MUST_CHECK bool audit_load(struct err *err);
 void audit_close(void);
+MUST_CHECK bool page_is_on(struct err *err); /* a link leads somewhere */
 void page_url(struct buf *out); /* where a browser on this machine finds the page */
 
 /* ---- what a request came with ---- */

@@ -237,6 +237,11 @@ static void link_stored(struct row_wait *wait, const struct err *err)
 
 static void post_link(struct call *c)
 {
+	struct err err = ERR_INIT;
+	if (!page_is_on(&err)) {
+		call_fail(c, &err);
+		return;
+	}
 	struct linking *l = arena_new(&c->arena, struct linking);
 	BUF_AUTO origin = BUF_INIT(1024);
 	*l = (struct linking){ .wait.done = link_stored, .call = c, .link = BUF_SECRET_INIT(2048) };

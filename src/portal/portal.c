@@ -60,6 +60,15 @@ void portal_close(void)
 
 /* ---- where the page is ---- */
 
+bool page_is_on(struct err *err)
+{
+	if (portal_host->ops->config(portal_host)->page_listen.host.n)
+		return true;
+	return err_set(err, ERR_CONFLICT,
+	        "The configuration says `page off`: a link would lead nowhere." ERR_REMEDY
+	        "Give the page an address, such as `page 127.0.0.1:8007`, then `everseal reload`.");
+}
+
 /* What a browser on this machine can open: an address that stands for all is this machine's own. */
 void page_url(struct buf *out)
 {
@@ -94,7 +103,8 @@ void portal_greet(void)
 {
 	BUF_AUTO origin = BUF_INIT(1024);
 	int64_t expires;
-	if (people_any())
+	struct err off = ERR_INIT;
+	if (people_any() || !page_is_on(&off))
 		return;
 	if (!isatty(STDERR_FILENO)) {
 		log_info(portal.log,
