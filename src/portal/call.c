@@ -324,6 +324,10 @@ static bool read_body(struct call *c, struct call_failure *f, struct err *err)
 	f->status = 400;
 	if (c->body.n && !(c->json = json_parse(buf_str(&c->body), "The request's body", err)))
 		return false;
+	f->status = 422;
+	if (c->json && !json_is_object(c->json))
+		return err_set(err, ERR_INPUT,
+		        "The request's body has to be a JSON object: write its members in braces.");
 	return true;
 }
 

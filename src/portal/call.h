@@ -70,6 +70,23 @@ struct call {
 };
 void call_keep(struct call *c, struct call_part *part, void (*let_go)(struct call_part *p));
 
+/* What the members of a request's body are; those that are absent or null fit. False: the call was
+ * answered with the first that does not. The last row is empty. */
+enum call_member_type {
+	MEMBER_TEXT,
+	MEMBER_TEXTS, /* or one text */
+	MEMBER_NUMBER,
+	MEMBER_BOOL,
+	MEMBER_OBJECT,
+	MEMBER_INSISTENCE, /* true, or a name typed */
+};
+struct call_member {
+	const char *in; /* the member that is the object it stands in; NULL: the body itself */
+	const char *name;
+	enum call_member_type type;
+};
+MUST_CHECK bool call_members_fit(struct call *c, const struct call_member *members);
+
 /* How a route is answered: at once, or later by one of these. All end the call. */
 void call_answer(struct call *c, unsigned status); /* c->answer holds the JSON */
 void call_ok(struct call *c);                      /* the same, 200 */
