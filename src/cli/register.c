@@ -38,6 +38,8 @@ static bool write_want(const struct command *c, struct buf *out, struct err *err
 		json_write_int(&w, "port", (int64_t)port);
 	add_text(&w, c, "key_type", OPTION_KEY_TYPE);
 	add_text(&w, c, "profile", OPTION_PROFILE);
+	if (command_has(c, OPTION_DESPITE_HSTS))
+		json_write_bool(&w, "despite_hsts", /* value= */ true);
 	json_write_end(&w);
 	return true;
 }

@@ -33,13 +33,15 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"and the fences that stand around its processes." },
 	[VERB_REGISTER] = { "lets-encrypt register", NULL, 0,
 		WHERE | HAS(NAME) | HAS(EMAIL) | HAS(AGREE_TOS) | HAS(PROXY) | HAS(ISSUER) | HAS(ADDRESS) |
-		HAS(PORT) | HAS(KEY_TYPE) | HAS(PROFILE) | HAS(WAIT) | HAS(JSON), HAS(NAME),
+		HAS(PORT) | HAS(KEY_TYPE) | HAS(PROFILE) | HAS(DESPITE_HSTS) | HAS(WAIT) |
+		HAS(JSON), HAS(NAME),
 		"obtain a certificate and renew it for ever",
 		"Registers DNS names: the running server obtains a certificate for them from a certificate "
 		"authority, serves it, and renews it from then on.\n\n"
 		"Returns when the request is stored: it survives any crash from then on. With --wait it "
 		"follows the steps and ends with the outcome. The same names, issuer and key type again "
-		"return what is there and order nothing." },
+		"return what is there and order nothing. While browsers may remember that a name is reached "
+		"over HTTPS only, an authority that they do not trust needs --despite-hsts." },
 	[VERB_CERTIFICATE] = { "lets-encrypt status", "[NAME]", 1, WHERE | HAS(JSON), 0,
 		"show certificates and their renewal",
 		"Shows one certificate, by any of its names, or all of them." },

@@ -269,6 +269,22 @@ static void registered(struct wish *w, struct str id, struct str task, bool exis
 	call_answer(c, existing || !task.n ? 200 : 201);
 }
 
+static const struct call_member registration_members[] = {
+	{ NULL, "names", MEMBER_TEXTS },
+	{ NULL, "name", MEMBER_TEXT },
+	{ NULL, "email", MEMBER_TEXT },
+	{ NULL, "proxy", MEMBER_TEXT },
+	{ NULL, "issuer", MEMBER_TEXT },
+	{ NULL, "address", MEMBER_TEXT },
+	{ NULL, "key_type", MEMBER_TEXT },
+	{ NULL, "profile", MEMBER_TEXT },
+	{ NULL, "port", MEMBER_NUMBER },
+	{ NULL, "agree_tos", MEMBER_BOOL },
+	{ NULL, "primary", MEMBER_BOOL },
+	{ NULL, "despite_hsts", MEMBER_INSISTENCE },
+	{ 0 },
+};
+
 static void post_registration(struct call *c)
 {
 	struct register_want want = {
@@ -280,8 +296,10 @@ static void post_registration(struct call *c)
 		.profile = json_text(c->json, "profile"),
 	};
 	json_bool(c->json, "agree_tos", &want.agree_tos);
-	if (!read_names(c, &want) || !read_port(c, &want))
+	if (!call_members_fit(c, registration_members) || !read_names(c, &want) ||
+	        !read_port(c, &want))
 		return;
+	want.despite_hsts = call_despite_hsts(c, want.names, want.name_count);
 	struct wish *wish = wish_new(c, "Registered", want.names[0]);
 	wish->granted = registered;
 	renew_register(portal_renewals, &wish->request, &want, wish_done);

@@ -365,6 +365,7 @@ static const char *seed_name(const char *field)
 		{ "email", "RegistrationEmailAddress" },
 		{ "agree_tos", "AcceptLetsEncryptTermsOfService" },
 		{ "address", "IPAddress" },
+		{ "port", "HttpsPort" },
 	};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(field, names[i][0]))

@@ -38,13 +38,13 @@ static void refuse(struct wish *w, const struct err *err)
 	struct renew_view v;
 	struct json_writer json;
 	BUF_AUTO details = BUF(1024);
-	int64_t until = 0;
+	int64_t until = w->request.hsts_until;
 	if (w->request.field) {
 		call_fail_field(w->call, err,
 		        w->fields ? w->fields(w->request.field) : w->request.field, STR_NONE);
 		return;
 	}
-	if (err->code == ERR_CONFLICT && strstr(err->text, "HTTPS") &&
+	if (!until && err->code == ERR_CONFLICT && strstr(err->text, "HTTPS") &&
 	        renew_find(portal_renewals, w->subject, &v))
 		until = renew_hsts_until(portal_renewals, v.names, v.name_count);
 	if (!until) {
@@ -71,18 +71,26 @@ void wish_done(struct renew_request *q, struct str id, struct str task, bool exi
 	}
 	if (!existing)
 		audit_add(w->call, w->what, w->subject, STR_NONE, STR_NONE);
+	else if (strcmp(q->before, q->after) != 0)
+		audit_add(w->call, "Registration changed", w->subject, str_c(q->before),
+		        str_c(q->after));
 	if (w->granted)
 		w->granted(w, id, task, existing);
 	else
 		answer(w->call, id, task, existing);
 }
 
-bool wish_despite_hsts(struct call *c, const struct renew_view *v)
+bool call_despite_hsts(struct call *c, const struct str *names, size_t count)
 {
 	bool despite = false;
-	struct str typed = json_text(c->json, "despite_hsts");
+	struct str typed = str_trim(json_text(c->json, "despite_hsts"));
 	json_bool(c->json, "despite_hsts", &despite);
-	for (size_t i = 0; !despite && i < v->name_count; i++)
-		despite = str_eq_nocase(str_trim(typed), v->names[i]);
+	for (size_t i = 0; !despite && typed.n && i < count; i++)
+		despite = str_eq_nocase(typed, names[i]);
 	return despite;
+}
+
+bool wish_despite_hsts(struct call *c, const struct renew_view *v)
+{
+	return call_despite_hsts(c, v->names, v->name_count);
 }

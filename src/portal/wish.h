@@ -22,6 +22,7 @@ struct wish *wish_new(struct call *c, const char *what, struct str subject);
 void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
         const struct err *err);
 /* "despite_hsts": true, or one of the names typed. */
+bool call_despite_hsts(struct call *c, const struct str *names, size_t count);
 bool wish_despite_hsts(struct call *c, const struct renew_view *v);
 
 #endif

@@ -43,7 +43,7 @@ bool listen_is_page(const struct renewals *r, const struct address *a)
 	if (!page->host.n || page->port != a->port || !address_parse(page->host, 0, &x) ||
 	        !address_parse(a->host, 0, &y))
 		return false;
-	if (x.ss_family != y.ss_family)
-		return false;
-	return address_is_any(&x) || address_is_any(&y) || address_same_host(&x, &y);
+	if (address_same_host(&x, &y))
+		return true;
+	return x.ss_family == y.ss_family && (address_is_any(&x) || address_is_any(&y));
 }

@@ -96,7 +96,7 @@ struct register_want {
 	size_t name_count;
 	struct str email, proxy, issuer, address, key_type, profile; /* STR_NONE: not given */
 	uint16_t port;                                               /* 0: not given */
-	bool agree_tos;
+	bool agree_tos, despite_hsts;
 };
 /* Owned by the caller; `done` fires exactly once, when the request is stored: it survives any crash
  * from then on. id and task live during the call; task is empty if there is none to follow;
@@ -112,12 +112,15 @@ struct renew_request {
 	struct err err;
 	char id[300], task[32];
 	bool existing;
-	const char *field; /* of the wish, as the API calls it, that err is about; or NULL */
+	const char *field;  /* of the wish, as the API calls it, that err is about; or NULL */
+	int64_t hsts_until; /* wall ms: why it is refused unless despite_hsts; else 0 */
+	char before[200], after[200]; /* what a repeated registration changed; else empty */
 };
 /* Our own listeners, for the law of upstreams: what file and registrations say, the page's address,
  * and what is bound still. In the arena; texts live until the next turn. */
 struct kept_listeners renew_listeners(struct renewals *r, struct arena *a);
-/* The same names, issuer and key type again return what is there and order nothing. */
+/* The same names, issuer and key type again return what is there and order nothing. While browsers
+ * may remember HSTS for a name, a change to an issuer that they do not trust needs despite_hsts. */
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
         renew_done *done);
 /* name: any name of the certificate, or its id. */

@@ -114,6 +114,16 @@ static bool check_listen(struct wanted *w, const struct register_want *want, str
 	return true;
 }
 
+static bool check_page(const struct renewals *r, const struct wanted *w, struct err *err)
+{
+	if (!w->listen.host.n || !listen_is_page(r, &w->listen))
+		return true;
+	return err_set(err, ERR_INPUT,
+	        "The page is at port %u of %.*s: give another address or port, or move the page "
+	        "with `page ADDRESS:PORT` in the configuration.",
+	        w->listen.port, STR_ARG(w->listen.host));
+}
+
 static bool check_proxy(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
@@ -181,6 +191,7 @@ static bool check(struct renew_request *q, struct wanted *w, const struct regist
 	       is_about(q, "agree_tos", check_terms(r, want, err)) &&
 	       is_about(q, "key_type", check_kind(want, err)) &&
 	       is_about(q, "address", check_listen(w, want, err)) &&
+	       is_about(q, want->port ? "port" : "address", check_page(r, w, err)) &&
 	       is_about(q, "proxy", check_proxy(r, w, want, err) && check_site(r, w, err));
 }
 
@@ -378,6 +389,64 @@ static bool asks_other(const struct registration *g, const struct wanted *w)
 	                              (w->listen.port && w->listen.port != g->listen.port));
 }
 
+static void describe(const struct registration *g, char *ret, size_t size)
+{
+	const char *six = str_has(g->listen.host, ':') ? "[" : "";
+	int n = snprintf(ret, size, "%.*s",
+	        STR_ARG(g->proxy.host.n ? g->proxy.shown : STR("the application of its site")));
+	if (g->listen.host.n && n > 0 && (size_t)n < size)
+		snprintf(ret + n, size - (size_t)n, ", at %s%.*s%s:%u", six,
+		        STR_ARG(g->listen.host), *six ? "]" : "", g->listen.port);
+}
+
+static void store_change(struct renew_request *q, struct registration *g, const struct wanted *w)
+{
+	describe(g, q->before, sizeof q->before);
+	store_registration(q, g, w);
+	describe(g, q->after, sizeof q->after);
+}
+
+/* Whether one of another issuer is, or was, for that name. */
+static bool has_other_issuer(const struct renewals *r, struct str name, struct str issuer)
+{
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e)) {
+		const struct registration *g = e->registration;
+		if ((g->held.is || registration_wanted(g)) && !str_eq(g->issuer, issuer))
+			return true;
+	}
+	return false;
+}
+
+/* Let's Encrypt's staging CA, and those that need a `trust` of their own. */
+static bool browsers_trust(const struct config_issuer *issuer)
+{
+	static const char staging[] = "acme-staging";
+	const struct str *at = &issuer->directory;
+	return !issuer->trust.n && !memmem(at->p, at->n, staging, sizeof staging - 1);
+}
+
+/* Who was told to come by HTTPS only finds no way past a certificate that he does not trust. */
+static bool check_promise(
+        struct renew_request *q, const struct wanted *w, const struct register_want *want)
+{
+	struct renewals *r = q->renewals;
+	char until[CLOCK_TEXT];
+	if (want->despite_hsts || browsers_trust(config_issuer(r->config, w->issuer)))
+		return true;
+	for (size_t i = 0; i < w->count; i++) {
+		int64_t promised = promised_until(r, &w->ascii[i], 1);
+		if (!promised || !has_other_issuer(r, w->ascii[i], w->issuer))
+			continue;
+		q->hsts_until = promised;
+		return err_set(&q->err, ERR_CONFLICT,
+		        "Browsers may remember until %s that %.*s must be reached by HTTPS, and "
+		        "do not trust certificates of %.*s: they would let nobody in." ERR_REMEDY
+		        "Send `hsts off` first and wait, or insist with --despite-hsts.",
+		        clock_rfc3339(promised, until), STR_ARG(w->ascii[i]), STR_ARG(w->issuer));
+	}
+	return true;
+}
+
 static void store_wanted(struct renew_request *q, struct wanted *w)
 {
 	struct renewals *r = q->renewals;
@@ -390,6 +459,8 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 	q->existing = registration_wanted(g);
 	if (q->existing && !asks_other(g, w))
 		answer_existing(q, g);
+	else if (q->existing)
+		store_change(q, g, w);
 	else
 		store_registration(q, g, w);
 }
@@ -399,7 +470,7 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 {
 	request_open(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
-	if (check(q, w, want))
+	if (check(q, w, want) && check_promise(q, w, want))
 		store_wanted(q, w);
 	else
 		request_answer_soon(q);

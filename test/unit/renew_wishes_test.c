@@ -66,6 +66,15 @@ static const struct {
 	        .sentence = "eth0 is not an IP address. Give one of this machine's, or 0.0.0.0 for "
 	                    "all." },
 	{ .name = "shop.example.com",
+	        .want = { .port = 8007 },
+	        .sentence = "The page is at port 8007 of 0.0.0.0: give another address or port, or "
+	                    "move the page with `page ADDRESS:PORT` in the configuration." },
+	{ .name = "shop.example.com",
+	        .want = { .address = STR_INIT("::ffff:127.0.0.1"), .port = 8007 },
+	        .sentence =
+	                "The page is at port 8007 of ::ffff:127.0.0.1: give another address or "
+	                "port, or move the page with `page ADDRESS:PORT` in the configuration." },
+	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("127.0.0.1") },
 	        .sentence = "The application's address: The port is missing: write "
 	                    "\"127.0.0.1:PORT\"." },
@@ -90,8 +99,8 @@ static const struct {
 	        .sentence = "[::1]:443 is where Everseal itself listens, not the application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::ffff:127.0.0.1]:443") },
-	        .sentence =
-	                "[::ffff:127.0.0.1]:443 is where Everseal itself listens, not the application." },
+	        .sentence = "[::ffff:127.0.0.1]:443 is where Everseal itself listens, not the "
+	                    "application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("127.0.0.1:8007") },
 	        .sentence =
@@ -103,7 +112,8 @@ static const struct {
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::ffff:127.0.0.1]:8007") },
 	        .sentence =
-	                "[::ffff:127.0.0.1]:8007 is where Everseal itself listens, not the application." },
+	                "[::ffff:127.0.0.1]:8007 is where Everseal itself listens, not the "
+	                "application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("127.0.0.1:7443") },
 	        .sentence =
@@ -111,7 +121,8 @@ static const struct {
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("0.0.0.0:80") },
 	        .sentence =
-	                "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application runs here." },
+	                "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
+	                "runs here." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::]:80") },
 	        .sentence =
@@ -119,7 +130,8 @@ static const struct {
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::ffff:0.0.0.0]:80") },
 	        .sentence =
-	                "Nobody can connect to ::ffff:0.0.0.0: write [::1]:80 if the application runs here." },
+	                "Nobody can connect to ::ffff:0.0.0.0: write [::1]:80 if the "
+	                "application runs here." },
 };
 
 static void bad_input_is_refused_in_words(void **state)
@@ -758,6 +770,29 @@ static void registrations_add_sites(void **state)
 	buf_done(&sites.text);
 }
 
+static void a_promise_is_kept_by_the_issuer(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str name = STR("shop.example.com");
+	struct register_want want = {
+		.names = &name, .name_count = 1, .email = STR("a@example.com"), .agree_tos = true
+	};
+	world_start(BASE);
+	wish_register(&w, &want);
+	wish_wait(&w);
+	run_until_idle();
+	renew_hsts_sent(world.renewals, name, 86400, loop_wall(place->loop));
+	want.issuer = STR("letsencrypt-staging");
+	wish_register(&w, &want);
+	turn_until(place, w.done);
+	assert_int_equal(w.err.code, ERR_CONFLICT);
+	assert_non_null(strstr(w.err.text, "do not trust certificates of letsencrypt-staging"));
+	want.issuer = STR("letsencrypt");
+	wish_register(&w, &want);
+	wish_wait(&w);
+}
+
 static void sites_are(const char *wanted)
 {
 	struct sites sites = { .each.site = each_site, .text = BUF(4096) };
@@ -839,6 +874,7 @@ int main(void)
 		WORLD_TEST(what_goes_with_the_file_is_given_up),
 		WORLD_TEST(a_page_of_its_own_and_other_rules),
 		WORLD_TEST(registrations_add_sites),
+		WORLD_TEST(a_promise_is_kept_by_the_issuer),
 		WORLD_TEST(another_application_is_taken_over),
 		WORLD_TEST(a_change_that_is_refused_is_said),
 	};
