@@ -22,12 +22,13 @@ bool site_locked(struct call *c, const struct config_at *at, const char *what_to
 	return false;
 }
 
-bool site_input_version(struct site_input *in)
+static bool is_version(struct site_input *in)
 {
 	int64_t version;
 	struct err err = ERR_INIT;
 	struct json_writer w;
-	if (!json_int(in->call->json, "version", &version) || version == in->entry->version)
+	if (!in->entry || !json_int(in->call->json, "version", &version) ||
+	        version == in->entry->version)
 		return true;
 	BUF_AUTO details = BUF(1 << 20);
 	json_write_init(&w, &details);
@@ -158,6 +159,19 @@ static bool keep_application(struct site_input *in, struct err *err)
 	return kept_read_upstreams(v, shown, count, &listeners, err);
 }
 
+/* Names that the site had and is not to have any more: the guard is asked for each of them. */
+static bool may_drop(struct site_input *in, const struct kept_value *before)
+{
+	for (size_t i = 0; in->entry && i < before->name_count; i++) {
+		bool stays = false;
+		for (size_t k = 0; !stays && k < in->value->name_count; k++)
+			stays = str_eq(before->names[i], in->value->names[k]);
+		if (!stays && !site_may_lock_out(in->call, in->entry, &before->names[i], 1))
+			return false;
+	}
+	return true;
+}
+
 static bool read_names(struct site_input *in)
 {
 	struct kept_value *v = in->value;
@@ -179,6 +193,8 @@ static bool read_names(struct site_input *in)
 			return refuse(in->call, &err, "names", STR_NONE);
 	if (in->entry && same_names(&before, v->names, v->name_count))
 		return true;
+	if (!may_drop(in, &before))
+		return false;
 	if (!keep_application(in, &err))
 		return refuse(in->call, &err, "proxy", STR_NONE);
 	v->overlay = false;
@@ -290,6 +306,19 @@ static bool read_hsts(struct site_input *in)
 	return true;
 }
 
+static const struct call_member site_members[] = {
+	{ NULL, "names", MEMBER_TEXTS },
+	{ NULL, "proxy", MEMBER_TEXTS },
+	{ NULL, "version", MEMBER_NUMBER },
+	{ NULL, "force_ssl", MEMBER_BOOL },
+	{ NULL, "hsts", MEMBER_OBJECT },
+	{ "hsts", "max_age", MEMBER_NUMBER },
+	{ "hsts", "subdomains", MEMBER_BOOL },
+	{ "hsts", "preload", MEMBER_BOOL },
+	{ NULL, "despite_hsts", MEMBER_INSISTENCE },
+	{ 0 },
+};
+
 bool site_input_read(struct site_input *in)
 {
 	struct err err = ERR_INIT;
@@ -298,6 +327,6 @@ bool site_input_read(struct site_input *in)
 		call_fail(in->call, &err);
 		return false;
 	}
-	return read_names(in) && read_upstreams(in) && has_application(in) && read_force_ssl(in) &&
-	       read_hsts(in);
+	return call_members_fit(in->call, site_members) && is_version(in) && read_names(in) &&
+	       read_upstreams(in) && has_application(in) && read_force_ssl(in) && read_hsts(in);
 }

@@ -1,6 +1,7 @@
 /* A change of a site on its way: tried in a generation, stored once that stands, then answered. It
  * goes on when its client leaves. */
 #include "portal/site_work.h"
+#include "portal/wish.h"
 
 /* Lives in the call's arena. */
 struct waiting_call {
@@ -261,25 +262,16 @@ void site_work_start(struct site_input *in, struct kept_site *site, unsigned sta
 
 /* ---- removal ---- */
 
-/* "NAME typed", or true by the command line. */
-static bool insisted(const struct call *c, const struct site_entry *e)
+bool site_may_lock_out(
+        struct call *c, const struct site_entry *e, const struct str *names, size_t count)
 {
-	bool despite = false;
-	struct str typed = json_text(c->json, "despite_hsts");
-	json_bool(c->json, "despite_hsts", &despite);
-	return despite || str_eq_nocase(typed, site_name_of(&e->site)) ||
-	       (typed.n && str_eq(typed, e->unicode));
-}
-
-static bool may_lock_out(struct call *c, const struct site_entry *e)
-{
-	const struct config_site *s = &e->site.settings;
-	int64_t until = renew_hsts_until(portal_renewals, s->names, s->name_count);
+	int64_t until = renew_hsts_until(portal_renewals, names, count);
 	struct err err = ERR_INIT;
 	struct json_writer w;
 	char text[CLOCK_TEXT];
 	BUF_AUTO details = BUF(1024);
-	if (!until || insisted(c, e))
+	if (!until || call_despite_hsts(c, names, 1) ||
+	        (e->unicode.n && call_despite_hsts(c, &e->unicode, 1)))
 		return true;
 	json_write_init(&w, &details);
 	json_write_object(&w, NULL);
@@ -288,7 +280,7 @@ static bool may_lock_out(struct call *c, const struct site_entry *e)
 	err_set(&err, ERR_PERMISSION,
 	        "Browsers may remember until %s that %.*s is reached by HTTPS only: without its "
 	        "site they let nobody in.",
-	        clock_rfc3339(until, text), STR_ARG(site_name_of(&e->site)));
+	        clock_rfc3339(until, text), STR_ARG(names[0]));
 	call_fail_with(c, &err,
 	        &(struct call_failure){ .status = 403,
 	                .code = "hsts",
@@ -367,7 +359,8 @@ void site_work_remove(struct call *c, struct site_entry *e)
 		site_locked(c, &e->site.settings.at, "remove it there");
 		return;
 	}
-	if (!may_lock_out(c, e))
+	const struct config_site *s = &e->site.settings;
+	if (!site_may_lock_out(c, e, s->names, s->name_count))
 		return;
 	struct site_work *work = work_new(c, site_name_of(&e->site), 200);
 	keep_before(work, e);

@@ -10,10 +10,13 @@ struct site_input {
 	struct kept_value *value; /* what is there, and then what is wanted */
 	unsigned changes;         /* that differ from what is there */
 };
-/* Read into the value. False: the call was answered with why not. */
+/* Read into the value, if the version that the request replaces (if it says one) is the one that is
+ * there. False: the call was answered with why not. */
 bool site_input_read(struct site_input *in);
-/* The version that the request replaces, if it says one, is the one that is there. */
-bool site_input_version(struct site_input *in);
+/* Whether these names may go, which browsers may remember to reach by HTTPS only; e: the site that
+ * they go from. False: the call was answered with until when. */
+bool site_may_lock_out(
+        struct call *c, const struct site_entry *e, const struct str *names, size_t count);
 /* Answers 403: what the file sets stays. Always false. */
 bool site_locked(struct call *c, const struct config_at *at, const char *what_to_do);
 

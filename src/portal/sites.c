@@ -122,7 +122,7 @@ static void put_site(struct call *c)
 	struct site_input in = { .call = c, .entry = e, .value = v };
 	if (!e)
 		return;
-	if (!site_input_version(&in) || !site_input_read(&in)) {
+	if (!site_input_read(&in)) {
 		kept_value_free(&v);
 		return;
 	}

@@ -151,6 +151,15 @@ def test_removing_never_locks_visitors_out(stage, pebble):
     assert answer.headers["strict-transport-security"] == "max-age=3600"
     assert ask(everseal.http, "shop.example.com").status == 301
     until("the promise is known", lambda: api.get("/api/sites/shop.example.com").ok()["hsts_promised_until"])
+    api.post("/api/registrations", {"names": ["shop.example.com"], "email": "ops@example.com", "agree_tos": True,
+                                    "issuer": "letsencrypt-staging"}).failed(
+        403, "do not trust certificates of letsencrypt-staging", code="hsts")["details"]["hsts_until"]
+    change = {"names": ["other.example.com"], "proxy": [proxy(upstream)]}
+    error = api.put("/api/sites/shop.example.com", change).failed(
+        403, "Browsers may remember until", "shop.example.com", code="hsts")
+    assert error["details"]["hsts_until"]
+    api.put("/api/sites/shop.example.com", {**change, "despite_hsts": "other.example.com"}).failed(403)
+    assert api.get("/api/sites/shop.example.com").ok()["names"] == ["shop.example.com"]
     error = api.delete("/api/sites/shop.example.com").failed(
         403, "Browsers may remember until", "type the name", code="hsts")
     assert error["details"]["hsts_until"]
@@ -290,13 +299,67 @@ def test_a_site_of_the_store_is_registered(stage, pebble):
     ({"issuer": "who"}, "issuer"),
     ({"address": "here"}, "address"),
     ({"port": 70000}, "port"),
+    ({"port": "443"}, "port"),
+    ({"names": [5]}, "names"),
+    ({"agree_tos": "yes"}, "agree_tos"),
+    ({"email": 5}, "email"),
     ({"proxy": "169.254.169.254:80"}, "proxy"),
     ({"proxy": "app.example.com:80"}, "proxy"),
 ])
 def test_registering_names_the_member_that_is_wrong(house, change, field):
     want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, **change}
     error = house.api.post("/api/registrations", want).failed(422, field=field)
-    assert error["details"].get("offered") == ("a.example.com" if change.get("names") else None)
+    assert error["details"].get("offered") == ("a.example.com" if change.get("names", [5]) != [5] and change["names"] else None)
+
+
+def test_the_page_keeps_its_address(house):
+    want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, "proxy": "127.0.0.1:3000"}
+    house.api.post("/api/registrations", {**want, "address": "127.0.0.1", "port": house.page}).failed(
+        422, f"The page is at port {house.page} of 127.0.0.1", field="port")
+    house.api.post("/api/registrations", {**want, "port": house.page}).failed(422, "The page is at", field="port")
+
+
+def test_a_registration_that_changes_is_in_the_audit(house):
+    want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, "issuer": "nobody"}
+    house.api.post("/api/registrations", {**want, "proxy": "127.0.0.1:3000"}).ok(201)
+    again = house.api.post("/api/registrations", {**want, "proxy": "127.0.0.1:3001"})
+    assert again.json["existing"], again.body
+
+    def changes():
+        return [(e["before"], e["after"]) for e in house.api.get("/api/audit").ok()["items"]
+                if e["what"] == "Registration changed"]
+    until("the change is in the audit", changes)
+    assert house.api.post("/api/registrations", {**want, "proxy": "127.0.0.1:3001"}).json["existing"]
+    house.api.post("/api/registrations", {**want, "proxy": "127.0.0.1:3002"}).ok()
+    until("the next is, too", lambda: len(changes()) > 1)
+    assert sorted(changes()) == [("127.0.0.1:3000", "127.0.0.1:3001"), ("127.0.0.1:3001", "127.0.0.1:3002")], \
+        "the same again changes nothing"
+
+
+@pytest.mark.parametrize("change, field, words", [
+    ({"hsts": 5}, "hsts", "`hsts` has to be an object"),
+    ({"hsts": {"max_age": 1e3}}, "hsts", "`hsts.max_age` has to be a whole number"),
+    ({"hsts": {"max_age": 300, "subdomains": "yes"}}, "hsts", "`hsts.subdomains` has to be true or false"),
+    ({"force_ssl": "yes"}, "force_ssl", "`force_ssl` has to be true or false"),
+    ({"version": "1"}, "version", "`version` has to be a whole number"),
+    ({"names": 5}, "names", "`names` has to be a list of texts"),
+    ({"proxy": [5]}, "proxy", "`proxy` has to be a list of texts"),
+])
+def test_types_that_are_wrong(house, change, field, words):
+    house.api.post("/api/sites", {"names": ["t.example.com"], "proxy": ["127.0.0.1:3000"], **change}).failed(
+        422, words, field=field)
+    house.api.put("/api/sites/*", change).failed(422, words, field=field)
+
+
+def test_a_body_that_is_no_object(house):
+    for body in (b"[]", b"1", b'"x"'):
+        house.api.put("/api/sites/*", body).failed(422, "has to be a JSON object")
+
+
+def test_without_page_there_is_no_link(stage):
+    everseal = stage.keep(Everseal(stage.new_folder("everseal"), sites=FILE, head="page off"))
+    everseal.start()
+    everseal.cli("admin", "link").failed("page off", "Give the page an address")
 
 
 def test_hundreds_of_changes_at_once(house):
