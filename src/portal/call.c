@@ -266,7 +266,15 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Text without its percent-encoding (RFC 3986 2.1); no NUL. */
+static bool is_utf8(struct str text)
+{
+	size_t n;
+	while (text.n && (n = str_utf8(text)))
+		text = str_from(text, n);
+	return !text.n;
+}
+
+/* UTF-8 without its percent-encoding (RFC 3986 2.1); no NUL. */
 static bool decode(struct arena *a, struct str segment, struct str *ret_text)
 {
 	BUF_AUTO out = BUF_INIT(4096);
@@ -283,7 +291,33 @@ static bool decode(struct arena *a, struct str segment, struct str *ret_text)
 		i += 2;
 	}
 	*ret_text = arena_str(a, buf_str(&out));
-	return buf_ok(&out);
+	return buf_ok(&out) && is_utf8(*ret_text);
+}
+
+/* As forms and URLSearchParams write it (URL standard, application/x-www-form-urlencoded). */
+static bool decode_value(struct arena *a, struct str value, struct str *ret_text)
+{
+	struct str copy = arena_str(a, value);
+	for (size_t i = 0; i < copy.n; i++)
+		if (copy.p[i] == '+')
+			((char *)copy.p)[i] = ' ';
+	return decode(a, copy, ret_text);
+}
+
+static bool check_query(struct call *c, struct call_failure *f, struct err *err)
+{
+	struct str rest = c->query, part, text;
+	while (str_split(&rest, '&', &part)) {
+		struct str name = str_head(part, str_find(part, '='));
+		if (decode_value(&c->arena, str_from(part, name.n + 1), &text))
+			continue;
+		f->status = 422;
+		return err_set(err, ERR_INPUT,
+		        "What follows \"%.*s=\" in the address cannot be decoded." ERR_REMEDY
+		        "Write each byte that is not plain as %% and two digits, in UTF-8.",
+		        STR_ARG(str_head(name, 40)));
+	}
+	return true;
 }
 
 struct str call_query(struct call *c, const char *name)
@@ -292,7 +326,7 @@ struct str call_query(struct call *c, const char *name)
 	while (str_split(&rest, '&', &part)) {
 		size_t equals = str_find(part, '=');
 		if (str_eq_c(str_head(part, equals), name) &&
-		        decode(&c->arena, str_from(part, equals + 1), &text))
+		        decode_value(&c->arena, str_from(part, equals + 1), &text))
 			return text;
 	}
 	return STR_NONE;
@@ -337,7 +371,7 @@ static void dispatch(struct call *c)
 	struct call_failure f = { 0 };
 	const struct route *route;
 	if (find_route(c, &route, &f, &err) && call_identify(c, route, &f, &err) &&
-	        read_body(c, &f, &err))
+	        check_query(c, &f, &err) && read_body(c, &f, &err))
 		route->run(c);
 	else
 		call_fail_with(c, &err, &f);
