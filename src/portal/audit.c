@@ -14,10 +14,12 @@ enum {
 	EXPORTED_AT_ONCE = 200,
 	ID_TEXT = 24,
 	FAILURES_AT_ONCE = 30,
+	UNWRITTEN_MOST = 4096,
 };
 #define AGE_MOST      (400 * DAY)
 #define PRUNING       (1 * DAY)
 #define FAILURES_EACH (1 * MINUTE) /* one more may be told */
+#define EXPORTS_EACH  (1 * MINUTE) /* of one person: one is told */
 #define KIND          STR("audit")
 
 struct writing {
@@ -31,7 +33,10 @@ static struct {
 	struct list writes;
 	struct store_tx pruning;
 	struct timer timer;
+	size_t unwritten; /* of writes */
+	int64_t lost;     /* for there were too many unwritten */
 	int64_t failures_left, failures_at, failures_untold;
+	struct map exports; /* struct export_told by who */
 } audit;
 
 /* ---- pruning ---- */
@@ -91,6 +96,7 @@ static void writing_free(struct writing *w)
 {
 	store_tx_abort(&w->tx);
 	list_remove(&w->node);
+	audit.unwritten--;
 	buf_done(&w->json);
 	free(w);
 }
@@ -134,8 +140,28 @@ static void write_entry(struct buf *out, const char *id, const struct entry *e)
 	json_write_end(&w);
 }
 
+/* While the disk does not follow, memory stays bounded; the log has each of them. */
+static bool is_lost(void)
+{
+	if (audit.unwritten >= UNWRITTEN_MOST) {
+		if (!audit.lost++)
+			log_error(portal.log,
+			        "%d audit records wait for the disk, so further ones are only in "
+			        "this log.",
+			        UNWRITTEN_MOST);
+		return true;
+	}
+	if (audit.lost)
+		log_error(portal.log, "%lld audit records were only logged: the disk was slow.",
+		        (long long)audit.lost);
+	audit.lost = 0;
+	return false;
+}
+
 static void keep(const struct entry *e)
 {
+	if (is_lost())
+		return;
 	struct writing *w = mem_new(struct writing);
 	char id[ID_TEXT];
 	snprintf(id, sizeof id, "%012lld", (long long)++audit.last);
@@ -143,6 +169,7 @@ static void keep(const struct entry *e)
 	write_entry(&w->json, id, e);
 	CHECK(buf_ok(&w->json));
 	audit.count++;
+	audit.unwritten++;
 	list_add_last(&audit.writes, &w->node);
 	store_tx_init(&w->tx);
 	store_tx_put(&w->tx, KIND, str_c(id), 0, buf_str(&w->json), STR_NONE);
@@ -365,6 +392,33 @@ static void export_more(struct call *c)
 	}
 }
 
+struct export_told {
+	struct map_node node;
+	int64_t at;
+	char who[];
+};
+
+/* One record a minute for each of them: a client that asks without end must not push out what
+ * people did. Whatever is older is forgotten here, so there are no more than people and tokens. */
+static void tell_export(struct call *c)
+{
+	int64_t now = loop_mono(portal.loop);
+	MAP_EACH (n, &audit.exports) {
+		struct export_told *t = OWNER(n, struct export_told, node);
+		if (now - t->at < EXPORTS_EACH)
+			continue;
+		map_remove(&audit.exports, n);
+		free(t);
+	}
+	if (map_find(&audit.exports, c->who.name))
+		return;
+	struct export_told *t = mem_alloc(sizeof *t + c->who.name.n + 1);
+	snprintf(t->who, c->who.name.n + 1, "%.*s", STR_ARG(c->who.name));
+	t->at = now;
+	map_add(&audit.exports, str_c(t->who), &t->node);
+	audit_add(c, "Audit exported", STR_NONE, STR_NONE, STR_NONE);
+}
+
 static void get_export(struct call *c)
 {
 	struct exporting *x = arena_new(&c->arena, struct exporting);
@@ -373,8 +427,9 @@ static void get_export(struct call *c)
 	x->call = c;
 	call_keep(c, &x->part, let_go);
 	call_header(c, STR("content-disposition"), STR("attachment; filename=\"audit.jsonl\""));
-	audit_add(c, "Audit exported", STR_NONE, STR_NONE, STR_NONE);
 	bool only_head = str_eq_c(c->ex->request.method, "HEAD");
+	if (!only_head)
+		tell_export(c);
 	c->drained = export_more;
 	call_stream_as(c, "application/x-ndjson");
 	if (!only_head)
@@ -383,7 +438,7 @@ static void get_export(struct call *c)
 
 const struct route audit_routes[] = {
 	{ "GET", "/api/audit", SCOPE_READ, get_audit },
-	{ "GET", "/api/audit/export", SCOPE_READ, get_export },
+	{ "GET", "/api/audit/export", SCOPE_ADMINISTER, get_export },
 	{ 0 },
 };
 
@@ -406,7 +461,9 @@ static bool count_one(struct store_scan *scan, const struct record *record)
 bool audit_load(struct err *err)
 {
 	struct counting c = { .scan.each = count_one };
-	audit.last = audit.count = 0;
+	audit.last = audit.count = audit.lost = 0;
+	audit.unwritten = 0;
+	audit.exports = (struct map)MAP_INIT;
 	audit.failures_left = FAILURES_AT_ONCE;
 	audit.failures_at = loop_mono(portal.loop);
 	list_init(&audit.writes);
@@ -423,6 +480,11 @@ void audit_close(void)
 		return;
 	LIST_EACH (n, &audit.writes)
 		writing_free(OWNER(n, struct writing, node));
+	MAP_EACH (n, &audit.exports) {
+		map_remove(&audit.exports, n);
+		free(OWNER(n, struct export_told, node));
+	}
+	map_done(&audit.exports);
 	store_tx_abort(&audit.pruning);
 	timer_stop(&audit.timer);
 	audit.writes = (struct list){ 0 };

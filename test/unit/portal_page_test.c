@@ -63,6 +63,77 @@ static void test_export(void **state)
 	finish(&s);
 }
 
+static size_t count_exports(void)
+{
+	size_t count = 0;
+	turns(20);
+	JSON_AUTO *json = ask_json(
+	        R("GET", "/api/audit?limit=200&search=audit+EXPORTED", .owner = true), 200);
+	count = json_count(json_array(json, "items"));
+	return count;
+}
+
+/* Whoever asks without end does not fill the audit. */
+static void test_export_told(void **state)
+{
+	struct signed_in s;
+	struct ask head = { "HEAD", "/api/audit/export", .owner = true };
+	(void)state;
+	make("ana", "administer");
+	make("bo", "operate");
+	sign_in("bo", &s);
+	refuses(R("GET", "/api/audit/export", .cookie = s.cookie), 403, "this needs administer");
+	sign_in("ana", &s);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(ask(&head), 200);
+	assert_int_equal(count_exports(), 0);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(ask(R("GET", "/api/audit/export", .cookie = s.cookie)), 200);
+	assert_int_equal(count_exports(), 1);
+	assert_int_equal(ask(R("GET", "/api/audit/export", .owner = true)), 200);
+	assert_int_equal(count_exports(), 2);
+	clock_fake_advance(&fake, MINUTE);
+	assert_int_equal(ask(R("GET", "/api/audit/export", .cookie = s.cookie)), 200);
+	assert_int_equal(count_exports(), 3);
+}
+
+static void test_unwritten(void **state)
+{
+	struct client s;
+	(void)state;
+	struct call c = { .who.name = STR("test"), .ex = &s.ex };
+	s.ex.client.ss_family = AF_UNIX;
+	for (int i = 0; i < 5000; i++)
+		audit_add(&c, "Counted", STR("x"), STR_NONE, STR_NONE);
+	assert_non_null(strstr(buf_c(&logged), "4096 audit records wait for the disk"));
+	turns(500);
+	audit_add(&c, "Counted again", STR("x"), STR_NONE, STR_NONE);
+	turns(300);
+	assert_non_null(strstr(buf_c(&logged), "904 audit records were only logged"));
+	JSON_AUTO *json = ask_json(R("GET", "/api/audit?limit=1", .owner = true), 200);
+	int64_t total = 0;
+	assert_true(json_int(json, "total", &total));
+	assert_int_equal(total, 4097);
+}
+
+static void test_query(void **state)
+{
+	static const char *const undecodable[] = { "%", "%4", "%zz", "%00", "%ff", "a&x=%" };
+	(void)state;
+	make("ana", "administer");
+	for (size_t i = 0; i < sizeof undecodable / sizeof *undecodable; i++) {
+		char path[80];
+		snprintf(path, sizeof path, "/api/audit?search=%s", undecodable[i]);
+		refuses(R("GET", path, .owner = true), 422, "cannot be decoded");
+	}
+	turns(20);
+	JSON_AUTO *json = ask_json(R("GET", "/api/audit?search=person+added", .owner = true), 200);
+	assert_int_equal(json_count(json_array(json, "items")), 1);
+	JSON_AUTO *plus =
+	        ask_json(R("GET", "/api/audit?search=person%2Badded", .owner = true), 200);
+	assert_int_equal(json_count(json_array(plus, "items")), 0);
+}
+
 /* ---- events ---- */
 
 static struct str changing = STR_INIT("{\"name\":\"x\",\"n\":1}");
@@ -295,6 +366,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_audit),
+		TEST(test_export_told),
+		TEST(test_unwritten),
+		TEST(test_query),
 		TEST(test_export),
 		TEST(test_events),
 		TEST(test_events_reset),

@@ -38,7 +38,7 @@ export function view(page) {
 	function draw() {
 		page.draw(
 			band({path: [['Activity'], ['Audit']], subject: count(audit.total, 'entry', 'entries'), below: audit.controls(),
-				actions: [fresh ? button(`Show ${fresh} new`, show) : null, link('Export', 'api/audit/export', {class: 'button', download: ''})]}),
+				actions: [fresh ? button(`Show ${fresh} new`, show) : null, page.may('administer') ? link('Export', 'api/audit/export', {class: 'button', download: ''}) : null]}),
 			paper(audit.table(), audit.items.length ? exactSwitch(draw) : null));
 	}
 
