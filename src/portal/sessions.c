@@ -2,6 +2,7 @@
 #include "portal/events.h"
 #include "portal/people.h"
 
+enum { COOKIES_TRIED = 8 };
 #define USED_SAVED (5 * MINUTE) /* how old the stored time of the last use may get */
 
 static const char session_label[] = "everseal session cookie",
@@ -152,10 +153,11 @@ static struct str cookie_name(const struct call *c)
 	return c->ex->tls ? STR("__Host-everseal") : STR("everseal");
 }
 
-static bool read_cookie(struct str cookies, struct str name, struct str *ret_value)
+/* The next one of that name; *cookies is then what follows it. */
+static bool read_cookie(struct str *cookies, struct str name, struct str *ret_value)
 {
 	struct str part;
-	while (str_split(&cookies, ';', &part)) {
+	while (str_split(cookies, ';', &part)) {
 		part = str_trim(part);
 		size_t equals = str_find(part, '=');
 		if (!str_eq(str_head(part, equals), name))
@@ -174,17 +176,21 @@ static struct session *find_live(struct str token)
 	return n && is_live(OWNER(n, struct session, node)) ? OWNER(n, struct session, node) : NULL;
 }
 
+/* A neighbour on another port or path may have set one of the same name (RFC 6265bis 8.5, 8.6), and
+ * a browser sends that as well, perhaps first. */
 struct session *session_of(const struct call *c, struct str *ret_token)
 {
 	const struct headers *h = &c->ex->request.headers;
 	struct session *found = NULL;
-	for (size_t i = 0; i < h->count && !found; i++) {
-		struct str token;
-		if (!str_eq_c(h->at[i].name, "cookie") ||
-		        !read_cookie(h->at[i].value, cookie_name(c), &token))
+	int left = COOKIES_TRIED;
+	for (size_t i = 0; i < h->count; i++) {
+		struct str cookies = h->at[i].value, token;
+		if (!str_eq_c(h->at[i].name, "cookie"))
 			continue;
-		found = find_live(token);
-		*ret_token = token;
+		while (!found && left-- > 0 && read_cookie(&cookies, cookie_name(c), &token)) {
+			found = find_live(token);
+			*ret_token = token;
+		}
 	}
 	return found;
 }
