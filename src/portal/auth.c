@@ -25,6 +25,18 @@ void call_address(const struct call *c, char ret_text[ADDRESS_TEXT])
 	address_text(&a, ret_text);
 }
 
+bool call_is_self_made(const struct call *c)
+{
+	return c->ex->tls && c->ex->temporary;
+}
+
+void page_host(char ret_name[256])
+{
+	*ret_name = '\0';
+	ret_name[255] = '\0';
+	(void)gethostname(ret_name, 255);
+}
+
 struct str call_origin(struct call *c)
 {
 	return arena_printf(&c->arena, "%s://%.*s", c->ex->tls ? "https" : "http",
@@ -126,12 +138,32 @@ static bool by_session(struct call *c, struct session *s, struct str token, stru
 	return check_source(c, f, err) && check_forgery(c, token, f, err);
 }
 
-static bool refuse_nobody(struct call_failure *f, struct err *err)
+/* What the page needs before anybody has signed in. */
+static struct str outside(struct call *c)
+{
+	BUF_AUTO details = BUF_INIT(4096);
+	struct json_writer w;
+	char host[256];
+	page_host(host);
+	json_write_init(&w, &details);
+	json_write_object(&w, NULL);
+	if (!people_any())
+		json_write_bool(&w, "setup", true);
+	json_write_bool(&w, "self_made", call_is_self_made(c));
+	json_write_c(&w, "host", host);
+	json_write_end(&w);
+	return arena_str(&c->arena, buf_str(&details));
+}
+
+static bool refuse_nobody(struct call *c, struct call_failure *f, struct err *err)
 {
 	*f = (struct call_failure){ .status = 401, .code = "unauthenticated" };
+	if (str_starts(c->ex->request.path, STR("/api/session")))
+		f->details = outside(c);
+	else if (!people_any())
+		f->details = STR("{\"setup\":true}");
 	if (people_any())
 		return err_set(err, ERR_PERMISSION, "Nobody is signed in." ERR_REMEDY "Sign in.");
-	f->details = STR("{\"setup\":true}");
 	return err_set(err, ERR_PERMISSION,
 	        "There is no administrator yet." ERR_REMEDY
 	        "Run `everseal admin link` on the server and open the link that it prints.");
@@ -167,6 +199,6 @@ bool call_identify(
 	if (route->scope == SCOPE_NONE)
 		return check_source(c, f, err);
 	if (!s)
-		return refuse_nobody(f, err);
+		return refuse_nobody(c, f, err);
 	return by_session(c, s, cookie, f, err) && check_scope(c, route, err);
 }

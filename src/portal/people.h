@@ -53,6 +53,10 @@ bool people_any(void);
 struct person *person_find(struct str name); /* NULL if there is none, or he is leaving */
 /* Whether it can be a name; ret_name gets it in lower case. */
 MUST_CHECK bool person_name(struct str text, char ret_name[PERSON_NAME + 1], struct err *err);
+/* Whether UTF-8 text begins with a character that shows nothing or turns what is beside it around:
+ * spaces other than ' ', controls, format and bidi characters, fillers. Such a name could look like
+ * another one. */
+bool is_unseen(struct str text);
 MUST_CHECK bool person_password(struct str password, struct str name, struct err *err);
 MUST_CHECK bool person_may_be_added(struct str name, struct err *err);
 /* hash: of the password. Saved by the caller. */
@@ -147,13 +151,15 @@ void link_use(struct str token); /* for ever */
 MUST_CHECK bool audit_load(struct err *err);
 void audit_close(void);
 MUST_CHECK bool page_is_on(struct err *err); /* a link leads somewhere */
-void page_url(struct buf *out); /* where a browser on this machine finds the page */
+void page_url(struct buf *out);              /* where a browser on this machine finds the page */
 
 /* ---- what a request came with ---- */
 
 /* "203.0.113.7", or of IPv6 the /64 that one customer has; "this machine" for control.sock. */
 void call_address(const struct call *c, char ret_text[ADDRESS_TEXT]);
-struct str call_origin(struct call *c); /* "https://host:port", as this request has it */
+bool call_is_self_made(const struct call *c); /* by the page's first, self-made certificate */
+void page_host(char ret_name[256]);           /* the machine's name */
+struct str call_origin(struct call *c);       /* "https://host:port", as this request has it */
 
 /* The password of whoever has signed in, once more: `then` is called if it is right, else the call
  * fails. Throttled. p is there for this turn. */

@@ -15,9 +15,9 @@ static void write_times(const struct session *s, struct json_writer *w)
 void session_answer(struct call *c, struct str token, unsigned status)
 {
 	struct json_writer w;
-	char csrf[DIGEST_HEX + 1], host[256] = "";
+	char csrf[DIGEST_HEX + 1], host[256];
 	session_csrf(token, csrf);
-	(void)gethostname(host, sizeof host - 1);
+	page_host(host);
 	call_object(c, &w);
 	json_write_text(&w, "name", c->who.name);
 	json_write_c(&w, "scope", scope_name(c->who.scope));
@@ -28,7 +28,7 @@ void session_answer(struct call *c, struct str token, unsigned status)
 	json_write_c(&w, "version", EVERSEAL_VERSION);
 	json_write_c(&w, "boot", events_boot());
 	json_write_time(&w, "server_time", loop_wall(portal.loop));
-	json_write_bool(&w, "self_made", c->ex->tls && c->ex->temporary);
+	json_write_bool(&w, "self_made", call_is_self_made(c));
 	json_write_end(&w);
 	call_answer(c, status);
 }
@@ -59,7 +59,8 @@ struct signing_in {
 	struct call *call;
 	struct str name; /* lower case, at most PERSON_NAME bytes */
 	char address[ADDRESS_TEXT];
-	bool known; /* this person has signed in from there */
+	bool known;          /* this person has signed in from there */
+	struct str known_as; /* the name at that address */
 };
 
 static void let_go(struct call_part *p)
@@ -71,8 +72,10 @@ static void let_go(struct call_part *p)
 static int64_t wait_of(const struct signing_in *s)
 {
 	int64_t now = loop_mono(portal.loop);
+	if (s->known)
+		return throttle_wait(THROTTLE_KNOWN, s->known_as, now);
 	int64_t address = throttle_wait(THROTTLE_ADDRESS, str_c(s->address), now);
-	int64_t account = s->known ? 0 : throttle_wait(THROTTLE_ACCOUNT, s->name, now);
+	int64_t account = throttle_wait(THROTTLE_ACCOUNT, s->name, now);
 	return address > account ? address : account;
 }
 
@@ -80,14 +83,18 @@ static void charge(const struct signing_in *s)
 {
 	int64_t now = loop_mono(portal.loop);
 	throttle_charge(THROTTLE_ADDRESS, str_c(s->address), now);
-	if (!s->known)
+	if (s->known)
+		throttle_charge(THROTTLE_KNOWN, s->known_as, now);
+	else
 		throttle_charge(THROTTLE_ACCOUNT, s->name, now);
 }
 
 static void give_back(const struct signing_in *s)
 {
 	throttle_give_back(THROTTLE_ADDRESS, str_c(s->address));
-	if (!s->known)
+	if (s->known)
+		throttle_give_back(THROTTLE_KNOWN, s->known_as);
+	else
 		throttle_give_back(THROTTLE_ACCOUNT, s->name);
 }
 
@@ -193,6 +200,7 @@ static void post_session(struct call *c)
 	const struct person *p = s->name.n ? person_find(s->name) : NULL;
 	call_address(c, s->address);
 	s->known = p && person_knows(p, str_c(s->address));
+	s->known_as = arena_printf(&c->arena, "%s %s", s->address, name);
 	call_keep(c, &s->part, let_go);
 	if (call_wait(c, wait_of(s)))
 		return;

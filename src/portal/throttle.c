@@ -10,6 +10,7 @@ static const struct {
 	int64_t most;
 } rules[THROTTLE_KINDS] = {
 	[THROTTLE_ADDRESS] = { 5, 15 * MINUTE },
+	[THROTTLE_KNOWN] = { 5, 30 * SECOND },
 	[THROTTLE_ACCOUNT] = { 10, 30 * SECOND },
 	[THROTTLE_CODE] = { 3, 15 * MINUTE },
 };

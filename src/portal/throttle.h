@@ -2,6 +2,8 @@
  * lock nobody out for ever.
  *
  *   address   from the 5th failure on 1 s, 2 s, 4 s … up to 15 minutes. (IPv6: of a /64.)
+ *   known     instead of the address's, for a person at an address that he has signed in from:
+ *             his own failures there, from the 5th on 1 s … up to 30 s, whoever else fails there.
  *   account   only for addresses that this person never signed in from: from the 10th failure on
  *             1 s … up to 30 s, whoever failed. So a crowd of addresses gets two tries a minute,
  *             while the person's own addresses do not even notice.
@@ -15,7 +17,13 @@
 
 #include "base/str.h"
 
-enum throttle_kind { THROTTLE_ADDRESS, THROTTLE_ACCOUNT, THROTTLE_CODE, THROTTLE_KINDS };
+enum throttle_kind {
+	THROTTLE_ADDRESS,
+	THROTTLE_KNOWN,
+	THROTTLE_ACCOUNT,
+	THROTTLE_CODE,
+	THROTTLE_KINDS
+};
 enum { THROTTLE_PLACES = 4096 };
 
 /* Milliseconds to wait before a try, 0: now. `now` is mono. */
