@@ -72,9 +72,16 @@ bool list_begin(struct list_page *l, struct call *c, const char *const *sorts, s
 	       err_set(err, ERR_INPUT, "`cursor` is not one of this list's: leave it out.");
 }
 
+/* The search is in lower case already. Most texts are, too: they are read once only. */
 bool list_found(const struct list_page *l, struct str text)
 {
-	return !l->search.n || (text.n && memmem(text.p, text.n, l->search.p, l->search.n));
+	struct str s = l->search;
+	if (!s.n || (text.n && memmem(text.p, text.n, s.p, s.n)))
+		return true;
+	for (size_t i = 0; i + s.n <= text.n; i++)
+		if (ascii_lower(text.p[i]) == *s.p && str_eq_nocase(str_n(text.p + i, s.n), s))
+			return true;
+	return false;
 }
 
 /* ---- the page ---- */

@@ -151,10 +151,43 @@ struct person *person_find(struct str name)
 	return p && !p->row.leaving ? p : NULL;
 }
 
+static uint32_t code_point(struct str text)
+{
+	size_t n = str_utf8(text);
+	uint32_t code = (unsigned char)*text.p;
+	if (n > 1)
+		code &= 0x7fu >> n;
+	for (size_t i = 1; i < n; i++)
+		code = code << 6 | ((unsigned char)text.p[i] & 0x3f);
+	return code;
+}
+
+bool is_unseen(struct str text)
+{
+	/* Unicode's general categories Zs, Zl, Zp, Cc, Cf and its Default_Ignorable_Code_Point. */
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = { { 0x80, 0xa0 }, { 0xad, 0xad }, { 0x34f, 0x34f }, { 0x600, 0x605 },
+		{ 0x61c, 0x61c }, { 0x6dd, 0x6dd }, { 0x70f, 0x70f }, { 0x890, 0x891 },
+		{ 0x8e2, 0x8e2 }, { 0x115f, 0x1160 }, { 0x1680, 0x1680 }, { 0x17b4, 0x17b5 },
+		{ 0x180b, 0x180f }, { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f },
+		{ 0x2800, 0x2800 }, { 0x3000, 0x3000 }, { 0x3164, 0x3164 }, { 0xfe00, 0xfe0f },
+		{ 0xfeff, 0xfeff }, { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffb }, { 0x110bd, 0x110bd },
+		{ 0x110cd, 0x110cd }, { 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 },
+		{ 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff } };
+	uint32_t code = code_point(text);
+	for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+		if (code >= ranges[i].first && code <= ranges[i].last)
+			return true;
+	return false;
+}
+
 static bool fits_in_name(struct str rest)
 {
 	unsigned char c = (unsigned char)*rest.p;
-	return c >= 0x80 || (c > ' ' && c != 0x7f && !strchr("/?#%\"'<>\\*", c));
+	if (c >= 0x80)
+		return !is_unseen(rest);
+	return (c > ' ' && c != 0x7f && !strchr("/?#%\"'<>\\*", c));
 }
 
 bool person_name(struct str text, char ret_name[PERSON_NAME + 1], struct err *err)

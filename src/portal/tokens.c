@@ -206,7 +206,8 @@ struct wanted {
 static bool name_is_fit(struct str name)
 {
 	for (struct str rest = name; rest.n; rest = str_from(rest, str_utf8(rest)))
-		if (!str_utf8(rest) || (unsigned char)*rest.p < ' ' || *rest.p == 0x7f)
+		if (!str_utf8(rest) || (unsigned char)*rest.p < ' ' || *rest.p == 0x7f ||
+		        is_unseen(rest))
 			return false;
 	return name.n && name.n <= NAME_MOST;
 }
@@ -263,14 +264,18 @@ static void post_token(struct call *c)
 		call_fail_field(c, &err, field, STR_NONE);
 }
 
-/* By id, or by name if only one has it. */
+/* By id, whatever others are named, or by name if only one has it. */
 static struct token *find(struct str text, struct err *err)
 {
 	struct token *found = NULL;
 	size_t count = 0;
 	MAP_EACH (n, &tokens) {
 		struct token *t = OWNER(n, struct token, node);
-		if (t->row.leaving || (!str_eq_c(text, t->id) && !str_eq(text, t->name)))
+		if (t->row.leaving)
+			continue;
+		if (str_eq_c(text, t->id))
+			return t;
+		if (!str_eq(text, t->name))
 			continue;
 		found = t;
 		count++;

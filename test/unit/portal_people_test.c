@@ -9,7 +9,12 @@ static void test_nobody(void **state)
 	refuses(R("GET", "/api/session", .body = NULL), 401, "\"setup\":true");
 	refuses(R("GET", "/api/people", .body = NULL), 401, "everseal admin link");
 	make("Ana", "administer");
-	refuses(R("GET", "/api/session", .body = NULL), 401, "\"details\":{}");
+	refuses(R("GET", "/api/people", .body = NULL), 401, "\"details\":{}");
+	refuses(R("GET", "/api/session", .body = NULL), 401,
+	        "\"details\":{\"self_made\":false,\"host\":\"");
+	refuses(R("GET", "/api/session", .temporary = true), 401, "{\"self_made\":true,");
+	refuses(R("GET", "/api/session", .temporary = true, .plain = true), 401,
+	        "{\"self_made\":false,");
 	refuses(R("GET", "/api/session", .cookie = "__Host-everseal=forged"), 401, "Sign in");
 }
 
@@ -35,6 +40,25 @@ static void test_cookie(void **state)
 	assert_false(store_get(
 	        place.store, &a, STR("session"), str_c(strchr(s.cookie, '=') + 1), &record, &err));
 	assert_int_equal(strlen(strchr(s.cookie, '=') + 1), 43);
+}
+
+static void test_planted_cookies(void **state)
+{
+	struct signed_in s;
+	char cookies[400] = "";
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s);
+	for (int planted = 0; planted <= 8; planted++) {
+		snprintf(cookies, sizeof cookies, "%.*s%s; other=1", planted * 19,
+		        "__Host-everseal=a; __Host-everseal=b; __Host-everseal=c; "
+		        "__Host-everseal=d; __Host-everseal=e; __Host-everseal=f; "
+		        "__Host-everseal=g; __Host-everseal=h; ",
+		        s.cookie);
+		struct ask put = { "PUT", "/api/people/ana", .body = "{\"scope\":\"administer\"}",
+			.cookie = cookies, .csrf = s.csrf, .origin = OWN };
+		assert_int_equal(ask(&put), planted < 8 ? 200 : 401);
+	}
 }
 
 static void test_rotation(void **state)
@@ -219,6 +243,30 @@ static void test_known_address(void **state)
 	again.body = "{\"name\":\"ana\",\"password\":\"another password\"}";
 	again.from = "198.51.100.9";
 	assert_int_equal(ask(&again), 200);
+}
+
+/* Whoever else fails there: at an own address nobody waits for more than 30 s. */
+static void test_shared_address(void **state)
+{
+	struct signed_in s;
+	struct ask wrong = { "POST", "/api/session",
+		.body = "{\"name\":\"ana\",\"password\":\"wrong password\"}" };
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &s); /* from 127.0.0.1 */
+	for (int i = 0; i < 40; i++)
+		throttle_charge(THROTTLE_ADDRESS, STR("127.0.0.1"), loop_mono(place.loop));
+	refuses(R("POST", "/api/session", .body = "{\"name\":\"bo\",\"password\":\"x\"}"), 429,
+	        "Too many tries: wait 900 s");
+	sign_in("ana", &s);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(ask(&wrong), 401);
+	assert_int_equal(ask(&wrong), 429);
+	for (int i = 0; i < 20; i++)
+		throttle_charge(THROTTLE_KNOWN, STR("127.0.0.1 ana"), loop_mono(place.loop));
+	refuses(&wrong, 429, "wait 30 s");
+	clock_fake_advance(&fake, 30 * SECOND);
+	sign_in("ana", &s);
 }
 
 /* ---- sessions ---- */
@@ -435,6 +483,19 @@ static void test_bad_people(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		refuses(R("POST", "/api/people", .body = cases[i].body, .owner = true), 422,
 		        cases[i].words);
+	static const char *const unseen[] = { "\u00a0", "\u00ad", "\u061c", "\u200b", "\u200f",
+		"\u202e", "\u2066", "\u3164", "\ufeff", "\U000e0061" };
+	for (size_t i = 0; i < sizeof unseen / sizeof *unseen; i++) {
+		char body[160];
+		snprintf(body, sizeof body,
+		        "{\"name\":\"a%sna\",\"password\":\"" PASS "\",\"scope\":\"read\"}",
+		        unseen[i]);
+		refuses(R("POST", "/api/people", .body = body, .owner = true), 422, "no spaces");
+		snprintf(body, sizeof body, "{\"name\":\"a%sna\",\"scope\":\"read\"}", unseen[i]);
+		refuses(R("POST", "/api/tokens", .body = body, .owner = true), 422,
+		        "\"field\":\"name\"");
+	}
+	make("\u00e4nne\u6f22\U0001f600", "read");
 	refuses(R("POST", "/api/people",
 	                .body = "{\"name\":\"ANA\",\"password\":\"" PASS "\",\"scope\":\"read\"}",
 	                .owner = true),
@@ -479,6 +540,21 @@ static void test_tokens(void **state)
 	refuses(R("POST", "/api/tokens", .body = "{\"name\":\"x\",\"scope\":\"read\",\"days\":0}",
 	                .owner = true),
 	        422, "\"field\":\"days\"");
+}
+
+static void test_token_names(void **state)
+{
+	char token[80], id[20], named[80], other[20], body[80], path[64];
+	(void)state;
+	make_token("{\"name\":\"Deploy\",\"scope\":\"read\"}", token, id);
+	snprintf(body, sizeof body, "{\"name\":\"%s\",\"scope\":\"read\"}", id);
+	make_token(body, named, other);
+	JSON_AUTO *json = ask_json(R("GET", "/api/tokens?search=dEPLOY", .owner = true), 200);
+	assert_int_equal(json_count(json_array(json, "items")), 1);
+	snprintf(path, sizeof path, "/api/tokens/%s", id);
+	done(R("DELETE", path, .owner = true)); /* the id wins */
+	assert_int_equal(ask(R("GET", "/api/audit", .key = token)), 401);
+	assert_int_equal(ask(R("GET", "/api/audit", .key = named)), 200);
 }
 
 /* ---- setup links ---- */
@@ -618,6 +694,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_nobody),
 		TEST(test_cookie),
+		TEST(test_planted_cookies),
 		TEST(test_rotation),
 		TEST(test_wrong),
 		TEST(test_flood),
@@ -625,6 +702,7 @@ int main(void)
 		TEST(test_queue_of_the_known),
 		TEST(test_throttle),
 		TEST(test_known_address),
+		TEST(test_shared_address),
 		TEST(test_forgery),
 		TEST(test_expiry),
 		TEST(test_revocation),
@@ -634,6 +712,7 @@ int main(void)
 		TEST(test_removed_person),
 		TEST(test_bad_people),
 		TEST(test_tokens),
+		TEST(test_token_names),
 		TEST(test_setup),
 		TEST(test_codes),
 		TEST(test_factor),

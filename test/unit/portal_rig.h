@@ -162,6 +162,7 @@ struct ask {
 	bool owner;
 	const char *from; /* "127.0.0.1" */
 	bool plain;       /* not over TLS */
+	bool temporary;   /* by a self-made certificate */
 	const char *cookie, *csrf, *origin, *fetch_site, *key, *bearer, *encoding, *match;
 };
 
@@ -178,6 +179,7 @@ static inline void begin(struct client *s, const struct ask *a)
 		.arena = &s->arena,
 		.worker = &worker,
 		.tls = !a->plain && !a->owner,
+		.temporary = a->temporary,
 		.site = a->owner ? &socket_site : &page_site };
 	s->ex.request = (struct request){ .method = str_c(a->method),
 		.path = str_c(a->path),
