@@ -60,5 +60,7 @@ MUST_CHECK bool run_begin(struct runs *r, struct str name, struct str who, char 
 bool run_write(struct runs *r, struct str id, struct json_writer *w);
 /* Gives it up: nothing of it is asked any more, and nobody is told. False if there is none. */
 bool run_end(struct runs *r, struct str id);
+/* Whether he has begun it. False if there is none. */
+bool run_is_of(struct runs *r, struct str id, struct str who);
 
 #endif

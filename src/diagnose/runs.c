@@ -21,6 +21,7 @@ struct runs {
 struct kept_run {
 	struct run run;
 	struct runs *runs;
+	uint64_t who; /* hashed */
 	bool changed;
 };
 
@@ -163,6 +164,7 @@ bool run_begin(struct runs *r, struct str name, struct str who, char ret_id[RUN_
 	make_room(r);
 	struct str domain = name_registered_domain(read.ascii);
 	k->runs = r;
+	k->who = hash_keyed(who);
 	run->needs = &r->needs;
 	run->changed = changed;
 	run->facts.name = read.ascii;
@@ -182,6 +184,12 @@ bool run_end(struct runs *r, struct str id)
 	if (run)
 		forget(r, run);
 	return run;
+}
+
+bool run_is_of(struct runs *r, struct str id, struct str who)
+{
+	struct run *run = find(r, id);
+	return run && owner(run)->who == hash_keyed(who);
 }
 
 /* ---- showing ---- */

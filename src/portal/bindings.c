@@ -370,6 +370,6 @@ static void get_lookup(struct call *c)
 const struct route binding_routes[] = {
 	{ "GET", "/api/bindings", SCOPE_READ, get_bindings },
 	{ "GET", "/api/bindings/holder", SCOPE_READ, get_holder },
-	{ "GET", "/api/lookup", SCOPE_READ, get_lookup },
+	{ "GET", "/api/lookup", SCOPE_OPERATE, get_lookup },
 	{ 0 },
 };

@@ -214,7 +214,7 @@ static void get_limits(struct call *c)
 
 const struct route issuer_routes[] = {
 	{ "GET", "/api/issuers", SCOPE_READ, get_issuers },
-	{ "GET", "/api/issuers/*/directory", SCOPE_READ, get_directory },
+	{ "GET", "/api/issuers/*/directory", SCOPE_OPERATE, get_directory },
 	{ "GET", "/api/issuers/*/limits", SCOPE_READ, get_limits },
 	{ 0 },
 };

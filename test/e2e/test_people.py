@@ -324,6 +324,23 @@ def test_events(everseal, browser):
     assert browser.get("/api/session").status == 401
 
 
+# ---- what one who can only look cannot cause ----
+
+def test_reading_asks_nobody_outside(everseal):
+    reader = Api(None, everseal.page, admin(everseal, "token", "add", "look", "--scope", "read"))
+    other = Api(None, everseal.page, admin(everseal, "token", "add", "other", "--scope", "read"))
+    operator = Api(None, everseal.page, admin(everseal, "token", "add", "work", "--scope", "operate"))
+    reader.get("/api/lookup", name="a.example.com").failed(403, "You can look, not change", code="permission")
+    reader.get("/api/issuers/letsencrypt/directory").failed(403, "this needs operate", code="permission")
+    operator.get("/api/lookup", name="a b").ok()
+    run = reader.post("/api/diagnosis", {"name": "a.example.com"}).ok(201)["id"]
+    other.ask("DELETE", f"/api/diagnosis/{run}").failed(403, "Somebody else runs this diagnosis", code="permission")
+    other.get(f"/api/diagnosis/{run}").ok()
+    reader.ask("DELETE", f"/api/diagnosis/{run}").ok()
+    run = reader.post("/api/diagnosis", {"name": "a.example.com"}).ok(201)["id"]
+    operator.ask("DELETE", f"/api/diagnosis/{run}").ok()
+
+
 # ---- the page's files ----
 
 def test_files(everseal, browser):
