@@ -24,12 +24,19 @@ struct stream {
 	uint64_t next; /* number of the event it gets next */
 };
 
+struct bound {
+	struct call_part part;
+	struct call *call;
+	struct list node;
+};
+
 static struct {
 	char boot[17];
 	struct event ring[RING];
 	uint64_t last; /* the newest event's number; the first has 1 */
 	struct map changed;
 	struct list streams;
+	struct list bound; /* streams of other resources */
 	size_t stream_count;
 	struct timer beat;
 	struct later later;
@@ -130,6 +137,24 @@ static void end(struct stream *s)
 	call_stream_end(c);
 }
 
+/* In the middle of it, so that whoever reads it sees that it is not whole. */
+static void cut(struct bound *b)
+{
+	call_stream_cut(b->call, "The session or token that asked for this has ended.");
+}
+
+static bool is_over(const struct token *t)
+{
+	return t && t->expires && t->expires <= loop_wall(portal.loop);
+}
+
+static void cut_expired(void)
+{
+	LIST_EACH (n, &events.bound)
+		if (is_over(OWNER(n, struct bound, node)->call->who.token))
+			cut(OWNER(n, struct bound, node));
+}
+
 static void beat(struct timer *t)
 {
 	BUF_AUTO json = BUF_INIT(256);
@@ -141,11 +166,12 @@ static void beat(struct timer *t)
 	LIST_EACH (n, &events.streams) {
 		struct stream *s = OWNER(n, struct stream, node);
 		const struct token *token = s->call->ending ? NULL : s->call->who.token;
-		if (token && token->expires && token->expires <= loop_wall(portal.loop))
+		if (is_over(token))
 			end(s);
 		else if (has_room(s))
 			tell(s, "beat", 0, buf_str(&json));
 	}
+	cut_expired();
 	timer_start(t, portal.loop, BEAT, beat);
 }
 
@@ -191,6 +217,9 @@ void events_session_ended(const struct session *session)
 	LIST_EACH (n, &events.streams)
 		if (OWNER(n, struct stream, node)->call->who.session == session)
 			end(OWNER(n, struct stream, node));
+	LIST_EACH (n, &events.bound)
+		if (OWNER(n, struct bound, node)->call->who.session == session)
+			cut(OWNER(n, struct bound, node));
 }
 
 void events_token_ended(const struct token *t)
@@ -200,6 +229,22 @@ void events_token_ended(const struct token *t)
 	LIST_EACH (n, &events.streams)
 		if (OWNER(n, struct stream, node)->call->who.token == t)
 			end(OWNER(n, struct stream, node));
+	LIST_EACH (n, &events.bound)
+		if (OWNER(n, struct bound, node)->call->who.token == t)
+			cut(OWNER(n, struct bound, node));
+}
+
+static void let_bound_go(struct call_part *p)
+{
+	list_remove(&OWNER(p, struct bound, part)->node);
+}
+
+void events_bound(struct call *c)
+{
+	struct bound *b = arena_new(&c->arena, struct bound);
+	b->call = c;
+	call_keep(c, &b->part, let_bound_go);
+	list_add_last(&events.bound, &b->node);
 }
 
 void events_id(char ret_id[EVENT_ID])
@@ -304,6 +349,7 @@ void events_open(void)
 	buf_add_hex(&boot, secret_bytes(&random));
 	snprintf(events.boot, sizeof events.boot, "%s", buf_c(&boot));
 	list_init(&events.streams);
+	list_init(&events.bound);
 	timer_start(&events.beat, portal.loop, BEAT, beat);
 }
 
@@ -318,5 +364,5 @@ void events_close(void)
 	map_done(&events.changed);
 	events.changed = (struct map)MAP_INIT;
 	events.last = 0;
-	events.streams = (struct list){ 0 };
+	events.streams = events.bound = (struct list){ 0 };
 }

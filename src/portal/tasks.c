@@ -1,5 +1,6 @@
 /* /api/tasks: what was done, step by step, in the form of the seed system. */
 #include "portal/tasks.h"
+#include "portal/events.h"
 #include "portal/lists.h"
 #include "portal/wish.h"
 
@@ -162,7 +163,7 @@ static const char *const states[] = {
 };
 enum { STATE_COUNT = sizeof states / sizeof *states };
 
-struct row {
+struct task_row {
 	struct list_item item;
 	struct str id;
 };
@@ -183,7 +184,7 @@ static bool offer(struct task_view_each *each, const struct task_view *t)
 	if ((l->page.state.n && !str_eq_nocase(l->page.state, str_c(t->state))) ||
 	        !list_found(&l->page, t->arguments) || !str_to_u64(t->id, &number))
 		return true;
-	struct row *row = arena_new(&l->page.call->arena, struct row);
+	struct task_row *row = arena_new(&l->page.call->arena, struct task_row);
 	row->id = arena_str(&l->page.call->arena, t->id);
 	row->item.key = (struct list_key){ -(int64_t)number, row->id };
 	if (!l->by_skip || (l->page.total >= l->skip && l->page.total - l->skip < l->take))
@@ -219,7 +220,7 @@ static void write_list(struct listing_tasks *l, struct json_writer *w)
 	list_settle(&l->page);
 	json_write_array(w, "Items");
 	for (size_t i = 0; i < l->page.count; i++)
-		task_object(w, NULL, OWNER(l->page.rows[i], struct row, item)->id);
+		task_object(w, NULL, OWNER(l->page.rows[i], struct task_row, item)->id);
 	json_write_end(w);
 	list_write_place(&l->page, w);
 	json_write_object(w, "counts");
@@ -281,10 +282,13 @@ static void get_events(struct call *c)
 		return;
 	}
 	c->reader = (struct task_reader){ .event = task_event, .ended = task_ended };
-	if (!task_read(portal_renewals, &c->reader, c->item, (size_t)from, &err))
+	if (!task_read(portal_renewals, &c->reader, c->item, (size_t)from, &err)) {
 		call_fail(c, &err);
-	else
-		call_stream(c);
+		return;
+	}
+	if (c->who.session || c->who.token)
+		events_bound(c);
+	call_stream(c);
 }
 
 /* ---- a new one ---- */

@@ -324,6 +324,26 @@ def test_events(everseal, browser):
     assert browser.get("/api/session").status == 401
 
 
+def test_the_stream_of_a_task_ends_with_its_session(everseal, browser):
+    create(everseal, "ana")
+    browser.sign_in("ana")
+    owner = Api(everseal.state)
+    owner.post("/api/registrations", {"names": ["shop.example.com"], "email": "ops@example.com", "agree_tos": True})
+    task = owner.get("/api/tasks").ok()["Items"][0]["Id"]
+    stream = http.client.HTTPConnection("127.0.0.1", everseal.page, timeout=20)
+    stream.request("GET", f"/api/tasks/{task}/events", headers={"Cookie": browser.cookie})
+    answer = stream.getresponse()
+    assert answer.status == 200 and answer.readline()
+    assert not owner.get(f"/api/tasks/{task}").ok()["IsCompleted"]
+    create(everseal, "bo")
+    admin(everseal, "remove", "ana")
+    begun = time.monotonic()
+    with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+        answer.read()
+    assert time.monotonic() - begun < 3
+    assert not owner.get(f"/api/tasks/{task}").ok()["IsCompleted"]
+
+
 # ---- what one who can only look cannot cause ----
 
 def test_reading_asks_nobody_outside(everseal):
