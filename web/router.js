@@ -35,9 +35,18 @@ export function go(hash) {
 
 export const may = scope => scopes.indexOf(session?.scope) >= scopes.indexOf(scope);
 
+/* A part that is no encoded text fits no route. */
+function decoded(part) {
+	try {
+		return decodeURIComponent(part);
+	} catch {
+		return null;
+	}
+}
+
 function split(hash) {
 	const [path, query = ''] = hash.replace(/^#\/?/, '').split('?');
-	return {parts: path.split('/').map(decodeURIComponent), query: new URLSearchParams(query), path};
+	return {parts: path.split('/').map(decoded), query: new URLSearchParams(query), path};
 }
 
 function matching(parts) {
