@@ -252,6 +252,23 @@ static bool read_port(struct call *c, struct register_want *want)
 	return true;
 }
 
+/* A text, or a list of one: one application. */
+static bool read_proxy(struct call *c, struct register_want *want)
+{
+	struct err err = ERR_INIT;
+	const struct json *given = json_member(c->json, "proxy");
+	const struct json *list = json_array(c->json, "proxy");
+	if (!given || (list && !json_count(list)))
+		return true;
+	want->proxy = json_value_text(list ? json_at(list, 0) : given);
+	if (want->proxy.p && json_count(list) <= 1)
+		return true;
+	err_set(&err, ERR_INPUT,
+	        "The application is one text, its IP address and port, such as 127.0.0.1:3000.");
+	call_fail_field(c, &err, "proxy", STR_NONE);
+	return false;
+}
+
 static void registered(struct wish *w, struct str id, struct str task, bool existing)
 {
 	struct renew_view v;
@@ -273,7 +290,7 @@ static const struct call_member registration_members[] = {
 	{ NULL, "names", MEMBER_TEXTS },
 	{ NULL, "name", MEMBER_TEXT },
 	{ NULL, "email", MEMBER_TEXT },
-	{ NULL, "proxy", MEMBER_TEXT },
+	{ NULL, "proxy", MEMBER_TEXTS },
 	{ NULL, "issuer", MEMBER_TEXT },
 	{ NULL, "address", MEMBER_TEXT },
 	{ NULL, "key_type", MEMBER_TEXT },
@@ -289,7 +306,6 @@ static void post_registration(struct call *c)
 {
 	struct register_want want = {
 		.email = json_text(c->json, "email"),
-		.proxy = json_text(c->json, "proxy"),
 		.issuer = json_text(c->json, "issuer"),
 		.address = json_text(c->json, "address"),
 		.key_type = json_text(c->json, "key_type"),
@@ -297,7 +313,7 @@ static void post_registration(struct call *c)
 	};
 	json_bool(c->json, "agree_tos", &want.agree_tos);
 	if (!call_members_fit(c, registration_members) || !read_names(c, &want) ||
-	        !read_port(c, &want))
+	        !read_port(c, &want) || !read_proxy(c, &want))
 		return;
 	want.despite_hsts = call_despite_hsts(c, want.names, want.name_count);
 	struct wish *wish = wish_new(c, "Registered", want.names[0]);

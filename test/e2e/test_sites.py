@@ -305,6 +305,11 @@ def test_a_site_of_the_store_is_registered(stage, pebble):
     ({"email": 5}, "email"),
     ({"proxy": "169.254.169.254:80"}, "proxy"),
     ({"proxy": "app.example.com:80"}, "proxy"),
+    ({"proxy": ["169.254.169.254:80"]}, "proxy"),
+    ({"proxy": ["127.0.0.1:3000", "127.0.0.1:3001"]}, "proxy"),
+    ({"proxy": [3000]}, "proxy"),
+    ({"proxy": 3000}, "proxy"),
+    ({"proxy": {}}, "proxy"),
 ])
 def test_registering_names_the_member_that_is_wrong(house, change, field):
     want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, **change}
@@ -360,6 +365,15 @@ def test_without_page_there_is_no_link(stage):
     everseal = stage.keep(Everseal(stage.new_folder("everseal"), sites=FILE, head="page off"))
     everseal.start()
     everseal.cli("admin", "link").failed("page off", "Give the page an address")
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_registering_with_an_application(house, shop, as_list):
+    """As a text, or as the page sends it, in a list."""
+    where = proxy(shop)
+    house.api.post("/api/registrations", {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True,
+                                          "proxy": [where] if as_list else where})
+    assert house.api.get("/api/sites/a.example.com").ok()["upstreams"] == [where]
 
 
 def test_hundreds_of_changes_at_once(house):

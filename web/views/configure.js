@@ -133,10 +133,10 @@ function ready(page, known) {
 	const wish = (fields, seen) => h('div', {class: 'wish'}, h('div', {}, fields), seen);
 
 	async function register() {
-		const proxy = list(f.proxy.value);
+		const proxy = f.proxy.value.trim();
 		const registered = await post('registrations', {
 			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
-			address: f.address.value, port: Number(f.port.value), ...(proxy.length ? {proxy} : {}),
+			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}),
 		});
 		if (known.primary && known.primary !== registered.id)
 			go(`#/sites/${encodeURIComponent(f.name.value)}`);
