@@ -240,8 +240,8 @@ static void delete_diagnosis(struct call *c)
 	struct err err = ERR_INIT;
 	if (c->who.scope < SCOPE_OPERATE && !run_is_of(runs, c->item, c->who.name)) {
 		err_set(&err, ERR_PERMISSION,
-		        "Somebody else runs this diagnosis: with the scope read you can only give up "
-		        "your own.");
+		        "Somebody else runs this diagnosis: with the scope read you can only "
+		        "give up your own.");
 		call_fail(c, &err);
 		return;
 	}

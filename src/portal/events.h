@@ -25,8 +25,8 @@ void events_changed(const struct event_kind *kind, struct str subject);
 void events_say(const char *name, struct str json); /* an event whose text is fixed */
 void events_session_ended(const struct session *s); /* its streams end */
 void events_token_ended(const struct token *t);
-/* For a call that is to be the stream of another resource: it is cut when the session or the token it
- * was asked for with ends. */
+/* For a call that is to be the stream of another resource: it is cut when the session or the token
+ * it was asked for with ends. */
 void events_bound(struct call *c);
 /* The newest event's: what has come before it is in a snapshot made now. */
 void events_id(char ret_id[EVENT_ID]);
