@@ -131,6 +131,8 @@ MUST_CHECK bool tokens_load(struct err *err);
 void tokens_close(void);
 struct token *token_of(struct str text); /* the live one, or NULL */
 void token_use(struct token *t);
+/* Ends the tokens that this person made and that may do more than `most`; how many. */
+size_t tokens_cap(struct call *c, const struct person *maker, enum scope most);
 
 /* ---- links.c ---- */
 

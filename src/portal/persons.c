@@ -118,7 +118,18 @@ static bool stays_administered(struct call *c, const struct person *p)
 	return false;
 }
 
-static bool change_scope(struct call *c, struct person *p)
+/* The answer, once what was changed is stored. */
+static struct call_saving *saying_tokens(struct call *c, size_t removed)
+{
+	struct json_writer w;
+	call_object(c, &w);
+	json_write_int(&w, "tokens_removed", (int64_t)removed);
+	json_write_end(&w);
+	return call_saving(c, call_ok);
+}
+
+/* *ret_removed: tokens that ended, for they could do more than whoever made them. */
+static bool change_scope(struct call *c, struct person *p, size_t *ret_removed)
 {
 	enum scope scope;
 	if (!json_text(c->json, "scope").n)
@@ -132,6 +143,7 @@ static bool change_scope(struct call *c, struct person *p)
 	audit_add(c, "Scope changed", str_c(p->name), str_c(scope_name(p->scope)),
 	        str_c(scope_name(scope)));
 	p->scope = scope;
+	*ret_removed = tokens_cap(c, p, scope);
 	return true;
 }
 
@@ -145,10 +157,11 @@ static void new_password(struct call *c, struct person *p, const char *hash)
 static void change_hashed(struct call *c, const char *hash)
 {
 	struct person *p = named(c, c->item);
-	if (!p || !change_scope(c, p))
+	size_t removed = 0;
+	if (!p || !change_scope(c, p, &removed))
 		return;
 	new_password(c, p, hash);
-	person_save(p, &call_saving(c, NULL)->wait);
+	person_save(p, &saying_tokens(c, removed)->wait);
 }
 
 static void put_person(struct call *c)
@@ -156,14 +169,15 @@ static void put_person(struct call *c)
 	struct err err = ERR_INIT;
 	struct person *p = named(c, c->item);
 	struct str password = json_text(c->json, "password");
+	size_t removed = 0;
 	if (!p)
 		return;
 	if (password.n && !person_password(password, str_c(p->name), &err))
 		call_wrong(c, &err, "password");
 	else if (password.n)
 		call_hash(c, password, change_hashed);
-	else if (change_scope(c, p))
-		person_save(p, &call_saving(c, NULL)->wait);
+	else if (change_scope(c, p, &removed))
+		person_save(p, &saying_tokens(c, removed)->wait);
 }
 
 static void delete_person(struct call *c)
@@ -172,7 +186,7 @@ static void delete_person(struct call *c)
 	if (!p || !stays_administered(c, p))
 		return;
 	audit_add(c, "Person removed", str_c(p->name), str_c(scope_name(p->scope)), STR_NONE);
-	person_remove(p, &call_saving(c, NULL)->wait);
+	person_remove(p, &saying_tokens(c, tokens_cap(c, p, SCOPE_NONE))->wait);
 }
 
 /* ---- for the machine's owner ---- */

@@ -248,7 +248,9 @@ static void make(struct call *c, const struct wanted *want)
 	t->scope = want->scope;
 	t->created = loop_wall(portal.loop);
 	t->expires = want->days ? t->created + want->days * DAY : 0;
-	snprintf(t->by, sizeof t->by, "%.*s", STR_ARG(c->who.name));
+	/* What a token makes is its maker's as well, so that it ends with what he may do. */
+	snprintf(t->by, sizeof t->by, "%.*s",
+	        STR_ARG(c->who.token ? str_c(c->who.token->by) : c->who.name));
 	call_keep(c, &m->part, let_go);
 	row_save(&t->row, &m->wait);
 }
@@ -288,6 +290,26 @@ static struct token *find(struct str text, struct err *err)
 	return count == 1 ? found : NULL;
 }
 
+static void end_token(struct call *c, struct token *t, struct row_wait *wait)
+{
+	audit_add(c, "API token removed", t->name, str_c(scope_name(t->scope)), STR_NONE);
+	events_token_ended(t);
+	row_remove(&t->row, wait);
+}
+
+size_t tokens_cap(struct call *c, const struct person *maker, enum scope most)
+{
+	size_t count = 0;
+	MAP_EACH (n, &tokens) {
+		struct token *t = OWNER(n, struct token, node);
+		if (t->row.leaving || t->scope <= most || !str_eq_c(str_c(t->by), maker->name))
+			continue;
+		end_token(c, t, NULL);
+		count++;
+	}
+	return count;
+}
+
 static void delete_token(struct call *c)
 {
 	struct err err = ERR_INIT;
@@ -296,9 +318,7 @@ static void delete_token(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	audit_add(c, "API token removed", t->name, str_c(scope_name(t->scope)), STR_NONE);
-	events_token_ended(t);
-	row_remove(&t->row, &call_saving(c, NULL)->wait);
+	end_token(c, t, &call_saving(c, NULL)->wait);
 }
 
 const struct route token_routes[] = {

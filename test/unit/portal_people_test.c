@@ -557,6 +557,39 @@ static void test_token_names(void **state)
 	assert_int_equal(ask(R("GET", "/api/audit", .key = named)), 200);
 }
 
+/* A token does not outlive what its maker may do; nor does one that such a token made. */
+static void test_tokens_of_person(void **state)
+{
+	char keys[4][80], id[20];
+	struct signed_in s;
+	static const char *const bodies[] = { "{\"name\":\"a\",\"scope\":\"read\"}",
+		"{\"name\":\"b\",\"scope\":\"administer\"}",
+		"{\"name\":\"c\",\"scope\":\"operate\"}" };
+	(void)state;
+	make("ana", "administer");
+	make("bo", "administer");
+	sign_in("bo", &s);
+	for (size_t i = 0; i < 3; i++) {
+		struct ask post = with(&s, "POST", "/api/tokens");
+		if (i == 2)
+			post = (struct ask){ "POST", "/api/tokens", .key = keys[1] };
+		post.body = bodies[i];
+		JSON_AUTO *json = ask_json(&post, 201);
+		snprintf(keys[i], 80, "%.*s", STR_ARG(json_text(json, "token")));
+	}
+	make_token("{\"name\":\"d\",\"scope\":\"administer\"}", keys[3], id);
+	refuses(R("PUT", "/api/people/bo", .body = "{\"scope\":\"operate\"}", .owner = true), 200,
+	        "\"tokens_removed\":1}");
+	assert_int_equal(ask(R("GET", "/api/audit", .key = keys[0])), 200);
+	assert_int_equal(ask(R("GET", "/api/audit", .key = keys[1])), 401);
+	assert_int_equal(ask(R("GET", "/api/audit", .key = keys[2])), 200);
+	refuses(R("DELETE", "/api/people/bo", .owner = true), 200, "\"tokens_removed\":2}");
+	turns(50);
+	restart();
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(ask(R("GET", "/api/audit", .key = keys[i])), i == 3 ? 200 : 401);
+}
+
 /* ---- setup links ---- */
 
 static void make_link(char ret_token[64])
@@ -713,6 +746,7 @@ int main(void)
 		TEST(test_bad_people),
 		TEST(test_tokens),
 		TEST(test_token_names),
+		TEST(test_tokens_of_person),
 		TEST(test_setup),
 		TEST(test_codes),
 		TEST(test_factor),
