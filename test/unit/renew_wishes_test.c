@@ -111,27 +111,24 @@ static const struct {
 	                "127.9.9.9:8007 is where Everseal itself listens, not the application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::ffff:127.0.0.1]:8007") },
-	        .sentence =
-	                "[::ffff:127.0.0.1]:8007 is where Everseal itself listens, not the "
-	                "application." },
+	        .sentence = "[::ffff:127.0.0.1]:8007 is where Everseal itself listens, not the "
+	                    "application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("127.0.0.1:7443") },
 	        .sentence =
 	                "127.0.0.1:7443 is where Everseal itself listens, not the application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("0.0.0.0:80") },
-	        .sentence =
-	                "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
-	                "runs here." },
+	        .sentence = "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
+	                    "runs here." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::]:80") },
 	        .sentence =
 	                "Nobody can connect to ::: write [::1]:80 if the application runs here." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::ffff:0.0.0.0]:80") },
-	        .sentence =
-	                "Nobody can connect to ::ffff:0.0.0.0: write [::1]:80 if the "
-	                "application runs here." },
+	        .sentence = "Nobody can connect to ::ffff:0.0.0.0: write [::1]:80 if the "
+	                    "application runs here." },
 };
 
 static void bad_input_is_refused_in_words(void **state)
