@@ -13,7 +13,7 @@
 enum { HASHING_MOST = 16 }; /* waiting, of each rank */
 enum hashing_rank {
 	HASHING_ANYBODY,
-	HASHING_KNOWN, /* who has signed in, at least before from that address, or has a setup link */
+	HASHING_KNOWN, /* signed in, now or once from that address, or with a setup link */
 	HASHING_OWNER, /* over control.sock */
 	HASHING_RANKS
 };
