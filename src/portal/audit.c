@@ -8,7 +8,7 @@ enum {
 	RECORDS_MOST = 100000,
 	PRUNED_AT_ONCE = 500,
 	TEXT_MOST = 1000,
-	RECORD_MOST = 16 << 10,
+	RECORD_MOST = 32 << 10, /* four texts, each of whose characters may become six */
 	LIMIT = 50,
 	LIMIT_MOST = 200,
 	EXPORTED_AT_ONCE = 200,

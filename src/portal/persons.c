@@ -118,7 +118,7 @@ static bool stays_administered(struct call *c, const struct person *p)
 	return false;
 }
 
-/* The answer, once what was changed is stored. */
+/* The answer, once the change is stored. */
 static struct call_saving *saying_tokens(struct call *c, size_t removed)
 {
 	struct json_writer w;
