@@ -71,7 +71,7 @@ def test_kill(stage, upstream, phase, process, step, after):
     if process == "supervisor" and taken:
         time.sleep(0.3)
         everseal.start()
-    everseal.wait_served("shop.example.com", seconds=40, other_than=first)
+    everseal.wait_served("shop.example.com", seconds=90, other_than=first)
     until("nothing is under way", lambda: not everseal.certificate("shop.example.com")["last_error"], 10)
     wanted = 1 if phase == "issue" else 2
     print(f"hit={taken} orders={gate.orders} accounts={gate.accounts} issued={pebble.issued}")
