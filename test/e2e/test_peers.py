@@ -451,9 +451,13 @@ def test_expect_continue(place, play):
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 def test_an_application_that_closes_after_each_answer(place, play, method):
     """It does not say so; a request that comes after the end was seen is not lost."""
+    ended = queue.Queue()
+
     def script(connection):
         if place.app.hear(connection)[0]:
             connection.sendall(reply(b"one"))
+            connection.shutdown(socket.SHUT_RDWR)
+            ended.put(True)
     play(script)
     with contextlib.closing(connect(place)) as s:
         for i in range(50):
@@ -464,7 +468,7 @@ def test_an_application_that_closes_after_each_answer(place, play, method):
                 assert piece, got
                 got += piece
             assert got.startswith(b"HTTP/1.1 200"), (i, got)
-            time.sleep(0.005)
+            ended.get(timeout=8)
 
 
 # ---- slow peers ----
