@@ -16,7 +16,13 @@
  * Exactly one of exchange_end, exchange_abort and `gone` ends an exchange for its handler; it
  * touches neither ex nor its memory afterwards. Calls into the exchange may come inside `start`,
  * `body` or `room`, or at any other time; none of them calls the handler back before it returns.
- * Everything runs on the worker's one thread. */
+ * Everything runs on the worker's one thread.
+ *
+ * A request with `websocket` may be answered with 101, which is then its final head: from there on
+ * the exchange is a tunnel. exchange_want, body and body_end carry what the client sends and its
+ * end, exchange_body and exchange_end what it gets, in no framing but the codec's own (RFC 6455,
+ * RFC 8441: over HTTP/2 the head says 200). Either side may end before the other: exchange_end is
+ * called when both have ended. Any other final head makes it an ordinary exchange. */
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
