@@ -114,11 +114,28 @@ void attempt_clear(struct attempt *a, struct store_tx *tx)
 		store_tx_delete(tx, STR("flow-key"), str_c(s->id), s->key_version);
 }
 
+/* It is read from an authorization that the CA could not prove control of a name. */
+static bool proof_failed(const struct attempt_state *s, const struct next *n)
+{
+	return n->what == FLOW_FAIL && !n->ca_at_fault && n->err.code == ERR_REFUSED &&
+	       s->flow->step == ACME_STEP_authz;
+}
+
+static bool any_lapsed(const struct attempt_state *s)
+{
+	for (size_t i = 0; i < s->flow->name_count; i++)
+		if (s->places[i].notice.lapsed)
+			return true;
+	return false;
+}
+
 static void finish(struct attempt_state *s, const struct issued *issued, const struct next *failed)
 {
 	struct attempt *a = s->attempt;
 	bool gone = false;
 	s->gone = &gone;
+	if (failed && s->flow && proof_failed(s, failed) && any_lapsed(s))
+		a->interrupted = true;
 	a->done(a, s->flow, issued, failed);
 	if (gone)
 		return;
@@ -205,12 +222,11 @@ static void save(struct attempt_state *s, int64_t after)
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
 
-/* What the CA counts against its limits. A proof that failed is read from an authorization. */
+/* What the CA counts against its limits. */
 static void count(struct attempt_state *s, const struct next *n)
 {
 	struct flow *f = s->flow;
-	const bool failed = n->what == FLOW_FAIL && !n->ca_at_fault && n->err.code == ERR_REFUSED &&
-	                    f->step == ACME_STEP_authz;
+	const bool failed = proof_failed(s, n);
 	const enum spent_what what = failed                 ? SPENT_FAILURE
 	                             : n->what == FLOW_DONE ? SPENT_CERTIFICATE
 	                                                    : SPENT_ORDER;
@@ -466,6 +482,7 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	CHECK(r);
 	struct attempt_state *s = state_new(r, a, want->id);
 	a->state = s;
+	a->interrupted = false;
 	struct flow_want flow = {
 		.directory_url = str_c(r->directory_url),
 		.email = want->email,
@@ -530,6 +547,7 @@ bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct 
 		return false;
 	}
 	a->state = s;
+	a->interrupted = true;
 	struct next n = flow_lost(f, loop_wall(i->needs.loop));
 	flow_take(f, &n);
 	take_flow(s, f);

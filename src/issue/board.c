@@ -110,7 +110,7 @@ void board_publish(struct board *b, struct notice *n, const struct notice_text *
 	struct post *p = post_of(b, text->token);
 	n->post = p ? p : post_new(b, text);
 	n->ready = ready;
-	n->told = false;
+	n->told = n->lapsed = false;
 	list_add_last(&n->post->notices, &n->node);
 	settle(n->post);
 }
@@ -154,6 +154,15 @@ static struct seat *seat_of(struct board *b, const struct link *serve)
 	return NULL;
 }
 
+/* Whoever was told that it is answered may rely on it no longer. */
+static void lapse(struct post *p)
+{
+	LIST_EACH (n, &p->notices) {
+		struct notice *notice = OWNER(n, struct notice, node);
+		notice->lapsed |= notice->told;
+	}
+}
+
 void board_detach(struct board *b, struct link *serve)
 {
 	struct seat *gone = seat_of(b, serve);
@@ -163,6 +172,8 @@ void board_detach(struct board *b, struct link *serve)
 	MAP_EACH (m, &b->posts) {
 		struct post *p = OWNER(m, struct post, node);
 		p->confirmed &= ~gone->bit;
+		if (!p->confirmed)
+			lapse(p);
 		settle(p);
 	}
 	free(gone);

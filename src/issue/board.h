@@ -1,6 +1,7 @@
 /* The open challenges (token -> thumbprint), as every serve process must know them before the CA is
  * told. A token is published when all serves that are attached have said so; a serve that attaches
- * later gets the whole table before its first generation. */
+ * later gets the whole table before its first generation. If all of them go after that, a CA may
+ * have asked in vain: the notice has lapsed. */
 #ifndef ISSUE_BOARD_H
 #define ISSUE_BOARD_H
 
@@ -22,6 +23,7 @@ struct notice {
 	struct post *post; /* NULL when not published */
 	struct later later;
 	bool told;
+	bool lapsed; /* after `ready` there was a moment without any serve that answers it */
 };
 struct notice_text {
 	struct str token, thumbprint, name; /* copied */

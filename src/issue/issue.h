@@ -102,6 +102,9 @@ struct attempt {
 	/* After `follows`: it could go on now, and does so once attempt_go_on is called; by then it
 	 * may have to follow again. */
 	void (*may_go_on)(struct attempt *a);
+	/* Once it is done: the CA may have asked in vain, since it was resumed after a restart, or
+	 * since a proof failed whose token no serve answered for a while. */
+	bool interrupted;
 	struct attempt_state *state; /* NULL when not started */
 };
 /* Texts are copied. */

@@ -185,7 +185,7 @@ struct registration {
 	int64_t waiting_until; /* wall ms */
 	bool parked;           /* attempting, but in a long wait: it has no place */
 	bool again;            /* another attempt is wished for once this one is stored */
-	bool attempting, resumed, began_anew;
+	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */
 	struct task *task;             /* the one under way, but for that of the revocation */
 	char task_id[32];              /* the newest */

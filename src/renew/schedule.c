@@ -263,11 +263,11 @@ static void back_off(struct registration *g, const struct next *failed)
 
 static void start_attempt(struct registration *g);
 
-/* A challenge that failed while we were down, or before our listener was up again, is no failure:
- * begun anew at once, once per start. */
+/* A challenge that failed while nobody answered, because we or serve were down, is no failure: begun
+ * anew at once. Only once: if serve dies of what the CA asks, that must not go on for ever. */
 static bool begin_anew(struct registration *g, const struct next *why)
 {
-	if (!g->resumed || g->began_anew || why->ca_at_fault || registration_blocked(g))
+	if (!g->attempt.interrupted || g->began_anew || why->ca_at_fault || registration_blocked(g))
 		return false;
 	g->began_anew = true;
 	attempt_abort(&g->attempt);
@@ -387,7 +387,6 @@ static void start_attempt(struct registration *g)
 		.names = g->names,
 		.name_count = g->name_count,
 	};
-	g->resumed = false;
 	g->shown_step = ACME_STEP_COUNT;
 	attempt_start(r->needs.issuers, &g->attempt, &want);
 }
@@ -397,7 +396,7 @@ static void begin(struct registration *g)
 	struct renewals *r = g->renewals;
 	struct err err = ERR_INIT;
 	g->attempting = true;
-	g->resumed = true;
+	g->began_anew = false;
 	task_begin(g->task);
 	g->shown_step = ACME_STEP_COUNT;
 	g->attempt = (struct attempt){

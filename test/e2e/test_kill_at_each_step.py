@@ -1,13 +1,16 @@
 """kill -9 of each process at every step of the ACME table, in issue and in renewal, with and without the
 CA's answer having arrived. Afterwards: exactly one account, every certificate, nothing ordered twice
 without need."""
+import contextlib
+import socket
 import threading
 import time
 
 import pytest
 
+from api import Api
 from authority import Gate
-from network import until
+from network import free_port, raw, until
 
 STEPS = ("directory", "account", "order", "authz", "answer", "await", "finalize", "download")
 PROCESSES = ("control", "fetch", "serve", "supervisor")
@@ -27,6 +30,10 @@ class Killer:
         self.everseal.kill(self.process)
         if not self.after:
             raise Gate.Lost
+
+
+def states_of_tasks(everseal):
+    return [task["State"] for task in Api(everseal.state).get("/api/tasks").ok()["Items"]]
 
 
 def cases():
@@ -71,7 +78,7 @@ def test_kill(stage, upstream, phase, process, step, after):
     if process == "supervisor" and taken:
         time.sleep(0.3)
         everseal.start()
-    everseal.wait_served("shop.example.com", seconds=90, other_than=first)
+    everseal.wait_served("shop.example.com", seconds=30, other_than=first)
     until("nothing is under way", lambda: not everseal.certificate("shop.example.com")["last_error"], 10)
     wanted = 1 if phase == "issue" else 2
     print(f"hit={taken} orders={gate.orders} accounts={gate.accounts} issued={pebble.issued}")
@@ -82,3 +89,70 @@ def test_kill(stage, upstream, phase, process, step, after):
     unanswered = step == "answer" and after and process in ("serve", "supervisor")
     assert wanted <= pebble.orders <= wanted + (taken and (lost or unanswered))
     assert pebble.issued == wanted
+    # No death counts as a failure, and so none waits for the next attempt.
+    assert set(states_of_tasks(everseal)) <= {"Executing", "Success"}
+
+
+class Road:
+    """The way from the CA to Everseal's port for plain HTTP; `toll` is called for each question on it,
+    and if it says so the question is lost with its connection."""
+
+    def __init__(self, port, to, toll):
+        self.to, self.toll = to, toll
+        self.socket = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.socket.accept()
+                threading.Thread(target=self.pass_on, args=(connection,), daemon=True).start()
+
+    def pass_on(self, connection):
+        with contextlib.closing(connection), contextlib.suppress(OSError):
+            question = b""
+            while b"\r\n\r\n" not in question:
+                question += connection.recv(4096)
+            if not self.toll():
+                connection.sendall(raw(self.to, question))
+
+    def stop(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def asked(stage, upstream):
+    """An Everseal, its CA, and a list: each element is a question of the CA that serve will die of."""
+    pebble = stage.pebble(authz_reuse=0)
+    port, deaths, one_by_one = free_port(), [], threading.Lock()
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}", listeners=(
+        f"http 127.0.0.1:{port}\nhttps 127.0.0.1:{pebble.https}"))
+
+    def die():
+        with one_by_one:
+            if not deaths:
+                return False
+            deaths.pop()
+            everseal.wait_back("serve", everseal.kill("serve"))
+            return True
+
+    stage.keep(Road(pebble.http, port, die))
+    return everseal.start(), pebble, deaths
+
+
+def test_serve_dies_of_the_question(asked):
+    everseal, pebble, deaths = asked
+    deaths.append(1)
+    done = everseal.register("shop.example.com")
+    assert "failed, and begins anew" in done.out
+    assert pebble.orders == 2
+    assert states_of_tasks(everseal) == ["Success"]
+
+
+def test_serve_dies_of_every_question(asked):
+    everseal, pebble, deaths = asked
+    deaths.extend(range(20))
+    everseal.register("shop.example.com", wait=False)
+    until("the attempt has failed", lambda: everseal.certificate("shop.example.com")["failures"], 30)
+    assert pebble.orders == 2
+    assert states_of_tasks(everseal) == ["Failed"]

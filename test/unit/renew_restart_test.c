@@ -37,6 +37,58 @@ static void an_interrupted_attempt_begins_anew_once(void **state)
 	assert_string_equal(said("shop.example.com", "failures"), "1");
 }
 
+/* The proof of that order fails, and serve dies while the CA may ask for its token. */
+static void nobody_answers(unsigned order)
+{
+	turn_until(place, diary_count(place, "ask challenge") > order);
+	place->ca.orders[order].valid[0] = false;
+	place->ca.orders[order].failed[0] = true;
+	serve_detach(place, 0);
+	serve_attach(place, 0);
+}
+
+static void an_attempt_whose_token_nobody_answered_begins_anew_once(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	nobody_answers(0);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(logged_count("error"), 0);
+	/* Only once, */
+	world_teardown(NULL);
+	world_setup(NULL);
+	world_start(BY_FILE SHOP);
+	nobody_answers(0);
+	nobody_answers(1);
+	run_for(place, 30 * SECOND);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_string_equal(said("shop.example.com", "failures"), "1");
+	/* but that is told of each attempt by itself. */
+	nobody_answers(2);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 4);
+}
+
+static void a_proof_that_fails_while_a_serve_answers_is_a_failure(void **state)
+{
+	(void)state;
+	serve_attach(place, 1);
+	world_start(BY_FILE SHOP);
+	turn_until(place, diary_count(place, "ask order"));
+	serve_detach(place, 0); /* the token is not told yet, and one is left */
+	serve_attach(place, 0);
+	turn_until(place, diary_count(place, "ask challenge"));
+	place->ca.orders[0].valid[0] = false;
+	place->ca.orders[0].failed[0] = true;
+	serve_detach(place, 1);
+	run_for(place, 30 * SECOND);
+	assert_int_equal(place->ca.order_count, 1);
+	assert_string_equal(said("shop.example.com", "failures"), "1");
+}
+
 static void a_wish_survives_a_kill(void **state)
 {
 	(void)state;
@@ -422,6 +474,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(an_interrupted_attempt_begins_anew_once),
+		WORLD_TEST(an_attempt_whose_token_nobody_answered_begins_anew_once),
+		WORLD_TEST(a_proof_that_fails_while_a_serve_answers_is_a_failure),
 		WORLD_TEST(a_wish_survives_a_kill),
 		WORLD_TEST(killed_at_any_step_it_renews),
 		WORLD_TEST(nothing_begins_before_it_is_told_to),
