@@ -43,7 +43,8 @@ struct request {
 	uint64_t length;
 	bool keep_alive; /* of this connection, by version and Connection */
 	bool expect_continue;
-	bool websocket; /* Upgrade: websocket on a GET without body */
+	bool websocket; /* Upgrade: websocket on a GET without body; over HTTP/2 the extended
+	                   CONNECT (RFC 8441), whose method then is GET here as well */
 };
 
 struct response {
@@ -55,6 +56,7 @@ struct response {
 	bool keep_alive;
 	bool head_only; /* answers HEAD, or is 1xx, 204 or 304: body and length may be told, no
 	                   content follows */
+	bool websocket; /* a 101 that switches to it */
 };
 
 const char *http_reason(unsigned status); /* "Not Found"; "" if unknown */

@@ -45,6 +45,7 @@ static bool hear_framing(struct head *h, const struct request *request, struct r
 	else
 		r->body = r->head_only ? BODY_NONE : BODY_CLOSE;
 	r->length = r->body == BODY_LENGTH ? h->length : 0;
+	r->websocket = r->status == 101 && h->upgrade && h->upgrade_websocket;
 	r->keep_alive =
 	        !h->close && r->body != BODY_CLOSE && (r->version == HTTP_1_1 || h->keep_alive);
 	return true;

@@ -153,6 +153,5 @@ bool forward_request(const struct exchange *ex, struct str via, struct request *
 	*ret_request = ex->request;
 	ret_request->headers = headers;
 	ret_request->keep_alive = true;
-	ret_request->websocket = false; /* upgrades are not passed on */
 	return true;
 }

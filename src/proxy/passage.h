@@ -33,7 +33,8 @@ struct passage {
 	bool heard_any;   /* on this connection */
 	bool read_full;   /* the last read took all that was asked for: there may be more */
 	bool responded, reusable, retried;
-	bool full, connect_late; /* why an upstream could not be had */
+	bool tunnel, upstream_ended; /* bytes both ways; its side has ended */
+	bool full, connect_late;     /* why an upstream could not be had */
 };
 
 static inline struct proxy_pools *passage_pools(const struct passage *p)
@@ -53,6 +54,8 @@ void passage_send(struct passage *p);
 void passage_flush(struct passage *p);
 void passage_body(struct passage *p, struct str piece);
 void passage_body_end(struct passage *p);
+/* The answer was 101: from now on bytes go both ways. */
+void passage_begin_tunnel(struct passage *p);
 /* All of the request was taken by the connection. */
 bool passage_sent(const struct passage *p);
 
@@ -65,6 +68,8 @@ void passage_wait(struct passage *p);
 void passage_broken(struct passage *p, const char *why);
 /* The answer is complete; `clean`: nothing was read behind it. */
 void passage_end(struct passage *p, bool clean);
+/* One side of a tunnel, or both, broke off: the other is told in the same way. */
+void passage_cut(struct passage *p, const char *why);
 /* Our own answer, or an abort that the client sees; `sentence` is for both client and log. */
 void passage_fail(struct passage *p, unsigned status, const char *sentence);
 

@@ -264,6 +264,15 @@ void channel_close(struct channel_user *u)
 	u->channel = NULL;
 }
 
+void channel_reset(struct channel_user *u)
+{
+	if (!u->channel)
+		return;
+	/* Whoever holds the connection from here on holds nothing. */
+	conn_reset(&u->channel->held.conn);
+	channel_close(u);
+}
+
 void channel_deadline(struct channel_user *u, int64_t after_ms)
 {
 	struct channel *c = u->channel;

@@ -74,6 +74,7 @@ void pool_answer_failed(struct pool *p, const char *why);
 /* For another request, at most for idle_ms (0: it is closed). */
 void channel_keep(struct channel_user *u, int64_t idle_ms);
 void channel_close(struct channel_user *u); /* harmless without a channel */
+void channel_reset(struct channel_user *u); /* likewise; the upstream sees a failure */
 void channel_deadline(struct channel_user *u, int64_t after_ms);
 
 #endif

@@ -37,6 +37,13 @@ static int64_t time_for_silence(const struct passage *p)
 
 void passage_wait(struct passage *p)
 {
+	if (p->tunnel) {
+		/* By an upstream that does not read, or may have gone behind its end. */
+		bool blocked = p->out.n > 0 || p->upstream_ended;
+		channel_deadline(&p->user,
+		        blocked ? limits_of(p)->answer_timeout : limits_of(p)->tunnel_idle);
+		return;
+	}
 	bool head_begun = !p->responded && p->in.n > 0;
 	channel_deadline(&p->user, head_begun ? time_for_head(p) : time_for_silence(p));
 }
@@ -62,6 +69,13 @@ void passage_fail(struct passage *p, unsigned status, const char *sentence)
 		exchange_abort(p->ex, sentence);
 	else
 		exchange_answer(p->ex, status, sentence);
+}
+
+void passage_cut(struct passage *p, const char *why)
+{
+	channel_reset(&p->user);
+	release(p);
+	exchange_abort(p->ex, why);
 }
 
 /* Bytes behind the answer that are still in the socket would be taken for the next one. */
@@ -123,6 +137,10 @@ static bool open_new(struct passage *p, struct pool *pool)
 
 void passage_broken(struct passage *p, const char *why)
 {
+	if (p->tunnel) {
+		passage_cut(p, why);
+		return;
+	}
 	if (!may_retry(p)) {
 		passage_fail(p, 502, why);
 		return;
@@ -220,6 +238,8 @@ static void channel_due(struct channel_user *u)
 	struct passage *p = OWNER(u, struct passage, user);
 	if (u->channel->connecting)
 		fail_to_connect(p, "no connection in time", /* late= */ true);
+	else if (p->tunnel)
+		passage_cut(p, "Nobody has said anything for a long time.");
 	else
 		passage_fail(p, 504,
 		        p->responded ? THE_APPLICATION "stopped in the middle of its answer."
@@ -252,7 +272,10 @@ static void room(struct handling *h)
 
 static void gone(struct handling *h)
 {
-	release(passage_of(h));
+	struct passage *p = passage_of(h);
+	if (p->tunnel)
+		channel_reset(&p->user);
+	release(p);
 }
 
 static const struct handling_ops passage_ops = {

@@ -45,11 +45,23 @@ static enum next hear_content(struct passage *p, struct str bytes)
 	return GO_ON;
 }
 
-/* 100 is answered by us, to the client and before; an upgrade was not asked for. */
+/* RFC 6455 4.1, RFC 9110 7.8: to what was asked for, and to nothing else. */
+static enum next hear_switch(struct passage *p, const struct response *r, struct str rest)
+{
+	if (!p->request.websocket || !r->websocket)
+		return fail(p, THE_APPLICATION "switched to a protocol that was not asked for.");
+	p->responded = p->tunnel = true;
+	http1_body_init(&p->body, BODY_CLOSE, 0);
+	exchange_respond(p->ex, r);
+	if (rest.n)
+		p->room = exchange_body(p->ex, rest);
+	passage_begin_tunnel(p);
+	return GO_ON;
+}
+
+/* 100 is answered by us, to the client and before. */
 static enum next hear_interim(struct passage *p, const struct response *r)
 {
-	if (r->status == 101)
-		return fail(p, THE_APPLICATION "switched to a protocol that was not asked for.");
 	if (++p->interims > INTERIMS_MOST)
 		return fail(p, THE_APPLICATION "sent too many interim answers.");
 	if (r->status != 100 && p->request.version != HTTP_1_0)
@@ -86,6 +98,8 @@ static enum next hear_head(struct passage *p, struct str bytes, bool *ret_more, 
 		pool_answer_failed(p->user.channel->pool, why.why);
 		return fail(p, THE_APPLICATION "sent an answer that is not valid HTTP.");
 	}
+	if (r.status == 101)
+		return hear_switch(p, &r, str_from(bytes, *ret_used));
 	if (r.status < 200)
 		return hear_interim(p, &r);
 	return hear_final(p, &r, str_from(bytes, *ret_used));
@@ -115,8 +129,24 @@ static enum next hear_heads(struct passage *p, struct str bytes)
 	return GO_ON;
 }
 
+/* The client may go on; once it has ended, too, that was all. */
+static void hear_last(struct passage *p)
+{
+	p->upstream_ended = true;
+	if (!p->content_ended) {
+		exchange_last(p->ex);
+		passage_wait(p);
+		return;
+	}
+	passage_end(p, /* clean= */ false);
+}
+
 static void hear_close(struct passage *p)
 {
+	if (p->tunnel) {
+		hear_last(p);
+		return;
+	}
 	p->reusable = false;
 	if (p->responded && http1_body_ends_at_close(&p->body))
 		passage_end(p, /* clean= */ false);
@@ -154,9 +184,21 @@ static void go_on(struct later *l)
 	passage_receive(OWNER(l, struct passage, later));
 }
 
+/* Of a tunnel whose upstream has ended its side: what is left to learn is that it is gone. */
+static void watch_half_open(struct passage *p)
+{
+	char byte;
+	if (p->send_failed || conn_read(p->user.channel->held.conn, &byte, 1) == CONN_FAILED)
+		passage_cut(p, THE_APPLICATION "broke off the connection.");
+}
+
 void passage_receive(struct passage *p)
 {
 	char *scratch = p->ex->worker->scratch;
+	if (p->upstream_ended) {
+		watch_half_open(p);
+		return;
+	}
 	p->read_full = true;
 	for (unsigned reads = 0; p->read_full && reads < READS_MOST; reads++) {
 		if (p->responded && p->room <= 0)

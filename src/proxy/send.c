@@ -111,9 +111,32 @@ void passage_body(struct passage *p, struct str piece)
 	want_more(p);
 }
 
+void passage_begin_tunnel(struct passage *p)
+{
+	p->content_ended = false;
+	want_more(p);
+}
+
+/* What the client said has gone: so may our side of the connection, and with it all if the other
+ * side has ended before. */
+static void end_tunnel(struct passage *p)
+{
+	if (p->out.n > 0 || p->send_failed)
+		return;
+	if (p->upstream_ended)
+		passage_end(p, /* clean= */ false);
+	else
+		conn_shutdown(p->user.channel->held.conn);
+}
+
 void passage_body_end(struct passage *p)
 {
 	p->content_ended = true;
+	if (p->tunnel) {
+		passage_wait(p);
+		end_tunnel(p);
+		return;
+	}
 	send_parts(p, STR_NONE, /* last= */ true);
 	passage_wait(p);
 }
@@ -137,7 +160,10 @@ void passage_flush(struct passage *p)
 		return;
 	}
 	buf_done(&p->out);
-	want_more(p);
+	if (p->tunnel && p->content_ended)
+		end_tunnel(p);
+	else
+		want_more(p);
 }
 
 bool passage_sent(const struct passage *p)

@@ -41,9 +41,14 @@ static void add_hsts(struct exchange *ex, struct headers *headers)
 	told_hsts(ex, ex->site->hsts_age);
 }
 
+static bool is_final(const struct exchange *ex, const struct response *head)
+{
+	return head->status >= 200 || (head->status == 101 && ex->request.websocket);
+}
+
 void exchange_respond(struct exchange *ex, const struct response *head)
 {
-	if (head->status < 200) {
+	if (!is_final(ex, head)) {
 		ex->ops->respond(ex, head);
 		return;
 	}

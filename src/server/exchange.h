@@ -21,8 +21,9 @@
  * A request with `websocket` may be answered with 101, which is then its final head: from there on
  * the exchange is a tunnel. exchange_want, body and body_end carry what the client sends and its
  * end, exchange_body and exchange_end what it gets, in no framing but the codec's own (RFC 6455,
- * RFC 8441: over HTTP/2 the head says 200). Either side may end before the other: exchange_end is
- * called when both have ended. Any other final head makes it an ordinary exchange. */
+ * RFC 8441: over HTTP/2 the head says 200). Either side may end before the other: exchange_last
+ * tells the client that nothing more comes for it, exchange_end is called when both have ended. Any
+ * other final head makes it an ordinary exchange. */
 #ifndef SERVER_EXCHANGE_H
 #define SERVER_EXCHANGE_H
 
@@ -61,6 +62,7 @@ struct exchange_ops {
 	void (*want)(struct exchange *ex, size_t bytes);
 	void (*respond)(struct exchange *ex, const struct response *head);
 	ptrdiff_t (*body)(struct exchange *ex, struct str piece);
+	void (*last)(struct exchange *ex);
 	void (*end)(struct exchange *ex);
 	void (*abort)(struct exchange *ex, const char *why);
 };
@@ -86,14 +88,19 @@ static inline void exchange_want(struct exchange *ex, size_t bytes)
 {
 	ex->ops->want(ex, bytes);
 }
-/* A final head (status >= 200) exactly once. HSTS and our own headers are added here, for every
- * handler alike. */
+/* A final head (status >= 200, or the 101 of a tunnel) exactly once. HSTS and our own headers are
+ * added here, for every handler alike. */
 void exchange_respond(struct exchange *ex, const struct response *head);
 /* The piece is sent or copied before the call returns. The result is how much more may come before
  * `room` has to be waited for; a handler that goes on past 0 grows memory and is a bug. */
 static inline ptrdiff_t exchange_body(struct exchange *ex, struct str piece)
 {
 	return ex->ops->body(ex, piece);
+}
+/* Of a tunnel: what was given is all that its client gets, who may go on. */
+static inline void exchange_last(struct exchange *ex)
+{
+	ex->ops->last(ex);
 }
 static inline void exchange_end(struct exchange *ex)
 {

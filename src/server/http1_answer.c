@@ -152,10 +152,24 @@ static void choose_framing(struct http1_session *s, const struct response *r)
 	}
 }
 
+/* What came behind the request already is the tunnel's. */
+static void begin_tunnel(struct http1_session *s, const struct response *head)
+{
+	s->framing = FRAMING_TUNNEL;
+	s->keep_alive = false;
+	http1_body_init(&s->body, BODY_CLOSE, 0);
+	s->body_done = false;
+	http1_write_response(&s->out, head, s->ex.request.version, /* keep_alive= */ true);
+}
+
 static void respond(struct exchange *ex, const struct response *head)
 {
 	struct http1_session *s = session_of(ex);
 	http1_work_soon(s);
+	if (head->status == 101 && ex->request.websocket) {
+		begin_tunnel(s, head);
+		return;
+	}
 	if (head->status < 200) {
 		pass_interim(s, head);
 		return;
@@ -193,6 +207,14 @@ static void let_go(struct http1_session *s)
 	http1_work_soon(s);
 }
 
+static void last(struct exchange *ex)
+{
+	struct http1_session *s = session_of(ex);
+	CHECK(s->framing == FRAMING_TUNNEL);
+	s->last = true;
+	http1_work_soon(s);
+}
+
 static void end(struct exchange *ex)
 {
 	struct http1_session *s = session_of(ex);
@@ -215,6 +237,7 @@ const struct exchange_ops http1_exchange_ops = {
 	.want = want,
 	.respond = respond,
 	.body = body,
+	.last = last,
 	.end = end,
 	.abort = abort_answer,
 };

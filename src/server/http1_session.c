@@ -111,6 +111,7 @@ static void begin(struct http1_session *s)
 	s->wanted = 0;
 	s->body_bytes = 0;
 	s->ended = s->aborted = s->room_owed = s->keep_alive = s->continue_owed = false;
+	s->last = s->last_told = false;
 	s->framing = FRAMING_NONE;
 }
 
@@ -139,6 +140,11 @@ static bool too_long(const struct http1_session *s, uint64_t bytes)
 {
 	uint64_t most = limits_of(s)->body_most;
 	return most > 0 && bytes > most;
+}
+
+static bool is_tunnel(const struct http1_session *s)
+{
+	return s->framing == FRAMING_TUNNEL;
 }
 
 static const struct refusal body_too_long = { 413, "The body of this request is too long." };
@@ -246,7 +252,7 @@ static size_t use_body(struct http1_session *s, struct str bytes)
 			return bytes.n;
 		}
 		give_piece(s, piece);
-		if (too_long(s, s->body_bytes)) {
+		if (!is_tunnel(s) && too_long(s, s->body_bytes)) {
 			refuse(s, &body_too_long);
 			return bytes.n;
 		}
@@ -261,6 +267,10 @@ static enum next read_body(struct http1_session *s)
 	static const struct refusal cut_off = { 400, "The body of this request is not complete." };
 	if (s->in.n > 0) {
 		buf_consume(&s->in, use_body(s, buf_str(&s->in)));
+		return AGAIN;
+	}
+	if (s->peer_ended && is_tunnel(s)) {
+		give_end(s);
 		return AGAIN;
 	}
 	if (s->peer_ended) {
@@ -317,7 +327,7 @@ static enum next finish(struct http1_session *s)
 {
 	if (http1_unsent(s) > 0)
 		return WAIT;
-	if (s->aborted && s->framing == FRAMING_CLOSE)
+	if (s->aborted && (s->framing == FRAMING_CLOSE || is_tunnel(s)))
 		return reset_now(s);
 	if (s->aborted || !s->keep_alive)
 		return linger(s);
@@ -334,6 +344,10 @@ static enum next step_exchange(struct http1_session *s)
 		s->room_owed = false;
 		s->ex.handling->ops->room(s->ex.handling);
 		return AGAIN;
+	}
+	if (s->last && !s->last_told && http1_unsent(s) == 0) {
+		s->last_told = true;
+		conn_shutdown(s->client->held.conn);
 	}
 	if (!s->body_done && s->wanted > 0)
 		return read_body(s);
@@ -362,7 +376,8 @@ static enum http1_wait wait_of(const struct http1_session *s)
 		return WAIT_WRITE;
 	if (s->state == HTTP1_READING_HEAD)
 		return s->in.n > 0 || s->requests == 0 ? WAIT_HEAD : WAIT_IDLE;
-	return !s->body_done && s->wanted > 0 ? WAIT_BODY : WAIT_NONE;
+	bool awaited = !s->body_done && s->wanted > 0 && !is_tunnel(s); /* who may be silent */
+	return awaited ? WAIT_BODY : WAIT_NONE;
 }
 
 static int64_t time_for(const struct http1_session *s, enum http1_wait wait)

@@ -12,7 +12,13 @@
 
 enum http1_state { HTTP1_READING_HEAD, HTTP1_EXCHANGING, HTTP1_LINGERING };
 enum http1_wait { WAIT_NONE, WAIT_IDLE, WAIT_HEAD, WAIT_BODY, WAIT_WRITE, WAIT_LINGER };
-enum http1_framing { FRAMING_NONE, FRAMING_LENGTH, FRAMING_CHUNKED, FRAMING_CLOSE };
+enum http1_framing {
+	FRAMING_NONE,
+	FRAMING_LENGTH,
+	FRAMING_CHUNKED,
+	FRAMING_CLOSE,
+	FRAMING_TUNNEL, /* no requests any more: bytes, both ways */
+};
 
 struct http1_session {
 	struct session session;
@@ -41,6 +47,7 @@ struct http1_session {
 	enum http1_framing framing;
 	uint64_t left; /* of FRAMING_LENGTH */
 	bool keep_alive, ended, aborted, room_owed;
+	bool last, last_told; /* of a tunnel: nothing more for the client, who knows it */
 	int64_t linger_until; /* mono ms */
 };
 

@@ -63,7 +63,7 @@ struct listener_row {
 /* The data plane's settings, each with its row in server/settings.c (default, bounds, help). */
 struct limits {
 	int64_t header_timeout, body_timeout, idle_timeout, handshake_timeout, drain_timeout;
-	int64_t connect_timeout, answer_timeout, upstream_idle;
+	int64_t connect_timeout, answer_timeout, upstream_idle, tunnel_idle;
 	uint64_t connections_per_worker, body_most, upstream_connections, requests_per_connection;
 };
 
