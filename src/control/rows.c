@@ -66,12 +66,16 @@ static void add_names(struct building *b, int64_t site, const struct config_site
 		ADD(b->rows, site_name, .site = site, .name = keep(b, s->names[i]));
 }
 
-static void add_upstreams(struct building *b, int64_t site, const struct config_site *s)
+/* Their number is the site's. */
+static void add_upstreams(struct building *b, int64_t id, const struct config_site *s)
 {
+	if (!s->upstream_count)
+		return;
+	ADD(b->rows, upstreams, .id = id);
 	for (size_t i = 0; i < s->upstream_count; i++) {
 		const struct config_upstream *u = &s->upstreams[i];
-		ADD(b->rows, site_upstream, .site = site, .port = u->port,
-		        .address = keep(b, u->host), .shown = keep(b, u->shown));
+		ADD(b->rows, upstream, .upstreams = id, .scheme = UPSTREAM_HTTP, .port = u->port,
+		        .host = keep(b, u->host), .shown = keep(b, u->shown), .weight = 1);
 	}
 }
 
@@ -86,7 +90,8 @@ static void add_site(struct building *b, const struct served_site *served)
 	        .force_ssl = s->force_ssl_set ? s->force_ssl : b->config->force_ssl,
 	        .url_port = site_url_port(b->config, served),
 	        .hsts_age = hsts->set ? hsts->max_age : -1, .hsts_subdomains = hsts->subdomains,
-	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass);
+	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass,
+	        .upstreams = s->upstream_count ? id : 0);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
 	serving_cover(b->control, names, s->fallback ? 1 : s->name_count);

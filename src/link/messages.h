@@ -45,9 +45,15 @@ const char *process_name(enum process p);
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) TEXT(default_name)   \
 		FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
-		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass))       \
+		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass)        \
+		INT(upstreams))                                                                    \
 	X(site_name, INT(site) TEXT(name))                                                         \
-	X(site_upstream, INT(site) TEXT(address) INT(port) TEXT(shown))                            \
+	/* applications that answer in each other's place, by number; 0 in a site: it has none */  \
+	X(upstreams, INT(id) TEXT(sticky) TEXT(health))                                            \
+	X(upstreams_option, INT(upstreams) TEXT(name) INT(value)) /* by its setting's name */      \
+	/* host: an address, or a name that `host` tells the addresses of */                       \
+	X(upstream, INT(upstreams) INT(scheme) TEXT(host) INT(port) TEXT(shown)                    \
+		TEXT(server_name) INT(weight))                                                     \
 	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \
 	X(trusted_proxy, TEXT(cidr))                                                               \
 	X(generation_end, INT(number))                                                             \

@@ -146,16 +146,16 @@ static bool is_better(const struct pool *a, const struct pool *b)
 }
 
 struct pool *pools_choose(
-        struct proxy_pools *p, const struct site *site, uint64_t tried, uint64_t *ret_bit)
+        struct proxy_pools *p, const struct upstreams *u, uint64_t tried, uint64_t *ret_bit)
 {
 	struct pool *best = NULL;
-	unsigned turn = site->upstream_count > 1 ? p->turn++ : 0;
-	for (size_t k = 0; k < site->upstream_count; k++) {
-		size_t i = (turn + k) % site->upstream_count;
+	unsigned turn = u->count > 1 ? p->turn++ : 0;
+	for (size_t k = 0; k < u->count; k++) {
+		size_t i = (turn + k) % u->count;
 		uint64_t bit = UINT64_C(1) << i % 64;
 		if (tried & bit)
 			continue;
-		struct pool *pool = pool_of(p, &site->upstreams[i].address);
+		struct pool *pool = pool_of(p, &u->at[i].address);
 		if (!is_better(pool, best))
 			continue;
 		best = pool;

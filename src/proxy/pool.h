@@ -53,10 +53,10 @@ struct proxy_pools {
 	struct proxy_counts counts;
 };
 
-/* The best of a site's upstreams whose bit in `tried` is not set, and its bit; NULL if there is
+/* The best of a group's upstreams whose bit in `tried` is not set, and its bit; NULL if there is
  * none. More than 64 share bits. */
 struct pool *pools_choose(
-        struct proxy_pools *p, const struct site *site, uint64_t tried, uint64_t *ret_bit);
+        struct proxy_pools *p, const struct upstreams *u, uint64_t tried, uint64_t *ret_bit);
 
 /* A pool that the caller owns, and that pools_choose does not know. */
 void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p));

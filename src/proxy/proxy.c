@@ -182,7 +182,7 @@ static bool take_kept(struct passage *p, struct pool *pool)
 static struct pool *choose(struct passage *p, uint64_t *ret_bit)
 {
 	if (!p->own)
-		return pools_choose(passage_pools(p), p->ex->site, p->tried, ret_bit);
+		return pools_choose(passage_pools(p), p->ex->site->upstreams, p->tried, ret_bit);
 	*ret_bit = 1;
 	return p->tried ? NULL : p->own;
 }

@@ -1,22 +1,23 @@
 #include "net/address.h"
+#include "server/building.h"
 #include "server/settings.h"
-
-struct upstream_row {
-	int64_t site;
-	struct upstream upstream;
-};
 
 struct name_row {
 	int64_t site;
 	struct str name;
 };
 
+struct site_row {
+	struct site site;
+	int64_t upstreams; /* 0: none */
+};
+
 struct generation_builder {
 	struct generation *g;
-	struct site *sites; /* heap until built, as are the arrays behind it */
+	struct site_row *sites; /* heap until built, as is what follows */
 	struct name_row *names;
-	struct upstream_row *upstreams;
-	size_t site_count, name_count, upstream_count;
+	size_t site_count, name_count;
+	struct building_upstreams groups;
 };
 
 static struct str keep(struct generation_builder *b, struct str text)
@@ -124,7 +125,8 @@ static bool add_site(struct generation_builder *b, const struct msg_site *m, str
 		return err_set(
 		        err, ERR_INPUT, "The site %.*s is of no known kind.", STR_ARG(m->name));
 	b->sites = mem_grow(b->sites, sizeof *b->sites, b->site_count + 1);
-	b->sites[b->site_count++] = (struct site){
+	b->sites[b->site_count].upstreams = m->upstreams;
+	b->sites[b->site_count++].site = (struct site){
 		.id = m->id,
 		.name = keep(b, m->name),
 		.fallback = m->fallback,
@@ -143,19 +145,6 @@ static bool add_name(struct generation_builder *b, const struct msg_site_name *m
 {
 	b->names = mem_grow(b->names, sizeof *b->names, b->name_count + 1);
 	b->names[b->name_count++] = (struct name_row){ m->site, keep(b, m->name) };
-	return true;
-}
-
-static bool add_upstream(
-        struct generation_builder *b, const struct msg_site_upstream *m, struct err *err)
-{
-	struct upstream_row row = { .site = m->site, .upstream.shown = keep(b, m->shown) };
-	if (m->port < 1 || m->port > 65535 ||
-	        !address_parse(m->address, (uint16_t)m->port, &row.upstream.address))
-		return err_set(err, ERR_INPUT, "%.*s is no address and port of an application.",
-		        STR_ARG(m->shown));
-	b->upstreams = mem_grow(b->upstreams, sizeof *b->upstreams, b->upstream_count + 1);
-	b->upstreams[b->upstream_count++] = row;
 	return true;
 }
 
@@ -181,8 +170,10 @@ bool generation_row(
 		return add_site(b, fields, err);
 	case MSG_site_name:
 		return add_name(b, fields);
-	case MSG_site_upstream:
-		return add_upstream(b, fields, err);
+	case MSG_upstreams:
+	case MSG_upstreams_option:
+	case MSG_upstream:
+		return building_upstreams_row(&b->groups, &b->g->arena, type, fields, err);
 	case MSG_trusted_proxy:
 		return add_trusted_proxy(b, fields, err);
 	case MSG_limit: {
@@ -194,21 +185,25 @@ bool generation_row(
 	}
 }
 
-/* Sites move into the arena, in the order of their ids, so that rows find theirs by bisection. */
 static int by_id(const void *a, const void *b)
 {
 	int64_t x = ((const struct site *)a)->id, y = ((const struct site *)b)->id;
 	return (x > y) - (x < y);
 }
 
+static int rows_by_id(const void *a, const void *b)
+{
+	return by_id(&((const struct site_row *)a)->site, &((const struct site_row *)b)->site);
+}
+
+/* Sites move into the arena, in the order of their ids, so that rows find theirs by bisection. */
 static struct site *settle_sites(struct generation_builder *b)
 {
 	struct site *sites = arena_array(&b->g->arena, struct site, b->site_count);
-	if (b->site_count > 0) {
-		qsort(b->sites, b->site_count, sizeof *sites, by_id);
-		memcpy(sites, b->sites, b->site_count * sizeof *sites);
-	}
+	if (b->site_count > 0)
+		qsort(b->sites, b->site_count, sizeof *b->sites, rows_by_id);
 	for (size_t i = 0; i < b->site_count; i++) {
+		sites[i] = b->sites[i].site;
 		if (sites[i].fallback)
 			b->g->fallback = &sites[i];
 	}
@@ -241,23 +236,18 @@ static bool settle_names(struct generation_builder *b, struct site *sites, struc
 	return true;
 }
 
-/* Counts each site's upstreams first, so that they lie together; a second pass fills them in. */
+/* Sites and their rows are in the same order. */
 static bool settle_upstreams(struct generation_builder *b, struct site *sites, struct err *err)
 {
-	for (size_t i = 0; i < b->upstream_count; i++) {
-		struct site *site = site_of(sites, b->site_count, b->upstreams[i].site, err);
-		if (!site)
-			return false;
-		site->upstream_count++;
-	}
+	if (!building_upstreams_settle(&b->groups, b->g, err))
+		return false;
 	for (size_t i = 0; i < b->site_count; i++) {
-		sites[i].upstreams =
-		        arena_array(&b->g->arena, struct upstream, sites[i].upstream_count);
-		sites[i].upstream_count = 0;
-	}
-	for (size_t i = 0; i < b->upstream_count; i++) {
-		struct site *site = site_of(sites, b->site_count, b->upstreams[i].site, err);
-		site->upstreams[site->upstream_count++] = b->upstreams[i].upstream;
+		int64_t id = b->sites[i].upstreams;
+		sites[i].upstreams = id ? building_upstreams_of(b->g, id) : NULL;
+		if (id && !sites[i].upstreams)
+			return err_set(err, ERR_PROTOCOL,
+			        "The site %.*s has the applications %lld, which no row made.",
+			        STR_ARG(sites[i].name), (long long)id);
 	}
 	return true;
 }
@@ -283,6 +273,6 @@ void generation_drop(struct generation_builder **b)
 	generation_unref(&gone->g);
 	free(gone->sites);
 	free(gone->names);
-	free(gone->upstreams);
+	building_upstreams_done(&gone->groups);
 	free(gone);
 }

@@ -44,6 +44,92 @@ const struct setting server_settings[] = { SETTINGS(X) };
 #undef X
 const size_t server_setting_count = sizeof server_settings / sizeof *server_settings;
 
+/* The same; a default of "" for the file is -1: the data plane's own setting holds. */
+#define UPSTREAM_SETTINGS(X)                                                                       \
+	X(connect_timeout, "connect-timeout", DURATION, "", -1, 10, HOUR,                          \
+	        "As at top level, for these applications.")                                        \
+	X(first_byte_timeout, "first-byte-timeout", DURATION, "", -1, 10, 7 * DAY,                 \
+	        "How long an application may take to begin its answer; the client then gets 504. " \
+	        "Without this line it is *answer-timeout*.")                                       \
+	X(answer_timeout, "answer-timeout", DURATION, "", -1, 10, 7 * DAY,                         \
+	        "As at top level, for these applications.")                                        \
+	X(upstream_idle, "upstream-idle", DURATION, "", -1, 0, DAY,                                \
+	        "As at top level, for these applications.")                                        \
+	X(fails, "fails", COUNT, "3", 3, 0, 1000000,                                               \
+	        "After how many failed answers in a row an application is left out for a while: "  \
+	        "none in time, one that breaks off or is not valid HTTP, 502 or 504. A "           \
+	        "connection that fails leaves it out at once. 0: answers do not count.")           \
+	X(down, "down", DURATION, "30s", 30 * SECOND, 100, DAY,                                    \
+	        "How long an application that failed is left out at most: at first for 1s, then "  \
+	        "twice as long each time that it fails again. When all are left out, all are "     \
+	        "tried.")                                                                          \
+	X(slow_start, "slow-start", DURATION, "0s", 0, 0, DAY,                                     \
+	        "For how long an application that comes back gets fewer requests: from few "       \
+	        "to its full share.")                                                              \
+	X(max_connections, "max-connections", COUNT, "0", 0, 0, 1000000,                           \
+	        "How many connections all workers together open to each of these applications, "   \
+	        "shared out among them, one for each worker at least. 0: as "                      \
+	        "*upstream-connections* says.")                                                    \
+	X(queue, "queue", COUNT, "0", 0, 0, 1000000,                                               \
+	        "How many requests may wait, in each worker, for one of the applications when "    \
+	        "all have as many connections as they may. Further ones are answered with 503.")   \
+	X(queue_timeout, "queue-timeout", DURATION, "10s", 10 * SECOND, 10, HOUR,                  \
+	        "How long a request may wait there; it is then answered with 503.")
+#define HEALTH_SETTINGS(X)                                                                         \
+	X(interval, "interval", DURATION, "10s", 10 * SECOND, 100, DAY,                            \
+	        "How long after an answer the application is asked again.")                        \
+	X(timeout, "timeout", DURATION, "5s", 5 * SECOND, 10, HOUR,                                \
+	        "How long the application may take for it.")                                       \
+	X(expect, "expect", COUNT, "200", 200, 100, 599,                                           \
+	        "The status that a healthy application answers with.")
+
+#define X(field, name, type, text, value, least, most, help)                                       \
+	{ name, SETTING_##type, offsetof(struct upstream_options, field), NULL, text, least, most, \
+		false, false, help },
+const struct setting upstream_settings[] = { UPSTREAM_SETTINGS(X) };
+const struct setting health_settings[] = { HEALTH_SETTINGS(X) };
+#undef X
+const size_t upstream_setting_count = sizeof upstream_settings / sizeof *upstream_settings;
+const size_t health_setting_count = sizeof health_settings / sizeof *health_settings;
+
+void upstream_options_init(struct upstream_options *o)
+{
+	*o = (struct upstream_options){
+#define X(field, name, type, text, value, ...) .field = value,
+		UPSTREAM_SETTINGS(X) HEALTH_SETTINGS(X)
+#undef X
+	};
+}
+
+static const struct setting *named(const struct setting *rows, size_t count, struct str name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (str_eq_c(name, rows[i].name))
+			return &rows[i];
+	return NULL;
+}
+
+static bool set(const struct setting *s, void *all, int64_t value, struct err *err)
+{
+	if (value < s->least || value > s->most)
+		return err_set(err, ERR_INPUT, "%s may not be %lld.", s->name, (long long)value);
+	/* Every field has 64 bits, and no value that is given is negative. */
+	memcpy((char *)all + s->offset, &value, sizeof value);
+	return true;
+}
+
+bool upstream_options_set(
+        struct upstream_options *o, struct str name, int64_t value, struct err *err)
+{
+	const struct setting *s = named(upstream_settings, upstream_setting_count, name);
+	if (!s)
+		s = named(health_settings, health_setting_count, name);
+	if (!s)
+		return err_set(
+		        err, ERR_INPUT, "There is no setting %.*s of applications.", STR_ARG(name));
+	return set(s, o, value, err);
+}
+
 void limits_init(struct limits *l)
 {
 	*l = (struct limits){
@@ -55,17 +141,9 @@ void limits_init(struct limits *l)
 
 bool limits_set(struct limits *l, struct str name, int64_t value, struct err *err)
 {
-	for (size_t i = 0; i < server_setting_count; i++) {
-		const struct setting *s = &server_settings[i];
-		if (!str_eq_c(name, s->name))
-			continue;
-		if (value < s->least || value > s->most)
-			return err_set(
-			        err, ERR_INPUT, "%s may not be %lld.", s->name, (long long)value);
-		/* Every field of struct limits has 64 bits, and no value is negative. */
-		memcpy((char *)l + s->offset, &value, sizeof value);
-		return true;
-	}
-	return err_set(
-	        err, ERR_INPUT, "There is no setting %.*s in the data plane.", STR_ARG(name));
+	const struct setting *s = named(server_settings, server_setting_count, name);
+	if (!s)
+		return err_set(err, ERR_INPUT, "There is no setting %.*s in the data plane.",
+		        STR_ARG(name));
+	return set(s, l, value, err);
 }

@@ -11,6 +11,16 @@
 extern const struct setting server_settings[];
 extern const size_t server_setting_count;
 
+/* Those of a group of upstreams, and of its health check. Offsets are into struct
+ * upstream_options. */
+extern const struct setting upstream_settings[], health_settings[];
+extern const size_t upstream_setting_count, health_setting_count;
+
+void upstream_options_init(struct upstream_options *o); /* the defaults */
+/* By the setting's name, as in msg_upstreams_option. */
+MUST_CHECK bool upstream_options_set(
+        struct upstream_options *o, struct str name, int64_t value, struct err *err);
+
 void limits_init(struct limits *l); /* the defaults */
 /* By the setting's name, as in msg_limit. */
 MUST_CHECK bool limits_set(struct limits *l, struct str name, int64_t value, struct err *err);

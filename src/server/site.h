@@ -28,9 +28,44 @@ enum site_kind {
 	        SITE_KIND_COUNT
 };
 
+/* How an application is spoken to: HTTP/1.1, over TLS, HTTP/2 with prior knowledge, HTTP/1.1 over a
+ * Unix socket. */
+#define UPSTREAM_SCHEMES(X) X(HTTP, "http") X(HTTPS, "https") X(H2C, "h2c") X(UNIX, "unix")
+enum upstream_scheme {
+#define X(name, text) UPSTREAM_##name,
+	UPSTREAM_SCHEMES(X)
+#undef X
+	        UPSTREAM_SCHEME_COUNT
+};
+
 struct upstream {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address; /* of the family AF_UNSPEC: see host */
+	struct str host; /* a name whose addresses control tells; empty: address says it */
 	struct str shown;
+	struct str server_name; /* https: asked for and expected; empty: the address is expected */
+	enum upstream_scheme scheme;
+	uint16_t port;
+	unsigned weight;
+};
+
+/* Settings of a group, each with its row in server/settings.c. Negative: the data plane's setting
+ * of the same kind holds. */
+struct upstream_options {
+	int64_t connect_timeout, first_byte_timeout, answer_timeout, upstream_idle;
+	int64_t fails, down, slow_start;
+	int64_t max_connections, queue, queue_timeout;
+	int64_t interval, timeout, expect; /* of the health check */
+};
+
+/* Applications that answer in each other's place. */
+struct upstreams {
+	int64_t id;
+	uint64_t identity; /* the same in a later generation if nothing of it has changed */
+	struct upstream *at;
+	size_t count;
+	struct upstream_options options;
+	struct str sticky; /* the cookie's name; empty: none */
+	struct str health; /* the path that is asked; empty: nobody asks */
 };
 
 struct site {
@@ -39,10 +74,9 @@ struct site {
 	bool fallback;
 	enum site_kind kind;
 	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
-	uint16_t url_port; /* the port in an https URL to it; 443 is left out */
-	int64_t hsts_age;  /* seconds; 0: max-age=0 is sent; -1: no header */
-	struct upstream *upstreams;
-	size_t upstream_count;
+	uint16_t url_port;                 /* the port in an https URL to it; 443 is left out */
+	int64_t hsts_age;                  /* seconds; 0: max-age=0 is sent; -1: no header */
+	const struct upstreams *upstreams; /* NULL: none */
 };
 
 struct site_name {
@@ -74,6 +108,8 @@ struct generation {
 	struct str thumbprint; /* of the default issuer's account key; "" if there is none yet */
 	struct listener_row *listeners;
 	size_t listener_count;
+	struct upstreams *upstreams; /* by id */
+	size_t upstreams_count;
 	struct map names;
 	struct site *fallback; /* NULL: unknown hosts get 421 */
 	struct limits limits;

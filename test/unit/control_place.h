@@ -199,9 +199,9 @@ static inline void note_row(struct place *p, const struct msg *m)
 	} else if (m->type == MSG_site_name) {
 		buf_printf(b, "name %lld %.*s\n", (long long)m->is.site_name.site,
 		        STR_ARG(m->is.site_name.name));
-	} else if (m->type == MSG_site_upstream) {
-		buf_printf(b, "upstream %lld %.*s %lld\n", (long long)m->is.site_upstream.site,
-		        STR_ARG(m->is.site_upstream.address), (long long)m->is.site_upstream.port);
+	} else if (m->type == MSG_upstream) {
+		buf_printf(b, "upstream %lld %.*s %lld\n", (long long)m->is.upstream.upstreams,
+		        STR_ARG(m->is.upstream.host), (long long)m->is.upstream.port);
 	} else if (m->type == MSG_limit) {
 		buf_printf(b, "limit %.*s %lld\n", STR_ARG(m->is.limit.name),
 		        (long long)m->is.limit.value);

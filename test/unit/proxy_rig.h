@@ -17,6 +17,7 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "proxy/proxy.h"
+#include "server/settings.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@ struct rig {
 	struct worker worker;
 	struct generation generation;
 	struct site site;
+	struct upstreams group;
 	struct upstream upstreams[UPSTREAMS];
 	int listeners[UPSTREAMS];
 	int peer; /* the upstream's end of the connection last accepted */
@@ -111,6 +113,7 @@ static void drop_log(enum log_level level, struct str fields, struct str text)
 static void listen_on_loopback(struct rig *r, size_t i)
 {
 	struct sockaddr_storage *a = &r->upstreams[i].address;
+	r->upstreams[i].weight = 1;
 	assert_true(address_parse(STR("127.0.0.1"), 0, a));
 	r->listeners[i] = conn_listen(a);
 	assert_true(r->listeners[i] >= 0);
@@ -143,7 +146,9 @@ static int setup(void **state)
 	r->worker.proxy = proxy_pools_new(&r->worker);
 	for (size_t i = 0; i < UPSTREAMS; i++)
 		listen_on_loopback(r, i);
-	r->site = (struct site){ .upstreams = r->upstreams, .upstream_count = 1, .hsts_age = -1 };
+	r->group = (struct upstreams){ .at = r->upstreams, .count = 1 };
+	upstream_options_init(&r->group.options);
+	r->site = (struct site){ .upstreams = &r->group, .hsts_age = -1 };
 	r->generation.limits = (struct limits){ .connect_timeout = 20000,
 		.answer_timeout = 20000,
 		.upstream_idle = 20000,

@@ -288,7 +288,7 @@ static void refuse_at(struct rig *r, size_t i)
 static void the_next_upstream_is_tried(void **state)
 {
 	struct rig *r = *state;
-	r->site.upstream_count = 2;
+	r->group.count = 2;
 	refuse_at(r, 0);
 	for (unsigned i = 0; i < 4; i++) {
 		ask(r, "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n");
@@ -308,7 +308,7 @@ static void the_next_upstream_is_tried(void **state)
 static void nobody_listens(void **state)
 {
 	struct rig *r = *state;
-	r->site.upstream_count = 2;
+	r->group.count = 2;
 	refuse_at(r, 0);
 	refuse_at(r, 1);
 	for (unsigned i = 1; i <= 2; i++) {
@@ -324,7 +324,7 @@ static void nobody_listens(void **state)
 static void equals_take_turns(void **state)
 {
 	struct rig *r = *state;
-	r->site.upstream_count = 2;
+	r->group.count = 2;
 	ask(r, GET);
 	UNTIL(r, accept_at(r, 0));
 	UNTIL(r, upstream_has(r, "\r\n\r\n"));

@@ -23,10 +23,33 @@ static void rows_that_are_refused(void **state)
 		        "idle-timeout may not be -1." },
 		{ MSG_trusted_proxy, &(struct msg_trusted_proxy){ .cidr = STR("ten") },
 		        "ten is no range of addresses." },
-		{ MSG_site_upstream,
-		        &(struct msg_site_upstream){
-		                .address = STR("app"), .port = 1, .shown = STR("app:1") },
+		{ MSG_upstream,
+		        &(struct msg_upstream){ .upstreams = 1,
+		                .host = STR("app"),
+		                .shown = STR("app:1"),
+		                .weight = 1 },
 		        "app:1 is no address and port of an application." },
+		{ MSG_upstream,
+		        &(struct msg_upstream){ .upstreams = 1,
+		                .scheme = 99,
+		                .host = STR("app"),
+		                .port = 1,
+		                .shown = STR("app:1"),
+		                .weight = 1 },
+		        "app:1 is no address and port of an application." },
+		{ MSG_upstream,
+		        &(struct msg_upstream){ .upstreams = 1,
+		                .host = STR("app"),
+		                .port = 1,
+		                .shown = STR("app:1") },
+		        "app:1 is no address and port of an application." },
+		{ MSG_upstreams, &(struct msg_upstreams){ .id = 0 },
+		        "A group of applications has no number." },
+		{ MSG_upstreams_option, &(struct msg_upstreams_option){ .name = STR("colour") },
+		        "There is no setting colour of applications." },
+		{ MSG_upstreams_option,
+		        &(struct msg_upstreams_option){ .name = STR("expect"), .value = 42 },
+		        "expect may not be 42." },
 		{ MSG_listener, &(struct msg_listener){ .address = STR("::"), .fd = -1 },
 		        "The listener at :: has no socket." },
 		{ MSG_commit, &(struct msg_commit){ .number = 1 },
@@ -60,6 +83,85 @@ static void generations_that_do_not_fit(void **state)
 	assert_string_equal(err.text, "Two sites are named a.");
 }
 
+static struct generation *with_upstreams(int64_t weight, int64_t fails, struct err *err)
+{
+	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
+	struct msg_upstream app = { .upstreams = 7,
+		.host = STR("10.0.0.5"),
+		.port = 80,
+		.shown = STR("10.0.0.5:80"),
+		.weight = weight };
+	struct msg_upstream named = { .upstreams = 7,
+		.host = STR("app.internal"),
+		.port = 81,
+		.shown = STR("app.internal:81"),
+		.weight = 1 };
+	struct msg_upstreams_option option = {
+		.upstreams = 7, .name = STR("fails"), .value = fails
+	};
+	struct msg_site site = { .id = 3, .name = STR("*"), .fallback = true, .upstreams = 7 };
+	assert_true(generation_row(b, MSG_upstream, &app, err));
+	assert_true(generation_row(b, MSG_upstreams_option, &option, err));
+	assert_true(generation_row(b, MSG_upstream, &named, err));
+	assert_true(generation_row(b, MSG_site, &site, err));
+	assert_true(generation_row(b, MSG_upstreams, &(struct msg_upstreams){ .id = 7 }, err));
+	return generation_build(&b, err);
+}
+
+static void upstreams_are_groups(void **state)
+{
+	(void)state;
+	struct err err;
+	struct generation *g = with_upstreams(2, 5, &err), *same = with_upstreams(2, 5, &err),
+	                  *other = with_upstreams(3, 5, &err),
+	                  *setting = with_upstreams(2, 6, &err);
+	const struct upstreams *u = g->fallback->upstreams;
+	assert_int_equal(u->count, 2);
+	assert_int_equal(u->options.fails, 5);
+	assert_int_equal(u->options.connect_timeout, -1);
+	assert_int_equal(u->at[0].weight, 2);
+	assert_int_equal(u->at[0].address.ss_family, AF_INET);
+	assert_int_equal(u->at[1].address.ss_family, AF_UNSPEC);
+	assert_true(str_eq_c(u->at[1].host, "app.internal"));
+	assert_true(u->identity == same->fallback->upstreams->identity);
+	assert_true(u->identity != other->fallback->upstreams->identity);
+	assert_true(u->identity != setting->fallback->upstreams->identity);
+	generation_unref(&g);
+	generation_unref(&same);
+	generation_unref(&other);
+	generation_unref(&setting);
+}
+
+static void refuse(enum msg_type type, const void *fields, const char *sentence)
+{
+	struct err err;
+	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
+	struct msg_upstreams group = { .id = 7 };
+	assert_true(generation_row(b, MSG_upstreams, &group, &err));
+	assert_true(generation_row(b, type, fields, &err));
+	assert_null(generation_build(&b, &err));
+	assert_string_equal(err.text, sentence);
+}
+
+static void groups_that_do_not_fit(void **state)
+{
+	(void)state;
+	refuse(MSG_upstreams, &(struct msg_upstreams){ .id = 7 },
+	        "Two groups of applications have the number 7.");
+	refuse(MSG_upstream,
+	        &(struct msg_upstream){ .upstreams = 8,
+	                .host = STR("10.0.0.5"),
+	                .port = 1,
+	                .shown = STR("x"),
+	                .weight = 1 },
+	        "A row speaks of the applications 8, which no row made.");
+	refuse(MSG_upstreams_option,
+	        &(struct msg_upstreams_option){ .upstreams = 8, .name = STR("fails"), .value = 1 },
+	        "A row speaks of the applications 8, which no row made.");
+	refuse(MSG_site, &(struct msg_site){ .id = 1, .name = STR("a.test"), .upstreams = 8 },
+	        "The site a.test has the applications 8, which no row made.");
+}
+
 static void limits_have_defaults(void **state)
 {
 	(void)state;
@@ -86,6 +188,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_that_are_refused),
 		cmocka_unit_test(generations_that_do_not_fit),
+		cmocka_unit_test(upstreams_are_groups),
+		cmocka_unit_test(groups_that_do_not_fit),
 		cmocka_unit_test(limits_have_defaults),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
