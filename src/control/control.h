@@ -36,6 +36,12 @@ struct rows {
 	        *config; /* of `previous` only: what it was built from, if that changed since */
 };
 
+/* The certificates of one serve: in segments, and it is told how far they are valid. */
+struct feed {
+	struct segments *segments;
+	struct link *serve;
+};
+
 /* The page: its own serve, which has no listener, certificate or key but the page's, and is told
  * so in generations of its own. */
 struct page {
@@ -47,7 +53,7 @@ struct page {
 	struct arena arena;    /* of both */
 	bool configured;
 
-	struct segments *segments;
+	struct feed feed;
 	char fingerprint[65]; /* SHA-256 of the self-made certificate, hex; "": none yet */
 	struct str self_made; /* its names, as in the store; heap */
 	struct store_tx tx;
@@ -87,7 +93,7 @@ struct control {
 	struct link supervisor, serve;
 
 	struct config *config; /* in force */
-	struct segments *segments;
+	struct feed feed;
 	struct map installed; /* names that have a certificate: struct installed */
 	struct key *temporary_key;
 	struct serving serving;
@@ -218,9 +224,17 @@ uint16_t site_url_port(const struct config *config, const struct served_site *s)
 struct rows *rows_build(struct control *c, const struct config *config);
 void rows_free(struct rows **r);
 
-/* serving.c: certificates in segments, and where they can be tried. */
+/* feed.c */
+void feed_init(struct feed *f, struct link *serve);
+void feed_done(struct feed *f);
+void feed_all(const struct feed *f); /* everything, to a serve that is new */
+MUST_CHECK bool feed_add(struct feed *f, const struct str *names, size_t count,
+        const struct cert_record *record, struct err *err);
+MUST_CHECK bool feed_forget(struct feed *f, struct str name, struct err *err);
+struct cert_record feed_record(const struct serving_certificate *cert); /* borrows from cert */
+
+/* serving.c: certificates that are served, and where they can be tried. */
 void serving_init(struct control *c);
-void serving_send(struct control *c); /* everything, to a serve that is new */
 /* Those of the names that nothing was issued for get a temporary certificate. */
 void serving_cover(struct control *c, const struct str *names, size_t count);
 /* Temporary certificates for the names of the generation in force, and for no others. What was
@@ -261,7 +275,7 @@ struct page_about {
 void page_about(const struct control *c, struct page_about *ret);
 void page_write(const struct control *c, struct json_writer *w, const char *key); /* null: off */
 
-/* page_cert.c: the page's certificates, in segments of its own. */
+/* page_cert.c: the page's certificates, in a feed of its own. */
 void page_certs_init(struct control *c);
 void page_certs_done(struct control *c);
 /* A self-made one for the page's address and name: the one in the store, or a new one, stored. */
@@ -269,7 +283,6 @@ void page_certs_settle(struct control *c);
 MUST_CHECK bool page_certs_put(
         struct control *c, const struct serving_certificate *cert, struct err *err);
 void page_certs_forget(struct control *c, struct str name);
-void page_certs_send(struct control *c); /* everything, to a serve that is new */
 
 /* peers.c */
 /* What both serves say of their own work. False if it is something else. */

@@ -439,7 +439,7 @@ void generation_heard(struct control *c, const struct msg *m)
 void generation_serve_came(struct control *c)
 {
 	c->credit = 0;
-	serving_send(c);
+	feed_all(&c->feed);
 	board_attach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ true);
 	offer(c);

@@ -286,7 +286,7 @@ void page_serve_came(struct control *c, int fd)
 {
 	forget_serve(c);
 	link_init(&c->page.serve, c->loop, fd, &serve_ops);
-	page_certs_send(c);
+	feed_all(&c->page.feed);
 	page_seat(c, /* beside_serve= */ link_alive(&c->serve));
 	go_on_soon(c);
 }

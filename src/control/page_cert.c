@@ -1,4 +1,4 @@
-/* The page's certificates, in segments of their own: that of its name, once there is one, and under
+/* The page's certificates, in a feed of their own: that of its name, once there is one, and under
  * "*" a self-made one for everything else: the address, localhost, and the name until then.
  *
  * Record page-certificate, id self: value {"names":[…]}; blob: sealed, the key's length in two
@@ -14,78 +14,27 @@ static const int64_t LIFE = 3650 * DAY, RENEWED_BEFORE = 90 * DAY;
 
 void page_certs_init(struct control *c)
 {
-	c->page.segments = segments_new();
+	feed_init(&c->page.feed, &c->page.serve);
 }
 
 void page_certs_done(struct control *c)
 {
 	store_tx_abort(&c->page.tx);
-	segments_free(&c->page.segments);
+	feed_done(&c->page.feed);
 	free((char *)c->page.self_made.p);
-}
-
-/* ---- to its serve ---- */
-
-static void tell(struct control *c, size_t first)
-{
-	struct page *p = &c->page;
-	for (size_t i = first; i < segments_count(p->segments); i++) {
-		link_send(
-		        &p->serve, segment, .index = (int64_t)i, .fd = segments_fd(p->segments, i));
-		link_send(&p->serve, segment_valid, .index = (int64_t)i,
-		        .valid = (int64_t)segments_valid(p->segments, i));
-	}
-}
-
-static void tell_written(struct control *c, size_t had)
-{
-	struct page *p = &c->page;
-	size_t last = segments_count(p->segments) - 1;
-	if (last + 1 > had)
-		tell(c, had);
-	else
-		link_send(&p->serve, segment_valid, .index = (int64_t)last,
-		        .valid = (int64_t)segments_valid(p->segments, last));
-}
-
-void page_certs_send(struct control *c)
-{
-	tell(c, 0);
-}
-
-static bool put(
-        struct control *c, struct str name, const struct cert_record *record, struct err *err)
-{
-	size_t had = segments_count(c->page.segments);
-	uint64_t number;
-	if (!segments_add(c->page.segments, &name, 1, record, &number, err))
-		return false;
-	tell_written(c, had);
-	return true;
 }
 
 bool page_certs_put(struct control *c, const struct serving_certificate *cert, struct err *err)
 {
-	struct cert_record record = {
-		.leaf = cert->leaf,
-		.key = secret_bytes(cert->key),
-		.chain_count = cert->chain_count,
-	};
-	for (size_t i = 0; i < cert->chain_count; i++)
-		record.chain[i] = cert->chain[i];
 	struct str name = c->page.configured ? c->page.name : c->config->page_name;
-	return put(c, name, &record, err);
+	struct cert_record record = feed_record(cert);
+	return feed_add(&c->page.feed, &name, 1, &record, err);
 }
 
 void page_certs_forget(struct control *c, struct str name)
 {
 	struct err err = ERR_INIT;
-	size_t had = segments_count(c->page.segments);
-	if (!name.n)
-		return;
-	if (segments_forget(c->page.segments, &name, 1, &err))
-		tell_written(c, had);
-	else
+	if (name.n && !feed_forget(&c->page.feed, name, &err))
 		log_error(&c->log, "%s", err.text);
 }
 
@@ -211,7 +160,8 @@ static bool have_self_made(struct control *c, struct str value, struct err *err)
 		.leaf = s.leaf,
 		.key = secret_bytes(&s.key),
 	};
-	if (!put(c, STR("*"), &record, err))
+	const struct str every = STR("*");
+	if (!feed_add(&c->page.feed, &every, 1, &record, err))
 		return false;
 	memcpy(c->page.fingerprint, cert.sha256, sizeof c->page.fingerprint);
 	return true;

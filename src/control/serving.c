@@ -1,5 +1,5 @@
-/* Certificates on their way into handshakes: into the segments, and serve told how far they are
- * valid. A name without a certificate gets a temporary one, all of them with one key. */
+/* Which certificates are served, and what renew asks of control. A name without a certificate gets
+ * a temporary one, all of them with one key. */
 #include "certs/cert.h"
 #include "control/control.h"
 #include <errno.h>
@@ -15,33 +15,6 @@ struct installed {
 static struct control *control_of(struct serving *s)
 {
 	return OWNER(s, struct control, serving);
-}
-
-/* Tells serve of the segments from `first` on, and how far the last one is valid. */
-static void tell(struct control *c, size_t first)
-{
-	for (size_t i = first; i < segments_count(c->segments); i++) {
-		link_send(
-		        &c->serve, segment, .index = (int64_t)i, .fd = segments_fd(c->segments, i));
-		link_send(&c->serve, segment_valid, .index = (int64_t)i,
-		        .valid = (int64_t)segments_valid(c->segments, i));
-	}
-}
-
-/* Something was written when there were `had` segments. */
-static void tell_written(struct control *c, size_t had)
-{
-	size_t last = segments_count(c->segments) - 1;
-	if (segments_count(c->segments) > had)
-		tell(c, had);
-	else
-		link_send(&c->serve, segment_valid, .index = (int64_t)last,
-		        .valid = (int64_t)segments_valid(c->segments, last));
-}
-
-void serving_send(struct control *c)
-{
-	tell(c, 0);
 }
 
 static struct installed *installed(const struct control *c, struct str name)
@@ -64,13 +37,10 @@ static void note(struct control *c, struct str name, bool temporary)
 static bool put(struct control *c, const struct str *names, size_t count,
         const struct cert_record *record, struct err *err)
 {
-	size_t had = segments_count(c->segments);
-	uint64_t number;
-	if (!segments_add(c->segments, names, count, record, &number, err))
+	if (!feed_add(&c->feed, names, count, record, err))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		note(c, names[i], record->flags & CERT_TEMPORARY);
-	tell_written(c, had);
 	return true;
 }
 
@@ -78,13 +48,7 @@ static void install(struct serving *s, const struct serving_certificate *cert)
 {
 	struct control *c = control_of(s);
 	struct err err = ERR_INIT;
-	struct cert_record record = {
-		.leaf = cert->leaf,
-		.key = secret_bytes(cert->key),
-		.chain_count = cert->chain_count,
-	};
-	for (size_t i = 0; i < cert->chain_count; i++)
-		record.chain[i] = cert->chain[i];
+	struct cert_record record = feed_record(cert);
 	if (page_install(c, cert))
 		return;
 	if (!put(c, cert->names, cert->name_count, &record, &err))
@@ -160,12 +124,10 @@ static void use_names(struct control *c)
 static void forget(struct control *c, struct installed *i)
 {
 	struct err err = ERR_INIT;
-	size_t had = segments_count(c->segments);
-	if (!segments_forget(c->segments, &i->node.key, 1, &err)) {
+	if (!feed_forget(&c->feed, i->node.key, &err)) {
 		log_error(&c->log, "%s", err.text);
 		return;
 	}
-	tell_written(c, had);
 	map_remove(&c->installed, &i->node);
 	free(i);
 }
@@ -305,7 +267,7 @@ static const struct serving_ops serving_ops = {
 void serving_init(struct control *c)
 {
 	c->serving.ops = &serving_ops;
-	c->segments = segments_new();
+	feed_init(&c->feed, &c->serve);
 }
 
 void serving_done(struct control *c)
@@ -315,6 +277,6 @@ void serving_done(struct control *c)
 		free(OWNER(n, struct installed, node));
 	}
 	map_done(&c->installed);
-	segments_free(&c->segments);
+	feed_done(&c->feed);
 	key_free(&c->temporary_key);
 }

@@ -263,8 +263,9 @@ static void back_off(struct registration *g, const struct next *failed)
 
 static void start_attempt(struct registration *g);
 
-/* A challenge that failed while nobody answered, because we or serve were down, is no failure: begun
- * anew at once. Only once: if serve dies of what the CA asks, that must not go on for ever. */
+/* A challenge that failed while nobody answered, because we or serve were down, is no failure: it
+ * begins anew at once. Only once: if serve dies of what the CA asks, that must not go on for ever.
+ */
 static bool begin_anew(struct registration *g, const struct next *why)
 {
 	if (!g->attempt.interrupted || g->began_anew || why->ca_at_fault || registration_blocked(g))
