@@ -77,7 +77,9 @@ static const struct row top_rows[] = {
 	{ .setting = { "trusted-proxy", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]…",
 		.fallback = "", .help =
 		"Proxies in front of Everseal whose X-Forwarded-… and Forwarded headers are believed. "
-		"Everybody else's are dropped." },
+		"Everybody else's are dropped. The visitor is then the last address in X-Forwarded-For, or "
+		"where there is none in Forwarded, that is not trusted itself; it is the proxy if what "
+		"stands there is no address." },
 	  .special = config_set_trusted_proxy, .least_params = 1, .repeats = true },
 	{ .setting = { "workers", SETTING_COUNT, offsetof(struct config, workers), .fallback = "0",
 		.least = 0, .most = 1024, .restart = true, .help =

@@ -92,40 +92,42 @@ static bool has_prefix(struct str address, struct str prefix, unsigned bits)
 	       0;
 }
 
-static bool cidr_parse(struct str cidr, struct sockaddr_storage *ret_address, unsigned *ret_bits)
+bool cidr_parse(struct str text, struct cidr *ret_cidr)
 {
-	struct str host = str_head(cidr, str_find(cidr, '/'));
+	struct str host = str_head(text, str_find(text, '/'));
 	struct sockaddr_storage a;
 	if (!address_parse(host, 0, &a))
 		return false;
 	uint64_t most = a.ss_family == AF_INET ? 32 : 128, bits = most;
-	if (host.n < cidr.n && !str_to_u64(str_from(cidr, host.n + 1), &bits))
+	if (host.n < text.n && !str_to_u64(str_from(text, host.n + 1), &bits))
 		return false;
 	if (bits > most)
 		return false;
-	*ret_address = a;
-	*ret_bits = (unsigned)bits;
+	struct str bytes = bytes_of(&a);
+	/* ::ffff:10.0.0.0/104 is 10.0.0.0/8. */
+	if (a.ss_family == AF_INET6 && bytes.n == 4)
+		bits = bits >= 96 ? bits - 96 : 0;
+	struct cidr c = { .size = (unsigned char)bytes.n, .bits = (unsigned char)bits };
+	memcpy(c.bytes, bytes.p, bytes.n);
+	*ret_cidr = c;
 	return true;
 }
 
 bool cidr_valid(struct str cidr)
 {
-	struct sockaddr_storage a;
-	unsigned bits;
-	return cidr_parse(cidr, &a, &bits);
+	struct cidr unused;
+	return cidr_parse(cidr, &unused);
+}
+
+bool address_within(const struct sockaddr_storage *a, const struct cidr *c)
+{
+	return has_prefix(bytes_of(a), str_n(c->bytes, c->size), c->bits);
 }
 
 bool address_in_cidr(const struct sockaddr_storage *a, struct str cidr)
 {
-	struct sockaddr_storage prefix;
-	unsigned bits;
-	if (!cidr_parse(cidr, &prefix, &bits))
-		return false;
-	/* ::ffff:10.0.0.0/104 is 10.0.0.0/8. */
-	struct str bytes = bytes_of(&prefix);
-	if (prefix.ss_family == AF_INET6 && bytes.n == 4)
-		bits = bits >= 96 ? bits - 96 : 0;
-	return has_prefix(bytes_of(a), bytes, bits);
+	struct cidr c;
+	return cidr_parse(cidr, &c) && address_within(a, &c);
 }
 
 static bool in_any(const struct sockaddr_storage *a, const char *const *cidrs)

@@ -4,6 +4,7 @@
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
+#include "base/err.h"
 #include "base/str.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -31,7 +32,12 @@ bool address_is_private(const struct sockaddr_storage *a);    /* RFC 1918, 6598,
 bool address_is_public(const struct sockaddr_storage *a);
 
 /* "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits behind the prefix are ignored. */
+struct cidr {
+	unsigned char bytes[16], size, bits;
+};
+MUST_CHECK bool cidr_parse(struct str text, struct cidr *ret_cidr);
 bool cidr_valid(struct str cidr);
+bool address_within(const struct sockaddr_storage *a, const struct cidr *c);
 bool address_in_cidr(const struct sockaddr_storage *a, struct str cidr);
 
 /* The addresses of this machine's interfaces, asked of the kernel at most once a minute. */

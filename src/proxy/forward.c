@@ -1,6 +1,6 @@
 #include "proxy/forward.h"
 
-#include "net/address.h"
+#include "server/site.h"
 
 /* RFC 7239, RFC 9110 7.6.3, and the usual ones. What a trusted proxy said of those that have a
  * place below is continued; `Proxy` is dropped whoever sends it (CVE-2016-5385). */
@@ -64,15 +64,6 @@ static enum forwarding forwarding_named(struct str name)
 	return FORWARDING_COUNT;
 }
 
-static bool is_trusted(const struct exchange *ex)
-{
-	const struct generation *g = ex->generation;
-	for (size_t i = 0; i < g->trusted_proxy_count; i++)
-		if (address_in_cidr(&ex->client, g->trusted_proxies[i]))
-			return true;
-	return false;
-}
-
 /* Copies all but the forwarding fields, and gathers those. */
 static void sort_headers(
         const struct exchange *ex, bool trusted, struct said *said, struct headers *out)
@@ -125,7 +116,7 @@ static void set_ours(
 {
 	char text[ADDRESS_TEXT];
 	struct arena *a = ex->arena;
-	struct str client = arena_str(a, str_c(address_text(&ex->client, text)));
+	struct str client = arena_str(a, str_c(address_text(&ex->peer, text)));
 	struct str proto = ex->tls ? STR("https") : STR("http");
 	struct str protocol = ex->request.version == HTTP_2     ? STR("2.0 ")
 	                      : ex->request.version == HTTP_1_1 ? STR("1.1 ")
@@ -143,7 +134,7 @@ bool forward_request(const struct exchange *ex, struct str via, struct request *
 {
 	struct said said = { 0 };
 	struct headers headers = { 0 };
-	bool trusted = is_trusted(ex);
+	bool trusted = generation_trusts(ex->generation, &ex->peer);
 	sort_headers(ex, trusted, &said, &headers);
 	if (has_passed(said.of[VIA], via))
 		return false;

@@ -76,7 +76,9 @@ struct exchange {
 	struct generation *generation; /* a reference: this request's view of the configuration */
 	const struct site *site;
 	struct keepsake **kept; /* the connection's; NULL behind it until a handler sets it */
-	struct sockaddr_storage client; /* the peer's address */
+	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
+	struct sockaddr_storage client;
+	struct sockaddr_storage peer; /* the connection's other end, once it is routed */
 	bool tls;
 	bool temporary;        /* the connection's certificate is the temporary one */
 	bool response_started; /* the final head was given */

@@ -1,5 +1,8 @@
+<<<<<<< ours
 #include "net/address.h"
 #include "server/building.h"
+=======
+>>>>>>> theirs
 #include "server/settings.h"
 
 struct name_row {
@@ -88,6 +91,14 @@ const struct site *generation_site(const struct generation *g, struct str host)
 	return answers_for(g->fallback, host) ? g->fallback : NULL;
 }
 
+bool generation_trusts(const struct generation *g, const struct sockaddr_storage *proxy)
+{
+	for (size_t i = 0; i < g->trusted_proxy_count; i++)
+		if (address_within(proxy, &g->trusted_proxies[i]))
+			return true;
+	return false;
+}
+
 struct generation_builder *generation_begin(const struct msg_generation *m)
 {
 	struct generation_builder *b = mem_new(struct generation_builder);
@@ -152,11 +163,12 @@ static bool add_trusted_proxy(
         struct generation_builder *b, const struct msg_trusted_proxy *m, struct err *err)
 {
 	struct generation *g = b->g;
-	if (!cidr_valid(m->cidr))
+	struct cidr cidr;
+	if (!cidr_parse(m->cidr, &cidr))
 		return err_set(err, ERR_INPUT, "%.*s is no range of addresses.", STR_ARG(m->cidr));
 	g->trusted_proxies = mem_grow(
 	        g->trusted_proxies, sizeof *g->trusted_proxies, g->trusted_proxy_count + 1);
-	g->trusted_proxies[g->trusted_proxy_count++] = keep(b, m->cidr);
+	g->trusted_proxies[g->trusted_proxy_count++] = cidr;
 	return true;
 }
 

@@ -1,5 +1,6 @@
 #include "server/route.h"
 #include "server/challenge.h"
+#include "server/visitor.h"
 #include "server/worker.h"
 
 static bool has_own_certificate(const struct exchange *ex)
@@ -52,6 +53,7 @@ static void answer_unknown(struct exchange *ex)
 
 void exchange_route(struct exchange *ex)
 {
+	visitor_find(ex);
 	ex->site = generation_site(ex->generation, ex->request.host);
 	if (challenge_answered(ex))
 		return;

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/map.h"
 #include "link/messages.h"
+#include "net/address.h"
 #include "server/exchange.h"
 #include <stdatomic.h>
 
@@ -113,7 +114,7 @@ struct generation {
 	struct map names;
 	struct site *fallback; /* NULL: unknown hosts get 421 */
 	struct limits limits;
-	struct str *trusted_proxies;
+	struct cidr *trusted_proxies;
 	size_t trusted_proxy_count;
 };
 struct generation *generation_ref(struct generation *g);
@@ -123,6 +124,7 @@ void generation_close_listeners(struct generation *g);
 
 /* The site that answers for this host (lower case, no port): exact, wildcard, fallback, or NULL. */
 const struct site *generation_site(const struct generation *g, struct str host);
+bool generation_trusts(const struct generation *g, const struct sockaddr_storage *proxy);
 
 /* Building: one builder takes the rows in any order between begin and end. A row's descriptor is
  * the builder's in any case. A generation without rows has the defaults and no site. */

@@ -43,15 +43,6 @@ static struct telling *telling(struct map *m, struct str key)
 	return t;
 }
 
-static bool is_trusted_proxy(const struct generation *g, const struct sockaddr_storage *a)
-{
-	for (size_t i = 0; i < g->trusted_proxy_count; i++) {
-		if (address_in_cidr(a, g->trusted_proxies[i]))
-			return true;
-	}
-	return false;
-}
-
 static struct str name_of(const struct exchange *ex)
 {
 	struct cert_record certificate;
@@ -73,7 +64,7 @@ void told_seen(struct exchange *ex)
 	if (now - t->at < MINUTE)
 		return;
 	if (address_is_ours(&w->told.local, &ex->client, now) ||
-	        is_trusted_proxy(ex->generation, &ex->client))
+	        generation_trusts(ex->generation, &ex->client))
 		return;
 	t->at = now;
 	char client[ADDRESS_TEXT];

@@ -208,6 +208,7 @@ static void ask_of(
 		.kept = &r->kept,
 		.tls = true };
 	assert_true(address_parse(str_c(client), 4711, &r->ex.client));
+	r->ex.peer = r->ex.client;
 	if (http1_read_request(&scan, str_c(head), &r->arena, &r->ex.request, &used, &why) !=
 	        HTTP1_DONE)
 		fail_msg("%s", head);

@@ -84,8 +84,9 @@ static struct str pseudonym(struct rig *r)
 static void forwarding_headers_are_ours(void **state)
 {
 	struct rig *r = *state;
-	struct str trusted[] = { STR_INIT("10.0.0.0/8") };
-	r->generation.trusted_proxies = trusted;
+	struct cidr trusted;
+	assert_true(cidr_parse(STR("10.0.0.0/8"), &trusted));
+	r->generation.trusted_proxies = &trusted;
 	r->generation.trusted_proxy_count = 1;
 	for (size_t i = 0; i < sizeof forwarded / sizeof *forwarded; i++) {
 		ask_from(r, forwarded[i].in, forwarded[i].client);

@@ -1,0 +1,30 @@
+/* Whom proxies spoke for: the addresses in X-Forwarded-For, or, where there is none, in Forwarded
+ * (RFC 7239), from the nearest hop to the furthest.
+ *
+ * Each proxy adds one at the end, so only as many as are trusted, and the one behind them, mean
+ * anything; what a stranger wrote stands further away and is not even read. A hop is a numeric
+ * address with or without a port; IPv6 with a port, and in Forwarded always, in brackets. */
+#ifndef HTTP_FORWARDED_H
+#define HTTP_FORWARDED_H
+
+#include "http/message.h"
+#include "net/address.h"
+
+enum { FORWARDED_HOPS_MOST = 32 }; /* in one field of Forwarded, and on the whole way */
+
+enum hop { HOP_ADDRESS, HOP_UNKNOWN, HOP_NONE }; /* UNKNOWN: hidden, or against the grammar */
+
+struct hops {
+	const struct headers *headers;
+	struct str name;
+	size_t field;    /* of headers: those before it are unread */
+	struct str list; /* X-Forwarded-For: what is unread of the field */
+	struct str elements[FORWARDED_HOPS_MOST];
+	size_t element_count, hop_count;
+	bool in_field;
+};
+void hops_init(struct hops *h, const struct headers *headers);
+/* The next one; nothing is known of those behind an UNKNOWN one. */
+enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address);
+
+#endif

@@ -1,0 +1,24 @@
+#include "server/visitor.h"
+#include "http/forwarded.h"
+#include "server/site.h"
+
+void visitor_find(struct exchange *ex)
+{
+	struct sockaddr_storage hop, client = ex->client;
+	struct hops hops;
+	ex->peer = ex->client;
+	if (!generation_trusts(ex->generation, &ex->peer))
+		return;
+	hops_init(&hops, &ex->request.headers);
+	for (;;) {
+		enum hop kind = hops_next(&hops, &hop);
+		if (kind == HOP_UNKNOWN)
+			return;
+		if (kind == HOP_NONE)
+			break;
+		client = hop;
+		if (!generation_trusts(ex->generation, &hop))
+			break;
+	}
+	ex->client = client;
+}
