@@ -1,8 +1,5 @@
-<<<<<<< ours
 #include "net/address.h"
 #include "server/building.h"
-=======
->>>>>>> theirs
 #include "server/settings.h"
 
 struct name_row {
