@@ -186,17 +186,30 @@ static struct str from_where(const struct call *c, char text[ADDRESS_TEXT])
 	return str_c(address_text(&c->ex->client, text));
 }
 
+struct audit_author audit_author(const struct call *c, struct arena *a)
+{
+	char text[ADDRESS_TEXT];
+	return (struct audit_author){ arena_str(a, c->who.name),
+		arena_str(a, from_where(c, text)) };
+}
+
+void audit_add_by(const struct audit_author *by, const char *what, struct str subject,
+        struct str before, struct str after)
+{
+	log_info(portal.log, "%.*s from %.*s: %s%s%.*s%s%.*s%s%.*s.", STR_ARG(by->who),
+	        STR_ARG(by->address), what, subject.n ? ", " : "", STR_ARG(subject),
+	        before.n ? ", before: " : "", STR_ARG(before), after.n ? ", now: " : "",
+	        STR_ARG(after));
+	if (audit.writes.next)
+		keep(&(struct entry){ by->who, by->address, str_c(what), subject, before, after });
+}
+
 void audit_add(
         struct call *c, const char *what, struct str subject, struct str before, struct str after)
 {
 	char text[ADDRESS_TEXT];
-	struct str address = from_where(c, text);
-	log_info(portal.log, "%.*s from %.*s: %s%s%.*s%s%.*s%s%.*s.", STR_ARG(c->who.name),
-	        STR_ARG(address), what, subject.n ? ", " : "", STR_ARG(subject),
-	        before.n ? ", before: " : "", STR_ARG(before), after.n ? ", now: " : "",
-	        STR_ARG(after));
-	if (audit.writes.next)
-		keep(&(struct entry){ c->who.name, address, str_c(what), subject, before, after });
+	audit_add_by(&(struct audit_author){ c->who.name, from_where(c, text) }, what, subject,
+	        before, after);
 }
 
 /* A flood of failures must not push out what people did. */

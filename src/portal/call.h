@@ -128,6 +128,13 @@ void call_stream_cut(struct call *c, const char *why); /* so that the client see
  * on"; before and after are short texts or STR_NONE. */
 void audit_add(
         struct call *c, const char *what, struct str subject, struct str before, struct str after);
+/* The same for what is told when its call may have ended: who it was, kept in the arena. */
+struct audit_author {
+	struct str who, address;
+};
+struct audit_author audit_author(const struct call *c, struct arena *a);
+void audit_add_by(const struct audit_author *by, const char *what, struct str subject,
+        struct str before, struct str after);
 /* Somebody could not sign in; of many of these in a short time only some are told. */
 void audit_failure(struct call *c, struct str name);
 

@@ -195,7 +195,7 @@ static void post_revoke(struct call *c)
 	struct renew_revoke_want want = { .name = c->item,
 		.reason = json_text(c->json, "reason"),
 		.despite_hsts = wish_despite_hsts(c, &v) };
-	struct wish *wish = wish_new(c, "Certificate revoked", v.names[0]);
+	struct wish *wish = wish_new(c, "Revocation asked for", v.names[0]);
 	renew_revoke(portal_renewals, &wish->request, &want, wish_done);
 }
 
@@ -269,23 +269,6 @@ static bool read_proxy(struct call *c, struct register_want *want)
 	return false;
 }
 
-static void registered(struct wish *w, struct str id, struct str task, bool existing)
-{
-	struct renew_view v;
-	struct json_writer json;
-	struct call *c = w->call;
-	bool primary = false;
-	json_bool(c->json, "primary", &primary);
-	if (primary || !renew_primary(portal_renewals, &v))
-		renew_set_primary(portal_renewals, id);
-	call_object(c, &json);
-	json_write_text(&json, "id", id);
-	json_write_c(&json, "task", task.n ? arena_str(&c->arena, task).p : NULL);
-	json_write_bool(&json, "existing", existing);
-	json_write_end(&json);
-	call_answer(c, existing || !task.n ? 200 : 201);
-}
-
 static const struct call_member registration_members[] = {
 	{ NULL, "names", MEMBER_TEXTS },
 	{ NULL, "name", MEMBER_TEXT },
@@ -302,6 +285,15 @@ static const struct call_member registration_members[] = {
 	{ 0 },
 };
 
+/* The first one is, whether it wants to or not. */
+static bool is_primary(struct call *c)
+{
+	struct renew_view v;
+	bool wanted = false;
+	json_bool(c->json, "primary", &wanted);
+	return wanted || !renew_primary(portal_renewals, &v);
+}
+
 static void post_registration(struct call *c)
 {
 	struct register_want want = {
@@ -317,7 +309,7 @@ static void post_registration(struct call *c)
 		return;
 	want.despite_hsts = call_despite_hsts(c, want.names, want.name_count);
 	struct wish *wish = wish_new(c, "Registered", want.names[0]);
-	wish->granted = registered;
+	wish->primary = is_primary(c);
 	renew_register(portal_renewals, &wish->request, &want, wish_done);
 }
 

@@ -21,7 +21,8 @@ struct stream {
 	struct call_part part;
 	struct call *call;
 	struct list node;
-	uint64_t next; /* number of the event it gets next */
+	struct str person, key; /* whose it is, and by which session or token */
+	uint64_t next;          /* number of the event it gets next */
 };
 
 struct bound {
@@ -130,6 +131,7 @@ static void drained(struct call *c)
 		later_start(&events.later, portal.loop, all_go_on);
 }
 
+/* A client that takes nothing any more is cut off with the next beat. */
 static void end(struct stream *s)
 {
 	struct call *c = s->call;
@@ -165,8 +167,9 @@ static void beat(struct timer *t)
 	json_write_end(&w);
 	LIST_EACH (n, &events.streams) {
 		struct stream *s = OWNER(n, struct stream, node);
-		const struct token *token = s->call->ending ? NULL : s->call->who.token;
-		if (is_over(token))
+		if (s->call->ending)
+			call_stream_cut(s->call, "It has ended.");
+		else if (is_over(s->call->who.token))
 			end(s);
 		else if (has_room(s))
 			tell(s, "beat", 0, buf_str(&json));
@@ -285,14 +288,75 @@ static struct str wanted_since(struct call *c)
 	return header.n ? header : call_query(c, "since");
 }
 
-static size_t streams_of(const struct who *who)
+/* ---- who gives way ---- */
+
+/* A token's are its maker's. */
+static struct str person_of(const struct who *who)
+{
+	return who->token ? str_c(who->token->by) : who->name;
+}
+
+static struct str key_of(const struct who *who)
+{
+	return str_c(who->session ? who->session->id : who->token ? who->token->id : "");
+}
+
+static bool is_any(const struct stream *a, const struct stream *b)
+{
+	(void)a, (void)b;
+	return true;
+}
+
+static bool same_person(const struct stream *a, const struct stream *b)
+{
+	return str_eq(a->person, b->person);
+}
+
+static bool same_key(const struct stream *a, const struct stream *b)
+{
+	return same_person(a, b) && str_eq(a->key, b->key);
+}
+
+typedef bool same(const struct stream *a, const struct stream *b);
+
+static size_t count_of(const struct stream *s, same *is_same)
 {
 	size_t count = 0;
-	LIST_EACH (n, &events.streams) {
-		const struct who *other = &OWNER(n, struct stream, node)->call->who;
-		count += other->session == who->session && other->token == who->token;
-	}
+	LIST_EACH (n, &events.streams)
+		count += is_same(OWNER(n, struct stream, node), s);
 	return count;
+}
+
+/* Among those streams: the oldest of whoever has most, if he has more even without it than the new
+ * one's owner then has; so nobody is turned out by whom he would turn out again. */
+static struct stream *greediest(const struct stream *new, same *among, same *owner)
+{
+	struct stream *found = NULL;
+	size_t most = count_of(new, owner) + 1;
+	LIST_EACH (n, &events.streams) {
+		struct stream *s = OWNER(n, struct stream, node);
+		size_t has = among(s, new) ? count_of(s, owner) : 0;
+		if (has <= most)
+			continue;
+		found = s;
+		most = has;
+	}
+	return found;
+}
+
+/* False: there is no room for it. */
+static bool make_room(const struct stream *new)
+{
+	struct stream *out = NULL;
+	if (count_of(new, same_person) >= STREAMS_EACH)
+		out = greediest(new, same_person, same_key);
+	else if (events.stream_count < STREAMS_MOST)
+		return true;
+	else
+		out = greediest(new, is_any, same_person);
+	if (out)
+		call_stream_cut(out->call, "Whoever has fewer streams gets one.");
+	return out;
 }
 
 static void say_hello(struct stream *s)
@@ -307,22 +371,30 @@ static void say_hello(struct stream *s)
 	tell(s, "hello", 0, buf_str(&json));
 }
 
-static void get_events(struct call *c)
+static void refuse(struct call *c)
 {
 	struct err err = ERR_INIT;
-	if (events.stream_count >= STREAMS_MOST || streams_of(&c->who) >= STREAMS_EACH) {
-		err_set(&err, ERR_BUSY,
-		        "Too many pages watch: %d are the most, %d of one session." ERR_REMEDY
-		        "Close some of them; this one tries again.",
-		        STREAMS_MOST, STREAMS_EACH);
-		call_fail(c, &err);
+	err_set(&err, ERR_BUSY,
+	        "Too many pages watch: %d are the most, %d of one person." ERR_REMEDY
+	        "Close some of them; this one tries again.",
+	        STREAMS_MOST, STREAMS_EACH);
+	call_fail(c, &err);
+}
+
+static void get_events(struct call *c)
+{
+	struct stream *s = arena_new(&c->arena, struct stream);
+	*s = (struct stream){ .call = c,
+		.person = arena_str(&c->arena, person_of(&c->who)),
+		.key = arena_str(&c->arena, key_of(&c->who)) };
+	if (!make_room(s)) {
+		refuse(c);
 		return;
 	}
 	struct str since = wanted_since(c);
 	uint64_t number = events.last;
 	bool reset = since.n && !is_remembered(since, &number);
-	struct stream *s = arena_new(&c->arena, struct stream);
-	*s = (struct stream){ .call = c, .next = number + 1 };
+	s->next = number + 1;
 	call_keep(c, &s->part, let_go);
 	list_add_last(&events.streams, &s->node);
 	events.stream_count++;

@@ -4,7 +4,11 @@
  * The last 1,000 changes are remembered by kind and subject, numbered BOOT-N; a later change of the
  * same thing takes the place of the earlier one. A stream is a place in that row: it goes on as its
  * client takes what it has, and whoever falls behind its beginning is told to `reset`. So a slow
- * client costs 64 KiB and no more. At most 64 streams, 16 of one session or token. */
+ * client costs 64 KiB and no more.
+ *
+ * At most 64 streams, 16 of one person, with those of his tokens. Where no more fit, the oldest
+ * stream of whoever has most gives way to who has fewer: among all people, and among one person's
+ * sessions and tokens. So nobody, however many he opens, keeps others out. */
 #ifndef PORTAL_EVENTS_H
 #define PORTAL_EVENTS_H
 

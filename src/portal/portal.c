@@ -6,6 +6,7 @@
 #include "portal/people.h"
 #include "portal/sites.h"
 #include "portal/throttle.h"
+#include "portal/wish.h"
 
 struct portal_needs portal;
 struct portal_host *portal_host;
@@ -44,6 +45,7 @@ void portal_close(void)
 		return;
 	row_wait_abort(&greeting.wait);
 	buf_done(&greeting.link);
+	wishes_close();
 	feed_close();
 	diagnosis_close();
 	sites_close();

@@ -16,9 +16,9 @@ struct site_work {
 	struct kept_change kept;
 	struct serving_change change, back;
 	struct renew_request removal; /* of registrations */
-	bool noted;
 	unsigned status;
 	struct arena arena;
+	struct audit_author author;
 	struct str name; /* the site's, for what is said */
 	struct served_site was;
 	struct kept_site *record;
@@ -79,54 +79,54 @@ static struct str on_off(bool on)
 }
 
 static void note_texts(
-        struct call *c, const char *what, struct str name, struct str before, struct str after)
+        struct site_work *work, const char *what, struct str before, struct str after)
 {
 	if (!str_eq(before, after))
-		audit_add(c, what, name, before, after);
+		audit_add_by(&work->author, what, work->name, before, after);
 }
 
-static void note_settings(struct call *c, const struct site_work *work, const struct kept_value *v)
+static void note_settings(struct site_work *work, const struct kept_value *v)
 {
 	const struct config_site *was = &work->was.settings;
 	bool force = v->force_ssl_set ? v->force_ssl : was->force_ssl;
 	const struct hsts *hsts = v->hsts.set ? &v->hsts : &was->hsts;
-	note_texts(c, force ? "Force SSL on" : "Force SSL off", work->name, on_off(was->force_ssl),
+	note_texts(work, force ? "Force SSL on" : "Force SSL off", on_off(was->force_ssl),
 	        on_off(force));
-	note_texts(c, hsts->max_age ? "HSTS on" : "HSTS off", work->name,
-	        hsts_text(&c->arena, &was->hsts), hsts_text(&c->arena, hsts));
+	note_texts(work, hsts->max_age ? "HSTS on" : "HSTS off",
+	        hsts_text(&work->arena, &was->hsts), hsts_text(&work->arena, hsts));
 }
 
-static void note_change(struct call *c, const struct site_work *work, const struct kept_value *v)
+static void note_change(struct site_work *work, const struct kept_value *v)
 {
-	struct arena *a = &c->arena;
+	struct arena *a = &work->arena;
 	const struct config_site *was = &work->was.settings;
 	if (!v->overlay)
-		note_texts(c, "Names changed", work->name, joined(a, was->names, was->name_count),
+		note_texts(work, "Names changed", joined(a, was->names, was->name_count),
 		        joined(a, v->names, v->name_count));
 	if (v->upstream_count)
-		note_texts(c, "Application changed", work->name,
+		note_texts(work, "Application changed",
 		        upstreams_text(a, was->upstreams, was->upstream_count),
 		        upstreams_text(a, v->upstreams, v->upstream_count));
-	note_settings(c, work, v);
+	note_settings(work, v);
 }
 
-/* While the call is there: who it was is known by it alone. */
+static struct str upstreams_before(struct site_work *work)
+{
+	const struct config_site *was = &work->was.settings;
+	return upstreams_text(&work->arena, was->upstreams, was->upstream_count);
+}
+
+/* In the turn that stores it: then both are there after a crash, or neither. */
 static void note(struct site_work *work)
 {
-	struct call *c = work->call;
 	const struct kept_value *v = work->record ? work->record->value : NULL;
-	if (!c || work->noted)
-		return;
-	work->noted = true;
 	if (work->status == 201)
-		audit_add(c, "Site added", work->name, STR_NONE,
-		        upstreams_text(&c->arena, v->upstreams, v->upstream_count));
+		audit_add_by(&work->author, "Site added", work->name, STR_NONE,
+		        upstreams_text(&work->arena, v->upstreams, v->upstream_count));
 	else if (v)
-		note_change(c, work, v);
+		note_change(work, v);
 	else
-		audit_add(c, "Site removed", work->name,
-		        upstreams_text(&c->arena, work->was.settings.upstreams,
-		                work->was.settings.upstream_count),
+		audit_add_by(&work->author, "Site removed", work->name, upstreams_before(work),
 		        STR_NONE);
 }
 
@@ -137,7 +137,6 @@ static void client_left(struct call_part *p)
 	struct waiting_call *w = OWNER(p, struct waiting_call, part);
 	if (!w->work)
 		return;
-	note(w->work);
 	w->work->call = NULL;
 	w->work->waiting = NULL;
 }
@@ -146,6 +145,7 @@ static struct site_work *work_new(struct call *c, struct str name, unsigned stat
 {
 	struct site_work *work = mem_new(struct site_work);
 	work->call = c;
+	work->author = audit_author(c, &work->arena);
 	work->status = status;
 	work->name = arena_str(&work->arena, name);
 	work->waiting = arena_new(&c->arena, struct waiting_call);
@@ -160,7 +160,6 @@ static void answer(struct site_work *work)
 	struct call *c = work->call;
 	struct str name = c ? arena_str(&c->arena, work->name) : STR_NONE;
 	unsigned status = work->status;
-	note(work);
 	end(work);
 	sites_stale();
 	if (!c)
@@ -315,6 +314,9 @@ static void removed(struct renew_request *q, struct str id, struct str task, boo
 	struct site_work *work = OWNER(q, struct site_work, removal);
 	(void)task;
 	(void)existing;
+	if (err && work->certificate.n)
+		audit_add_by(&work->author, "Registrations removed, but not the site", work->name,
+		        STR_NONE, STR_NONE);
 	work->certificate = arena_str(&work->arena, id); /* not tried twice */
 	if (err)
 		fail(work, err);
@@ -330,6 +332,7 @@ static void remove_record(struct site_work *work)
 	if (!site)
 		site = kept_with_name(kept, work->name, /* overlay= */ true);
 	if (!site) {
+		note(work);
 		answer(work);
 		return;
 	}

@@ -313,7 +313,6 @@ static void configured(struct wish *wish, struct str id, struct str task, bool e
 	struct err err = ERR_INIT;
 	struct find_newest f = { .each.task = newest, .call = c, .id = task };
 	(void)existing;
-	renew_set_primary(portal_renewals, id);
 	if (!task.n)
 		task_each(portal_renewals, id, &f.each);
 	json_write_init(&w, &c->answer);
@@ -389,6 +388,7 @@ static void post_task(struct call *c)
 		return;
 	struct wish *wish = wish_new(c, "Let's Encrypt configured", want.names[0]);
 	wish->granted = configured;
+	wish->primary = true;
 	wish->fields = seed_name;
 	renew_register(portal_renewals, &wish->request, &want, wish_done);
 }

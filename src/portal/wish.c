@@ -1,21 +1,43 @@
 #include "portal/wish.h"
 
+static struct list wishes = { &wishes, &wishes };
+
+static void wish_free(struct wish *w)
+{
+	renew_request_abort(&w->request);
+	list_remove(&w->node);
+	arena_done(&w->arena);
+	free(w);
+}
+
 static void let_go(struct call_part *p)
 {
 	struct wish *w = OWNER(p, struct wish, part);
-	renew_request_abort(&w->request);
-	if (!w->ended)
-		audit_add(w->call, w->what, w->subject, STR_NONE, STR_NONE);
+	w->call = NULL;
+	if (w->ended)
+		wish_free(w);
 }
 
 struct wish *wish_new(struct call *c, const char *what, struct str subject)
 {
-	struct wish *w = arena_new(&c->arena, struct wish);
+	struct wish *w = mem_new(struct wish);
 	w->call = c;
+	w->author = audit_author(c, &w->arena);
 	w->what = what;
-	w->subject = arena_str(&c->arena, subject);
+	w->subject = arena_str(&w->arena, subject);
 	call_keep(c, &w->part, let_go);
+	list_add_last(&wishes, &w->node);
 	return w;
+}
+
+void wishes_close(void)
+{
+	LIST_EACH (n, &wishes) {
+		struct wish *w = OWNER(n, struct wish, node);
+		audit_add_by(&w->author, w->what, w->subject, STR_NONE,
+		        STR("not known, Everseal ended first"));
+		wish_free(w);
+	}
 }
 
 static void answer(struct call *c, struct str id, struct str task, bool existing)
@@ -60,24 +82,39 @@ static void refuse(struct wish *w, const struct err *err)
 	                .status = 403, .code = "hsts", .details = buf_str(&details) });
 }
 
+static void note(const struct wish *w, bool existing)
+{
+	const struct renew_request *q = &w->request;
+	if (!existing)
+		audit_add_by(&w->author, w->what, w->subject, STR_NONE, STR_NONE);
+	else if (strcmp(q->before, q->after) != 0)
+		audit_add_by(&w->author, "Registration changed", w->subject, str_c(q->before),
+		        str_c(q->after));
+}
+
+static void grant(struct wish *w, struct str id, struct str task, bool existing)
+{
+	note(w, existing);
+	if (w->primary)
+		renew_set_primary(portal_renewals, id);
+	if (w->call && w->granted)
+		w->granted(w, id, task, existing);
+	else if (w->call)
+		answer(w->call, id, task, existing);
+}
+
 void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
         const struct err *err)
 {
 	struct wish *w = OWNER(q, struct wish, request);
-	w->ended = true;
-	if (err) {
+	bool listened_to = w->call;
+	w->ended = listened_to; /* then it goes with the call */
+	if (!err)
+		grant(w, id, task, existing);
+	else if (listened_to)
 		refuse(w, err);
-		return;
-	}
-	if (!existing)
-		audit_add(w->call, w->what, w->subject, STR_NONE, STR_NONE);
-	else if (strcmp(q->before, q->after) != 0)
-		audit_add(w->call, "Registration changed", w->subject, str_c(q->before),
-		        str_c(q->after));
-	if (w->granted)
-		w->granted(w, id, task, existing);
-	else
-		answer(w->call, id, task, existing);
+	if (!listened_to)
+		wish_free(w);
 }
 
 bool call_despite_hsts(struct call *c, const struct str *names, size_t count)

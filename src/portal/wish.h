@@ -1,26 +1,32 @@
-/* A wish to renew/ on behalf of a call: answered with what it came to, and in the audit even if the
- * client leaves first. */
+/* A wish to renew/ on behalf of a call. It goes on if its client leaves: then nobody is answered,
+ * but the audit has what it came to all the same. */
 #ifndef PORTAL_WISH_H
 #define PORTAL_WISH_H
 
 #include "portal/call.h"
 
 struct wish {
+	struct list node;
 	struct call_part part;
-	struct call *call;
+	struct call *call; /* NULL: the client has left */
 	struct renew_request request;
+	struct arena arena;
+	struct audit_author author;
 	const char *what; /* for the audit */
 	struct str subject;
-	/* Answers the call; NULL: with id, task and existing. */
+	bool primary; /* what it makes is what Configure shows */
+	/* Answers the call, if it is there still; NULL: with id, task and existing. */
 	void (*granted)(struct wish *w, struct str id, struct str task, bool existing);
 	/* What the request calls a member that renew/ calls so; NULL: the same. */
 	const char *(*fields)(const char *field);
 	bool ended;
 };
-/* In the call's arena. Hand &wish->request and wish_done to renew/. */
+/* Frees itself. Hand &wish->request and wish_done to renew/. */
 struct wish *wish_new(struct call *c, const char *what, struct str subject);
 void wish_done(struct renew_request *q, struct str id, struct str task, bool existing,
         const struct err *err);
+/* Of those under way nobody knows any more what they come to: the audit says so. */
+void wishes_close(void);
 /* "despite_hsts": true, or one of the names typed. */
 bool call_despite_hsts(struct call *c, const struct str *names, size_t count);
 bool wish_despite_hsts(struct call *c, const struct renew_view *v);

@@ -1,6 +1,8 @@
 """Sites of the store beside those of the file: by API and command, live, and never against what the file says."""
 import contextlib
 import json
+import os
+import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -400,3 +402,40 @@ def test_only_one_changes_a_site_at_a_time(house, shop):
             assert reply.status in (409, 503), reply.body
     site = house.api.get("/api/sites/shop.example.com").ok()
     assert site["hsts"]["max_age"] == done[0].json["hsts"]["max_age"] and site["version"] == 2
+
+
+def audited(house):
+    return [(i["what"], i["subject"]) for i in house.api.get("/api/audit").ok()["items"]]
+
+
+@contextlib.contextmanager
+def client_that_leaves(house, body):
+    """Somebody asks for a site while the data plane cannot say whether it stands, and goes."""
+    pid = house.kill("serve", signal.SIGSTOP)
+    try:
+        connection = house.api.connection()
+        connection.request("POST", "/api/sites", json.dumps(body), {"Content-Type": "application/json"})
+        until("the site is being tried", lambda: house.api.get("/api/sites", search="left").ok()["total"], 10)
+        connection.close()
+        house.api.get("/api/status").ok()
+        assert audited(house) == [], "nobody knows yet what it comes to"
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_the_audit_has_what_stands_after_the_client_has_left(house, shop):
+    with client_that_leaves(house, {"names": ["left.example.com"], "proxy": [proxy(shop)]}):
+        pass
+    until("it stands and is told", lambda: audited(house) == [("Site added", "left.example.com")], 20)
+    assert house.api.get("/api/sites/left.example.com").ok()["version"] == 1
+
+
+def test_the_audit_has_nothing_of_what_never_stood(house, shop):
+    with client_that_leaves(house, {"names": ["left.example.com"], "proxy": [proxy(shop)]}):
+        before = house.kill("control")
+        house.wait_back("control", before)
+    house.wait_serving()
+    assert audited(house) == []
+    house.api.get("/api/sites/left.example.com").failed(404)

@@ -1,4 +1,5 @@
 /* What the page lives on: audit, events, its files, and the document that describes the API. */
+#include "portal/wish.h"
 #include "portal_rig.h"
 
 /* ---- audit ---- */
@@ -61,6 +62,45 @@ static void test_export(void **state)
 		lines += line.n && *line.p == '{' && line.p[line.n - 1] == '}';
 	assert_true(lines >= 1000 && lines <= 1001);
 	finish(&s);
+}
+
+/* How many records are about that subject; *ret_after: of the newest. */
+static size_t count_about(const char *subject, char ret_after[80])
+{
+	char path[80];
+	turns(20);
+	snprintf(path, sizeof path, "/api/audit?subject=%s", subject);
+	JSON_AUTO *json = ask_json(R("GET", path, .owner = true), 200);
+	const struct json *items = json_array(json, "items");
+	snprintf(ret_after, 80, "%.*s", STR_ARG(json_text(json_at(items, 0), "after")));
+	return json_count(items);
+}
+
+/* What a client wished who has left: told as it came out, and not before. */
+static void test_wishes_of_who_has_left(void **state)
+{
+	static const char *const subjects[] = { "granted", "refused", "unknown" };
+	struct client s = { .ex.client.ss_family = AF_UNIX };
+	struct call c = { .who.name = STR("test"), .ex = &s.ex };
+	struct wish *w[3];
+	struct err no = { .code = ERR_CONFLICT, .text = "No." };
+	char after[80];
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		c.parts = NULL;
+		w[i] = wish_new(&c, "Registered", str_c(subjects[i]));
+		c.parts->let_go(c.parts);
+		assert_int_equal(count_about(subjects[i], after), 0);
+	}
+	wish_done(&w[0]->request, STR("id"), STR("1"), /* existing= */ false, NULL);
+	wish_done(&w[1]->request, STR(""), STR(""), /* existing= */ false, &no);
+	assert_int_equal(count_about("granted", after), 1);
+	assert_int_equal(count_about("refused", after), 0);
+	restart();
+	assert_int_equal(count_about("granted", after), 1);
+	assert_int_equal(count_about("refused", after), 0);
+	assert_int_equal(count_about("unknown", after), 1);
+	assert_string_equal(after, "not known, Everseal ended first");
 }
 
 static size_t count_exports(void)
@@ -213,21 +253,128 @@ static void test_events_reset(void **state)
 	finish(&s);
 }
 
-static void test_events_bounded(void **state)
+enum { CROWD = 64 };
+
+static struct client crowd[CROWD];
+
+static void watch(int first, int count, struct ask ask)
 {
-	struct client s[17];
+	for (int i = first; i < first + count; i++) {
+		begin(&crowd[i], &ask);
+		assert_int_equal(crowd[i].status, 200);
+	}
+}
+
+static int watching(int first, int count)
+{
+	int open = 0;
+	for (int i = first; i < first + count; i++)
+		open += !crowd[i].ended;
+	return open;
+}
+
+static void leave(int first, int count)
+{
+	for (int i = first; i < first + count; i++) {
+		if (!crowd[i].ended)
+			crowd[i].ex.handling->ops->gone(crowd[i].ex.handling);
+		finish(&crowd[i]);
+	}
+}
+
+static void token_by(const struct signed_in *who, char ret_key[80])
+{
+	struct ask post = with(who, "POST", "/api/tokens");
+	post.body = "{\"name\":\"watch\",\"scope\":\"read\"}";
+	JSON_AUTO *json = ask_json(&post, 201);
+	snprintf(ret_key, 80, "%.*s", STR_ARG(json_text(json, "token")));
+}
+
+/* A person's sessions and tokens share his streams: none of them has all, nor takes one from a
+ * session that has no more. */
+static void test_events_of_one_person(void **state)
+{
+	struct signed_in pc, phone;
+	struct client phone_stream, third;
+	char key[80];
 	(void)state;
-	for (int i = 0; i < 16; i++) {
-		begin(&s[i], R("GET", "/api/events", .owner = true));
-		assert_int_equal(s[i].status, 200);
+	make("ana", "administer");
+	sign_in("ana", &pc);
+	sign_in("ana", &phone);
+	token_by(&pc, key);
+	watch(0, 16, (struct ask){ "GET", "/api/events", .cookie = pc.cookie });
+	assert_int_equal(ask(R("GET", "/api/events", .cookie = pc.cookie)), 503);
+	assert_int_equal(watching(0, 16), 16);
+	begin(&phone_stream, R("GET", "/api/events", .cookie = phone.cookie));
+	assert_int_equal(phone_stream.status, 200);
+	assert_true(crowd[0].ended);
+	assert_int_equal(watching(0, 16), 15);
+	begin(&third, R("GET", "/api/events", .key = key));
+	assert_int_equal(third.status, 200);
+	assert_true(crowd[1].ended && !phone_stream.ended);
+	assert_int_equal(watching(0, 16), 14);
+	/* Whoever gave way does not get it back. */
+	assert_int_equal(ask(R("GET", "/api/events", .cookie = pc.cookie)), 503);
+	leave(0, 16);
+	phone_stream.ex.handling->ops->gone(phone_stream.ex.handling);
+	third.ex.handling->ops->gone(third.ex.handling);
+	finish(&phone_stream);
+	finish(&third);
+}
+
+/* However many streams some have, who comes later gets his. */
+static void test_events_of_many(void **state)
+{
+	static const char *const names[] = { "ana", "bo", "cy", "di" };
+	struct signed_in who[4], late;
+	struct client streams[12];
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		make(names[i], "read");
+		sign_in(names[i], &who[i]);
+		watch(16 * i, 16, (struct ask){ "GET", "/api/events", .cookie = who[i].cookie });
+		for (int k = 0; k < 16; k++) /* that they take nothing does not help them */
+			crowd[16 * i + k].stuck = true;
 	}
-	begin(&s[16], R("GET", "/api/events", .owner = true));
-	assert_int_equal(s[16].status, 503);
-	for (int i = 0; i < 17; i++) {
-		if (!s[i].ended)
-			s[i].ex.handling->ops->gone(s[i].ex.handling);
-		finish(&s[i]);
+	make("eve", "read");
+	sign_in("eve", &late);
+	for (int i = 0; i < 12; i++) {
+		begin(&streams[i], R("GET", "/api/events", .cookie = late.cookie));
+		assert_int_equal(streams[i].status, 200);
+		assert_int_equal(watching(0, CROWD), CROWD - 1 - i);
 	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(watching(16 * i, 16), 13);
+	/* All have their share now. */
+	assert_int_equal(ask(R("GET", "/api/events", .cookie = late.cookie)), 503);
+	assert_int_equal(ask(R("GET", "/api/events", .cookie = who[0].cookie)), 503);
+	for (int i = 0; i < 12; i++) {
+		assert_false(streams[i].ended);
+		streams[i].ex.handling->ops->gone(streams[i].ex.handling);
+		finish(&streams[i]);
+	}
+	leave(0, CROWD);
+}
+
+/* The stream of a session that has ended goes even if its client takes nothing. */
+static void test_events_end_of_who_takes_nothing(void **state)
+{
+	struct signed_in who;
+	struct client s;
+	(void)state;
+	make("ana", "administer");
+	sign_in("ana", &who);
+	begin(&s, R("GET", "/api/events", .cookie = who.cookie));
+	s.stuck = true;
+	events_changed(&thing, STR("x"));
+	turns(5);
+	struct ask out = with(&who, "DELETE", "/api/session");
+	done(&out);
+	assert_false(s.ended);
+	clock_fake_advance(&fake, 10 * SECOND);
+	turns(5);
+	assert_true(s.ended);
+	finish(&s);
 }
 
 /* ---- the page's files ---- */
@@ -366,13 +513,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_audit),
+		TEST(test_wishes_of_who_has_left),
 		TEST(test_export_told),
 		TEST(test_unwritten),
 		TEST(test_query),
 		TEST(test_export),
 		TEST(test_events),
 		TEST(test_events_reset),
-		TEST(test_events_bounded),
+		TEST(test_events_of_one_person),
+		TEST(test_events_of_many),
+		TEST(test_events_end_of_who_takes_nothing),
 		TEST(test_assets),
 		TEST(test_dev_page),
 		TEST(test_document),

@@ -440,13 +440,13 @@ static int try_full(struct place *p)
 	if (!own_mounts() || mount("none", p->dir, "tmpfs", 0, "size=1m"))
 		return CANNOT_TRY;
 	static char large[2 << 20];
-	struct wish w = { 0 };
+	struct writing w = { 0 };
 	open_store(p);
 	save(p, "a", 0, "1");
 	store_tx_put(&w.tx, STR("site"), STR("b"), 0, STR("x"), str_n(large, sizeof large));
 	put(&w, "a", 1, "2");
 	start(p, &w);
-	wish_wait(p, &w);
+	writing_wait(p, &w);
 	if (w.err.code != ERR_IO || !strstr(w.err.text, "There is no room left on the disk for ")) {
 		fprintf(stderr, "# %s\n", w.err.text);
 		return 1;

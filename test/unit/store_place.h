@@ -75,45 +75,45 @@ static inline void refused(struct place *p, enum err_code code, const char *word
 }
 
 /* A transaction that remembers how it ended. */
-struct wish {
+struct writing {
 	struct store_tx tx;
 	int ended, order;
 	struct err err;
 };
 static int order;
 
-static inline void wish_done(struct store_tx *tx, const struct err *err)
+static inline void writing_done(struct store_tx *tx, const struct err *err)
 {
-	struct wish *w = OWNER(tx, struct wish, tx);
+	struct writing *w = OWNER(tx, struct writing, tx);
 	w->ended++;
 	w->order = ++order;
 	w->err = err ? *err : (struct err)ERR_INIT;
 }
 
-static inline void wish_wait(struct place *p, struct wish *w)
+static inline void writing_wait(struct place *p, struct writing *w)
 {
 	while (!w->ended)
 		loop_turn(p->loop, -1);
 }
 
-static inline void put(struct wish *w, const char *id, int64_t replaces, const char *value)
+static inline void put(struct writing *w, const char *id, int64_t replaces, const char *value)
 {
 	store_tx_put(&w->tx, STR("site"), str_c(id), replaces, str_c(value), STR("blob"));
 }
 
-static inline void start(struct place *p, struct wish *w)
+static inline void start(struct place *p, struct writing *w)
 {
 	w->ended = 0;
-	store_tx_start(p->store, &w->tx, wish_done);
+	store_tx_start(p->store, &w->tx, writing_done);
 	assert_int_equal(w->ended, 0);
 }
 
 static inline void save(struct place *p, const char *id, int64_t replaces, const char *value)
 {
-	struct wish w = { 0 };
+	struct writing w = { 0 };
 	put(&w, id, replaces, value);
 	start(p, &w);
-	wish_wait(p, &w);
+	writing_wait(p, &w);
 	if (w.err.code)
 		fail_msg("%s", w.err.text);
 }
@@ -132,14 +132,14 @@ static inline void fill(struct place *p, int records, size_t blob_bytes)
 {
 	char *blob = mem_alloc(blob_bytes);
 	memset(blob, 'b', blob_bytes);
-	struct wish w = { 0 };
+	struct writing w = { 0 };
 	for (int i = 0; i < records; i++) {
 		char id[32];
 		snprintf(id, sizeof id, "%d.example.com", i);
 		store_tx_put(&w.tx, STR("site"), str_c(id), 0, STR("{}"), str_n(blob, blob_bytes));
 	}
 	start(p, &w);
-	wish_wait(p, &w);
+	writing_wait(p, &w);
 	assert_int_equal(w.err.code, ERR_NONE);
 	free(blob);
 }

@@ -17,10 +17,10 @@ static void keeps_bytes(void **state)
 	struct place p;
 	place_open(&p);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct wish w = { 0 };
+		struct writing w = { 0 };
 		store_tx_put(&w.tx, STR("k"), cases[i].id, 0, cases[i].value, cases[i].blob);
 		start(&p, &w);
-		wish_wait(&p, &w);
+		writing_wait(&p, &w);
 		assert_int_equal(w.err.code, ERR_NONE);
 	}
 	store_close(&p.store);
@@ -45,10 +45,10 @@ static void counts_versions(void **state)
 		save(&p, "a", v, "x");
 		assert_int_equal(version_of(&p, "a"), v + 1);
 	}
-	struct wish w = { 0 };
+	struct writing w = { 0 };
 	store_tx_delete(&w.tx, STR("site"), STR("a"), 5);
 	start(&p, &w);
-	wish_wait(&p, &w);
+	writing_wait(&p, &w);
 	assert_int_equal(w.err.code, ERR_NONE);
 	assert_int_equal(version_of(&p, "a"), 0);
 	save(&p, "a", 0, "again");
@@ -91,13 +91,13 @@ static void refuses_what_changed(void **state)
 	save(&p, "there", 0, "1");
 	save(&p, "there", 1, "2");
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct wish w = { 0 };
+		struct writing w = { 0 };
 		if (cases[i].removes)
 			store_tx_delete(&w.tx, STR("site"), str_c(cases[i].id), cases[i].replaces);
 		else
 			put(&w, cases[i].id, cases[i].replaces, "new");
 		start(&p, &w);
-		wish_wait(&p, &w);
+		writing_wait(&p, &w);
 		assert_int_equal(w.err.code, ERR_CONFLICT);
 		assert_string_equal(w.err.text, cases[i].sentence);
 		assert_int_equal(version_of(&p, "there"), 2);
@@ -112,7 +112,7 @@ static void a_conflict_fails_alone(void **state)
 	struct place p;
 	place_open(&p);
 	save(&p, "x", 0, "1");
-	struct wish w[4] = { 0 };
+	struct writing w[4] = { 0 };
 	put(&w[0], "a", 0, "1");
 	put(&w[1], "b", 0, "1"); /* good by itself, must not stay */
 	put(&w[1], "x", 7, "1");
@@ -122,7 +122,7 @@ static void a_conflict_fails_alone(void **state)
 	order = 0;
 	for (int i = 0; i < 4; i++)
 		start(&p, &w[i]);
-	wish_wait(&p, &w[3]);
+	writing_wait(&p, &w[3]);
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(w[i].ended, 1);
 		assert_int_equal(w[i].order, i + 1);
@@ -155,14 +155,14 @@ static void one_turn_is_one_commit(void **state)
 	struct place p;
 	place_open(&p);
 	int before = commits_in_log(p.wal);
-	struct wish w[50] = { 0 };
+	struct writing w[50] = { 0 };
 	for (int i = 0; i < 50; i++) {
 		char id[16];
 		snprintf(id, sizeof id, "%d", i);
 		put(&w[i], id, 0, "x");
 		start(&p, &w[i]);
 	}
-	wish_wait(&p, &w[0]);
+	writing_wait(&p, &w[0]);
 	for (int i = 0; i < 50; i++)
 		assert_int_equal(w[i].ended, 1);
 	assert_int_equal(commits_in_log(p.wal), before + 1);
@@ -174,10 +174,10 @@ static void an_empty_transaction_ends_well(void **state)
 	(void)state;
 	struct place p;
 	place_open(&p);
-	struct wish w;
+	struct writing w;
 	store_tx_init(&w.tx);
 	start(&p, &w);
-	wish_wait(&p, &w);
+	writing_wait(&p, &w);
 	assert_int_equal(w.err.code, ERR_NONE);
 	place_done(&p);
 }
@@ -214,7 +214,7 @@ static void a_transaction_can_be_used_again(void **state)
 
 /* Watches write what they hear into one line of text. */
 static struct buf heard = BUF_INIT(10000);
-static struct wish *watched_wish;
+static struct writing *watched_writing;
 
 struct ear {
 	struct store_watch watch;
@@ -227,8 +227,8 @@ struct ear {
 static void ear_changed(struct store_watch *w, struct str kind, struct str id, int64_t version)
 {
 	struct ear *e = OWNER(w, struct ear, watch);
-	if (watched_wish)
-		assert_int_equal(watched_wish->ended, 0);
+	if (watched_writing)
+		assert_int_equal(watched_writing->ended, 0);
 	buf_printf(&heard, "%c:%.*s/%.*s=%lld ", e->name, STR_ARG(kind), STR_ARG(id),
 	        (long long)version);
 	if (e->stops)
@@ -256,16 +256,16 @@ static void watches_hear_before_done(void **state)
 	store_watch_start(p.store, &sites.watch, STR("site"), ear_changed);
 	store_watch_start(p.store, &other.watch, STR("other"), ear_changed);
 
-	struct wish w = { 0 }, bad = { 0 };
-	watched_wish = &w;
+	struct writing w = { 0 }, bad = { 0 };
+	watched_writing = &w;
 	put(&bad, "old", 9, "x");
 	start(&p, &bad);
 	put(&w, "new", 0, "x");
 	store_tx_put(&w.tx, STR("cert"), STR("c"), 0, STR("x"), STR_NONE);
 	store_tx_delete(&w.tx, STR("site"), STR("old"), 1);
 	start(&p, &w);
-	wish_wait(&p, &w);
-	watched_wish = NULL;
+	writing_wait(&p, &w);
+	watched_writing = NULL;
 	hears("a:site/new=1 s:site/new=1 a:cert/c=1 a:site/old=0 s:site/old=0 ");
 
 	store_watch_stop(&all.watch);
@@ -304,7 +304,7 @@ static void abort_means_never(void **state)
 	(void)state;
 	struct place p;
 	place_open(&p);
-	struct wish w[3] = { 0 };
+	struct writing w[3] = { 0 };
 	store_tx_abort(&w[0].tx);
 	put(&w[0], "filled only", 0, "x");
 	store_tx_abort(&w[0].tx);
@@ -314,13 +314,13 @@ static void abort_means_never(void **state)
 	store_tx_abort(&w[1].tx);
 	put(&w[2], "stays", 0, "x");
 	start(&p, &w[2]);
-	wish_wait(&p, &w[2]);
+	writing_wait(&p, &w[2]);
 	assert_int_equal(w[0].ended + w[1].ended, 0);
 	assert_int_equal(version_of(&p, "filled only"), 0);
 	assert_int_equal(version_of(&p, "stays"), 1);
 	put(&w[1], "later", 0, "x");
 	start(&p, &w[1]);
-	wish_wait(&p, &w[1]);
+	writing_wait(&p, &w[1]);
 	assert_int_equal(version_of(&p, "later"), 1);
 	place_done(&p);
 }
@@ -347,7 +347,7 @@ static void done_may_abort_and_free(void **state)
 	struct place p;
 	place_open(&p);
 	bool ended = false;
-	struct wish victim = { 0 }, last = { 0 };
+	struct writing victim = { 0 }, last = { 0 };
 	struct killer *k = mem_new(struct killer);
 	k->victim = &victim.tx;
 	k->ended = &ended;
@@ -357,7 +357,7 @@ static void done_may_abort_and_free(void **state)
 	start(&p, &victim);
 	put(&last, "last", 0, "x");
 	start(&p, &last);
-	wish_wait(&p, &last);
+	writing_wait(&p, &last);
 	assert_true(ended);
 	assert_int_equal(victim.ended, 0);
 	assert_int_equal(version_of(&p, "victim"), 1);
@@ -369,7 +369,7 @@ static void close_writes_what_was_asked_for(void **state)
 	(void)state;
 	struct place p;
 	place_open(&p);
-	struct wish w[3] = { 0 };
+	struct writing w[3] = { 0 };
 	struct ear ear = { .name = 'e' };
 	store_watch_start(p.store, &ear.watch, STR_NONE, ear_changed);
 	put(&w[0], "handed over", 0, "x");
@@ -444,11 +444,11 @@ static void scans_by_id(void **state)
 	save(&p, "a", 0, "1");
 	save(&p, "b", 0, "2");
 	save(&p, "b", 1, "22");
-	struct wish other = { 0 };
+	struct writing other = { 0 };
 	store_tx_put(&other.tx, STR("sitf"), STR("a"), 0, STR("x"), STR_NONE);
 	store_tx_put(&other.tx, STR("sit"), STR("z"), 0, STR("x"), STR_NONE);
 	start(&p, &other);
-	wish_wait(&p, &other);
+	writing_wait(&p, &other);
 	reads(&p, 99, false, "a=1@1 b=22@2 c=3@1 ");
 	reads(&p, 2, false, "a=1@1 b=22@2 ");
 	reads(&p, 2, true, "a=1@1 (a=1@1 b=22@2 c=3@1 ) b=22@2 (a=1@1 b=22@2 c=3@1 ) ");
@@ -511,7 +511,7 @@ static void fast_writes(void **state)
 	(void)state;
 	struct place p;
 	place_open(&p);
-	static struct wish w[10000];
+	static struct writing w[10000];
 	memset(w, 0, sizeof w);
 	int64_t began = since(0);
 	for (int turn = 0; turn < 100; turn++) {
@@ -521,7 +521,7 @@ static void fast_writes(void **state)
 			put(&w[i], id, 0, "{\"names\":[\"example.com\"]}");
 			start(&p, &w[i]);
 		}
-		wish_wait(&p, &w[turn * 100 + 99]);
+		writing_wait(&p, &w[turn * 100 + 99]);
 	}
 	int64_t took = since(began);
 	print_message("# 10,000 transactions in 100 turns: %lld ms\n", (long long)took);
@@ -596,14 +596,14 @@ static void prunes_without_temporary_files(void **state)
 	struct place p;
 	place_open(&p);
 	fill(&p, 3000, 1500);
-	struct wish w = { 0 };
+	struct writing w = { 0 };
 	for (int i = 0; i < 3000; i++) {
 		char id[32];
 		snprintf(id, sizeof id, "%d.example.com", i);
 		store_tx_delete(&w.tx, STR("site"), str_c(id), 1);
 	}
 	start(&p, &w);
-	wish_wait(&p, &w);
+	writing_wait(&p, &w);
 	if (w.err.code)
 		fail_msg("%s", w.err.text);
 	assert_int_equal(version_of(&p, "2999.example.com"), 0);
