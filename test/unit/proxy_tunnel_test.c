@@ -48,13 +48,17 @@ static struct generation *generation_to(
 	struct err err;
 	char text[ADDRESS_TEXT];
 	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
-	struct msg_site site = { .id = 1, .name = STR("a"), .fallback = true, .hsts_age = -1 };
-	struct msg_site_upstream row = { .site = 1,
-		.address = str_c(address_text(upstream, text)),
-		.port = ntohs(((const struct sockaddr_in *)upstream)->sin_port) };
+	struct msg_site site = {
+		.id = 1, .name = STR("a"), .fallback = true, .hsts_age = -1, .upstreams = 1
+	};
+	struct msg_upstream row = { .upstreams = 1,
+		.host = str_c(address_text(upstream, text)),
+		.port = ntohs(((const struct sockaddr_in *)upstream)->sin_port),
+		.weight = 1 };
 	struct msg_limit idle = { .name = STR("tunnel-idle"), .value = tunnel_idle };
 	assert_true(generation_row(b, MSG_site, &site, &err));
-	assert_true(generation_row(b, MSG_site_upstream, &row, &err));
+	assert_true(generation_row(b, MSG_upstreams, &(struct msg_upstreams){ .id = 1 }, &err));
+	assert_true(generation_row(b, MSG_upstream, &row, &err));
 	assert_true(generation_row(b, MSG_limit, &idle, &err));
 	return generation_build(&b, &err);
 }
