@@ -132,9 +132,9 @@ static unsigned ambiguities(struct str path)
 		if (byte == '%' && hex_byte(path, i + 3) >= 0) /* may give any of the others */
 			found |= TARGET_ALL;
 	}
-	/* These make empty segments, which others join. */
+	/* These make segments, which may be empty or dots. */
 	if (found & (TARGET_SLASH | TARGET_BACKSLASH | TARGET_PARAMS))
-		found |= TARGET_EMPTY;
+		found |= TARGET_EMPTY | TARGET_DOTS;
 	return found;
 }
 
@@ -193,7 +193,7 @@ struct str target_plain(const struct target *t, unsigned reading, struct arena *
 		if (!in_params && !doubled)
 			out[n++] = (char)c;
 	}
-	if (reading)
+	if (reading & TARGET_DOTS)
 		(void)remove_dots(out, &n);
 	return str_n(out, n);
 }

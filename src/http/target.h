@@ -19,7 +19,8 @@ enum target_reading {
 	TARGET_EMPTY = 4,     /* "//" is "/" */
 	TARGET_PARAMS = 8,    /* ";…" is no part of its segment */
 	TARGET_TWICE = 16,    /* %25XX is %XX, however often */
-	TARGET_ALL = 31,
+	TARGET_DOTS = 32,     /* dot segments that these make are resolved */
+	TARGET_ALL = 63,
 };
 
 struct target {

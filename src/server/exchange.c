@@ -1,6 +1,7 @@
 #include "server/exchange.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "server/rules.h"
 #include "server/told.h"
 #include "server/worker.h"
 
@@ -59,6 +60,10 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 	/* RFC 9110 6.6.1: whoever passes on an answer without a date may add one. */
 	if (!headers_find(&final.headers, STR("date")).p)
 		headers_add(&final.headers, ex->arena, STR("date"), worker_date(ex->worker));
+	for (size_t i = 0; i < ex->also.count; i++)
+		headers_add(&final.headers, ex->arena, ex->also.at[i].name, ex->also.at[i].value);
+	if (ex->route)
+		rules_change(&ex->route->answer, ex->arena, &final.headers);
 	if (sends_hsts(ex))
 		add_hsts(ex, &final.headers);
 	told_seen(ex);

@@ -33,6 +33,7 @@
 
 struct site;
 struct generation;
+struct route; /* rules and what answers (server/rules.h) */
 struct exchange;
 struct handling;
 struct worker; /* what a thread owns: loop, pools, certificate cache (server/worker.h) */
@@ -75,7 +76,9 @@ struct exchange {
 	struct worker *worker;
 	struct generation *generation; /* a reference: this request's view of the configuration */
 	const struct site *site;
-	struct keepsake **kept; /* the connection's; NULL behind it until a handler sets it */
+	const struct route *route; /* whose rules hold; NULL: there are none */
+	struct headers also;       /* go with the final head, whoever answers */
+	struct keepsake **kept;    /* the connection's; NULL behind it until a handler sets it */
 	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
 	struct sockaddr_storage client;
 	struct sockaddr_storage peer; /* the connection's other end, once it is routed */

@@ -1,5 +1,6 @@
 #include "net/address.h"
 #include "server/building.h"
+#include "server/rules.h"
 #include "server/settings.h"
 
 struct name_row {
@@ -14,6 +15,9 @@ struct site_row {
 
 struct generation_builder {
 	struct generation *g;
+	struct route_rows routes;
+	struct route_places by_id;
+	struct site *settled;   /* in the generation */
 	struct site_row *sites; /* heap until built, as is what follows */
 	struct name_row *names;
 	size_t site_count, name_count;
@@ -47,6 +51,8 @@ void generation_unref(struct generation **g)
 	if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) > 1)
 		return;
 	generation_close_listeners(gone);
+	routes_close(gone->routes, gone->route_count);
+	free(gone->routes);
 	free(gone->listeners);
 	free(gone->trusted_proxies);
 	map_done(&gone->names);
@@ -189,6 +195,12 @@ bool generation_row(
 		const struct msg_limit *m = fields;
 		return limits_set(&b->g->limits, m->name, m->value, err);
 	}
+	case MSG_route:
+		return route_add(&b->routes, &b->g->arena, fields, err);
+	case MSG_route_access:
+		return route_add_access(&b->routes, &b->g->arena, fields, err);
+	case MSG_route_header:
+		return route_add_header(&b->routes, &b->g->arena, fields, err);
 	default:
 		return err_set(err, ERR_PROTOCOL, "%s is no row of a generation.", msg_name(type));
 	}
@@ -261,11 +273,35 @@ static bool settle_upstreams(struct generation_builder *b, struct site *sites, s
 	return true;
 }
 
+static struct site *site_by_id(struct route_places *p, int64_t id, struct err *err)
+{
+	const struct generation_builder *b = OWNER(p, struct generation_builder, by_id);
+	return site_of(b->settled, b->site_count, id, err);
+}
+
+static const struct upstreams *upstreams_by_id(struct route_places *p, int64_t id)
+{
+	return building_upstreams_of(OWNER(p, struct generation_builder, by_id)->g, id);
+}
+
+static bool settle_routes(struct generation_builder *b, struct site *sites, struct err *err)
+{
+	b->settled = sites;
+	b->by_id = (struct route_places){ .site = site_by_id, .upstreams = upstreams_by_id };
+	if (!routes_settle(&b->routes, &b->g->arena, &b->by_id, err))
+		return false;
+	b->g->routes = b->routes.at;
+	b->g->route_count = b->routes.count;
+	b->routes = (struct route_rows){ 0 };
+	return true;
+}
+
 struct generation *generation_build(struct generation_builder **b, struct err *err)
 {
 	struct generation *g = NULL;
 	struct site *sites = settle_sites(*b);
-	if (settle_names(*b, sites, err) && settle_upstreams(*b, sites, err)) {
+	if (settle_names(*b, sites, err) && settle_upstreams(*b, sites, err) &&
+	        settle_routes(*b, sites, err)) {
 		g = (*b)->g;
 		(*b)->g = NULL;
 	}
@@ -279,6 +315,8 @@ void generation_drop(struct generation_builder **b)
 	*b = NULL;
 	if (!gone)
 		return;
+	routes_close(gone->routes.at, gone->routes.count);
+	free(gone->routes.at);
 	generation_unref(&gone->g);
 	free(gone->sites);
 	free(gone->names);

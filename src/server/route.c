@@ -1,5 +1,6 @@
 #include "server/route.h"
 #include "server/challenge.h"
+#include "server/rules.h"
 #include "server/visitor.h"
 #include "server/worker.h"
 
@@ -51,6 +52,22 @@ static void answer_unknown(struct exchange *ex)
 	exchange_answer(ex, 421, sentence.p);
 }
 
+/* Nothing is in the way any more. */
+static void serve(struct exchange *ex)
+{
+	enum site_kind kind = ex->site->kind;
+	if (ex->route) {
+		kind = ex->route->kind;
+		ex->site = ex->route->to;
+		rules_change(&ex->route->request, ex->arena, &ex->request.headers);
+	}
+	const struct handler *handler = ex->worker->handlers[kind];
+	if (handler)
+		handler->start(ex);
+	else
+		exchange_answer(ex, 404, "No application stands behind this name.");
+}
+
 void exchange_route(struct exchange *ex)
 {
 	visitor_find(ex);
@@ -61,11 +78,8 @@ void exchange_route(struct exchange *ex)
 		answer_unknown(ex);
 		return;
 	}
-	if (redirected(ex))
+	if (redirected(ex) || !route_choose(ex))
 		return;
-	const struct handler *handler = ex->worker->handlers[ex->site->kind];
-	if (handler)
-		handler->start(ex);
-	else
-		exchange_answer(ex, 404, "No application stands behind this name.");
+	if (!ex->route || rules_admit(ex))
+		serve(ex);
 }

@@ -19,9 +19,17 @@
  *	control  within the page's serve: control, each connection on a channel of its own. A
  *	         fallback of this kind answers for IP addresses only, for no name.
  *	api      within control, portal/: whoever came over control.sock, the machine's owner
- *	page     likewise, whoever came through the page's serve */
+ *	page     likewise, whoever came through the page's serve
+ *
+ * and, of routes within it,
+ *
+ *	files    a directory
+ *	redirect, respond
+ *	         the same answer to everybody */
 #define SITE_KINDS(X)                                                                              \
-	X(PROXY, "proxy") X(NONE, "none") X(CONTROL, "control") X(API, "api") X(PAGE, "page")
+	X(PROXY, "proxy")                                                                          \
+	X(NONE, "none") X(CONTROL, "control") X(API, "api") X(PAGE, "page") X(FILES, "files")      \
+	        X(REDIRECT, "redirect") X(RESPOND, "respond")
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
@@ -78,6 +86,9 @@ struct site {
 	uint16_t url_port;                 /* the port in an https URL to it; 443 is left out */
 	int64_t hsts_age;                  /* seconds; 0: max-age=0 is sent; -1: no header */
 	const struct upstreams *upstreams; /* NULL: none */
+	const struct route *own;     /* of what no other route is for; NULL: there are no rules */
+	const struct route **routes; /* as they are tried (server/rules.h) */
+	size_t route_count;
 };
 
 struct site_name {
@@ -113,6 +124,8 @@ struct generation {
 	size_t upstreams_count;
 	struct map names;
 	struct site *fallback; /* NULL: unknown hosts get 421 */
+	struct route **routes; /* of all sites; heap */
+	size_t route_count;
 	struct limits limits;
 	struct cidr *trusted_proxies;
 	size_t trusted_proxy_count;

@@ -1,5 +1,6 @@
 #include "worker/thread.h"
 #include "proxy/proxy.h"
+#include "server/rules.h"
 #include "worker/events.h"
 #include <sched.h>
 #include <sys/resource.h>
@@ -191,6 +192,8 @@ static bool init(struct threads *all, struct thread *t, unsigned index, struct e
 	w->proxy = proxy_pools_new(w);
 	w->handlers[SITE_PROXY] = &proxy_handler;
 	w->handlers[SITE_CONTROL] = &control_handler;
+	w->handlers[SITE_REDIRECT] = &redirect_handler;
+	w->handlers[SITE_RESPOND] = &respond_handler;
 	w->tls = tls_worker_new(w->loop, all->certs, err);
 	t->in = mailbox_new(w->loop, open_command);
 	return w->tls != NULL;

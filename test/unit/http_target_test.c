@@ -174,6 +174,7 @@ static void readings(void **state)
 		{ "/a/%25252e%25252e/admin", "/a/%252e%252e/admin", "/admin" },
 		{ "/a%252fb", "/a%2fb", "/a/b" },
 		{ "/a/..%255cadmin", "/a/..%5cadmin", "/admin" },
+		{ "/admin%2F..%2Fx", "/admin\1..\1x", "/admin/../x" },
 		{ "/admin%2F..;%2F..", "/admin\1..;\1..", "/admin/" },
 		{ "/admin/x%2F..%2F..;", "/admin/x\1..\1..;", "/admin/..;" },
 	};
