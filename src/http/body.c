@@ -37,6 +37,12 @@ void http1_body_init(struct http1_body *b, enum body_kind kind, uint64_t length)
 	};
 }
 
+void http1_body_want_trailers(struct http1_body *b, struct arena *a)
+{
+	if (b->kind == BODY_STREAM)
+		b->trailers = arena_alloc(a, TRAILERS_MOST);
+}
+
 static bool is_token_byte(unsigned char c)
 {
 	return http_token_lower[c] != 0;
@@ -97,8 +103,11 @@ static enum state hear_extension(const struct http1_body *b, unsigned char c)
 /* RFC 9112 7.1.2: trailers may be dropped; they are checked all the same. */
 static enum state hear_trailer(struct http1_body *b, unsigned char c)
 {
-	if (++b->trailer_bytes > TRAILERS_MOST)
+	if (b->trailer_bytes == TRAILERS_MOST)
 		return WRONG;
+	if (b->trailers)
+		b->trailers[b->trailer_bytes] = (char)c;
+	b->trailer_bytes++;
 	switch (b->state) {
 	case TRAILER_FIRST:
 		return c == '\r' ? END_LF : is_token_byte(c) ? TRAILER_NAME : WRONG;

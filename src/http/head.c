@@ -119,6 +119,16 @@ static bool hear_connection(struct head *h, struct str value)
 	return true;
 }
 
+/* RFC 9110 10.1.4. Transfer codings other than chunked are of no use to us. */
+static bool hear_te(struct head *h, struct str value)
+{
+	struct str part;
+	while (str_split(&value, ',', &part))
+		if (str_eq_nocase(str_trim(part), STR("trailers")))
+			h->te_trailers = true;
+	return true;
+}
+
 static bool hear_upgrade(struct head *h, struct str value)
 {
 	h->upgrade_websocket = str_eq_nocase(value, STR("websocket"));
@@ -142,7 +152,7 @@ struct special {
 };
 enum { SPECIAL_LENGTHS = 20 };
 static const struct special specials[SPECIAL_LENGTHS][2] = {
-	[2] = { { "te", hear_nothing, false } },
+	[2] = { { "te", hear_te, true } },
 	[4] = { { "host", hear_host, true } },
 	[6] = { { "expect", hear_expect, true } },
 	[7] = { { "upgrade", hear_upgrade, false }, { "trailer", hear_nothing, false } },
@@ -231,6 +241,8 @@ static bool hear_option(struct head *h, struct str option)
 		h->close = true;
 	else if (str_eq_nocase(option, STR("upgrade")))
 		h->upgrade = true;
+	else if (str_eq_nocase(option, STR("te")))
+		h->te = true;
 	else
 		return drop_listed(h, option);
 	return true;

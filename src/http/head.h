@@ -22,8 +22,9 @@ struct head {
 	uint64_t length;
 	struct str connection[CONNECTION_FIELDS_MOST];
 	size_t connection_count;
-	bool close, keep_alive, upgrade; /* said by Connection */
-	bool upgrade_websocket;          /* said by Upgrade */
+	bool close, keep_alive, upgrade, te; /* said by Connection */
+	bool te_trailers;                    /* said by TE */
+	bool upgrade_websocket;              /* said by Upgrade */
 	bool expects_continue;
 };
 

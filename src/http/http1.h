@@ -44,15 +44,20 @@ struct http1_body {
 	uint64_t left; /* of the content (LENGTH) or of the chunk (STREAM) */
 	unsigned state;
 	unsigned line; /* bytes of the chunk-size line so far */
-	uint64_t trailer_bytes;
+	size_t trailer_bytes;
+	char *trailers; /* where they are kept, if they are wanted; else NULL */
 };
 void http1_body_init(struct http1_body *b, enum body_kind kind, uint64_t length);
 /* Reads one piece: MORE = this piece (maybe empty) and come again, DONE = the last piece, the
  * message is complete; *ret_used bytes of `in` are spent. All of `in` was spent unless more pieces
  * (MORE) or the next message (DONE) follow in it: no byte has to be kept. Without content the
- * first call, of no bytes, is DONE. Trailers of HTTP/1 are checked and dropped. */
+ * first call, of no bytes, is DONE. Trailers are checked, and dropped unless they are wanted. */
 enum http1_result http1_body_read(struct http1_body *b, struct str in, struct str *ret_piece,
         size_t *ret_used, struct refusal *ret_refusal);
+/* Of a body that was just initialised: its trailers are wanted, and are kept in `a`. */
+void http1_body_want_trailers(struct http1_body *b, struct arena *a);
+/* After DONE: those that may pass (http/trailers.h). */
+struct headers http1_body_trailers(const struct http1_body *b, struct arena *a);
 /* The peer closed: is the content complete? (CLOSE: yes; LENGTH 0 left: yes; else no.) */
 bool http1_body_ends_at_close(const struct http1_body *b);
 
@@ -72,5 +77,7 @@ struct str http1_chunk_head(size_t bytes, char ret_text[HTTP1_CHUNK_HEAD]);
 void http1_write_chunk_head(struct buf *out, size_t bytes);
 #define HTTP1_CHUNK_END  STR("\r\n")
 #define HTTP1_LAST_CHUNK STR("0\r\n\r\n")
+/* The last chunk with trailers behind it. */
+void http1_write_trailers(struct buf *out, const struct headers *trailers);
 
 #endif

@@ -43,6 +43,7 @@ struct request {
 	uint64_t length;
 	bool keep_alive; /* of this connection, by version and Connection */
 	bool expect_continue;
+	bool trailers;  /* the client takes them (TE: trailers) */
 	bool websocket; /* Upgrade: websocket on a GET without body; over HTTP/2 the extended
 	                   CONNECT (RFC 8441), whose method then is GET here as well */
 };

@@ -148,6 +148,7 @@ static bool hear_framing(struct head *h, struct request *r)
 	r->keep_alive = !h->close && (is_1_1 || h->keep_alive);
 	/* RFC 9110 10.1.1: not from HTTP/1.0, and pointless without content. */
 	r->expect_continue = h->expects_continue && is_1_1 && r->body != BODY_NONE;
+	r->trailers = h->te && h->te_trailers && is_1_1;
 	/* RFC 6455 4.1; every other upgrade is ignored (RFC 9110 7.8). */
 	r->websocket = h->upgrade && h->upgrade_websocket && is_1_1 && r->body == BODY_NONE &&
 	               str_eq(r->method, STR("GET"));

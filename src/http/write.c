@@ -78,6 +78,8 @@ static char *put_request_framing(char *p, const struct request *r)
 		p = put_upgrade(p);
 	else if (!r->keep_alive)
 		PUT(p, "connection: close\r\n");
+	if (r->trailers) /* RFC 9110 10.1.4 */
+		PUT(p, "connection: te\r\nte: trailers\r\n");
 	return PUT(p, "\r\n");
 }
 
@@ -159,6 +161,17 @@ struct str http1_chunk_head(size_t bytes, char ret_text[HTTP1_CHUNK_HEAD])
 		bytes >>= 4;
 	} while (bytes);
 	return (struct str){ p, (size_t)(end - p) };
+}
+
+void http1_write_trailers(struct buf *out, const struct headers *trailers)
+{
+	char *start = buf_room(out, fields_size(trailers) + FRAMING_MOST), *p = start;
+	if (!start)
+		return;
+	PUT(p, "0\r\n");
+	p = put_fields(p, trailers);
+	PUT(p, "\r\n");
+	buf_grew(out, (size_t)(p - start));
 }
 
 void http1_write_chunk_head(struct buf *out, size_t bytes)

@@ -27,6 +27,14 @@ static enum next fail(struct passage *p, const char *sentence)
 	return ENDED;
 }
 
+static enum next hear_end(struct passage *p, struct str rest)
+{
+	struct headers trailers = http1_body_trailers(&p->body, p->ex->arena);
+	if (trailers.count)
+		exchange_trailers(p->ex, &trailers);
+	return end(p, /* clean= */ rest.n == 0);
+}
+
 static enum next hear_content(struct passage *p, struct str bytes)
 {
 	while (bytes.n) {
@@ -40,7 +48,7 @@ static enum next hear_content(struct passage *p, struct str bytes)
 			p->room = exchange_body(p->ex, piece);
 		bytes = str_from(bytes, used);
 		if (result == HTTP1_DONE)
-			return end(p, /* clean= */ bytes.n == 0);
+			return hear_end(p, bytes);
 	}
 	return GO_ON;
 }
@@ -74,6 +82,8 @@ static enum next hear_interim(struct passage *p, const struct response *r)
 static enum next hear_final(struct passage *p, struct response *r, struct str rest)
 {
 	http1_body_init(&p->body, r->head_only ? BODY_NONE : r->body, r->length);
+	if (p->request.trailers)
+		http1_body_want_trailers(&p->body, p->ex->arena);
 	p->reusable = r->keep_alive;
 	p->responded = true;
 	if (r->body == BODY_CLOSE)

@@ -5,7 +5,9 @@
 #include "base/err.h"
 
 /* Credit for the client, so `out` never holds much more; a head has 32 KiB and what we add. */
-enum { WANT = 64 << 10 };
+enum { WANT = 64 << 10, TRAILERS_CEILING = 64 << 10 };
+
+static const struct headers none;
 
 static void look_into_it(struct later *l)
 {
@@ -71,8 +73,11 @@ static void send_parts(struct passage *p, struct str piece, bool last)
 		v[count++] = part(piece);
 	if (piece.n && chunked)
 		v[count++] = part(HTTP1_CHUNK_END);
-	if (last && chunked)
-		v[count++] = part(HTTP1_LAST_CHUNK);
+	BUF_AUTO end = BUF_INIT(TRAILERS_CEILING);
+	if (last && chunked) {
+		http1_write_trailers(&end, p->request.trailers ? &p->ex->trailers : &none);
+		v[count++] = part(buf_str(&end));
+	}
 	if (count && !p->send_failed)
 		put(p, v, count);
 }

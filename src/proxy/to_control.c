@@ -72,7 +72,7 @@ static void start(struct exchange *ex)
 	p->own = &of_connection(ex)->pool;
 	p->request = ex->request;
 	p->request.keep_alive = true;
-	p->request.websocket = false;
+	p->request.websocket = p->request.trailers = false;
 	passage_start(p);
 }
 

@@ -10,6 +10,7 @@
  *	                                 ◀──        exchange_respond(ex, head) 1xx, then one
  *	                                 ◀──        exchange_body(ex, piece) → room left
  *	handling->ops->room(h)           ──▶        after room was <= 0: go on
+ *	                                 ◀──        exchange_trailers(ex, fields), if there are
  *	                                 ◀──        exchange_end(ex)  or  exchange_abort(ex, why)
  *	handling->ops->gone(h)           ──▶        the client left; the handler lets go at once
  *
@@ -63,6 +64,7 @@ struct exchange_ops {
 	void (*want)(struct exchange *ex, size_t bytes);
 	void (*respond)(struct exchange *ex, const struct response *head);
 	ptrdiff_t (*body)(struct exchange *ex, struct str piece);
+	void (*trailers)(struct exchange *ex, const struct headers *trailers);
 	void (*last)(struct exchange *ex);
 	void (*end)(struct exchange *ex);
 	void (*abort)(struct exchange *ex, const char *why);
@@ -73,6 +75,7 @@ struct exchange {
 	struct handling *handling;
 	struct arena *arena; /* lives until the exchange has ended */
 	struct request request;
+	struct headers trailers; /* of the request: whole once body_end is told */
 	struct worker *worker;
 	struct generation *generation; /* a reference: this request's view of the configuration */
 	const struct site *site;
@@ -101,6 +104,12 @@ void exchange_respond(struct exchange *ex, const struct response *head);
 static inline ptrdiff_t exchange_body(struct exchange *ex, struct str piece)
 {
 	return ex->ops->body(ex, piece);
+}
+/* Fields behind the content; they live until the exchange has ended. Dropped if the client does not
+ * take them (request.trailers) or its connection has no place for them. */
+static inline void exchange_trailers(struct exchange *ex, const struct headers *trailers)
+{
+	ex->ops->trailers(ex, trailers);
 }
 /* Of a tunnel: what was given is all that its client gets, who may go on. */
 static inline void exchange_last(struct exchange *ex)

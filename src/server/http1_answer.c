@@ -207,6 +207,13 @@ static void let_go(struct http1_session *s)
 	http1_work_soon(s);
 }
 
+static void trailers(struct exchange *ex, const struct headers *fields)
+{
+	struct http1_session *s = session_of(ex);
+	if (ex->request.trailers && s->framing == FRAMING_CHUNKED)
+		s->trailers = *fields;
+}
+
 static void last(struct exchange *ex)
 {
 	struct http1_session *s = session_of(ex);
@@ -220,7 +227,7 @@ static void end(struct exchange *ex)
 	struct http1_session *s = session_of(ex);
 	CHECK(ex->response_started);
 	if (s->framing == FRAMING_CHUNKED)
-		buf_add(&s->out, HTTP1_LAST_CHUNK);
+		http1_write_trailers(&s->out, &s->trailers);
 	s->aborted = s->framing == FRAMING_LENGTH && s->left > 0;
 	let_go(s);
 }
@@ -237,6 +244,7 @@ const struct exchange_ops http1_exchange_ops = {
 	.want = want,
 	.respond = respond,
 	.body = body,
+	.trailers = trailers,
 	.last = last,
 	.end = end,
 	.abort = abort_answer,

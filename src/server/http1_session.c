@@ -113,6 +113,7 @@ static void begin(struct http1_session *s)
 	s->ended = s->aborted = s->room_owed = s->keep_alive = s->continue_owed = false;
 	s->last = s->last_told = false;
 	s->framing = FRAMING_NONE;
+	s->trailers = (struct headers){ 0 };
 }
 
 /* Our own answer in place of a handler's; the connection ends with it. */
@@ -162,6 +163,8 @@ static void begin_request(struct http1_session *s)
 	const struct request *r = &s->ex.request;
 	begin(s);
 	http1_body_init(&s->body, r->body, r->length);
+	if (r->trailers)
+		http1_body_want_trailers(&s->body, &s->arena);
 	s->body_done = r->body == BODY_NONE;
 	s->continue_owed = r->expect_continue && r->version != HTTP_1_0 && !s->body_done;
 	if (s->misplaced)
@@ -231,6 +234,7 @@ static void give_piece(struct http1_session *s, struct str piece)
 static void give_end(struct http1_session *s)
 {
 	s->body_done = true;
+	s->ex.trailers = http1_body_trailers(&s->body, &s->arena);
 	if (s->ex.handling)
 		s->ex.handling->ops->body_end(s->ex.handling);
 }

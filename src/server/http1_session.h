@@ -45,7 +45,8 @@ struct http1_session {
 	struct arena arena;
 	uint64_t requests;
 	enum http1_framing framing;
-	uint64_t left; /* of FRAMING_LENGTH */
+	uint64_t left;           /* of FRAMING_LENGTH */
+	struct headers trailers; /* to be sent */
 	bool keep_alive, ended, aborted, room_owed;
 	bool last, last_told; /* of a tunnel: nothing more for the client, who knows it */
 	int64_t linger_until; /* mono ms */

@@ -632,6 +632,36 @@ static bool taken(const struct buf *in)
 	return read_body(BODY_STREAM, 0, buf_str(in), in->n, &content, &used);
 }
 
+/* Byte by byte or at once, they are the same; what may not come so late is dropped. */
+static void trailers_are_kept_when_wanted(void **state)
+{
+	(void)state;
+	const struct str in = STR("0\r\nGrpc-Status: 0 \r\ncontent_length: 3\r\nHost: x\r\n"
+	                          "If-Match: a\r\nX-Empty:\r\nX-Forwarded_For: y\r\n"
+	                          "Set-Cookie: a=b\r\nHostile: yes\r\n\r\n");
+	for (size_t step = 1; step <= in.n; step += in.n - 1) {
+		ARENA_AUTO a = ARENA_INIT;
+		BUF_AUTO listed = BUF_INIT(4096);
+		struct http1_body b;
+		enum http1_result result = HTTP1_MORE;
+		http1_body_init(&b, BODY_STREAM, 0);
+		http1_body_want_trailers(&b, &a);
+		for (size_t at = 0; at < in.n; at += step) {
+			struct str piece;
+			size_t used;
+			struct refusal why;
+			struct str part = str_head(str_from(in, at), step);
+			assert_int_equal(result, HTTP1_MORE);
+			result = http1_body_read(&b, part, &piece, &used, &why);
+			assert_int_equal(used, part.n);
+		}
+		assert_int_equal(result, HTTP1_DONE);
+		struct headers trailers = http1_body_trailers(&b, &a);
+		list_headers(&listed, &trailers);
+		assert_text("trailers", buf_str(&listed), "grpc-status=0;x-empty=;hostile=yes;");
+	}
+}
+
 static void limits_of_chunks(void **state)
 {
 	(void)state;
@@ -801,6 +831,7 @@ int main(void)
 		cmocka_unit_test(laws_of_responses),
 		cmocka_unit_test(what_responses_say),
 		cmocka_unit_test(laws_of_bodies),
+		cmocka_unit_test(trailers_are_kept_when_wanted),
 		cmocka_unit_test(limits_of_chunks),
 		cmocka_unit_test(requests_are_written_anew),
 		cmocka_unit_test(responses_are_written),

@@ -1,5 +1,5 @@
-/* A WebSocket through the whole of the data plane but its sockets' TLS: a client in memory, its
- * HTTP/1 session, the proxy, and an upstream that the test plays on a socket of the loopback. */
+/* WebSockets and trailers through the whole of the data plane but its sockets' TLS: a client in
+ * memory, its HTTP/1 session, the proxy, and an upstream that the test plays on a socket of the loopback. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +12,7 @@
 #include "net/conn.h"
 #include "proxy/proxy.h"
 #include "server/client.h"
+#include "server/settings.h"
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ enum { PATIENCE = 20000, PIPE = 32 << 10, MEGABYTE = 1 << 20 };
 struct rig {
 	struct loop *loop;
 	struct worker worker;
+	struct upstreams group;
+	struct upstream upstream;
 	int listener, peer;
 	struct buf at_upstream, at_client;
 	bool upstream_ended, upstream_failed, client_ended, client_failed, deaf;
@@ -42,25 +45,17 @@ static void client_hears(struct conn *c, unsigned events)
 	}
 }
 
-static struct generation *generation_to(
-        const struct sockaddr_storage *upstream, int64_t tunnel_idle)
+static struct generation *generation_with(int64_t tunnel_idle)
 {
 	struct err err;
-	char text[ADDRESS_TEXT];
 	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
-	struct msg_site site = {
-		.id = 1, .name = STR("a"), .fallback = true, .hsts_age = -1, .upstreams = 1
-	};
-	struct msg_upstream row = { .upstreams = 1,
-		.host = str_c(address_text(upstream, text)),
-		.port = ntohs(((const struct sockaddr_in *)upstream)->sin_port),
-		.weight = 1 };
+	struct msg_site site = { .id = 1, .name = STR("a"), .fallback = true, .hsts_age = -1 };
 	struct msg_limit idle = { .name = STR("tunnel-idle"), .value = tunnel_idle };
 	assert_true(generation_row(b, MSG_site, &site, &err));
-	assert_true(generation_row(b, MSG_upstreams, &(struct msg_upstreams){ .id = 1 }, &err));
-	assert_true(generation_row(b, MSG_upstream, &row, &err));
 	assert_true(generation_row(b, MSG_limit, &idle, &err));
-	return generation_build(&b, &err);
+	struct generation *g = generation_build(&b, &err);
+	g->fallback->upstreams = &rig->group;
+	return g;
 }
 
 static void connect_client(void)
@@ -75,17 +70,20 @@ static void connect_client(void)
 
 static int setup_with(void **state, int64_t tunnel_idle)
 {
-	struct sockaddr_storage a;
 	rig = mem_new(struct rig);
 	*state = rig;
 	rig->loop = loop_new(&clock_system);
 	worker_init(&rig->worker, rig->loop);
 	rig->worker.proxy = proxy_pools_new(&rig->worker);
 	rig->worker.handlers[SITE_PROXY] = &proxy_handler;
-	assert_true(address_parse(STR("127.0.0.1"), 0, &a));
-	rig->listener = conn_listen(&a);
-	assert_true(rig->listener >= 0 && conn_local_address(rig->listener, &a));
-	rig->worker.generation = generation_to(&a, tunnel_idle);
+	struct sockaddr_storage *a = &rig->upstream.address;
+	assert_true(address_parse(STR("127.0.0.1"), 0, a));
+	rig->listener = conn_listen(a);
+	assert_true(rig->listener >= 0 && conn_local_address(rig->listener, a));
+	rig->upstream.weight = 1;
+	rig->group = (struct upstreams){ .at = &rig->upstream, .count = 1 };
+	upstream_options_init(&rig->group.options);
+	rig->worker.generation = generation_with(tunnel_idle);
 	rig->peer = -1;
 	rig->at_upstream = rig->at_client = BUF(64 << 20);
 	connect_client();
@@ -408,6 +406,32 @@ static void only_get_without_content_is_passed_on(void **state)
 	}
 }
 
+#define ASK_TRAILERS                                                                               \
+	"POST / HTTP/1.1\r\nHost: a\r\nConnection: TE\r\nTE: trailers\r\n"                         \
+	"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\nHost: b\r\n\r\n"
+
+static void trailers_pass_when_they_are_asked_for(void **state)
+{
+	(void)state;
+	ask(ASK_TRAILERS);
+	UNTIL(upstream_has("\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n"));
+	assert_true(upstream_has("connection: te\r\nte: trailers\r\n"));
+	upstream_says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+	              "Grpc-Status: 0\r\nContent-Length: 5\r\n\r\n");
+	UNTIL(client_has("2\r\nok\r\n0\r\ngrpc-status: 0\r\n\r\n"));
+	/* Both connections go on; without TE there are none. */
+	buf_clear(&rig->at_upstream);
+	buf_clear(&rig->at_client);
+	client_says("POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n"
+	            "\r\n2\r\nhi\r\n0\r\nX-Sum: 1\r\n\r\n");
+	UNTIL(upstream_has("\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
+	assert_false(upstream_has("te: trailers"));
+	upstream_says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+	              "Grpc-Status: 0\r\n\r\n");
+	UNTIL(client_has("2\r\nok\r\n0\r\n\r\n"));
+	assert_int_equal(counts().connects, 1);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -423,6 +447,7 @@ int main(void)
 		RIGGED(a_deaf_client_stops_the_upstream),
 		RIGGED(a_deaf_upstream_stops_the_client),
 		RIGGED(what_opens_no_tunnel),
+		RIGGED(trailers_pass_when_they_are_asked_for),
 		RIGGED(only_get_without_content_is_passed_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
