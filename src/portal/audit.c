@@ -3,6 +3,7 @@
  *
  * An id is the record's number, so that their order is that of time. */
 #include "portal/events.h"
+#include "portal/pace.h"
 
 enum {
 	RECORDS_MOST = 100000,
@@ -19,7 +20,6 @@ enum {
 #define AGE_MOST      (400 * DAY)
 #define PRUNING       (1 * DAY)
 #define FAILURES_EACH (1 * MINUTE) /* one more may be told */
-#define EXPORTS_EACH  (1 * MINUTE) /* of one person: one is told */
 #define KIND          STR("audit")
 
 struct writing {
@@ -36,7 +36,7 @@ static struct {
 	size_t unwritten; /* of writes */
 	int64_t lost;     /* for there were too many unwritten */
 	int64_t failures_left, failures_at, failures_untold;
-	struct map exports; /* struct export_told by who */
+	struct pace exports;
 } audit;
 
 /* ---- pruning ---- */
@@ -405,31 +405,12 @@ static void export_more(struct call *c)
 	}
 }
 
-struct export_told {
-	struct map_node node;
-	int64_t at;
-	char who[];
-};
-
 /* One record a minute for each of them: a client that asks without end must not push out what
- * people did. Whatever is older is forgotten here, so there are no more than people and tokens. */
+ * people did. */
 static void tell_export(struct call *c)
 {
-	int64_t now = loop_mono(portal.loop);
-	MAP_EACH (n, &audit.exports) {
-		struct export_told *t = OWNER(n, struct export_told, node);
-		if (now - t->at < EXPORTS_EACH)
-			continue;
-		map_remove(&audit.exports, n);
-		free(t);
-	}
-	if (map_find(&audit.exports, c->who.name))
-		return;
-	struct export_told *t = mem_alloc(sizeof *t + c->who.name.n + 1);
-	snprintf(t->who, c->who.name.n + 1, "%.*s", STR_ARG(c->who.name));
-	t->at = now;
-	map_add(&audit.exports, str_c(t->who), &t->node);
-	audit_add(c, "Audit exported", STR_NONE, STR_NONE, STR_NONE);
+	if (!pace_take(&audit.exports, c->who.name, loop_mono(portal.loop)))
+		audit_add(c, "Audit exported", STR_NONE, STR_NONE, STR_NONE);
 }
 
 static void get_export(struct call *c)
@@ -476,7 +457,7 @@ bool audit_load(struct err *err)
 	struct counting c = { .scan.each = count_one };
 	audit.last = audit.count = audit.lost = 0;
 	audit.unwritten = 0;
-	audit.exports = (struct map)MAP_INIT;
+	audit.exports = (struct pace){ .most = 1 };
 	audit.failures_left = FAILURES_AT_ONCE;
 	audit.failures_at = loop_mono(portal.loop);
 	list_init(&audit.writes);
@@ -493,11 +474,7 @@ void audit_close(void)
 		return;
 	LIST_EACH (n, &audit.writes)
 		writing_free(OWNER(n, struct writing, node));
-	MAP_EACH (n, &audit.exports) {
-		map_remove(&audit.exports, n);
-		free(OWNER(n, struct export_told, node));
-	}
-	map_done(&audit.exports);
+	pace_clear(&audit.exports);
 	store_tx_abort(&audit.pruning);
 	timer_stop(&audit.timer);
 	audit.writes = (struct list){ 0 };

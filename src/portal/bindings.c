@@ -3,6 +3,7 @@
 #include "base/url.h"
 #include "certs/name.h"
 #include "net/address.h"
+#include "portal/pace.h"
 #include "portal/sites.h"
 #include <ifaddrs.h>
 
@@ -222,6 +223,13 @@ static void get_holder(struct call *c)
 
 /* ---- a name at once ---- */
 
+static struct pace looks = { .most = 10 };
+
+void lookups_close(void)
+{
+	pace_clear(&looks);
+}
+
 struct looking {
 	struct call_part part;
 	struct fetch_resolve a, aaaa;
@@ -348,6 +356,19 @@ static void answer_unreadable(struct call *c, struct str typed, const struct err
 	call_answer(c, 200);
 }
 
+/* It makes DNS servers elsewhere work. */
+static bool may_look(struct call *c)
+{
+	struct err err = ERR_INIT;
+	int64_t wait = pace_take(&looks, c->who.name, loop_mono(portal.loop));
+	if (!wait)
+		return true;
+	err_set(&err, ERR_LIMIT, "Ten look-ups a minute are as many as one may ask for: wait %d s.",
+	        (int)wait);
+	call_fail_wait(c, &err, wait);
+	return false;
+}
+
 static void get_lookup(struct call *c)
 {
 	struct err err = ERR_INIT;
@@ -357,6 +378,8 @@ static void get_lookup(struct call *c)
 		answer_unreadable(c, typed, &err);
 		return;
 	}
+	if (!may_look(c))
+		return;
 	l->call = c;
 	l->addresses = BUF(64 << 10);
 	l->waiting = 2;

@@ -208,6 +208,13 @@ void call_fail_field(struct call *c, const struct err *err, const char *field, s
 	call_fail_with(c, err, &(struct call_failure){ .details = buf_str(&details) });
 }
 
+void call_fail_wait(struct call *c, const struct err *err, int64_t seconds)
+{
+	struct str details = arena_printf(&c->arena, "{\"retry_after\":%lld}", (long long)seconds);
+	call_header(c, STR("retry-after"), arena_printf(&c->arena, "%lld", (long long)seconds));
+	call_fail_with(c, err, &(struct call_failure){ .status = 429, .details = details });
+}
+
 struct json_writer *call_object(struct call *c, struct json_writer *w)
 {
 	json_write_init(w, &c->answer);

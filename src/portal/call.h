@@ -108,6 +108,9 @@ struct call_failure {
 };
 void call_fail_with(struct call *c, const struct err *err, const struct call_failure *f);
 
+/* When it may be tried again: 429, with Retry-After. */
+void call_fail_wait(struct call *c, const struct err *err, int64_t seconds);
+
 /* Begins c->answer with an object and returns w. */
 struct json_writer *call_object(struct call *c, struct json_writer *w);
 void call_header(struct call *c, struct str name, struct str value); /* value: lives as c does */
@@ -149,6 +152,7 @@ extern const struct route state_routes[], site_routes[], certificate_routes[], t
         session_routes[], account_routes[], people_routes[], token_routes[], audit_routes[],
         event_routes[], document_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
+void lookups_close(void);                        /* by portal_close */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */
 const struct route *route_find(

@@ -90,9 +90,7 @@ bool call_wait(struct call *c, int64_t wait)
 	err_set(&err, ERR_LIMIT,
 	        "Too many tries: wait %lld s, or run `everseal admin password` on the server.",
 	        seconds);
-	struct str details = arena_printf(&c->arena, "{\"retry_after\":%lld}", seconds);
-	call_header(c, STR("retry-after"), arena_printf(&c->arena, "%lld", seconds));
-	call_fail_with(c, &err, &(struct call_failure){ .details = details });
+	call_fail_wait(c, &err, seconds);
 	return true;
 }
 

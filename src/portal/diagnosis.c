@@ -185,13 +185,12 @@ void diagnosis_close(void)
 
 static void refuse(struct call *c, const struct err *err, int64_t wait)
 {
-	if (!wait) {
+	if (wait)
+		call_fail_wait(c, err, wait);
+	else if (err->code == ERR_INPUT)
 		call_fail_field(c, err, "name", STR_NONE);
-		return;
-	}
-	call_fail_with(c, err,
-	        &(struct call_failure){
-	                .details = arena_printf(&c->arena, "{\"retry_after\":%d}", (int)wait) });
+	else
+		call_fail(c, err);
 }
 
 static void post_diagnosis(struct call *c)
@@ -202,10 +201,7 @@ static void post_diagnosis(struct call *c)
 	int64_t wait = 0;
 	struct str name = json_text(c->json, "name");
 	if (!run_begin(runs, name, c->who.name, id, &wait, &err)) {
-		if (err.code == ERR_INPUT || wait)
-			refuse(c, &err, wait);
-		else
-			call_fail(c, &err);
+		refuse(c, &err, wait);
 		return;
 	}
 	call_object(c, &w);

@@ -213,28 +213,31 @@ void events_say(const char *name, struct str json)
 	e->text = str_dup(json);
 }
 
-void events_session_ended(const struct session *session)
+static bool is_by(const struct call *c, const struct session *s, const struct token *t)
+{
+	return s ? c->who.session == s : c->who.token == t;
+}
+
+static void end_all(const struct session *s, const struct token *t)
 {
 	if (!events.streams.next)
 		return;
 	LIST_EACH (n, &events.streams)
-		if (OWNER(n, struct stream, node)->call->who.session == session)
+		if (is_by(OWNER(n, struct stream, node)->call, s, t))
 			end(OWNER(n, struct stream, node));
 	LIST_EACH (n, &events.bound)
-		if (OWNER(n, struct bound, node)->call->who.session == session)
+		if (is_by(OWNER(n, struct bound, node)->call, s, t))
 			cut(OWNER(n, struct bound, node));
+}
+
+void events_session_ended(const struct session *s)
+{
+	end_all(s, /* t= */ NULL);
 }
 
 void events_token_ended(const struct token *t)
 {
-	if (!events.streams.next)
-		return;
-	LIST_EACH (n, &events.streams)
-		if (OWNER(n, struct stream, node)->call->who.token == t)
-			end(OWNER(n, struct stream, node));
-	LIST_EACH (n, &events.bound)
-		if (OWNER(n, struct bound, node)->call->who.token == t)
-			cut(OWNER(n, struct bound, node));
+	end_all(/* s= */ NULL, t);
 }
 
 static void let_bound_go(struct call_part *p)

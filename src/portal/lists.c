@@ -176,3 +176,22 @@ void list_end(struct list_page *l, struct json_writer *w)
 	json_write_end(w);
 	list_write_place(l, w);
 }
+
+bool list_begin_names(struct list_page *l, struct call *c)
+{
+	static const char *const sorts[] = { "name", NULL };
+	struct err err = ERR_INIT;
+	if (list_begin(l, c, sorts, &err))
+		return true;
+	call_fail(c, &err);
+	return false;
+}
+
+void list_end_names(struct list_page *l, struct json_writer *w)
+{
+	list_end(l, w);
+	json_write_object(w, "counts");
+	json_write_end(w);
+	json_write_end(w);
+	call_answer(l->call, 200);
+}

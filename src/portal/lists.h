@@ -35,6 +35,10 @@ struct list_page {
 	struct list_key cursor;
 	size_t behind, before; /* rows on either side of the cursor */
 };
+/* For a list of names with nothing else to choose by: false if the call was answered with what is
+ * wrong in its query. list_end_names closes the whole answer and sends it. */
+MUST_CHECK bool list_begin_names(struct list_page *l, struct call *c);
+void list_end_names(struct list_page *l, struct json_writer *w);
 /* Reads search, state, issuer, sort, limit, cursor of the query. sorts: names of members that one
  * can sort by, NULL at the end; the first is the default. */
 MUST_CHECK bool list_begin(

@@ -15,14 +15,10 @@ static void write_person(const struct person *p, struct json_writer *w)
 
 static void get_people(struct call *c)
 {
-	static const char *const sorts[] = { "name", NULL };
 	struct list_page l;
 	struct json_writer w;
-	struct err err = ERR_INIT;
-	if (!list_begin(&l, c, sorts, &err)) {
-		call_fail(c, &err);
+	if (!list_begin_names(&l, c))
 		return;
-	}
 	MAP_EACH (n, &people) {
 		struct person *p = OWNER(n, struct person, node);
 		if (p->row.leaving || !list_found(&l, str_c(p->name)))
@@ -33,11 +29,7 @@ static void get_people(struct call *c)
 	list_items(&l, &w);
 	for (size_t i = 0; i < l.count; i++)
 		write_person(OWNER(l.rows[i], struct person, item), &w);
-	list_end(&l, &w);
-	json_write_object(&w, "counts");
-	json_write_end(&w);
-	json_write_end(&w);
-	call_answer(c, 200);
+	list_end_names(&l, &w);
 }
 
 /* The person named in the path or the body; NULL: the call has failed. */

@@ -48,6 +48,7 @@ void portal_close(void)
 	wishes_close();
 	feed_close();
 	diagnosis_close();
+	lookups_close();
 	sites_close();
 	events_close();
 	audit_close();

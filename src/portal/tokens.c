@@ -63,6 +63,16 @@ struct load {
 	struct err *err;
 };
 
+/* Whoever made it is gone, or may do less than it: it was to end with that, but for a crash in
+ * between. Only people have makers' names that a person can have. */
+static bool is_orphan(const struct token *t)
+{
+	char name[PERSON_NAME + 1];
+	struct err err = ERR_INIT;
+	const struct person *maker = person_find(str_c(t->by));
+	return person_name(str_c(t->by), name, &err) && (!maker || t->scope > maker->scope);
+}
+
 static bool load_token(struct store_scan *scan, const struct record *record)
 {
 	struct load *l = OWNER(scan, struct load, scan);
@@ -78,6 +88,8 @@ static bool load_token(struct store_scan *scan, const struct record *record)
 	clock_from_rfc3339(json_text(value, "expires"), &t->expires);
 	clock_from_rfc3339(json_text(value, "last_used"), &t->last_used);
 	t->saved_used = t->last_used;
+	if (is_orphan(t))
+		row_remove(&t->row, NULL);
 	return true;
 }
 
@@ -132,14 +144,10 @@ static void write_members(const struct token *t, struct json_writer *w)
 
 static void get_tokens(struct call *c)
 {
-	static const char *const sorts[] = { "name", NULL };
 	struct list_page l;
 	struct json_writer w;
-	struct err err = ERR_INIT;
-	if (!list_begin(&l, c, sorts, &err)) {
-		call_fail(c, &err);
+	if (!list_begin_names(&l, c))
 		return;
-	}
 	MAP_EACH (n, &tokens) {
 		struct token *t = OWNER(n, struct token, node);
 		if (t->row.leaving || !list_found(&l, t->name))
@@ -153,11 +161,7 @@ static void get_tokens(struct call *c)
 		write_members(OWNER(l.rows[i], struct token, item), &w);
 		json_write_end(&w);
 	}
-	list_end(&l, &w);
-	json_write_object(&w, "counts");
-	json_write_end(&w);
-	json_write_end(&w);
-	call_answer(c, 200);
+	list_end_names(&l, &w);
 }
 
 struct making {
@@ -165,12 +169,24 @@ struct making {
 	struct row_wait wait;
 	struct call *call;
 	struct buf text;
+	bool shown;
 };
 
+static void end_token(struct call *c, struct token *t, struct row_wait *wait)
+{
+	audit_add(c, "API token removed", t->name, str_c(scope_name(t->scope)), STR_NONE);
+	events_token_ended(t);
+	row_remove(&t->row, wait);
+}
+
+/* A token that nobody has seen goes. */
 static void let_go(struct call_part *p)
 {
 	struct making *m = OWNER(p, struct making, part);
+	struct token *t = m->shown ? NULL : token_of(buf_str(&m->text));
 	row_wait_abort(&m->wait);
+	if (t)
+		end_token(m->call, t, NULL);
 	buf_done(&m->text);
 }
 
@@ -181,15 +197,13 @@ static void made(struct row_wait *wait, const struct err *err)
 	struct json_writer w;
 	struct token *t = token_of(buf_str(&m->text));
 	struct err gone = ERR_INIT;
-	if (err && t)
-		row_remove(&t->row, NULL);
 	if (!t)
 		err_set(&gone, ERR_CANCELED, "The token was removed before it was stored.");
 	if (err || !t) {
 		call_fail(c, err ? err : &gone);
 		return;
 	}
-	audit_add(c, "API token made", t->name, STR_NONE, str_c(scope_name(t->scope)));
+	m->shown = true;
 	call_object(c, &w);
 	write_members(t, &w);
 	json_write_text(&w, "token", buf_str(&m->text));
@@ -252,6 +266,7 @@ static void make(struct call *c, const struct wanted *want)
 	snprintf(t->by, sizeof t->by, "%.*s",
 	        STR_ARG(c->who.token ? str_c(c->who.token->by) : c->who.name));
 	call_keep(c, &m->part, let_go);
+	audit_add(c, "API token made", t->name, STR_NONE, str_c(scope_name(t->scope)));
 	row_save(&t->row, &m->wait);
 }
 
@@ -288,13 +303,6 @@ static struct token *find(struct str text, struct err *err)
 		err_set(err, ERR_INPUT, "There are %zu API tokens named %.*s: give its id.", count,
 		        STR_ARG(text));
 	return count == 1 ? found : NULL;
-}
-
-static void end_token(struct call *c, struct token *t, struct row_wait *wait)
-{
-	audit_add(c, "API token removed", t->name, str_c(scope_name(t->scope)), STR_NONE);
-	events_token_ended(t);
-	row_remove(&t->row, wait);
 }
 
 size_t tokens_cap(struct call *c, const struct person *maker, enum scope most)

@@ -11,6 +11,7 @@ import select
 import sqlite3
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -289,12 +290,14 @@ def api_up(browser):
     return False
 
 
-def read_events(answer, wanted, seconds=15):
+def read_events(answer, wanted, seconds=60):
     """Events until the wanted one: [(name, data)]."""
     events, end = [], time.monotonic() + seconds
     name = None
     while time.monotonic() < end:
-        line = answer.readline().decode().rstrip("\n")
+        line = answer.readline().decode()
+        assert line, f"the stream has ended without {wanted}: {events}"
+        line = line.rstrip("\n")
         if line.startswith("event: "):
             name = line[7:]
         elif line.startswith("data: "):
@@ -307,7 +310,7 @@ def read_events(answer, wanted, seconds=15):
 def test_events(everseal, browser):
     create(everseal, "ana")
     browser.sign_in("ana")
-    stream = http.client.HTTPConnection("127.0.0.1", everseal.page, timeout=20)
+    stream = http.client.HTTPConnection("127.0.0.1", everseal.page, timeout=60)
     stream.request("GET", "/api/events", headers={"Cookie": browser.cookie})
     answer = stream.getresponse()
     assert answer.headers["Content-Type"] == "text/event-stream"
@@ -316,7 +319,7 @@ def test_events(everseal, browser):
     admin(everseal, "token", "add", "deploy", "--scope", "read")
     item = read_events(answer, "audit")[-1][1]
     assert (item["what"], item["subject"]) == ("API token made", "deploy")
-    assert "server_time" in read_events(answer, "beat", 12)[-1][1]
+    assert "server_time" in read_events(answer, "beat")[-1][1]
     admin(everseal, "create", "bo", "--scope", "administer", password=PASSWORD)
     admin(everseal, "remove", "ana")
     assert read_events(answer, "session")[-1][1] == {"ended": True}
@@ -359,6 +362,21 @@ def test_reading_asks_nobody_outside(everseal):
     reader.ask("DELETE", f"/api/diagnosis/{run}").ok()
     run = reader.post("/api/diagnosis", {"name": "a.example.com"}).ok(201)["id"]
     operator.ask("DELETE", f"/api/diagnosis/{run}").ok()
+
+
+def test_lookups_of_one_person(stage):
+    everseal = stage.everseal(sites="site * { proxy 127.0.0.1:9 }", email=None, head="resolver 127.0.0.1:9").start()
+    busy, other = (Api(None, everseal.page, admin(everseal, "token", "add", name, "--scope", "operate"))
+                   for name in ("busy", "other"))
+    with ThreadPoolExecutor(12) as pool:
+        replies = list(pool.map(lambda i: busy.get("/api/lookup", name=f"a{i}.example.com"), range(12)))
+    assert sorted(r.status for r in replies) == [200] * 10 + [429] * 2
+    refused = next(r for r in replies if r.status == 429)
+    error = refused.failed(429, "Ten look-ups a minute are as many as one may ask for", code="limit")
+    assert 1 <= error["details"]["retry_after"] <= 60
+    assert int(refused.headers["Retry-After"]) == error["details"]["retry_after"]
+    busy.get("/api/lookup", name="no name").ok()  # asks nobody
+    other.get("/api/lookup", name="b.example.com").ok()
 
 
 # ---- the page's files ----

@@ -1,4 +1,5 @@
 /* Who may do what: sign-in, sessions, tokens, links and the second factor, each attacked. */
+#include "portal/pace.h"
 #include "portal_rig.h"
 
 /* ---- signing in ---- */
@@ -590,6 +591,119 @@ static void test_tokens_of_person(void **state)
 		assert_int_equal(ask(R("GET", "/api/audit", .key = keys[i])), i == 3 ? 200 : 401);
 }
 
+static void test_pace(void **state)
+{
+	struct pace p = { .most = 10 };
+	int64_t now = 5; /* a clock that has just begun */
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(pace_take(&p, STR("ana"), now + i * SECOND), 0);
+	now += 9 * SECOND;
+	assert_int_equal(pace_take(&p, STR("ana"), now), 51);
+	assert_int_equal(pace_take(&p, STR("bo"), now), 0); /* others are not held up */
+	now += 51 * SECOND;
+	assert_int_equal(pace_take(&p, STR("ana"), now), 0);
+	assert_int_equal(pace_take(&p, STR("ana"), now), 1);
+	assert_int_equal(p.by.count, 2);
+	assert_int_equal(pace_take(&p, STR("cy"), now + MINUTE), 0);
+	assert_int_equal(p.by.count, 1); /* the others are forgotten */
+	pace_clear(&p);
+}
+
+/* What a crash leaves between a person's removal and that of his tokens, or between a lower scope
+ * and the end of those that may do more: records without their maker. */
+static void store_without(const char *kind, struct str id)
+{
+	struct record record;
+	struct writing w = { 0 };
+	ARENA_AUTO a = ARENA_INIT;
+	if (!store_get(place.store, &a, str_c(kind), id, &record, &place.err))
+		fail_msg("%s", place.err.text);
+	store_tx_init(&w.tx);
+	store_tx_delete(&w.tx, str_c(kind), id, record.version);
+	start(&place, &w);
+	writing_wait(&place, &w);
+	assert_int_equal(w.err.code, 0);
+}
+
+static void scope_in_store(const char *name, const char *from, const char *to)
+{
+	struct record record;
+	struct writing w = { 0 };
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO value = BUF_INIT(64 << 10);
+	assert_true(store_get(place.store, &a, STR("person"), str_c(name), &record, &place.err));
+	const char *at = memmem(record.value.p, record.value.n, from, strlen(from));
+	assert_non_null(at);
+	buf_add(&value, str_head(record.value, (size_t)(at - record.value.p)));
+	buf_add_c(&value, to);
+	buf_add(&value, str_from(record.value, (size_t)(at - record.value.p) + strlen(from)));
+	store_tx_init(&w.tx);
+	store_tx_put(
+	        &w.tx, STR("person"), str_c(name), record.version, buf_str(&value), record.blob);
+	start(&place, &w);
+	writing_wait(&place, &w);
+	assert_int_equal(w.err.code, 0);
+}
+
+static void token_of_person(const struct signed_in *who, const char *scope, char ret_key[80])
+{
+	char body[80];
+	struct ask post = with(who, "POST", "/api/tokens");
+	snprintf(body, sizeof body, "{\"name\":\"t\",\"scope\":\"%s\"}", scope);
+	post.body = body;
+	JSON_AUTO *json = ask_json(&post, 201);
+	snprintf(ret_key, 80, "%.*s", STR_ARG(json_text(json, "token")));
+}
+
+static void test_tokens_after_a_crash(void **state)
+{
+	char may_more[80], may_as_much[80], orphan[80], owners[80], id[20];
+	struct signed_in ana, bo;
+	(void)state;
+	make("ana", "administer");
+	make("bo", "administer");
+	sign_in("ana", &ana);
+	sign_in("bo", &bo);
+	token_of_person(&ana, "administer", may_more);
+	token_of_person(&ana, "operate", may_as_much);
+	token_of_person(&bo, "read", orphan);
+	make_token("{\"name\":\"d\",\"scope\":\"administer\"}", owners, id);
+	turns(20);
+	portal_close();
+	scope_in_store("ana", "administer", "operate");
+	store_without("person", STR("bo"));
+	open_portal();
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(ask(R("GET", "/api/audit", .key = may_more)), 401);
+		assert_int_equal(ask(R("GET", "/api/audit", .key = may_as_much)), 200);
+		assert_int_equal(ask(R("GET", "/api/audit", .key = orphan)), 401);
+		assert_int_equal(ask(R("GET", "/api/audit", .key = owners)), 200);
+		turns(20);
+		if (!again) /* another one of that name does not get them back */
+			make("bo", "administer");
+		restart();
+	}
+}
+
+/* A token whose text nobody has got goes, and the audit has both. */
+static void test_token_of_who_has_left(void **state)
+{
+	struct client s;
+	(void)state;
+	begin(&s, R("POST", "/api/tokens", .body = "{\"name\":\"x\",\"scope\":\"read\"}",
+	                  .owner = true));
+	assert_false(s.ended);
+	s.ex.handling->ops->gone(s.ex.handling);
+	finish(&s);
+	turns(20);
+	restart();
+	JSON_AUTO *tokens = ask_json(R("GET", "/api/tokens", .owner = true), 200);
+	assert_int_equal(json_count(json_array(tokens, "items")), 0);
+	JSON_AUTO *audit = ask_json(R("GET", "/api/audit?subject=x", .owner = true), 200);
+	assert_int_equal(json_count(json_array(audit, "items")), 2);
+}
+
 /* ---- setup links ---- */
 
 static void make_link(char ret_token[64])
@@ -747,6 +861,9 @@ int main(void)
 		TEST(test_tokens),
 		TEST(test_token_names),
 		TEST(test_tokens_of_person),
+		TEST(test_tokens_after_a_crash),
+		TEST(test_token_of_who_has_left),
+		TEST(test_pace),
 		TEST(test_setup),
 		TEST(test_codes),
 		TEST(test_factor),
