@@ -206,23 +206,29 @@ def test_one_listener_is_enough_for_the_proof(stage, pebble, upstream):
         everseal.register("shop.example.com")
 
 
+@contextlib.contextmanager
+def nginx(folder, port, text):
+    """It answers everything with that word."""
+    (folder / "nginx.conf").write_text(
+        f"daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; events {{}} "
+        f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; return 200 {text}; }} }}")
+    process = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-e", "stderr"],
+                               stderr=subprocess.DEVNULL)
+    try:
+        until("nginx listens", lambda: _quietly(lambda: ask(port, "x").status))
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 def test_nginx_is_named(stage, upstream):
     everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}")
-    folder = stage.new_folder("nginx")
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr; events {{}} "
-        f"http {{ access_log off; server {{ listen 127.0.0.1:{everseal.https}; return 200 nginx; }} }}")
-    nginx = subprocess.Popen(["/usr/sbin/nginx", "-c", folder / "nginx.conf", "-e", "stderr"],
-                             stderr=subprocess.DEVNULL)
-    try:
-        until("nginx listens", lambda: _quietly(lambda: ask(everseal.https, "x").status))
+    with nginx(stage.new_folder("nginx"), everseal.https, "nginx"):
         everseal.start()
         everseal.logged(rf"nginx \(process \d+\) holds port {everseal.https}")
         assert ask(everseal.https, "a.example.com").text == "nginx"
         assert ask(everseal.http, "a.example.com").body == b"hello", "the rest goes on"
-    finally:
-        nginx.terminate()
-        nginx.wait()
 
 
 def test_reload_onto_a_busy_port_changes_nothing(everseal, upstream):
@@ -310,56 +316,71 @@ def test_the_service_manager_hears_of_a_reload(stage, upstream):
 # ---- requests while things change ----
 
 
-@pytest.mark.parametrize("seconds", [8, pytest.param(40, marks=pytest.mark.full)])
-def test_no_request_is_lost_during_renewals_and_reloads(stage, pebble, seconds, request):
-    """wrk on kept and on new TLS connections, and one body that streams across every swap."""
-    pieces, over = [], threading.Event()
+REQUEST_EVERY = """
+-- Each connection asks every 50 ms at most: a load that leaves room for renewals and reloads.
+function delay() return 50 end
+"""
 
-    def answer(heard):
-        if b"/stream" not in heard.head.split(b"\r\n")[0]:
-            return reply()
-        return stream()
 
-    def stream():
+class Streaming:
+    """An application whose one answer goes on until it is `over`."""
+
+    def __init__(self, stage):
+        self.pieces, self.over = [], threading.Event()
+        self.address = stage.upstream(lambda heard: self.answer()).address
+
+    def answer(self):
         yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        while not over.is_set():
-            pieces.append(b"%08d" % len(pieces))
-            yield b"8\r\n" + pieces[-1] + b"\r\n"
+        while not self.over.is_set():
+            self.pieces.append(b"%08d" % len(self.pieces))
+            yield b"8\r\n" + self.pieces[-1] + b"\r\n"
             time.sleep(0.01)
         yield b"0\r\n\r\n"
 
-    upstream = stage.upstream(answer)
-    fast = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
-    fast.register("shop.example.com")
-    processes = fast.children()
-    serials = {fast.served("shop.example.com").serial_number}
-    streaming = tls(fast.https, "shop.example.com")
-    streaming.settimeout(60)
-    streaming.sendall(request_bytes("shop.example.com", "/stream"))
-    url = f"https://127.0.0.1:{fast.https}/"
-    load = [subprocess.Popen(["wrk", "-t1", f"-c{c}", f"-d{seconds}s", "-H", "Host: shop.example.com", *more, url],
-                             stdout=subprocess.PIPE, text=True)
-            for c, more in ((8, ()), (8, ("-H", "Connection: close")))]
-    changes = 0
-    while any(p.poll() is None for p in load):
-        fast.le("renew", "shop.example.com", "--wait").ok()
-        fast.write(f"site * {{ proxy {upstream.address} }}\nsite n{changes}.example.net "
-                   f"{{ proxy {upstream.address} }}", head="")
-        fast.reload().ok()
-        serials.add(fast.served("shop.example.com").serial_number)
-        changes += 1
-    over.set()
-    body = read_answer(streaming).body
-    assert body == b"".join(pieces), "the streaming body is whole"
+
+@pytest.mark.parametrize("seconds", [8, pytest.param(40, marks=pytest.mark.full)])
+def test_no_request_is_lost_during_renewals_and_reloads(stage, pebble, seconds, request):
+    """wrk on kept and on new TLS connections, and one body that streams across every swap."""
+    stream = Streaming(stage)
+    with nginx(stage.new_folder("nginx"), free_port(), "hello") as application:
+        sites = f"site * {{ proxy {application} }}\nsite stream.example.com {{ proxy {stream.address} }}"
+        fast = stage.everseal(pebble, sites=sites).start()
+        fast.register("shop.example.com")
+        processes = fast.children()
+        serials = {fast.served("shop.example.com").serial_number}
+        streaming = tls(fast.https, "stream.example.com")
+        streaming.settimeout(60)
+        streaming.sendall(request_bytes("stream.example.com", "/"))
+        load = start_load(stage, fast, seconds)
+        changes = 0
+        while any(p.poll() is None for p in load.values()):
+            fast.le("renew", "shop.example.com", "--wait").ok()
+            fast.write(f"{sites}\nsite n{changes}.example.net {{ proxy {application} }}", head="")
+            fast.reload().ok()
+            serials.add(fast.served("shop.example.com").serial_number)
+            changes += 1
+            time.sleep(0.3)
+        stream.over.set()
+        body = read_answer(streaming).body
+    assert body == b"".join(stream.pieces), "the streaming body is whole"
     assert changes >= 2 and len(serials) == changes + 1
     assert fast.children() == processes
-    for name, process in zip(("kept", "new"), load):
+    for name, process in load.items():
         said = process.communicate()[0]
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])
         print(f"{name} connections: {rate:.0f} requests a second, {changes} renewals and reloads")
         assert "Socket errors" not in said and "Non-2xx" not in said, said
         if request.node.get_closest_marker("full"):
             assert rate >= 200, said
+
+
+def start_load(stage, everseal, seconds):
+    script = stage.new_folder("wrk") / "pace.lua"
+    script.write_text(REQUEST_EVERY)
+    command = ["wrk", "-t1", f"-d{seconds}s", "-s", script, "-H", "Host: shop.example.com"]
+    url = f"https://127.0.0.1:{everseal.https}/"
+    return {name: subprocess.Popen([*command, *more, url], stdout=subprocess.PIPE, text=True)
+            for name, more in (("kept", ("-c30",)), ("new", ("-c40", "-H", "Connection: close")))}
 
 
 def test_no_server(tmp_path):
