@@ -98,6 +98,26 @@ static void check_terms(struct reader *r)
 		        "`agree-to-terms yes` needs an `email MAIL` beside it.");
 }
 
+static const struct address *with_proxy_protocol(const struct address *a, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (a[i].proxy_protocol)
+			return &a[i];
+	return NULL;
+}
+
+static void check_proxy_protocol(struct reader *r)
+{
+	const struct config *c = r->c;
+	const struct address *a = with_proxy_protocol(c->http, c->http_count);
+	if (!a)
+		a = with_proxy_protocol(c->https, c->https_count);
+	if (a && !c->trusted_proxy_count)
+		config_problem(&r->problems, a->at,
+		        "`proxy-protocol` believes what a proxy says, and no proxy is trusted: add "
+		        "`trusted-proxy ADDRESS`.");
+}
+
 static void check_page_name(struct reader *r)
 {
 	struct map_node *site = map_find(&r->site_names, r->c->page_name);
@@ -133,6 +153,7 @@ void config_check(struct reader *r)
 	check_issuers(r);
 	check_terms(r);
 	check_page_name(r);
+	check_proxy_protocol(r);
 	const struct str issuer = r->issuer_choice.p ? r->issuer_choice : r->first_issuer;
 	r->c->issuer = issuer.p ? arena_str(&r->c->arena, issuer) : STR_NONE;
 	inherit(r->c);

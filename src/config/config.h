@@ -23,6 +23,7 @@ struct address {         /* of a listener */
 	struct str host; /* numeric, without brackets */
 	uint16_t port;
 	struct config_at at;
+	bool proxy_protocol; /* every connection begins with it */
 };
 
 struct hsts {

@@ -6,6 +6,7 @@ static const char *const headings[SCOPE_COUNT] = {
 	[SCOPE_SITE] = "IN A SITE",
 	[SCOPE_ISSUER] = "IN AN ISSUER",
 	[SCOPE_PORTS] = "IN CHALLENGE-PORTS",
+	[SCOPE_LISTENER] = "IN HTTP AND HTTPS",
 };
 
 static const char *const type_params[] = {
@@ -17,7 +18,7 @@ static const char *const type_params[] = {
 /* The words that stand for something are set in italics, the others as they are typed. */
 static void add_params(struct buf *out, const char *params)
 {
-	struct str rest = str_c(params), word;
+	struct str rest = params[0] ? str_c(params) : STR_NONE, word;
 	while (str_split(&rest, ' ', &word)) {
 		buf_add_c(out, " ");
 		for (size_t i = 0; i < word.n; i++) {
@@ -90,7 +91,7 @@ static bool row_fits(const struct setting *s, struct err *err)
 	case SETTING_DURATION:
 		return number_fits(s, err);
 	case SETTING_SPECIAL:
-		return (s->params && s->params[0]) ||
+		return s->params ||
 		       err_set(err, ERR_INPUT, "`%s` does not say its parameters.", s->name);
 	case SETTING_YES_NO:
 	case SETTING_TEXT:

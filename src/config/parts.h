@@ -38,7 +38,7 @@ struct node { /* a directive */
  * was escaped. */
 struct node *config_tree(struct arena *a, struct str text, struct problems *p);
 
-enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_COUNT };
+enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_LISTENER, SCOPE_COUNT };
 
 struct reader { /* one reading of one file */
 	struct config *c;
@@ -47,6 +47,7 @@ struct reader { /* one reading of one file */
 	struct problems problems;
 	struct config_site site;     /* the one being read */
 	struct config_issuer issuer; /* likewise */
+	bool proxy_protocol;         /* of the listeners being read */
 	struct config_at agree_at, issuer_choice_at;
 	struct str first_issuer, issuer_choice;
 	struct issuer_use { /* named before we know all of them */
@@ -85,6 +86,7 @@ void config_rows_defaults(struct reader *r);
 void config_set_state(struct reader *r, const struct node *n);
 void config_set_http(struct reader *r, const struct node *n);
 void config_set_https(struct reader *r, const struct node *n);
+void config_set_proxy_protocol(struct reader *r, const struct node *n);
 void config_set_page(struct reader *r, const struct node *n);
 void config_set_user(struct reader *r, const struct node *n);
 void config_set_resolver(struct reader *r, const struct node *n);

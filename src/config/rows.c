@@ -9,16 +9,16 @@ static const struct row top_rows[] = {
 		"edited on the page. An absolute path. The directory is made with mode 0700 if it does not "
 		"exist; the commands find the running server through it." },
 	  .special = config_set_state, .least_params = 1, .most_params = 1 },
-	{ .setting = { "http", SETTING_SPECIAL, .params = "ADDRESS:PORT…",
+	{ .setting = { "http", SETTING_SPECIAL, .params = "ADDRESS:PORT… [{ proxy-protocol }]",
 		.fallback = "0.0.0.0:80 [::]:80", .help =
 		"Listen here for plain HTTP: challenges of certificate authorities, and requests, which go "
 		"to the application or, with *force-ssl*, are sent on to HTTPS. Addresses are numeric; "
 		"0.0.0.0 is every IPv4 address, [::] every IPv6 address and no IPv4 one." },
-	  .special = config_set_http, .least_params = 1, .repeats = true },
-	{ .setting = { "https", SETTING_SPECIAL, .params = "ADDRESS:PORT…",
+	  .special = config_set_http, .least_params = 1, .repeats = true, .block = SCOPE_LISTENER },
+	{ .setting = { "https", SETTING_SPECIAL, .params = "ADDRESS:PORT… [{ proxy-protocol }]",
 		.fallback = "0.0.0.0:443 [::]:443", .help =
 		"Listen here for HTTPS. Every site is served on all of these addresses." },
-	  .special = config_set_https, .least_params = 1, .repeats = true },
+	  .special = config_set_https, .least_params = 1, .repeats = true, .block = SCOPE_LISTENER },
 	{ .setting = { "page", SETTING_SPECIAL, .params = "ADDRESS:PORT [NAME]",
 		.fallback = "127.0.0.1:8007", .help =
 		"Where the configuration page lives: an address of its own, and the name by which it may "
@@ -138,6 +138,14 @@ static const struct row port_rows[] = {
 		"The port on which the outside world reaches our HTTPS." },
 	  .special = config_set_port_https, .least_params = 1, .most_params = 1 },
 };
+
+static const struct row listener_rows[] = {
+	{ .setting = { "proxy-protocol", SETTING_SPECIAL, .params = "", .fallback = "", .help =
+		"Every connection to these addresses begins with the PROXY protocol, version 1 or 2, as "
+		"HAProxy and the balancers of clouds speak it: what it says is the client's address. Only "
+		"a *trusted-proxy* may connect there; everybody else's connections are closed." },
+	  .special = config_set_proxy_protocol },
+};
 /* clang-format on */
 
 #define BLOCK(text, rows) { text, rows, sizeof(rows) / sizeof *(rows) }
@@ -146,6 +154,7 @@ const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_SITE] = BLOCK("site NAME { … }", site_rows),
 	[SCOPE_ISSUER] = BLOCK("issuer NAME { … }", issuer_rows),
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
+	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
 };
 
 static size_t row_count(const struct reader *r, enum scope scope)

@@ -10,14 +10,16 @@ void config_defaults(struct config *c)
 	struct arena *a = &c->arena;
 	c->state = STR("/var/lib/everseal");
 	c->page = STR("127.0.0.1:8007");
-	c->page_listen = (struct address){ STR("127.0.0.1"), 8007, { 0, 0 } };
+	c->page_listen = (struct address){ .host = STR("127.0.0.1"), .port = 8007 };
 	c->user = getpwnam("everseal-net") ? STR("everseal-net") : STR("nobody");
 	c->challenge_http = 80;
 	c->challenge_https = 443;
 	const struct str any[] = { STR("0.0.0.0"), STR("::") };
 	for (size_t i = 0; i < 2; i++) {
-		LIST_PUSH(a, c->http, c->http_count, (struct address){ any[i], 80, { 0, 0 } });
-		LIST_PUSH(a, c->https, c->https_count, (struct address){ any[i], 443, { 0, 0 } });
+		LIST_PUSH(
+		        a, c->http, c->http_count, (struct address){ .host = any[i], .port = 80 });
+		LIST_PUSH(a, c->https, c->https_count,
+		        (struct address){ .host = any[i], .port = 443 });
 	}
 }
 
@@ -67,16 +69,36 @@ static bool read_listener(
 	return true;
 }
 
+void config_set_proxy_protocol(struct reader *r, const struct node *n)
+{
+	(void)n;
+	r->proxy_protocol = true;
+}
+
+static void add_listener(struct reader *r, const struct word *w, uint16_t usual,
+        struct address **list, size_t *count)
+{
+	struct address address;
+	if (!read_listener(r, w, usual, &address))
+		return;
+	address.proxy_protocol = r->proxy_protocol;
+	LIST_PUSH(&r->c->arena, *list, *count, address);
+}
+
+static void read_listener_block(struct reader *r, const struct node *n)
+{
+	r->proxy_protocol = false;
+	config_rows_read(r, n, SCOPE_LISTENER);
+}
+
 void config_set_http(struct reader *r, const struct node *n)
 {
 	struct config *c = r->c;
 	if (c->http_count && !c->http[0].at.line)
 		c->http_count = 0;
-	for (size_t i = 0; i < n->param_count; i++) {
-		struct address address;
-		if (read_listener(r, &n->params[i], 80, &address))
-			LIST_PUSH(&c->arena, c->http, c->http_count, address);
-	}
+	read_listener_block(r, n);
+	for (size_t i = 0; i < n->param_count; i++)
+		add_listener(r, &n->params[i], 80, &c->http, &c->http_count);
 }
 
 void config_set_https(struct reader *r, const struct node *n)
@@ -85,11 +107,9 @@ void config_set_https(struct reader *r, const struct node *n)
 	if (c->https_count && !c->https[0].at.line)
 		c->https_count = 0;
 	c->https_set = true;
-	for (size_t i = 0; i < n->param_count; i++) {
-		struct address address;
-		if (read_listener(r, &n->params[i], 443, &address))
-			LIST_PUSH(&c->arena, c->https, c->https_count, address);
-	}
+	read_listener_block(r, n);
+	for (size_t i = 0; i < n->param_count; i++)
+		add_listener(r, &n->params[i], 443, &c->https, &c->https_count);
 }
 
 static bool turns_page_off(struct reader *r, const struct node *n)

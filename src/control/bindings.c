@@ -41,8 +41,10 @@ static void want(const struct wanting *w, const struct address *a, bool tls)
 	}
 	if (!b)
 		return;
-	if (!b->wanted)
+	if (!b->wanted) {
 		b->tls = tls;
+		b->proxy_protocol = a->proxy_protocol;
+	}
 	b->wanted = true;
 }
 

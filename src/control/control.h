@@ -22,7 +22,7 @@ struct binding {
 	int fd;       /* -1 until bound */
 	int error;    /* errno of the last try; 0: none heard of yet, or bound */
 	char *holder; /* who holds the port, or "" */
-	bool tls, wanted;
+	bool tls, wanted, proxy_protocol;
 };
 
 /* The rows of one generation, kept to send them again to a serve that was restarted. A listener's

@@ -326,7 +326,9 @@ void page_configured(struct control *c)
 {
 	struct page *p = &c->page;
 	const struct address *a = &c->config->page_listen;
-	p->listen = (struct address){ arena_str(&p->arena, a->host), a->port, a->at };
+	p->listen = (struct address){
+		.host = arena_str(&p->arena, a->host), .port = a->port, .at = a->at
+	};
 	take_name(c, c->config->page_name);
 	page_certs_settle(c);
 	go_on_soon(c);

@@ -46,7 +46,7 @@ static void add_listeners(struct building *b)
 		if (!l->wanted || l->fd < 0 || (!all && held_back_listener(c, l)))
 			continue;
 		ADD(b->rows, listener, .id = l->id, .port = l->port, .tls = l->tls,
-		        .address = keep(b, str_c(l->host)),
+		        .proxy_protocol = l->proxy_protocol, .address = keep(b, str_c(l->host)),
 		        .default_name = keep(b, default_name(b, l)));
 	}
 }

@@ -171,10 +171,10 @@ static size_t addresses(
 	size_t count = 0;
 	if (page_is_named(c, name))
 		return page_addresses(c, ret, most);
-	/* every TLS listener serves every name */
+	/* Every TLS listener serves every name; one that hears a proxy first is not for us. */
 	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
-		if (b->tls && b->fd >= 0 && count < most)
+		if (b->tls && b->fd >= 0 && !b->proxy_protocol && count < most)
 			ret[count++] = (struct serving_address){ dialled(str_c(b->host)), b->port };
 	}
 	return count;

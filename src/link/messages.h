@@ -42,8 +42,8 @@ const char *process_name(enum process p);
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
 	X(generation, INT(number) TEXT(thumbprint))                                                \
-	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) TEXT(default_name)   \
-		FD(fd))                                                                            \
+	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) FLAG(proxy_protocol) \
+		TEXT(default_name) FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
 		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass)        \
 		INT(upstreams))                                                                    \

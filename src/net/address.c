@@ -20,7 +20,7 @@ static struct str bytes_of(const struct sockaddr_storage *a)
 bool address_parse(struct str host, uint16_t port, struct sockaddr_storage *ret_address)
 {
 	char text[INET6_ADDRSTRLEN];
-	if (host.n == 0 || host.n >= sizeof text)
+	if (host.n == 0 || host.n >= sizeof text || str_has(host, '\0'))
 		return false;
 	memcpy(text, host.p, host.n);
 	text[host.n] = '\0';

@@ -1,5 +1,6 @@
 #include "server/client.h"
 #include "base/log.h"
+#include "net/proxy_protocol.h"
 #include "server/listener.h"
 #include "tls/tls.h"
 
@@ -139,6 +140,61 @@ static void first_byte(struct conn *conn, unsigned events)
 	conn->ready(conn, events);
 }
 
+/* What the listener's clients begin with, after what a proxy says. */
+static void begin_protocol(struct client *c)
+{
+	if (!c->listener->tls)
+		start_session(c);
+	else if (c->listener->plain_too)
+		conn_hold(&c->held, c->held.conn, first_byte);
+	else
+		start_handshake(c);
+}
+
+/* Its bytes are looked at until all are there, and then taken, so that what follows them is left to
+ * whom it is for. */
+static void take_preface(struct client *c, const struct proxy_preface *preface)
+{
+	struct conn *conn = c->held.conn;
+	char *scratch = c->worker->scratch;
+	if (conn_read(conn, scratch, preface->size) != (ssize_t)preface->size) {
+		client_reset(c);
+		return;
+	}
+	if (preface->told)
+		c->address = preface->from;
+	client_deadline(c, c->listener->tls ? c->generation->limits.handshake_timeout : -1);
+	begin_protocol(c);
+	conn->ready(conn, CONN_IN);
+}
+
+static void preface_ready(struct conn *conn, unsigned events)
+{
+	struct client *c = OWNER(conn->holder, struct client, held);
+	struct proxy_preface preface;
+	(void)events;
+	ssize_t n = conn_peek(conn, c->worker->scratch, PROXY_PROTOCOL_MOST);
+	if (n == CONN_AGAIN)
+		return;
+	enum proxy_protocol result = PROXY_PROTOCOL_BAD;
+	if (n > 0)
+		result = proxy_protocol_read(str_n(c->worker->scratch, (size_t)n), &preface);
+	if (result == PROXY_PROTOCOL_DONE)
+		take_preface(c, &preface);
+	else if (result == PROXY_PROTOCOL_BAD)
+		client_reset(c);
+}
+
+/* Who may not speak for others is not heard. */
+static void start_preface(struct client *c)
+{
+	if (!generation_trusts(c->generation, &c->address)) {
+		client_reset(c);
+		return;
+	}
+	conn_hold(&c->held, c->held.conn, preface_ready);
+}
+
 static struct client *client_begin(
         struct worker *w, struct conn *conn, const struct sockaddr_storage *from)
 {
@@ -156,17 +212,17 @@ void client_new(struct worker *w, struct conn *conn, const struct sockaddr_stora
         const struct listener_row *listener)
 {
 	struct client *c = client_begin(w, conn, from);
-	if (!listener || !listener->tls) {
+	if (!listener || (!listener->tls && !listener->proxy_protocol)) {
 		start_session(c);
 		return;
 	}
 	c->listener = listener;
 	c->generation = generation_ref(w->generation);
 	client_deadline(c, w->generation->limits.handshake_timeout);
-	if (listener->plain_too)
-		conn_hold(&c->held, conn, first_byte);
+	if (listener->proxy_protocol)
+		start_preface(c);
 	else
-		start_handshake(c);
+		begin_protocol(c);
 }
 
 void client_handed_on(struct worker *w, struct conn *conn, const struct client_from *from)

@@ -128,6 +128,7 @@ static bool add_listener(
 		.port = (uint16_t)m->port,
 		.tls = m->tls,
 		.plain_too = m->plain_too,
+		.proxy_protocol = m->proxy_protocol,
 		.fd = m->fd,
 	};
 	return true;

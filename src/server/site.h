@@ -102,7 +102,8 @@ struct listener_row {
 	        default_name; /* default_name: the certificate for clients without SNI */
 	uint16_t port;
 	bool tls;
-	bool plain_too; /* beside TLS: the client's first byte decides */
+	bool plain_too;      /* beside TLS: the client's first byte decides */
+	bool proxy_protocol; /* a trusted proxy says first who the client is */
 	int fd; /* owned by the generation until generation_close_listeners; -1 afterwards */
 };
 

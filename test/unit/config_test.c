@@ -159,6 +159,9 @@ static const struct mistake mistakes[] = {
 	        "g, as in 64k.\n" },
 	{ "body-most 2000g", "f:1:11: `body-most` may be 0 to 1024g, not 2000g.\n" },
 	{ "agree-to-terms on", "f:1:16: \"on\" is neither yes nor no.\n" },
+	{ "https 127.0.0.1:1 { proxy-protocol }",
+	        "f:1:7: `proxy-protocol` believes what a proxy says, and no proxy is trusted: add "
+	        "`trusted-proxy ADDRESS`.\n" },
 	{ "agree-to-terms yes", "f:1:1: `agree-to-terms yes` needs an `email MAIL` beside it.\n" },
 	{ "state var", "f:1:7: \"var\" is not an absolute path: write one that begins with /.\n" },
 	{ "user nobody-like-this", "f:1:6: This machine has no user \"nobody-like-this\": create "
@@ -372,7 +375,7 @@ static void a_whole_file_is_read(void **state)
 	(void)state;
 	struct config *c = parsed(
 	        "site * { proxy 127.0.0.1:3000 }\n"
-	        "http 0.0.0.0:80 [::]:80\nhttps 0.0.0.0:443\nhttps [::0]:443\n"
+	        "http 0.0.0.0:80 [::]:80\nhttps 0.0.0.0:443\nhttps [::0]:443 { proxy-protocol }\n"
 	        "page 127.0.0.1:8007 Page.Example.com\n"
 	        "email ops@example.com\nagree-to-terms yes\nuser nobody\nworkers 3\n"
 	        "resolver 127.0.0.1 [::1]:5353\ntrusted-proxy 10.0.0.0/8 192.168.1.1\n"
@@ -387,6 +390,8 @@ static void a_whole_file_is_read(void **state)
 	assert_true(c->https_set && c->user_set && c->agree_to_terms);
 	assert_text(c->https[1].host, "::");
 	assert_int_equal(c->https[1].at.line, 4);
+	assert_true(c->https[1].proxy_protocol);
+	assert_false(c->https[0].proxy_protocol || c->http[1].proxy_protocol);
 	assert_int_equal(c->https[1].at.column, 7);
 	assert_text(c->page_name, "page.example.com");
 	assert_int_equal(c->page_listen.at.line, c->page_at.line);
@@ -565,10 +570,11 @@ static void every_row_is_in_the_manual(void **state)
 	BUF_AUTO text = BUF_INIT(1 << 20);
 	config_manual(rows, ROWS, &text);
 	static const char *const wanted[] = {
-		"\n*https* ADDRESS:PORT…\n\tListen here",
+		"\n*https* ADDRESS:PORT… [{ proxy-protocol }]\n\tListen here",
 		"\n\tDefault: 0.0.0.0:443 [::]:443\n",
 		"\n*body-most* SIZE\n\tThe longest body.\n\n\tFrom 0 to 1024g.\n\n\tDefault: 0\n",
 		"\n*renew-before* TIME\n",
+		"\n*proxy-protocol*\n\tEvery connection",
 		"\n## IN AN ISSUER\n",
 	};
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)

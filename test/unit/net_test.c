@@ -46,6 +46,8 @@ static void addresses_in_text(void **state)
 		assert_string_equal(address_text_port(&a, text), cases[i].with_port);
 		assert_int_equal(address_port(&a), 443);
 	}
+	struct sockaddr_storage unused;
+	assert_false(address_parse(STR("192.0.2.1\0x"), 0, &unused));
 }
 
 static void addresses_in_ranges(void **state)
