@@ -38,6 +38,47 @@ struct config_upstream {
 	uint16_t port;
 };
 
+/* What answers, if it is not the application of the site. */
+#define CONFIG_ACTIONS(X)                                                                          \
+	X(PROXY, "proxy") X(REDIRECT, "redirect") X(RESPOND, "respond") X(ROOT, "root")
+enum config_action {
+	CONFIG_NO_ACTION,
+#define X(name, text) CONFIG_##name,
+	CONFIG_ACTIONS(X)
+#undef X
+};
+
+struct config_access {
+	struct str cidr;
+	bool allow;
+	struct config_at at;
+};
+
+enum config_header_change { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
+struct config_header {
+	bool request; /* else of answers */
+	enum config_header_change change;
+	struct str name, value; /* name in lower case */
+	struct config_at at;
+};
+
+/* What stands in a site as well as in a route; the route's own wins, but for headers, which both
+ * change. */
+struct config_rules {
+	enum config_action action;
+	struct config_at action_at;
+	unsigned status; /* of REDIRECT and RESPOND */
+	struct str text; /* where to · the answer · ROOT: the directory */
+	struct config_access *access;
+	size_t access_count;
+	struct config_header *headers;
+	size_t header_count;
+	bool maintenance, maintenance_set;
+	struct str notice; /* of maintenance */
+	bool gzip, gzip_set;
+};
+
+struct config_route;
 struct config_site {
 	struct config_at at;
 	bool fallback; /* `site *` */
@@ -52,7 +93,20 @@ struct config_site {
 	struct str issuer; /* likewise; STR_NONE: by rule */
 	bool challenge_pass;
 	bool renew_before_set;
-	int64_t renew_before; /* ms */
+	int64_t renew_before;      /* ms */
+	struct config_rules rules; /* its action is never PROXY: upstreams say that */
+	struct config_route *routes;
+	size_t route_count;
+	struct str *shown_rules; /* as the file says them, secrets masked */
+	size_t shown_rule_count;
+};
+
+struct config_route {
+	struct config_at at;
+	struct str path; /* without the slash at its end */
+	bool beneath;    /* with all beneath it */
+	struct config_rules rules;
+	struct config_site applications; /* of PROXY: only what `proxy` says */
 };
 
 struct config_issuer {

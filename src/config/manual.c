@@ -4,6 +4,7 @@
 static const char *const headings[SCOPE_COUNT] = {
 	[SCOPE_TOP] = "TOP LEVEL",
 	[SCOPE_SITE] = "IN A SITE",
+	[SCOPE_ROUTE] = "IN A ROUTE",
 	[SCOPE_ISSUER] = "IN AN ISSUER",
 	[SCOPE_PORTS] = "IN CHALLENGE-PORTS",
 	[SCOPE_LISTENER] = "IN HTTP AND HTTPS",

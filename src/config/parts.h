@@ -38,7 +38,7 @@ struct node { /* a directive */
  * was escaped. */
 struct node *config_tree(struct arena *a, struct str text, struct problems *p);
 
-enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_LISTENER, SCOPE_COUNT };
+enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ROUTE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_LISTENER, SCOPE_COUNT };
 
 struct reader { /* one reading of one file */
 	struct config *c;
@@ -47,6 +47,8 @@ struct reader { /* one reading of one file */
 	struct problems problems;
 	struct config_site site;     /* the one being read */
 	struct config_issuer issuer; /* likewise */
+	struct config_route route;   /* likewise, within site */
+	struct config_rules *rules;  /* of the site or the route */
 	bool proxy_protocol;         /* of the listeners being read */
 	struct config_at agree_at, issuer_choice_at;
 	struct str first_issuer, issuer_choice;
@@ -108,6 +110,22 @@ void config_set_site_issuer(struct reader *r, const struct node *n);
 void config_set_site_challenge(struct reader *r, const struct node *n);
 void config_set_site_renew_before(struct reader *r, const struct node *n);
 void config_set_proxy(struct reader *r, const struct node *n);
+
+void config_set_route(struct reader *r, const struct node *n);
+void config_set_route_proxy(struct reader *r, const struct node *n);
+void config_set_redirect(struct reader *r, const struct node *n);
+void config_set_respond(struct reader *r, const struct node *n);
+void config_set_root(struct reader *r, const struct node *n);
+void config_set_allow(struct reader *r, const struct node *n);
+void config_set_deny(struct reader *r, const struct node *n);
+void config_set_maintenance(struct reader *r, const struct node *n);
+void config_set_encode(struct reader *r, const struct node *n);
+void config_set_header(struct reader *r, const struct node *n);
+void config_set_request_header(struct reader *r, const struct node *n);
+/* Of a site's block that was read: that there is one answer, and no more. */
+void config_check_actions(struct reader *r, const struct node *n, bool has_proxy);
+void config_show_rules(struct reader *r, const struct node *n);
+bool config_is_rule(struct str directive);
 
 void config_issuers_init(struct config *c);
 void config_set_issuer(struct reader *r, const struct node *n);

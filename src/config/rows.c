@@ -86,6 +86,61 @@ static const struct row top_rows[] = {
 		"Threads that serve. 0 is one for each processor." } },
 };
 
+/* In a site, and in a route, where they win; headers of both are changed. */
+#define RULE_ROWS                                                                                  \
+	{ .setting = { "redirect", SETTING_SPECIAL, .params = "TARGET [301|302|303|307|308]",      \
+		.fallback = "", .help =                                                            \
+		"Answer with a redirect to this URL or path; 302 if no status is given. *$path* "  \
+		"stands for the path that was asked for, *$rest* for what of it lies behind the "  \
+		"route's own (without the slash between them), *$query* for the query with its "   \
+		"question mark, *$host* for the host: *https://www.example.com$path$query*." },     \
+	  .special = config_set_redirect, .least_params = 1, .most_params = 2 },                   \
+	{ .setting = { "respond", SETTING_SPECIAL, .params = "STATUS [TEXT]", .fallback = "",      \
+		.help = "Answer with this status, and this text as text/plain." },                 \
+	  .special = config_set_respond, .least_params = 1, .most_params = 2 },                    \
+	{ .setting = { "root", SETTING_SPECIAL, .params = "DIRECTORY", .fallback = "", .help =     \
+		"Answer with the files beneath this directory; in a route, by what of the path "   \
+		"lies behind the route's own. See FILES." },                                       \
+	  .special = config_set_root, .least_params = 1, .most_params = 1 },                       \
+	{ .setting = { "encode", SETTING_SPECIAL, .params = "gzip | off", .fallback = "off",       \
+		.help =                                                                            \
+		"Compress text in answers for clients that can read it. Never of answers that set " \
+		"cookies, say *no-transform*, are parts of something, or are small." },            \
+	  .special = config_set_encode, .least_params = 1, .most_params = 1 },                     \
+	{ .setting = { "allow", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]… | all",              \
+		.fallback = "", .help =                                                            \
+		"Who may come; with it, all who are not named may not, and get 403. The narrowest " \
+		"of the ranges in *allow* and *deny* that an address lies in decides. A route that " \
+		"has either of them does not go by its site's." },                                 \
+	  .special = config_set_allow, .least_params = 1, .repeats = true },                       \
+	{ .setting = { "deny", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]… | all",               \
+		.fallback = "", .help = "Who may not come, and gets 403." },                       \
+	  .special = config_set_deny, .least_params = 1, .repeats = true },                        \
+	{ .setting = { "maintenance", SETTING_SPECIAL, .params = "[TEXT] | off", .fallback = "off", \
+		.help =                                                                            \
+		"Answer with 503, Retry-After and this text, for the time being. Whoever *allow* "  \
+		"names still comes through." },                                                    \
+	  .special = config_set_maintenance, .most_params = 1 },                                   \
+	{ .setting = { "header", SETTING_SPECIAL,                                                  \
+		.params = "set NAME VALUE | add NAME VALUE | remove NAME", .fallback = "", .help =  \
+		"Change a header of every answer, whoever gives it. All of *remove* comes before "  \
+		"*set*, and that before *add*; the site's before the route's. Headers that HTTP "   \
+		"itself needs cannot be changed." },                                               \
+	  .special = config_set_header, .least_params = 2, .most_params = 3, .repeats = true },    \
+	{ .setting = { "request-header", SETTING_SPECIAL,                                          \
+		.params = "set NAME VALUE | add NAME VALUE | remove NAME", .fallback = "", .help =  \
+		"The same of requests, before the application gets them." },                       \
+	  .special = config_set_request_header, .least_params = 2, .most_params = 3,               \
+	  .repeats = true }
+
+static const struct row route_rows[] = {
+	{ .setting = { "proxy", SETTING_SPECIAL, .params = "ADDRESS:PORT…", .fallback = "", .help =
+		"The application for this route, as in a site. It gets the whole path. A route without "
+		"*proxy*, *redirect*, *respond* or *root* has rules of its own for what the site answers." },
+	  .special = config_set_route_proxy, .least_params = 1, .repeats = true },
+	RULE_ROWS,
+};
+
 static const struct row site_rows[] = {
 	{ .setting = { "proxy", SETTING_SPECIAL, .params = "ADDRESS:PORT…", .fallback = "", .help =
 		"Where the application listens for plain HTTP: one IP address and port, or several among "
@@ -113,6 +168,15 @@ static const struct row site_rows[] = {
 		"suggests it or, failing that, 21 days or a third of its life before the end, whichever is "
 		"less." },
 	  .special = config_set_site_renew_before, .least_params = 1, .most_params = 1 },
+	{ .setting = { "route", SETTING_SPECIAL, .params = "PATH { … }", .fallback = "", .help =
+		"Rules of its own for a path: */api/* is /api and all beneath it, */status* that path "
+		"alone, with or without a slash at its end. Of several routes the one with the longest "
+		"path is for a request; what none is for, the site answers itself, or with 404 if it only "
+		"has routes. Upper and lower case differ. A path that programs may read in several ways is "
+		"refused if these lead to different routes; see PATHS." },
+	  .special = config_set_route, .least_params = 1, .most_params = 1, .repeats = true,
+	  .block = SCOPE_ROUTE },
+	RULE_ROWS,
 };
 
 static const struct row issuer_rows[] = {
@@ -152,6 +216,7 @@ static const struct row listener_rows[] = {
 const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_TOP] = BLOCK(NULL, top_rows),
 	[SCOPE_SITE] = BLOCK("site NAME { … }", site_rows),
+	[SCOPE_ROUTE] = BLOCK("route PATH { … }", route_rows),
 	[SCOPE_ISSUER] = BLOCK("issuer NAME { … }", issuer_rows),
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
 	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
@@ -205,6 +270,15 @@ static void refuse_unknown(struct reader *r, const struct node *n, enum scope sc
 		        "everseal.conf(5) "
 		        "lists all.",
 		        STR_ARG(s), nearest.word);
+}
+
+bool config_is_rule(struct str directive)
+{
+	const struct block *b = &config_blocks[SCOPE_ROUTE];
+	size_t i = 0;
+	while (i < b->count && !str_eq_c(directive, b->rows[i].setting.name))
+		i++;
+	return str_eq_c(directive, "route") || (i < b->count && !str_eq_c(directive, "proxy"));
 }
 
 static const char *params_of(const struct setting *s)

@@ -265,6 +265,7 @@ static bool has_directive(const struct node *n, const char *name)
 void config_set_site(struct reader *r, const struct node *n)
 {
 	r->site = (struct config_site){ .at = n->name.at };
+	r->rules = &r->site.rules;
 	for (size_t i = 0; i < n->param_count; i++)
 		read_site_name(r, n, &n->params[i]);
 	if (r->site.name_count > NAMES_MOST)
@@ -275,10 +276,8 @@ void config_set_site(struct reader *r, const struct node *n)
 	const size_t problems = r->problems.count;
 	config_rows_read(r, n, SCOPE_SITE);
 	/* A directive that is wrong may be the one that is missing. */
-	if (!has_directive(n, "proxy") && r->problems.count == problems)
-		config_problem(&r->problems, n->name.at,
-		        "This site does not say where its application listens: add a block with "
-		        "`proxy "
-		        "ADDRESS:PORT`.");
+	if (r->problems.count == problems)
+		config_check_actions(r, n, has_directive(n, "proxy"));
+	config_show_rules(r, n);
 	LIST_PUSH(&r->c->arena, r->c->sites, r->c->site_count, r->site);
 }

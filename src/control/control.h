@@ -222,7 +222,20 @@ void sites_done(struct sites *s);
 /* The port in URLs: what the outside reaches us on if the file says it, else the listener's. */
 uint16_t site_url_port(const struct config *config, const struct served_site *s);
 struct rows *rows_build(struct control *c, const struct config *config);
+void rows_add(struct rows *r, const struct msg *m);
 void rows_free(struct rows **r);
+
+/* routes.c: rows of what a site has beyond its application. */
+struct route_ids {
+	int64_t site, route, upstreams; /* upstreams: of the route alone; 0: none */
+};
+bool routes_needed(const struct config_site *s);
+/* Of what no other route of the site is for. */
+void routes_add_own(struct control *c, struct rows *rows, const struct route_ids *ids,
+        const struct config_site *s);
+void routes_add(struct control *c, struct rows *rows, const struct route_ids *ids,
+        const struct config_site *s, const struct config_route *route);
+void routes_close_roots(struct rows *rows); /* those that the rows hold */
 
 /* feed.c */
 void feed_init(struct feed *f, struct link *serve);

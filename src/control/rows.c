@@ -6,10 +6,10 @@ struct building {
 	const struct config *config;
 	const struct sites *sites;
 	struct rows *rows;
-	int64_t last_site;
+	int64_t last_site, last_route;
 };
 
-static void add(struct rows *r, const struct msg *m)
+void rows_add(struct rows *r, const struct msg *m)
 {
 	if (r->count == r->cap) {
 		r->cap = r->cap ? 2 * r->cap : 64;
@@ -18,7 +18,7 @@ static void add(struct rows *r, const struct msg *m)
 	r->at[r->count++] = *m;
 }
 #define ADD(r, name, ...)                                                                          \
-	add((r), &(const struct msg){ .type = MSG_##name, .is.name = { ._ = 0, __VA_ARGS__ } })
+	rows_add((r), &(const struct msg){ .type = MSG_##name, .is.name = { ._ = 0, __VA_ARGS__ } })
 
 static struct str keep(struct building *b, struct str text)
 {
@@ -79,6 +79,23 @@ static void add_upstreams(struct building *b, int64_t id, const struct config_si
 	}
 }
 
+static void add_routes(struct building *b, int64_t site, const struct config_site *s)
+{
+	if (!routes_needed(s))
+		return;
+	struct route_ids ids = { .site = site, .route = ++b->last_route };
+	routes_add_own(b->control, b->rows, &ids, s);
+	for (size_t i = 0; i < s->route_count; i++) {
+		const struct config_route *route = &s->routes[i];
+		bool own = route->applications.upstream_count > 0;
+		ids.route = ++b->last_route;
+		ids.upstreams = own ? ++b->last_site : 0;
+		if (own)
+			add_upstreams(b, ids.upstreams, &route->applications);
+		routes_add(b->control, b->rows, &ids, s, route);
+	}
+}
+
 static void add_site(struct building *b, const struct served_site *served)
 {
 	const struct config_site *s = &served->settings;
@@ -94,6 +111,7 @@ static void add_site(struct building *b, const struct served_site *served)
 	        .upstreams = s->upstream_count ? id : 0);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
+	add_routes(b, id, s);
 	serving_cover(b->control, names, s->fallback ? 1 : s->name_count);
 }
 
@@ -130,6 +148,7 @@ void rows_free(struct rows **r)
 	if (!*r)
 		return;
 	config_free(&(*r)->config);
+	routes_close_roots(*r);
 	free((*r)->at);
 	arena_done(&(*r)->arena);
 	free(*r);

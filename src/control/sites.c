@@ -62,6 +62,17 @@ static const struct kept_site *overlay_of(const struct sites *s, const struct co
 	return n ? OWNER(n, struct overlay, node)->site : NULL;
 }
 
+/* Who has an application of his own has that alone: routes go with the application. */
+static void set_applications(struct config_site *s, struct config_upstream *upstreams, size_t count)
+{
+	s->upstreams = upstreams;
+	s->upstream_count = count;
+	s->rules.action = CONFIG_NO_ACTION;
+	s->routes = NULL;
+	s->route_count = 0;
+	s->shown_rule_count = 0;
+}
+
 /* What the file sets stays. */
 static void lay_over(struct served_site *site, const struct kept_site *kept)
 {
@@ -76,10 +87,8 @@ static void lay_over(struct served_site *site, const struct kept_site *kept)
 	}
 	if (v->hsts.set && !site->hsts_locked)
 		s->hsts = v->hsts;
-	if (v->upstream_count && !site->in_file) {
-		s->upstreams = v->upstreams;
-		s->upstream_count = v->upstream_count;
-	}
+	if (v->upstream_count && !site->in_file)
+		set_applications(s, v->upstreams, v->upstream_count);
 }
 
 static void add_file_sites(struct sites *s, const struct config *config)
@@ -190,10 +199,8 @@ static void add_registered(struct sites *s, const struct config *config, const s
 	take_names(s, r->names, r->name_count, &site->settings);
 	site->listen = r->listen;
 	site->default_name = r->names[0];
-	if (r->proxy) {
-		site->settings.upstreams = (struct config_upstream *)r->proxy;
-		site->settings.upstream_count = 1;
-	}
+	if (r->proxy)
+		set_applications(&site->settings, (struct config_upstream *)r->proxy, 1);
 	lay_over(site, overlay_of(s, &site->settings));
 }
 

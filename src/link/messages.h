@@ -54,10 +54,11 @@ const char *process_name(enum process p);
 	/* host: an address, or a name that `host` tells the addresses of */                       \
 	X(upstream, INT(upstreams) INT(scheme) TEXT(host) INT(port) TEXT(shown)                    \
 		TEXT(server_name) INT(weight))                                                     \
-	/* rules and what answers, kind as of a site; upstreams: 0 is the site's; root: the              \
-	 * directory of FILES. Rows that say more of it follow it */                               \
-	X(route, INT(id) INT(site) TEXT(path) FLAG(beneath) INT(kind) INT(upstreams) INT(status)   \
-		TEXT(text) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
+	/* rules and what answers: as of the site if it inherits that; else kind as of a site,       \
+	 * upstreams, 0 being the site's, root: the directory of FILES. Rows that say more of it    \
+	 * follow it */                                                                            \
+	X(route, INT(id) INT(site) TEXT(path) FLAG(beneath) FLAG(inherits) INT(kind)               \
+		INT(upstreams) INT(status) TEXT(text) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
 	X(route_access, INT(route) TEXT(cidr) FLAG(allow))                                         \
 	X(route_header, INT(route) FLAG(request) INT(change) TEXT(name) TEXT(value))               \
 	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \

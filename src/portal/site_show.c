@@ -131,6 +131,10 @@ void site_entry_write(struct json_writer *w, const char *key, const struct site_
 	for (size_t i = 0; i < s->upstream_count; i++)
 		json_write_text(w, NULL, s->upstreams[i].shown);
 	json_write_end(w);
+	json_write_array(w, "rules");
+	for (size_t i = 0; i < s->shown_rule_count; i++)
+		json_write_text(w, NULL, s->shown_rules[i]);
+	json_write_end(w);
 	json_write_bool(w, "force_ssl", s->force_ssl);
 	write_hsts(w, &s->hsts);
 	json_write_time(w, "hsts_promised_until",

@@ -57,8 +57,8 @@ static void serve(struct exchange *ex)
 {
 	enum site_kind kind = ex->site->kind;
 	if (ex->route) {
-		kind = ex->route->kind;
-		ex->site = ex->route->to;
+		kind = ex->route->action->kind;
+		ex->site = ex->route->action->to;
 		rules_change(&ex->route->request, ex->arena, &ex->request.headers);
 	}
 	const struct handler *handler = ex->worker->handlers[kind];

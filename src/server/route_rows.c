@@ -51,6 +51,7 @@ bool route_add(struct route_rows *rows, struct arena *a, const struct msg_route 
 		.upstreams_id = m->upstreams,
 		.path = arena_str(a, m->path),
 		.beneath = m->beneath,
+		.inherits = m->inherits,
 		.kind = (enum site_kind)m->kind,
 		.status = (unsigned)m->status,
 		.text = arena_str(a, m->text),
@@ -183,10 +184,12 @@ bool routes_settle(
 			return false;
 	}
 	for (size_t i = 0; i < rows->count; i++)
-		if (!rows->at[i]->of->own)
+		if (!rows->at[i]->of->own || rows->at[i]->of->own->inherits)
 			return err_set(err, ERR_PROTOCOL,
 			        "The site %.*s has routes and none for the rest.",
 			        STR_ARG(rows->at[i]->of->name));
+	for (size_t i = 0; i < rows->count; i++)
+		rows->at[i]->action = rows->at[i]->inherits ? rows->at[i]->of->own : rows->at[i];
 	return true;
 }
 

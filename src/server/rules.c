@@ -133,7 +133,7 @@ static bool is_head(const struct exchange *ex)
 
 static void respond(struct exchange *ex)
 {
-	const struct route *r = ex->route;
+	const struct route *r = ex->route->action;
 	bool bare = r->status == 204 || r->status == 304;
 	struct response head = { .version = HTTP_1_1, .status = r->status };
 	head.head_only = bare || is_head(ex);
@@ -179,7 +179,7 @@ static struct str placeholder(const struct exchange *ex, struct str text, size_t
 		struct str name, value;
 	} all[] = {
 		{ STR("$path"), path },
-		{ STR("$rest"), rest_in_normal_form(ex->route, path) },
+		{ STR("$rest"), rest_in_normal_form(ex->route->action, path) },
 		{ STR("$query"), str_from(target, path.n) },
 		{ STR("$host"), six ? arena_printf(ex->arena, "[%.*s]", STR_ARG(ex->request.host))
 		                    : ex->request.host },
@@ -195,7 +195,7 @@ static struct str placeholder(const struct exchange *ex, struct str text, size_t
 static struct str location(const struct exchange *ex)
 {
 	BUF_AUTO out = BUF_INIT(64 << 10);
-	struct str text = ex->route->text;
+	struct str text = ex->route->action->text;
 	while (text.n) {
 		size_t plain = str_find(text, '$'), length = 1;
 		buf_add(&out, str_head(text, plain));
@@ -209,7 +209,7 @@ static struct str location(const struct exchange *ex)
 
 static void redirect(struct exchange *ex)
 {
-	struct response head = { .version = HTTP_1_1, .status = ex->route->status };
+	struct response head = { .version = HTTP_1_1, .status = ex->route->action->status };
 	head.head_only = is_head(ex);
 	headers_add(&head.headers, ex->arena, STR("location"), location(ex));
 	exchange_respond(ex, &head);

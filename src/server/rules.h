@@ -35,6 +35,8 @@ struct route {
 	struct site *of;
 	struct str path; /* decoded, without the slash at its end; "": all of the site */
 	bool beneath;    /* and all beneath it; else itself alone, with or without a slash */
+	const struct route *action; /* whose answer it gives: its own, or the site's `own` */
+	bool inherits;
 	enum site_kind kind;
 	const struct site *to; /* `of`, or what it is with the applications of this route */
 	unsigned status;       /* of REDIRECT and RESPOND */

@@ -202,6 +202,24 @@ static inline void note_row(struct place *p, const struct msg *m)
 	} else if (m->type == MSG_upstream) {
 		buf_printf(b, "upstream %lld %.*s %lld\n", (long long)m->is.upstream.upstreams,
 		        STR_ARG(m->is.upstream.host), (long long)m->is.upstream.port);
+	} else if (m->type == MSG_route) {
+		const struct msg_route *r = &m->is.route;
+		buf_printf(b, "route %lld/%lld \"%.*s\"%s%s kind=%lld to=%lld %lld %.*s%s%s%s\n",
+		        (long long)r->site, (long long)r->id, STR_ARG(r->path),
+		        r->beneath ? " beneath" : "", r->inherits ? " inherits" : "",
+		        (long long)r->kind, (long long)r->upstreams, (long long)r->status,
+		        STR_ARG(r->text), r->gzip ? " gzip" : "",
+		        r->maintenance ? " maintenance" : "", r->root >= 0 ? " root" : "");
+		msg_close_fd(m);
+	} else if (m->type == MSG_route_access) {
+		buf_printf(b, "access %lld %s %.*s\n", (long long)m->is.route_access.route,
+		        m->is.route_access.allow ? "allow" : "deny",
+		        STR_ARG(m->is.route_access.cidr));
+	} else if (m->type == MSG_route_header) {
+		const struct msg_route_header *r = &m->is.route_header;
+		buf_printf(b, "header %lld %s %lld %.*s %.*s\n", (long long)r->route,
+		        r->request ? "request" : "answer", (long long)r->change, STR_ARG(r->name),
+		        STR_ARG(r->value));
 	} else if (m->type == MSG_limit) {
 		buf_printf(b, "limit %.*s %lld\n", STR_ARG(m->is.limit.name),
 		        (long long)m->is.limit.value);

@@ -55,6 +55,44 @@ static void rows_of_files(void **state)
 	}
 }
 
+/* Each with all that holds for it. */
+static void rows_of_routes(void **state)
+{
+	static const char *const rows[] = {
+		"route 1/1 \"\" beneath kind=0 to=0 0 ",
+		"access 1 allow 10.0.0.0/8",
+		"header 1 answer 2 y ",
+		"header 1 answer 0 x 1",
+		"header 1 answer 1 z 3",
+		"route 1/2 \"/api\" beneath kind=0 to=2 0 ",
+		"upstream 2 127.0.0.1 2",
+		"access 2 allow 10.0.0.0/8",
+		"header 2 answer 0 x 1",
+		"header 2 answer 2 x ",
+		"route 1/3 \"/open\" beneath inherits kind=1 to=0 0  gzip",
+		"access 3 allow 0.0.0.0/0",
+		"route 1/4 \"/files\" beneath kind=5 to=0 0 /tmp maintenance root",
+		"route 1/5 \"/to\" kind=6 to=0 301 /x",
+		"route 1/6 \"/say\" kind=7 to=0 200 Hi",
+		"route 4/7 \"\" beneath kind=1 to=0 0 ",
+		"route 4/8 \"/a\" kind=7 to=0 404 ",
+	};
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN "site a.test {\n proxy 127.0.0.1:1\n header add z 3\n"
+	                       "header set x 1\n header remove y\n allow 10.0.0.0/8\n"
+	                       "route /api/ { proxy 127.0.0.1:2; header remove x }\n"
+	                       "route /open/ { allow all; encode gzip }\n"
+	                       "route /files/ { root /tmp; maintenance }\n"
+	                       "route /to { redirect /x 301 }\n"
+	                       "route /say { respond 200 Hi }\n}\n" SHOP
+	                       "site b.test { route /a { respond 404 } }\n");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_row(&p, rows[i]);
+	assert_null(strstr(buf_c(&p.in_force), "access 3 allow 10"));
+	place_done(&p);
+}
+
 static void registered_names_have_sites(void **state)
 {
 	struct place p;
@@ -741,6 +779,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_of_files),
+		cmocka_unit_test(rows_of_routes),
 		cmocka_unit_test(registered_names_have_sites),
 		cmocka_unit_test(a_name_has_one_site),
 		cmocka_unit_test(registered_addresses),
