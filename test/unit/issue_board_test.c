@@ -6,7 +6,6 @@ static struct place place;
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	place_init(&place);
 	return 0;
 }

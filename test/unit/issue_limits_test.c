@@ -20,7 +20,6 @@ static void load(void)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	place_init(&place);
 	load();
 	return 0;

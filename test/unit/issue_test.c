@@ -153,7 +153,6 @@ static void set_rows(void)
 static int setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	list_init(&live);
 	place_init(&place);
 	set_rows();

@@ -150,7 +150,6 @@ static const struct serving_ops serving_ops = {
 int world_setup(void **state)
 {
 	(void)state;
-	alarm(60);
 	memset(&world, 0, sizeof world);
 	list_init(&world.changing);
 	world.serving.ops = &serving_ops;
