@@ -6,6 +6,7 @@
 #include "issue/limits.h"
 #include "renew/renew.h"
 
+/* PARALLEL_MOST: attempts at one CA; each CA has its own, so that none waits for another. */
 enum { PARALLEL_MOST = 10, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
 
 /* Tasks (task.c) */
@@ -179,11 +180,11 @@ struct registration {
 	int64_t state_version; /* of the record renewal */
 
 	struct timer due, limited; /* limited: until the CA's limits leave room */
-	struct list queued; /* to begin or go on once fewer than PARALLEL_MOST are under way */
+	struct list queued;        /* to begin or go on once its CA has a place for it */
 	struct attempt attempt;
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
 	int64_t waiting_until; /* wall ms */
-	bool parked;           /* attempting, but in a long wait: it has no place */
+	struct list place;     /* attempting, and not in a long wait */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */
@@ -229,8 +230,8 @@ struct renewals {
 	char *primary; /* id; NULL: none */
 	int64_t primary_version;
 	struct store_tx primary_tx;
-	bool primary_again; /* changed while it was being stored */
-	size_t under_way;
+	bool primary_again;    /* changed while it was being stored */
+	struct list under_way; /* those that have a place */
 	int64_t last_task;
 	uint64_t installs;
 	struct timer daily;

@@ -13,6 +13,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	struct renewals *r = mem_new(struct renewals);
 	r->needs = *needs;
 	list_init(&r->queue);
+	list_init(&r->under_way);
 	list_init(&r->going_on);
 	list_init(&r->unprovable);
 	list_init(&r->at_limit);

@@ -156,8 +156,7 @@ static void attempt_over(struct registration *g)
 	g->waiting = (struct err)ERR_INIT;
 	if (!again)
 		g->task = NULL;
-	g->renewals->under_way -= !g->parked;
-	g->parked = false;
+	list_remove(&g->place);
 	if (again)
 		schedule_now(g);
 	else
@@ -176,15 +175,14 @@ static void start_later(struct later *l)
 static void park(struct registration *g, bool parked)
 {
 	struct renewals *r = g->renewals;
-	if (g->parked == parked)
+	if (list_linked(&g->place) != parked)
 		return;
-	g->parked = parked;
-	if (parked)
-		r->under_way--;
-	else
-		r->under_way++;
-	if (parked)
+	if (parked) {
+		list_remove(&g->place);
 		later_start(&r->later, r->needs.loop, start_later);
+	} else {
+		list_add_last(&r->under_way, &g->place);
+	}
 }
 
 /* A long wait, mostly for a CA that is down or asks for patience, is told while it lasts. */
@@ -407,7 +405,7 @@ static void begin(struct registration *g)
 		.follows = follows,
 		.may_go_on = may_go_on,
 	};
-	r->under_way++;
+	list_add_last(&r->under_way, &g->place);
 	if (!attempt_resume(r->needs.issuers, &g->attempt, str_c(g->id), &err))
 		start_attempt(g);
 }
@@ -476,20 +474,39 @@ static bool may_order(struct registration *g)
 	return false;
 }
 
+static bool has_place(const struct renewals *r, struct str issuer)
+{
+	size_t count = 0;
+	LIST_EACH (n, &r->under_way)
+		count += str_eq(OWNER(n, struct registration, place)->issuer, issuer);
+	return count < PARALLEL_MOST;
+}
+
+/* The first whose CA has a place; NULL if there is none. */
+static struct registration *take_first(struct renewals *r, const struct list *queue)
+{
+	struct str full = STR_NONE;
+	LIST_EACH (n, queue) {
+		struct registration *g = OWNER(n, struct registration, queued);
+		if (full.n && str_eq(full, g->issuer))
+			continue;
+		if (has_place(r, g->issuer)) {
+			list_remove(n);
+			return g;
+		}
+		full = g->issuer;
+	}
+	return NULL;
+}
+
 static void start_queued(struct renewals *r)
 {
-	while (r->under_way < PARALLEL_MOST) {
-		const bool begun = !list_empty(&r->going_on);
-		struct list *first = list_first(begun ? &r->going_on : &r->queue);
-		if (!first)
-			return;
-		list_remove(first);
-		if (begun)
-			go_on(OWNER(first, struct registration, queued));
-		else if (can_prove(OWNER(first, struct registration, queued)) &&
-		         may_order(OWNER(first, struct registration, queued)))
-			begin(OWNER(first, struct registration, queued));
-	}
+	struct registration *g;
+	while ((g = take_first(r, &r->going_on)))
+		go_on(g);
+	while ((g = take_first(r, &r->queue)))
+		if (can_prove(g) && may_order(g))
+			begin(g);
 }
 
 /* An attempt whose task has ended is only being stored: the wish is for the next one. */
@@ -531,8 +548,7 @@ void schedule_cancel(struct registration *g, const char *why)
 	g->waiting = (struct err)ERR_INIT;
 	list_remove(&g->queued);
 	attempt_abort(&g->attempt);
-	r->under_way -= g->attempting && !g->parked;
-	g->parked = false;
+	list_remove(&g->place);
 	g->attempting = false;
 	start_queued(r);
 }
@@ -542,6 +558,7 @@ void schedule_stop(struct registration *g)
 	timer_stop(&g->due);
 	timer_stop(&g->limited);
 	list_remove(&g->queued);
+	list_remove(&g->place);
 	attempt_abort(&g->attempt);
 	prove_stop(g);
 }

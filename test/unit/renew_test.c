@@ -678,6 +678,31 @@ static void ten_at_a_time(void **state)
 	assert_int_equal(place->ca.accounts_made, 1);
 }
 
+#define TWO_ISSUERS                                                                                \
+	"issuer ca { directory https://ca.test/directory; }\n"                                     \
+	"issuer well { directory https://ca.test/directory?2; }\n"                                 \
+	"site * { proxy 127.0.0.1:3000; }\n"
+
+static void wish_at(struct wish *w, const char *name, const char *issuer)
+{
+	const struct str names[] = { str_c(name) };
+	wish_register(w, &(struct register_want){
+	                         .names = names,
+	                         .name_count = 1,
+	                         .email = STR("ops@example.com"),
+	                         .issuer = str_c(issuer),
+	                         .agree_tos = true,
+	                 });
+	wish_wait(w);
+}
+
+static void state_of_task_is(const struct wish *w, const char *state)
+{
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines(w->task, &lines);
+	assert_true(str_ends(buf_str(&lines), str_c(state)));
+}
+
 /* All but the first wait for the account that it is to find out. */
 static void names_of_an_issuer_that_is_down_delay_no_other(void **state)
 {
@@ -686,23 +711,13 @@ static void names_of_an_issuer_that_is_down_delay_no_other(void **state)
 	char name[32];
 	struct wish w;
 	place->ca.down_at = CA_DIRECTORY;
-	world_start("issuer ca { directory https://ca.test/directory; }\n"
-	            "issuer well { directory https://ca.test/directory?2; }\n"
-	            "site * { proxy 127.0.0.1:3000; }\n");
+	world_start(TWO_ISSUERS);
 	for (int i = 0; i < 30; i++) {
 		snprintf(name, sizeof name, "n%d.example.com", i);
 		wish_name(&wishes[i], name);
 	}
 	run_for(place, 10 * SECOND);
-	const struct str names[] = { STR("well.example.com") };
-	wish_register(&w, &(struct register_want){
-	                          .names = names,
-	                          .name_count = 1,
-	                          .email = STR("ops@example.com"),
-	                          .issuer = STR("well"),
-	                          .agree_tos = true,
-	                  });
-	wish_wait(&w);
+	wish_at(&w, "well.example.com", "well");
 	run_for(place, 10 * SECOND);
 	status_is("well.example.com", "ok");
 	status_is("n29.example.com", "working");
@@ -722,6 +737,30 @@ static void names_of_an_issuer_that_is_down_delay_no_other(void **state)
 	run_until_idle();
 	assert_int_equal(place->ca.order_count, 30);
 	assert_int_equal(place->ca.accounts_made, 2);
+}
+
+static void each_issuer_has_its_own_places(void **state)
+{
+	(void)state;
+	char name[32];
+	struct wish w, last;
+	world_start(TWO_ISSUERS);
+	wish_at(&w, "first.example.com", "ca"); /* its account is known from now on */
+	run_until_idle();
+	place->ca.latency = MINUTE;
+	for (int i = 0; i < 11; i++) {
+		snprintf(name, sizeof name, "n%d.example.com", i);
+		wish_at(&last, name, "ca");
+	}
+	wish_at(&w, "well.example.com", "well");
+	run_for(place, SECOND);
+	state_of_task_is(&last, " Queued");
+	state_of_task_is(&w, " Executing");
+	place->ca.latency = 0;
+	run_until_idle();
+	run_until_idle();
+	state_of_task_is(&last, " Success");
+	state_of_task_is(&w, " Success");
 }
 
 int main(void)
@@ -751,6 +790,7 @@ int main(void)
 		WORLD_TEST(one_that_has_all_its_names_takes_its_place),
 		WORLD_TEST(ten_at_a_time),
 		WORLD_TEST(names_of_an_issuer_that_is_down_delay_no_other),
+		WORLD_TEST(each_issuer_has_its_own_places),
 	};
 	return cmocka_run_group_tests_name("renew", tests, NULL, NULL);
 }
