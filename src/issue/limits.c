@@ -5,7 +5,8 @@
 #include <time.h>
 
 enum { WEEK_DAYS = 7, RECORD_MOST = 64 << 10, SENTENCE_MOST = 1024 };
-#define LOOK_BACK (WEEK_DAYS * DAY) /* of the longest window */
+#define WINDOWS   4 /* that are looked back to */
+#define LOOK_BACK (WINDOWS * WEEK_DAYS * DAY)
 
 /* What the CAs publish; staging is for trying out. */
 struct figure {
@@ -293,23 +294,28 @@ static bool counts(const struct spent *s, enum limit_kind kind, const struct ask
 	return false;
 }
 
-/* There is room again once so many have left the window that one more fits in. */
+static int64_t later_of(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Each puts off the moment when all has come back; that may be a window away, no more. */
 static struct limit count_one(const struct limits *l, const struct figure *f, const struct asked *a)
 {
 	struct limit limit = {
 		.kind = f->kind, .most = f->most, .window = f->window, .about = a->about
 	};
-	const int64_t since = loop_wall(l->loop) - f->window;
-	for (const struct list *n = list_last(&l->all); n;
-	        n = n->prev == &l->all ? NULL : n->prev) {
+	const int64_t now = loop_wall(l->loop), each = f->window / f->most;
+	int64_t whole = 0;
+	LIST_EACH (n, &l->all) {
 		const struct spent *s = OWNER(n, struct spent, node);
-		if (s->at <= since)
-			break;
-		if (!counts(s, f->kind, a))
+		if (s->at <= now - WINDOWS * f->window || !counts(s, f->kind, a))
 			continue;
-		if (++limit.used == f->most)
-			limit.next = s->at + f->window;
+		whole = later_of(whole, s->at) + each;
 	}
+	limit.used = (unsigned)((later_of(whole, now) - now + each - 1) / each);
+	if (whole + each > now + f->window)
+		limit.next = whole + each - f->window;
 	return limit;
 }
 

@@ -81,31 +81,31 @@ static const struct {
 	{ 4, SPENT_CERTIFICATE, "a.example.com b.example.com", "b.example.com a.example.com", 0,
 	        NULL },
 	{ 5, SPENT_CERTIFICATE, "a.example.com b.example.com", "b.example.com a.example.com",
-	        7 * DAY,
-	        "Let's Encrypt's limit: 5 certificates a week for the same names. Next try 8 Jan, "
-	        "00:00 UTC. Nothing to do." },
+	        7 * DAY / 5,
+	        "Let's Encrypt's limit: 5 certificates a week for the same names. Next try 2 Jan, "
+	        "09:36 UTC. Nothing to do." },
 	{ 5, SPENT_CERTIFICATE, "a.example.com b.example.com", "a.example.com", 0, NULL },
 	{ 5, SPENT_CERTIFICATE, "a.example.com", "a.example.com b.example.com", 0, NULL },
 	{ 5, SPENT_ORDER, "a.example.com", "a.example.com", 0, NULL },
 	{ 49, SPENT_CERTIFICATE, "x.a.co.uk", "y.a.co.uk", 0, NULL },
-	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "y.a.co.uk", 7 * DAY,
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "y.a.co.uk", 7 * DAY / 50,
 	        "Let's Encrypt's limit: 50 certificates a week for the names of a.co.uk. Next try "
-	        "8 Jan, 00:00 UTC. Nothing to do." },
+	        "1 Jan, 03:22 UTC. Nothing to do." },
 	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "y.b.co.uk", 0, NULL },
-	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "b.com y.a.co.uk", 7 * DAY,
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk", "b.com y.a.co.uk", 7 * DAY / 50,
 	        "Let's Encrypt's limit: 50 certificates a week for the names of a.co.uk. Next try "
-	        "8 Jan, 00:00 UTC. Nothing to do." },
-	{ 50, SPENT_CERTIFICATE, "x.a.co.uk z.com", "z.com", 7 * DAY,
-	        "Let's Encrypt's limit: 50 certificates a week for the names of z.com. Next try 8 "
-	        "Jan, 00:00 UTC. Nothing to do." },
+	        "1 Jan, 03:22 UTC. Nothing to do." },
+	{ 50, SPENT_CERTIFICATE, "x.a.co.uk z.com", "z.com", 7 * DAY / 50,
+	        "Let's Encrypt's limit: 50 certificates a week for the names of z.com. Next try 1 "
+	        "Jan, 03:22 UTC. Nothing to do." },
 	{ 299, SPENT_ORDER, "a.example.com", "other.org", 0, NULL },
-	{ 300, SPENT_ORDER, "a.example.com", "other.org", 3 * HOUR,
+	{ 300, SPENT_ORDER, "a.example.com", "other.org", 36 * SECOND,
 	        "Let's Encrypt's limit: 300 orders in 3 hours for one account. Next try 1 Jan, "
-	        "03:00 UTC. Nothing to do." },
+	        "00:01 UTC. Nothing to do." },
 	{ 4, SPENT_FAILURE, "a.example.com", "a.example.com", 0, NULL },
-	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com a.example.com", HOUR,
+	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com a.example.com", 12 * MINUTE,
 	        "Let's Encrypt's limit: 5 failed validations an hour for a.example.com. Next try 1 "
-	        "Jan, 01:00 UTC. Nothing to do." },
+	        "Jan, 00:12 UTC. Nothing to do." },
 	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com", 0, NULL },
 };
 
@@ -130,25 +130,46 @@ static void what_is_left(void **state)
 	}
 }
 
-static void the_window_slides(void **state)
+static bool may_order(int64_t *ret_after)
+{
+	struct err err = ERR_INIT;
+	return allowed(CA, "a.example.com", ret_after, &err);
+}
+
+static void room_comes_back_by_and_by(void **state)
 {
 	(void)state;
 	int64_t after;
-	struct err err = ERR_INIT;
-	for (int i = 0; i < 5; i++) {
-		spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
-		run_for(&place, DAY);
-	}
-	assert_false(allowed(CA, "a.example.com", &after, &err));
-	assert_int_equal(after, 2 * DAY); /* the first leaves then */
-	run_for(&place, 2 * DAY - 1);
-	assert_false(allowed(CA, "a.example.com", &after, &err));
+	const int64_t each = 7 * DAY / 5;
+	spend(5, SPENT_CERTIFICATE, CA, "a.example.com");
+	run_for(&place, each - 1);
+	assert_false(may_order(&after));
 	assert_int_equal(after, 1);
 	run_for(&place, 1);
-	assert_true(allowed(CA, "a.example.com", &after, &err));
-	spend(2, SPENT_CERTIFICATE, CA, "a.example.com"); /* one too many: two must leave */
-	assert_false(allowed(CA, "a.example.com", &after, &err));
-	assert_int_equal(after, 2 * DAY);
+	assert_true(may_order(&after));
+	spend(2, SPENT_CERTIFICATE, CA, "a.example.com"); /* one too many */
+	assert_false(may_order(&after));
+	assert_int_equal(after, 2 * each);
+	run_for(&place, 6 * each); /* all of it, and no more than all */
+	spend(4, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_true(may_order(&after));
+	spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_false(may_order(&after));
+	assert_int_equal(after, each);
+}
+
+static void who_lives_at_the_limit_has_no_more_room(void **state)
+{
+	(void)state;
+	int64_t after;
+	const int64_t each = 7 * DAY / 5;
+	spend(4, SPENT_CERTIFICATE, CA, "a.example.com");
+	for (int i = 0; i < 15; i++) {
+		spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
+		assert_false(may_order(&after));
+		assert_int_equal(after, each);
+		run_for(&place, each);
+	}
 }
 
 static void a_restart_forgets_nothing(void **state)
@@ -161,7 +182,7 @@ static void a_restart_forgets_nothing(void **state)
 	spend(2, SPENT_CERTIFICATE, CA, "a.example.com b.example.com");
 	restart();
 	assert_false(allowed(CA, "a.example.com b.example.com", &after, &err));
-	assert_in_range(after, 7 * DAY - 10 * SECOND, 7 * DAY);
+	assert_in_range(after, 7 * DAY / 5 - 10 * SECOND, 7 * DAY / 5);
 }
 
 struct counting {
@@ -190,12 +211,12 @@ static void what_no_limit_looks_back_to_is_dropped(void **state)
 	spend(4, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 4);
-	run_for(&place, 7 * DAY);
+	run_for(&place, 28 * DAY);
 	spend(1, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 1);
 	restart();
-	run_for(&place, 8 * DAY);
+	run_for(&place, 29 * DAY);
 	spend(1, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 1);
@@ -219,8 +240,8 @@ static void as_json(void **state)
 	        "certificates a week for the same names; 2 of them used.\"}"));
 	assert_non_null(strstr(buf_c(&out),
 	        "{\"limit\":\"failed validations per name\",\"used\":5,\"most\":5,\"seconds\":3600,"
-	        "\"next\":\"2027-01-01T01:00:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 failed "
-	        "validations an hour for a.example.com. Next try 1 Jan, 01:00 UTC.\"}"));
+	        "\"next\":\"2027-01-01T00:12:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 failed "
+	        "validations an hour for a.example.com. Next try 1 Jan, 00:12 UTC.\"}"));
 	buf_clear(&out);
 	json_write_init(&w, &out);
 	json_write_object(&w, NULL);
@@ -319,7 +340,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_left),
-		T(the_window_slides),
+		T(room_comes_back_by_and_by),
+		T(who_lives_at_the_limit_has_no_more_room),
 		T(a_restart_forgets_nothing),
 		T(what_no_limit_looks_back_to_is_dropped),
 		T(as_json),
