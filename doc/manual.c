@@ -8,8 +8,9 @@ enum { PAGE_MOST = 1 << 20, LINE = 4096 };
 
 static int check(void)
 {
+	const struct config_source rows = { SERVER_SETTINGS };
 	struct err err = ERR_INIT;
-	if (!config_manual_complete(server_settings, server_setting_count, &err)) {
+	if (!config_manual_complete(&rows, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;
 	}
@@ -22,12 +23,13 @@ static int check(void)
 
 static void add_line(struct buf *page, const char *line)
 {
+	const struct config_source rows = { SERVER_SETTINGS };
 	if (!strcmp(line, "@COMMANDS@\n"))
 		cli_manual_commands(page);
 	else if (!strcmp(line, "@OPTIONS@\n"))
 		cli_manual_options(page);
 	else if (!strcmp(line, "@DIRECTIVES@\n"))
-		config_manual(server_settings, server_setting_count, page);
+		config_manual(&rows, page);
 	else
 		buf_add_c(page, line);
 }

@@ -25,10 +25,9 @@ static void print_json(const char *file, const struct config *config, struct str
 int command_check(struct command *c)
 {
 	const bool named = command_has(c, OPTION_CONFIG);
-	const struct config_source source = { .file = command_config(c),
-		.optional = !named,
-		.extra = server_settings,
-		.extra_count = server_setting_count };
+	const struct config_source source = {
+		.file = command_config(c), .optional = !named, SERVER_SETTINGS
+	};
 	struct err err = ERR_INIT;
 	BUF_AUTO errors = BUF_INIT(1 << 20);
 	struct config *config = config_read(&source, &errors, &err);

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/setting.h"
+#include "link/messages.h"
 
 struct config_at { /* where a value was set; line 0: it is the default */
 	unsigned line, column;
@@ -34,8 +35,31 @@ struct hsts {
 
 struct config_upstream {
 	struct str shown; /* as written */
-	struct str host;  /* numeric address, or "localhost" made 127.0.0.1 */
+	/* Numeric address ("localhost" made 127.0.0.1), or a name to be resolved, in lower case;
+	 * of a Unix socket: as written. */
+	struct str host;
 	uint16_t port;
+	enum upstream_scheme scheme;
+	struct str server_name; /* the name as written, in lower case; STR_NONE of an address */
+	unsigned weight;        /* 0: not given, 1 */
+};
+
+/* What the block of `proxy` says of all of them. */
+struct config_proxy {
+	struct config_at at;
+	bool limited; /* set by page or API: not everything may be an application (kept.h) */
+	struct config_limit {
+		const char *name;
+		int64_t value;
+	} *options; /* those given, of the rows in config_source's proxy and health */
+	size_t option_count;
+	struct str sticky, health; /* STR_NONE: not given */
+	struct config_weight {     /* taken over by the upstreams when all are known */
+		struct config_at at;
+		struct str upstream;
+		int64_t weight;
+	} *weights;
+	size_t weight_count;
 };
 
 /* What answers, if it is not the application of the site. */
@@ -86,6 +110,7 @@ struct config_site {
 	size_t name_count;
 	struct config_upstream *upstreams;
 	size_t upstream_count;
+	struct config_proxy proxy;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
 	struct config_at force_ssl_at;
 	struct hsts hsts;  /* likewise */
@@ -116,11 +141,6 @@ struct config_issuer {
 	struct str
 	        trust; /* PEM text of the file named by `trust`, read at parse time, or STR_NONE */
 	struct str eab_kid, eab_hmac; /* the key as base64url text; both STR_NONE without `eab` */
-};
-
-struct config_limit {
-	const char *name;
-	int64_t value;
 };
 
 struct config {
@@ -157,14 +177,17 @@ struct config {
 	size_t limit_count;
 };
 
-/* What to read. `extra`: the rows of other modules that may stand at top level (COUNT, SIZE and
- * DURATION only): control and `everseal check` hand in the data plane's. Both outlive the
- * result. */
+/* What to read. The rows of other modules (COUNT, SIZE and DURATION only) that may stand at top
+ * level, in the block of `proxy` and in that of its `health`: control and `everseal check` hand in
+ * the data plane's. All outlive the result. */
+struct config_rows {
+	const struct setting *at;
+	size_t count;
+};
 struct config_source {
 	const char *file; /* for the messages; config_read opens it */
 	bool optional;    /* no such file: the defaults. Otherwise that is an error of its own. */
-	const struct setting *extra;
-	size_t extra_count;
+	struct config_rows extra, proxy, health;
 };
 
 enum { CONFIG_ERRORS_MOST = 20, CONFIG_FILE_MOST = 64 << 20 };
@@ -179,14 +202,14 @@ MUST_CHECK struct config *config_parse(const struct config_source *source, struc
         struct buf *ret_errors, struct err *err);
 void config_free(struct config **c);
 const struct config_issuer *config_issuer(const struct config *c, struct str name); /* or NULL */
+bool config_same_upstream(const struct config_upstream *a, const struct config_upstream *b);
 /* Only the state directory, for commands: cheap and forgiving of all errors; the default if the
  * file cannot be read or does not say. */
 struct str config_state_of(const char *file, struct arena *a);
 
 /* The manual's section on directives, in scdoc, from the tables. */
-void config_manual(const struct setting *extra, size_t extra_count, struct buf *out);
+void config_manual(const struct config_source *rows, struct buf *out);
 /* Whether every row has its help, a readable default and sane bounds. */
-MUST_CHECK bool config_manual_complete(
-        const struct setting *extra, size_t extra_count, struct err *err);
+MUST_CHECK bool config_manual_complete(const struct config_source *rows, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* Sites kept in the store: their records, and how one of them changes. */
 #include "config/kept.h"
+#include "config/parts.h"
 
 #include "json/json.h"
 
@@ -26,8 +27,10 @@ struct kept_value *kept_value_copy(const struct kept_value *from)
 	v->upstreams = arena_array(a, struct config_upstream, from->upstream_count);
 	for (size_t i = 0; i < from->upstream_count; i++) {
 		const struct config_upstream *u = &from->upstreams[i];
-		v->upstreams[i] = (struct config_upstream){ arena_str(a, u->shown),
-			arena_str(a, u->host), u->port };
+		v->upstreams[i] = *u;
+		v->upstreams[i].shown = arena_str(a, u->shown);
+		v->upstreams[i].host = arena_str(a, u->host);
+		v->upstreams[i].server_name = arena_str(a, u->server_name);
 	}
 	return v;
 }
@@ -78,18 +81,30 @@ static void write_value(const struct kept_value *v, struct buf *out)
 	json_write_end(&w);
 }
 
+bool kept_upstream_stored(struct arena *a, struct str shown, struct str host, int64_t port,
+        struct config_upstream *ret)
+{
+	struct err ignored = ERR_INIT;
+	if (config_value_upstream(a, shown, ret, &ignored))
+		return true;
+	if (!host.n || port < 1 || port > UINT16_MAX)
+		return false;
+	*ret = (struct config_upstream){
+		.shown = arena_str(a, shown), .host = arena_str(a, host), .port = (uint16_t)port
+	};
+	return true;
+}
+
 static void read_upstreams(struct kept_value *v, const struct json *list)
 {
 	v->upstreams = arena_array(&v->arena, struct config_upstream, json_count(list));
 	for (size_t i = 0; i < json_count(list); i++) {
 		const struct json *o = json_at(list, i);
-		struct str host = json_text(o, "host");
 		int64_t port = 0;
-		if (!host.n || !json_int(o, "port", &port) || port < 1 || port > UINT16_MAX)
-			continue;
-		v->upstreams[v->upstream_count++] =
-		        (struct config_upstream){ arena_str(&v->arena, json_text(o, "shown")),
-			        arena_str(&v->arena, host), (uint16_t)port };
+		if (json_int(o, "port", &port) &&
+		        kept_upstream_stored(&v->arena, json_text(o, "shown"), json_text(o, "host"),
+		                port, &v->upstreams[v->upstream_count]))
+			v->upstream_count++;
 	}
 }
 

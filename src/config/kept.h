@@ -82,6 +82,15 @@ struct kept_listeners {
 	const struct address *at;
 	size_t count;
 };
+/* From a record: what was shown says it all, but for one that an earlier version wrote. */
+bool kept_upstream_stored(struct arena *a, struct str shown, struct str host, int64_t port,
+        struct config_upstream *ret);
+/* What may stand in the page, the API and commands as an application's address. */
+MUST_CHECK bool kept_read_upstream(
+        struct arena *a, struct str typed, struct config_upstream *ret, struct err *err);
+struct sockaddr_storage;
+MUST_CHECK bool kept_upstream_allowed(struct str shown, const struct sockaddr_storage *at,
+        const struct kept_listeners *listeners, struct err *err);
 MUST_CHECK bool kept_check_upstream(
         const struct config_upstream *u, const struct kept_listeners *listeners, struct err *err);
 MUST_CHECK bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t count,

@@ -1,5 +1,4 @@
 /* What people type for a site, checked. The sentences go to the page, beside the field. */
-#include "base/url.h"
 #include "certs/name.h"
 #include "config/kept.h"
 #include "config/parts.h"
@@ -34,41 +33,21 @@ bool kept_read_names(struct kept_value *v, const struct str *typed, size_t count
 	return true;
 }
 
-/* "http://127.0.0.1:3000/" was meant as 127.0.0.1:3000. */
-static bool refuse_url(struct str text, struct err *err)
+static bool refuse_socket(struct err *err)
 {
-	struct err why = ERR_INIT;
-	struct url url;
-	struct sockaddr_storage at;
-	if (!url_parse(text, &url, &why) || !address_parse(url.host, url.port, &at))
-		return err_set(err, ERR_INPUT,
-		        "This is a web address: give the application's IP address and port, such "
-		        "as 127.0.0.1:3000.");
-	char shown[ADDRESS_TEXT];
-	return err_set(
-	        err, ERR_INPUT, "This is a web address. Use %s.", address_text_port(&at, shown));
+	return err_set(err, ERR_INPUT,
+	        "Only the configuration file may name a Unix socket as an application: give an IP "
+	        "address and port, such as 127.0.0.1:3000.");
 }
 
-static bool read_host(
-        struct arena *a, struct str text, struct config_upstream *ret, struct err *err)
+bool kept_read_upstream(
+        struct arena *a, struct str typed, struct config_upstream *ret, struct err *err)
 {
-	struct str host;
-	uint16_t port;
-	if (!text.n)
-		return err_set(err, ERR_INPUT,
-		        "Give the application's IP address and port, such as 127.0.0.1:3000.");
-	if (str_starts(text, STR("http://")) || str_starts(text, STR("https://")))
-		return refuse_url(text, err);
-	if (text.p[0] == '/' || str_starts(text, STR("unix:")))
-		return err_set(err, ERR_INPUT,
-		        "Only the configuration file may name a Unix socket as an application: "
-		        "give an IP address and port, such as 127.0.0.1:3000.");
-	if (!url_parse_hostport(text, 0, &host, &port, err))
-		return err_prefix(err, "The application's address: ");
-	if (str_eq_nocase(host, STR("localhost")))
-		host = STR("127.0.0.1");
-	*ret = (struct config_upstream){ arena_str(a, text), arena_str(a, host), port };
-	return true;
+	struct str text = str_trim(typed);
+	if (str_starts(text, STR("/")) || str_starts(text, STR("unix:")))
+		return refuse_socket(err);
+	return config_value_upstream(a, text, ret, err) ||
+	       (text.n && err_prefix(err, "The application's address: "));
 }
 
 static bool this_machine(const struct sockaddr_storage *at)
@@ -87,34 +66,39 @@ static bool is_own_port(const struct kept_listeners *l, uint16_t port)
 	return false;
 }
 
+bool kept_upstream_allowed(const struct str shown, const struct sockaddr_storage *at,
+        const struct kept_listeners *listeners, struct err *err)
+{
+	char text[ADDRESS_TEXT];
+	if (address_is_any(at))
+		return err_set(err, ERR_INPUT, "Nobody can connect to %s.", address_text(at, text));
+	if (address_is_link_local(at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a link-local address; only the configuration file may name one "
+		        "as an application.",
+		        STR_ARG(shown));
+	if (is_own_port(listeners, address_port(at)) && this_machine(at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is where Everseal itself listens, not the application.",
+		        STR_ARG(shown));
+	return true;
+}
+
+/* What a name stands for is judged whenever it is resolved. */
 bool kept_check_upstream(
         const struct config_upstream *u, const struct kept_listeners *listeners, struct err *err)
 {
 	struct sockaddr_storage at;
-	if (!address_parse(u->host, u->port, &at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is a host name: give an IP address and port, such as 127.0.0.1:%u.",
-		        STR_ARG(u->host), u->port);
-	if (address_is_any(&at))
-		return err_set(err, ERR_INPUT,
-		        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
-		        STR_ARG(u->host), str_has(u->host, ':') ? "[::1]" : "127.0.0.1", u->port);
-	if (address_is_link_local(&at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is a link-local address; only the configuration file may name one "
-		        "as an application.",
-		        STR_ARG(u->shown));
-	if (is_own_port(listeners, u->port) && this_machine(&at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is where Everseal itself listens, not the application.",
-		        STR_ARG(u->shown));
-	return true;
+	if (u->scheme == UPSTREAM_UNIX)
+		return refuse_socket(err);
+	return !address_parse(u->host, u->port, &at) ||
+	       kept_upstream_allowed(u->shown, &at, listeners, err);
 }
 
 static bool is_twin(const struct kept_value *v, const struct config_upstream *u)
 {
 	for (size_t i = 0; i < v->upstream_count; i++)
-		if (v->upstreams[i].port == u->port && str_eq(v->upstreams[i].host, u->host))
+		if (config_same_upstream(&v->upstreams[i], u))
 			return true;
 	return false;
 }
@@ -129,7 +113,7 @@ bool kept_read_upstreams(struct kept_value *v, const struct str *typed, size_t c
 	v->upstream_count = 0;
 	for (size_t i = 0; i < count; i++) {
 		struct config_upstream u;
-		if (!read_host(&v->arena, str_trim(typed[i]), &u, err) ||
+		if (!kept_read_upstream(&v->arena, typed[i], &u, err) ||
 		        !kept_check_upstream(&u, listeners, err))
 			return false;
 		if (!is_twin(v, &u))

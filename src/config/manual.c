@@ -5,6 +5,8 @@ static const char *const headings[SCOPE_COUNT] = {
 	[SCOPE_TOP] = "TOP LEVEL",
 	[SCOPE_SITE] = "IN A SITE",
 	[SCOPE_ROUTE] = "IN A ROUTE",
+	[SCOPE_PROXY] = "IN A PROXY",
+	[SCOPE_HEALTH] = "IN A HEALTH CHECK",
 	[SCOPE_ISSUER] = "IN AN ISSUER",
 	[SCOPE_PORTS] = "IN CHALLENGE-PORTS",
 	[SCOPE_LISTENER] = "IN HTTP AND HTTPS",
@@ -57,17 +59,26 @@ static void add_row(struct buf *out, const struct setting *s)
 		buf_add_c(out, "\tA change takes effect when Everseal is started anew.\n\n");
 }
 
-void config_manual(const struct setting *extra, size_t extra_count, struct buf *out)
+static void add_rows(struct buf *out, struct config_rows rows)
+{
+	for (size_t i = 0; i < rows.count; i++)
+		add_row(out, &rows.at[i]);
+}
+
+void config_manual(const struct config_source *rows, struct buf *out)
 {
 	for (enum scope scope = SCOPE_TOP; scope < SCOPE_COUNT; scope++) {
 		buf_printf(out, "## %s\n\n", headings[scope]);
 		for (size_t i = 0; i < config_blocks[scope].count; i++)
 			add_row(out, &config_blocks[scope].rows[i].setting);
-		if (scope != SCOPE_TOP || extra_count == 0)
-			continue;
-		buf_add_c(out, "## LIMITS, AT TOP LEVEL\n\n");
-		for (size_t i = 0; i < extra_count; i++)
-			add_row(out, &extra[i]);
+		if (scope == SCOPE_TOP && rows->extra.count)
+			buf_add_c(out, "## LIMITS, AT TOP LEVEL\n\n");
+		if (scope == SCOPE_TOP)
+			add_rows(out, rows->extra);
+		else if (scope == SCOPE_PROXY)
+			add_rows(out, rows->proxy);
+		else if (scope == SCOPE_HEALTH)
+			add_rows(out, rows->health);
 	}
 }
 
@@ -76,7 +87,7 @@ static bool number_fits(const struct setting *s, struct err *err)
 	int64_t value;
 	if (s->least > s->most)
 		return err_set(err, ERR_INPUT, "`%s` has a least value above its most.", s->name);
-	return config_value_bounded(s, str_c(s->fallback), &value, err) ||
+	return !s->fallback[0] || config_value_bounded(s, str_c(s->fallback), &value, err) ||
 	       err_prefix(err, "The default of `%s`: ", s->name);
 }
 
@@ -101,17 +112,31 @@ static bool row_fits(const struct setting *s, struct err *err)
 	return err_set(err, ERR_INPUT, "`%s` is of a type that nobody reads.", s->name);
 }
 
-bool config_manual_complete(const struct setting *extra, size_t extra_count, struct err *err)
+static bool rows_fit(struct config_rows rows, struct err *err)
+{
+	for (size_t i = 0; i < rows.count; i++) {
+		if (rows.at[i].type == SETTING_SPECIAL)
+			return err_set(err, ERR_INPUT, "`%s` has no parser.", rows.at[i].name);
+		if (!row_fits(&rows.at[i], err))
+			return false;
+	}
+	return true;
+}
+
+static bool have_defaults(struct config_rows rows, struct err *err)
+{
+	for (size_t i = 0; i < rows.count; i++)
+		if (!rows.at[i].fallback[0])
+			return err_set(err, ERR_INPUT, "`%s` has no default.", rows.at[i].name);
+	return true;
+}
+
+bool config_manual_complete(const struct config_source *rows, struct err *err)
 {
 	for (enum scope scope = SCOPE_TOP; scope < SCOPE_COUNT; scope++)
 		for (size_t i = 0; i < config_blocks[scope].count; i++)
 			if (!row_fits(&config_blocks[scope].rows[i].setting, err))
 				return false;
-	for (size_t i = 0; i < extra_count; i++) {
-		if (extra[i].type == SETTING_SPECIAL)
-			return err_set(err, ERR_INPUT, "`%s` has no parser.", extra[i].name);
-		if (!row_fits(&extra[i], err))
-			return false;
-	}
-	return true;
+	return rows_fit(rows->extra, err) && have_defaults(rows->extra, err) &&
+	       rows_fit(rows->proxy, err) && rows_fit(rows->health, err);
 }

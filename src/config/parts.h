@@ -38,7 +38,17 @@ struct node { /* a directive */
  * was escaped. */
 struct node *config_tree(struct arena *a, struct str text, struct problems *p);
 
-enum scope { SCOPE_TOP, SCOPE_SITE, SCOPE_ROUTE, SCOPE_ISSUER, SCOPE_PORTS, SCOPE_LISTENER, SCOPE_COUNT };
+enum scope {
+	SCOPE_TOP,
+	SCOPE_SITE,
+	SCOPE_ROUTE,
+	SCOPE_PROXY,
+	SCOPE_HEALTH,
+	SCOPE_ISSUER,
+	SCOPE_PORTS,
+	SCOPE_LISTENER,
+	SCOPE_COUNT
+};
 
 struct reader { /* one reading of one file */
 	struct config *c;
@@ -109,7 +119,15 @@ void config_set_site_hsts(struct reader *r, const struct node *n);
 void config_set_site_issuer(struct reader *r, const struct node *n);
 void config_set_site_challenge(struct reader *r, const struct node *n);
 void config_set_site_renew_before(struct reader *r, const struct node *n);
+
 void config_set_proxy(struct reader *r, const struct node *n);
+void config_set_weight(struct reader *r, const struct node *n);
+void config_set_sticky(struct reader *r, const struct node *n);
+void config_set_health(struct reader *r, const struct node *n);
+/* A row that was handed in for the block of `proxy` or `health`. */
+void config_set_option(struct reader *r, const struct setting *s, const struct word *w);
+/* Of a site, or a route's applications, that was read. */
+void config_settle_weights(struct reader *r, struct config_site *s);
 
 void config_set_route(struct reader *r, const struct node *n);
 void config_set_route_proxy(struct reader *r, const struct node *n);
@@ -148,6 +166,10 @@ void config_value_show(
 /* ADDRESS:PORT with a numeric address, made canonical in the arena. */
 MUST_CHECK bool config_value_endpoint(struct arena *a, struct str text, uint16_t default_port,
         struct address *ret_address, struct err *err);
+/* An application's address in every form that there is, kept in the arena. Whether it may be one is
+ * the caller's to say. */
+MUST_CHECK bool config_value_upstream(
+        struct arena *a, struct str text, struct config_upstream *ret, struct err *err);
 bool config_value_is_address(struct str host); /* IPv4 or IPv6, numeric, without brackets */
 MUST_CHECK bool config_value_cidr(
         struct arena *a, struct str text, struct str *ret_cidr, struct err *err);

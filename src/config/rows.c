@@ -134,18 +134,21 @@ static const struct row top_rows[] = {
 	  .repeats = true }
 
 static const struct row route_rows[] = {
-	{ .setting = { "proxy", SETTING_SPECIAL, .params = "ADDRESS:PORT…", .fallback = "", .help =
+	{ .setting = { "proxy", SETTING_SPECIAL, .params = "UPSTREAM… [{ … }]", .fallback = "", .help =
 		"The application for this route, as in a site. It gets the whole path. A route without "
 		"*proxy*, *redirect*, *respond* or *root* has rules of its own for what the site answers." },
-	  .special = config_set_route_proxy, .least_params = 1, .repeats = true },
+	  .special = config_set_route_proxy, .least_params = 1, .repeats = true, .block = SCOPE_PROXY },
 	RULE_ROWS,
 };
 
 static const struct row site_rows[] = {
-	{ .setting = { "proxy", SETTING_SPECIAL, .params = "ADDRESS:PORT…", .fallback = "", .help =
-		"Where the application listens for plain HTTP: one IP address and port, or several among "
-		"which requests are shared out. localhost is 127.0.0.1." },
-	  .special = config_set_proxy, .least_params = 1, .repeats = true },
+	{ .setting = { "proxy", SETTING_SPECIAL, .params = "UPSTREAM… [{ … }]", .fallback = "", .help =
+		"The application, or several among which requests are shared out: each goes to the one with "
+		"the fewest under way. An _UPSTREAM_ is ADDRESS:PORT or NAME:PORT, with http:// in front if "
+		"you like; localhost is 127.0.0.1. A name is resolved again whenever its DNS records "
+		"expire, and each of its addresses is an application of its own; while it cannot be "
+		"resolved the last addresses are kept. The block says more of all of them." },
+	  .special = config_set_proxy, .least_params = 1, .repeats = true, .block = SCOPE_PROXY },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "", .help =
 		"As at top level, for this site." },
 	  .special = config_set_site_force_ssl, .least_params = 1, .most_params = 1 },
@@ -177,6 +180,21 @@ static const struct row site_rows[] = {
 	  .special = config_set_route, .least_params = 1, .most_params = 1, .repeats = true,
 	  .block = SCOPE_ROUTE },
 	RULE_ROWS,
+};
+
+static const struct row proxy_rows[] = {
+	{ .setting = { "weight", SETTING_SPECIAL, .params = "UPSTREAM NUMBER", .fallback = "1", .help =
+		"This one of the applications gets so many times the requests of one with weight 1. From 1 "
+		"to 1000." },
+	  .special = config_set_weight, .least_params = 2, .most_params = 2, .repeats = true },
+	{ .setting = { "sticky", SETTING_SPECIAL, .params = "COOKIE", .fallback = "", .help =
+		"Visitors stay with the application that answered them first, by a cookie of this name; "
+		"they go to another one when theirs is left out." },
+	  .special = config_set_sticky, .least_params = 1, .most_params = 1 },
+	{ .setting = { "health", SETTING_SPECIAL, .params = "PATH [{ … }]", .fallback = "", .help =
+		"Ask each application for this path again and again, by GET with the address as Host; one "
+		"that does not answer as expected is left out until it does." },
+	  .special = config_set_health, .least_params = 1, .most_params = 1, .block = SCOPE_HEALTH },
 };
 
 static const struct row issuer_rows[] = {
@@ -217,21 +235,31 @@ const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_TOP] = BLOCK(NULL, top_rows),
 	[SCOPE_SITE] = BLOCK("site NAME { … }", site_rows),
 	[SCOPE_ROUTE] = BLOCK("route PATH { … }", route_rows),
+	[SCOPE_PROXY] = BLOCK("proxy UPSTREAM { … }", proxy_rows),
+	[SCOPE_HEALTH] = { "health PATH { … }", NULL, 0 },
 	[SCOPE_ISSUER] = BLOCK("issuer NAME { … }", issuer_rows),
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
 	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
 };
 
+static struct config_rows handed_in(const struct reader *r, enum scope scope)
+{
+	return scope == SCOPE_TOP      ? r->source->extra
+	       : scope == SCOPE_PROXY  ? r->source->proxy
+	       : scope == SCOPE_HEALTH ? r->source->health
+	                               : (struct config_rows){ 0 };
+}
+
 static size_t row_count(const struct reader *r, enum scope scope)
 {
-	return config_blocks[scope].count + (scope == SCOPE_TOP ? r->source->extra_count : 0);
+	return config_blocks[scope].count + handed_in(r, scope).count;
 }
 
 static struct row row_at(const struct reader *r, enum scope scope, size_t i)
 {
 	const struct block *b = &config_blocks[scope];
 	return i < b->count ? b->rows[i]
-	                    : (struct row){ .setting = r->source->extra[i - b->count] };
+	                    : (struct row){ .setting = handed_in(r, scope).at[i - b->count] };
 }
 
 static size_t find(const struct reader *r, enum scope scope, struct str name)
@@ -316,7 +344,7 @@ static bool shape_fits(struct reader *r, const struct row *row, const struct nod
 	return true;
 }
 
-/* Rows without a parser of their own live at top level: workers, and those handed in. */
+/* Rows without a parser of their own at top level: workers, and those handed in. */
 static void read_number(struct reader *r, const struct setting *s, const struct node *n, size_t i)
 {
 	struct err err = ERR_INIT;
@@ -332,10 +360,10 @@ static void read_number(struct reader *r, const struct setting *s, const struct 
 void config_rows_defaults(struct reader *r)
 {
 	struct config *c = r->c;
-	c->limits = arena_array(&c->arena, struct config_limit, r->source->extra_count);
-	c->limit_count = r->source->extra_count;
+	c->limits = arena_array(&c->arena, struct config_limit, r->source->extra.count);
+	c->limit_count = r->source->extra.count;
 	for (size_t i = 0; i < c->limit_count; i++) {
-		const struct setting *s = &r->source->extra[i];
+		const struct setting *s = &r->source->extra.at[i];
 		struct err err = ERR_INIT;
 		c->limits[i].name = s->name;
 		CHECK(config_value_bounded(s, str_c(s->fallback), &c->limits[i].value, &err));
@@ -363,7 +391,9 @@ void config_rows_read(struct reader *r, const struct node *parent, enum scope sc
 			continue;
 		if (row.special)
 			row.special(r, n);
-		else
+		else if (scope == SCOPE_TOP)
 			read_number(r, &row.setting, n, i);
+		else
+			config_set_option(r, &row.setting, &n->params[0]);
 	}
 }

@@ -2,7 +2,6 @@
 #include "config/parts.h"
 
 #include "base/clock.h"
-#include "base/url.h"
 #include "certs/name.h"
 
 enum { NAMES_MOST = 100 }; /* in one certificate: what Let's Encrypt's default profile allows */
@@ -140,76 +139,6 @@ void config_set_site_renew_before(struct reader *r, const struct node *n)
 		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 }
 
-/* "http://127.0.0.1:3000/" was meant as 127.0.0.1:3000. */
-static void refuse_url(struct reader *r, const struct word *w)
-{
-	struct err err = ERR_INIT;
-	struct url url;
-	if (!url_parse(w->text, &url, &err) || !config_value_is_address(url.host))
-		config_problem(&r->problems, w->at,
-		        "\"%.*s\" is a URL: give the application's IP address and port, such as "
-		        "127.0.0.1:3000.",
-		        STR_ARG(config_shown(w->text)));
-	else
-		config_problem(&r->problems, w->at, "\"%.*s\" is a URL: write %s%.*s%s:%u.",
-		        STR_ARG(config_shown(w->text)), url.host_is_ipv6 ? "[" : "",
-		        STR_ARG(url.host), url.host_is_ipv6 ? "]" : "", url.port);
-}
-
-static bool read_upstream(struct reader *r, const struct word *w, struct config_upstream *ret)
-{
-	struct err err = ERR_INIT;
-	struct str host;
-	uint16_t port;
-	if (str_starts(w->text, STR("http://")) || str_starts(w->text, STR("https://"))) {
-		refuse_url(r, w);
-		return false;
-	}
-	if (!url_parse_hostport(w->text, 0, &host, &port, &err)) {
-		config_problem(&r->problems, w->at, "%s", err.text);
-		return false;
-	}
-	if (str_eq_nocase(host, STR("localhost")))
-		host = STR("127.0.0.1");
-	if (!config_value_is_address(host)) {
-		config_problem(&r->problems, w->at,
-		        "\"%.*s\" is a host name: give an IP address and port, such as "
-		        "127.0.0.1:%u.",
-		        STR_ARG(config_shown(host)), port);
-		return false;
-	}
-	if (str_eq_c(host, "0.0.0.0") || str_eq_c(host, "::")) {
-		config_problem(&r->problems, w->at,
-		        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
-		        STR_ARG(host), str_has(host, ':') ? "[::1]" : "127.0.0.1", port);
-		return false;
-	}
-	struct arena *a = &r->c->arena;
-	*ret = (struct config_upstream){ arena_str(a, w->text), arena_str(a, host), port };
-	return true;
-}
-
-void config_set_proxy(struct reader *r, const struct node *n)
-{
-	struct config_site *s = &r->site;
-	for (size_t i = 0; i < n->param_count; i++) {
-		const struct word *w = &n->params[i];
-		struct config_upstream u;
-		if (!read_upstream(r, w, &u))
-			continue;
-		size_t twin = 0;
-		while (twin < s->upstream_count &&
-		        (s->upstreams[twin].port != u.port ||
-		                !str_eq(s->upstreams[twin].host, u.host)))
-			twin++;
-		if (twin < s->upstream_count)
-			config_problem(&r->problems, w->at, "%.*s is named twice.",
-			        STR_ARG(config_shown(w->text)));
-		else
-			LIST_PUSH(&r->c->arena, s->upstreams, s->upstream_count, u);
-	}
-}
-
 static bool name_is_new(struct reader *r, struct str name, const struct word *w)
 {
 	struct map_node *found = map_find(&r->site_names, name);
@@ -275,6 +204,7 @@ void config_set_site(struct reader *r, const struct node *n)
 		        r->site.name_count, NAMES_MOST);
 	const size_t problems = r->problems.count;
 	config_rows_read(r, n, SCOPE_SITE);
+	config_settle_weights(r, &r->site);
 	/* A directive that is wrong may be the one that is missing. */
 	if (r->problems.count == problems)
 		config_check_actions(r, n, has_directive(n, "proxy"));

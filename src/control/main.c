@@ -72,8 +72,7 @@ int main(int argc, char **argv)
 {
 	struct control c = { .source = { .file = "/etc/everseal/everseal.conf",
 		                     .optional = true,
-		                     .extra = server_settings,
-		                     .extra_count = server_setting_count } };
+		                     SERVER_SETTINGS } };
 	const char *state = NULL;
 	read_arguments(&c, argc, argv, &state);
 	log_set_process("control");

@@ -69,13 +69,20 @@ static void add_names(struct building *b, int64_t site, const struct config_site
 /* Their number is the site's. */
 static void add_upstreams(struct building *b, int64_t id, const struct config_site *s)
 {
+	const struct config_proxy *p = &s->proxy;
 	if (!s->upstream_count)
 		return;
-	ADD(b->rows, upstreams, .id = id);
+	ADD(b->rows, upstreams, .id = id, .sticky = keep(b, p->sticky),
+	        .health = keep(b, p->health));
+	for (size_t i = 0; i < p->option_count; i++)
+		ADD(b->rows, upstreams_option, .upstreams = id,
+		        .name = keep(b, str_c(p->options[i].name)), .value = p->options[i].value);
 	for (size_t i = 0; i < s->upstream_count; i++) {
 		const struct config_upstream *u = &s->upstreams[i];
-		ADD(b->rows, upstream, .upstreams = id, .scheme = UPSTREAM_HTTP, .port = u->port,
-		        .host = keep(b, u->host), .shown = keep(b, u->shown), .weight = 1);
+		ADD(b->rows, upstream, .upstreams = id, .scheme = u->scheme, .port = u->port,
+		        .host = keep(b, u->host), .shown = keep(b, u->shown),
+		        .server_name = keep(b, u->server_name),
+		        .weight = u->weight ? u->weight : 1);
 	}
 }
 

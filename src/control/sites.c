@@ -66,6 +66,7 @@ static const struct kept_site *overlay_of(const struct sites *s, const struct co
 static void set_applications(struct config_site *s, struct config_upstream *upstreams, size_t count)
 {
 	s->upstreams = upstreams;
+	s->proxy = (struct config_proxy){ .limited = true };
 	s->upstream_count = count;
 	s->rules.action = CONFIG_NO_ACTION;
 	s->routes = NULL;

@@ -15,6 +15,16 @@
 enum process { PROCESS_CONTROL, PROCESS_FETCH, PROCESS_SERVE, PROCESS_PAGE, PROCESS_COUNT };
 const char *process_name(enum process p);
 
+/* How an application is spoken to: HTTP/1.1, over TLS, HTTP/2 with prior knowledge, HTTP/1.1 over a
+ * Unix socket. */
+#define UPSTREAM_SCHEMES(X) X(HTTP, "http") X(HTTPS, "https") X(H2C, "h2c") X(UNIX, "unix")
+enum upstream_scheme {
+#define X(name, text) UPSTREAM_##name,
+	UPSTREAM_SCHEMES(X)
+#undef X
+	        UPSTREAM_SCHEME_COUNT
+};
+
 /* clang-format off */
 #define MESSAGES(X, INT, FLAG, TEXT, FD)                                                           \
 	/* supervisor -> any: your link to another process; replaces the one you had */            \

@@ -82,7 +82,7 @@ static struct str offered_address(struct call *c, const struct str *typed, size_
 		struct url url;
 		struct sockaddr_storage at;
 		char text[ADDRESS_TEXT];
-		if (url_parse(str_trim(typed[i]), &url, &err) &&
+		if (url_parse(str_trim(typed[i]), &url, &err) && !url.https &&
 		        address_parse(url.host, url.port, &at))
 			return arena_str(&c->arena, str_c(address_text_port(&at, text)));
 	}

@@ -237,9 +237,8 @@ static void read_registration(struct registration *g, const struct json *json)
 	g->issuer = keep_text(g, json, "issuer");
 	g->listen.host = keep_text(g, json, "address");
 	g->listen.port = read_port(json, "port");
-	g->proxy.shown = keep_text(g, json, "proxy_shown");
-	g->proxy.host = keep_text(g, json, "proxy_host");
-	g->proxy.port = read_port(json, "proxy_port");
+	(void)kept_upstream_stored(&g->arena, json_text(json, "proxy_shown"),
+	        json_text(json, "proxy_host"), read_port(json, "proxy_port"), &g->proxy);
 	json_bool(json, "terms", &g->terms);
 	clock_from_rfc3339(json_text(json, "created"), &g->created);
 	g->in_store = true;

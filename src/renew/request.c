@@ -128,17 +128,11 @@ static bool check_proxy(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct config_upstream *u = &w->proxy;
-	struct str host;
 	if (!want->proxy.n)
 		return true;
-	if (!url_parse_hostport(want->proxy, 0, &host, &u->port, err))
-		return err_prefix(err, "The application's address: ");
-	if (str_eq_nocase(host, STR("localhost")))
-		host = STR("127.0.0.1");
-	u->host = arena_str(&w->arena, host);
-	u->shown = arena_str(&w->arena, want->proxy);
 	struct kept_listeners listeners = renew_listeners(r, &w->arena);
-	return kept_check_upstream(u, &listeners, err);
+	return kept_read_upstream(&w->arena, want->proxy, u, err) &&
+	       kept_check_upstream(u, &listeners, err);
 }
 
 static bool file_has_site(const struct config *c, struct str name)
@@ -324,9 +318,8 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 		g->listen = (struct address){ .host = arena_str(a, w->listen.host),
 			.port = w->listen.port };
 	if (w->proxy.host.n)
-		g->proxy = (struct config_upstream){ .host = arena_str(a, w->proxy.host),
-			.shown = arena_str(a, w->proxy.shown),
-			.port = w->proxy.port };
+		CHECK(kept_upstream_stored(
+		        a, w->proxy.shown, w->proxy.host, w->proxy.port, &g->proxy));
 	g->terms = true;
 	g->in_store = true;
 	g->disabled = false;

@@ -7,6 +7,12 @@
 #include "base/setting.h"
 #include "server/site.h"
 
+/* All that follow, for a struct config_source. */
+#define SERVER_SETTINGS                                                                            \
+	.extra = { server_settings, server_setting_count },                                        \
+	.proxy = { upstream_settings, upstream_setting_count },                                    \
+	.health = { health_settings, health_setting_count }
+
 /* Offsets are into struct limits. */
 extern const struct setting server_settings[];
 extern const size_t server_setting_count;

@@ -37,16 +37,6 @@ enum site_kind {
 	        SITE_KIND_COUNT
 };
 
-/* How an application is spoken to: HTTP/1.1, over TLS, HTTP/2 with prior knowledge, HTTP/1.1 over a
- * Unix socket. */
-#define UPSTREAM_SCHEMES(X) X(HTTP, "http") X(HTTPS, "https") X(H2C, "h2c") X(UNIX, "unix")
-enum upstream_scheme {
-#define X(name, text) UPSTREAM_##name,
-	UPSTREAM_SCHEMES(X)
-#undef X
-	        UPSTREAM_SCHEME_COUNT
-};
-
 struct upstream {
 	struct sockaddr_storage address; /* of the family AF_UNSPEC: see host */
 	struct str host; /* a name whose addresses control tells; empty: address says it */

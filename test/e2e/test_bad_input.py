@@ -84,7 +84,7 @@ def test_internal_issuer(running):
 
 @pytest.mark.parametrize("words, sentence", [
     (("--proxy", "nowhere"), "application's address"),
-    (("--proxy", "example.com:80"), "give an IP address and port"),
+    (("--proxy", "unix:/run/app.sock"), "give an IP address and port"),
     (("--proxy", "169.254.1.1:80"), "link-local"),
     (("--address", "example.com"), "is not an IP address"),
     (("--key-type", "ed25519"), "Everseal makes keys of type P-256, not ed25519"),

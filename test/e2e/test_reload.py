@@ -29,7 +29,7 @@ def test_check_says_ok(everseal):
     ("https 0.0.0.0:99999", r":1:7: "),
     ("http localhost:80", r":1:6: \"localhost\" is not an IP address"),
     ("site a.example { proxy 127.0.0.1:1", r":1:16: The block that opens here is not closed"),
-    ("site a.example { proxy example.com:80 }", r":1:24: \"example.com\" is a host name"),
+    ("site a.example { proxy example.com }", r":1:24: The port is missing"),
     ("site https://a.example/ { proxy 127.0.0.1:1 }", r":1:6: This is a web address.*Use a.example"),
     ("site a.example { proxy 127.0.0.1:1 }\nsite a.example { proxy 127.0.0.1:2 }",
      r":2:6: a.example has a site already, in line 1"),
@@ -42,7 +42,8 @@ def test_check_says_ok(everseal):
     ("email nobody", r":1:7: nobody is not an e-mail address"),
     ("http 127.0.0.1:8080\nhttps 127.0.0.1:8080", r":2:7: Port 8080 is taken already, by `http"),
     ("state relative", r":1:7: "),
-    ("site * { proxy http://127.0.0.1:3000/ }", r":1:16: .*is a URL: write 127.0.0.1:3000"),
+    ("site * { proxy http://127.0.0.1:3000/x }", r":1:16: .*has a path.*: write http://127.0.0.1:3000"),
+    ("site * { proxy 127.0.0.1:1 { fail 2 } }", r":1:30: .*did you mean `fails`"),
 ])
 def test_check_says_file_line_column_and_a_sentence(tmp_path, text, sentence):
     config = tmp_path / "everseal.conf"

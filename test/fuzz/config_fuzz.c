@@ -57,7 +57,9 @@ static void check_lines(struct str lines)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct config_source source = { .file = "f", .extra = rows, .extra_count = 2 };
+	const struct config_source source = {
+		.file = "f", .extra = { rows, 2 }, .proxy = { rows, 2 }, .health = { rows, 2 }
+	};
 	struct err err = ERR_INIT;
 	BUF_AUTO lines = BUF_INIT(1 << 20);
 	struct config *c = config_parse(&source, str_n(data, size), &lines, &err);

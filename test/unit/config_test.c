@@ -26,7 +26,31 @@ static const struct setting rows[] = {
 	        .help = "The longest body." },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
-static const struct config_source source = { .file = "f", .extra = rows, .extra_count = ROWS };
+static const struct setting proxy_rows[] = {
+	{ .name = "fails",
+	        .type = SETTING_COUNT,
+	        .fallback = "3",
+	        .most = 1000,
+	        .help = "How often it may fail." },
+	{ .name = "answer-timeout",
+	        .type = SETTING_DURATION,
+	        .fallback = "",
+	        .least = 10,
+	        .most = DAY,
+	        .help = "As at top level." },
+};
+static const struct setting health_rows[] = {
+	{ .name = "interval",
+	        .type = SETTING_DURATION,
+	        .fallback = "10s",
+	        .least = 100,
+	        .most = DAY,
+	        .help = "How often it is asked." },
+};
+static const struct config_source source = { .file = "f",
+	.extra = { rows, ROWS },
+	.proxy = { proxy_rows, 2 },
+	.health = { health_rows, 1 } };
 
 static char folder[] = "/tmp/everseal-config-XXXXXX";
 
@@ -195,16 +219,43 @@ static const struct mistake mistakes[] = {
 	{ "page 127.0.0.1:8007 a.test\nsite a.test { proxy 127.0.0.1:1 }",
 	        "f:2:6: a.test is the page's name: a site needs another, since the page shares its "
 	        "origin with nobody.\n" },
-	{ "site a.test { proxy http://127.0.0.1:3000/ }",
-	        "f:1:21: \"http://127.0.0.1:3000/\" is a URL: write 127.0.0.1:3000.\n" },
-	{ "site a.test { proxy https://[::1]/ }",
-	        "f:1:21: \"https://[::1]/\" is a URL: write [::1]:443.\n" },
-	{ "site a.test { proxy http://app:3000 }", "f:1:21: \"http://app:3000\" is a URL: give the "
-	                                           "application's IP address and port, such "
-	                                           "as 127.0.0.1:3000.\n" },
-	{ "site a.test { proxy app:3000 }",
-	        "f:1:21: \"app\" is a host name: give an IP address and "
-	        "port, such as 127.0.0.1:3000.\n" },
+	{ "site a.test { proxy https://app:3000/x }",
+	        "f:1:21: \"https://app:3000/x\" has a path, but requests are passed on with the "
+	        "path that they have: write https://app:3000.\n" },
+	{ "site a.test { proxy app:3000/ }",
+	        "f:1:21: \"app:3000/\" has a path, but requests are passed on with the path that "
+	        "they have: write app:3000.\n" },
+	{ "site a.test { proxy h2c://app:3000 }",
+	        "f:1:21: \"h2c://app:3000\" asks for HTTP/2 to the application, which this "
+	        "version of Everseal does not speak yet: write http:// if it speaks HTTP/1.1, "
+	        "too.\n" },
+	{ "site a.test { proxy 10.0.0.300:80 }",
+	        "f:1:21: \"10.0.0.300\" is neither an IP address nor a host name.\n" },
+	{ "site a.test { proxy unix:app.sock }",
+	        "f:1:21: \"unix:app.sock\" is not the path of a Unix socket: write unix: and an "
+	        "absolute path, such as unix:/run/app/app.sock.\n" },
+	{ "site a.test { proxy unix:/run/ }",
+	        "f:1:21: \"unix:/run/\" is not the path of a Unix socket: write unix: and an "
+	        "absolute path, such as unix:/run/app/app.sock.\n" },
+	{ "site a.test { proxy app:80 { sticky 'a b' } }",
+	        "f:1:37: \"a b\" cannot name a cookie: write one word of letters and digits.\n" },
+	{ "site a.test { proxy app:80 { health app } }",
+	        "f:1:37: \"app\" is not a path to ask for: write one such as /health.\n" },
+	{ "site a.test { proxy app:80 { health / { interval 5 } } }",
+	        "f:1:50: \"5\" has no unit: write 5s, 5min, 5h or 5d.\n" },
+	{ "site a.test { proxy app:80 { fails 2000 } }",
+	        "f:1:36: `fails` may be 0 to 1000, not 2000.\n" },
+	{ "site a.test { proxy app:80 { interval 5s } }",
+	        "f:1:30: `interval` stands in a block: `health PATH { … }`.\n" },
+	{ "site a.test { proxy app:80 { weight 10.0.0.1:1 2 } }",
+	        "f:1:37: 10.0.0.1:1 is none of the applications that `proxy` names here.\n" },
+	{ "site a.test { proxy app:80 { weight app:80 0 } }",
+	        "f:1:44: `weight` may be 1 to 1000, not 0.\n" },
+	{ "site a.test { proxy app:80 { weight app:80 2; weight APP:80 3 } }",
+	        "f:1:54: APP:80 has a weight already.\n" },
+	{ "site a.test {\n proxy app:80 { fails 1 }\n proxy app:81 { fails 2 }\n}",
+	        "f:3:15: What is said of this site's applications stands in line 2 already: put "
+	        "it all there.\n" },
 	{ "site a.test { proxy 127.0.0.1 }",
 	        "f:1:21: The port is missing: write \"127.0.0.1:PORT\".\n" },
 	{ "site a.test { proxy 0.0.0.0:3000 }", "f:1:21: Nobody can connect to 0.0.0.0: write "
@@ -566,15 +617,18 @@ static void every_row_is_in_the_manual(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	assert_true(config_manual_complete(rows, ROWS, &err));
+	assert_true(config_manual_complete(&source, &err));
 	BUF_AUTO text = BUF_INIT(1 << 20);
-	config_manual(rows, ROWS, &text);
+	config_manual(&source, &text);
 	static const char *const wanted[] = {
 		"\n*https* ADDRESS:PORT… [{ proxy-protocol }]\n\tListen here",
 		"\n\tDefault: 0.0.0.0:443 [::]:443\n",
 		"\n*body-most* SIZE\n\tThe longest body.\n\n\tFrom 0 to 1024g.\n\n\tDefault: 0\n",
 		"\n*renew-before* TIME\n",
 		"\n*proxy-protocol*\n\tEvery connection",
+		"\n## IN A PROXY\n\n*weight* UPSTREAM NUMBER\n",
+		"\n*answer-timeout* TIME\n\tAs at top level.\n\n\tFrom 10ms to 1d.\n\n## IN A "
+		"HEALTH CHECK\n\n*interval* TIME\n",
 		"\n## IN AN ISSUER\n",
 	};
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
@@ -591,7 +645,63 @@ static void every_row_is_in_the_manual(void **state)
 		{ .name = "x", .type = SETTING_TEXT, .fallback = "3", .help = "X." },
 	};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-		assert_false(config_manual_complete(&bad[i], 1, &err));
+		for (unsigned place = 0; place < 3; place++) {
+			struct config_rows one = { &bad[i], 1 }, none = { 0 };
+			struct config_source wrong = { .extra = place == 0 ? one : none,
+				.proxy = place == 1 ? one : none,
+				.health = place == 2 ? one : none };
+			assert_false(config_manual_complete(&wrong, &err));
+		}
+}
+
+static void assert_upstream(const char *text, enum upstream_scheme scheme, const char *host,
+        unsigned port, const char *server_name)
+{
+	BUF_AUTO file = BUF_INIT(4096);
+	buf_printf(&file, "site a.test { proxy %s }", text);
+	struct config *c = parsed(buf_c(&file));
+	const struct config_upstream *u = &c->sites[0].upstreams[0];
+	assert_text(u->shown, text);
+	assert_int_equal(u->scheme, scheme);
+	assert_text(u->host, host);
+	assert_int_equal(u->port, port);
+	assert_text(u->server_name, server_name);
+	config_free(&c);
+}
+
+static void applications_have_several_forms(void **state)
+{
+	(void)state;
+	assert_upstream("127.0.0.1:3000", UPSTREAM_HTTP, "127.0.0.1", 3000, "");
+	assert_upstream("http://127.0.0.1:3000/", UPSTREAM_HTTP, "127.0.0.1", 3000, "");
+	assert_upstream("http://10.0.0.1", UPSTREAM_HTTP, "10.0.0.1", 80, "");
+	assert_upstream(
+	        "App_1.Internal.:80", UPSTREAM_HTTP, "app_1.internal", 80, "app_1.internal");
+	assert_upstream("https://[::1]/", UPSTREAM_HTTPS, "::1", 443, "");
+	assert_upstream("https://localhost:8443", UPSTREAM_HTTPS, "127.0.0.1", 8443, "localhost");
+	assert_upstream("unix:/run/app.sock", UPSTREAM_UNIX, "unix:/run/app.sock", 0, "");
+}
+
+static void what_is_said_of_applications(void **state)
+{
+	(void)state;
+	struct config *c = parsed("site a.test {\n proxy 10.0.0.1:1 {\n  weight app:1 5\n  sticky "
+	                          "SID\n  fails 7\n  answer-timeout 5s\n  health /up?x { interval "
+	                          "1s }\n }\n proxy app:1\n}\nsite b.test { proxy 10.0.0.2:1 }");
+	const struct config_site *a = &c->sites[0], *b = &c->sites[1];
+	assert_int_equal(a->upstream_count, 2);
+	assert_int_equal(a->upstreams[0].weight, 0);
+	assert_int_equal(a->upstreams[1].weight, 5);
+	assert_text(a->proxy.sticky, "SID");
+	assert_text(a->proxy.health, "/up?x");
+	assert_int_equal(a->proxy.option_count, 3);
+	assert_string_equal(a->proxy.options[0].name, "fails");
+	assert_int_equal(a->proxy.options[0].value, 7);
+	assert_string_equal(a->proxy.options[1].name, "answer-timeout");
+	assert_int_equal(a->proxy.options[1].value, 5000);
+	assert_string_equal(a->proxy.options[2].name, "interval");
+	assert_false(a->proxy.limited || b->proxy.option_count || b->proxy.sticky.p);
+	config_free(&c);
 }
 
 static int make_folder(void **state)
@@ -628,6 +738,8 @@ int main(void)
 		cmocka_unit_test(a_site_has_at_most_a_hundred_names),
 		cmocka_unit_test(a_file_is_there_or_may_be_missing),
 		cmocka_unit_test(every_row_is_in_the_manual),
+		cmocka_unit_test(applications_have_several_forms),
+		cmocka_unit_test(what_is_said_of_applications),
 	};
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

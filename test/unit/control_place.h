@@ -353,9 +353,7 @@ static inline bool control_starts(struct place *p, struct err *ret_err)
 {
 	int fds[2];
 	BUF_AUTO errors = BUF(64 << 10);
-	p->c = (struct control){ .source = { .file = p->conf,
-		                         .extra = server_settings,
-		                         .extra_count = server_setting_count } };
+	p->c = (struct control){ .source = { .file = p->conf, SERVER_SETTINGS } };
 	assert_true(link_pair(fds, ret_err));
 	link_init(&p->supervisor, p->loop, fds[0], &supervisor_end);
 	control_init(&p->c, p->loop, fds[1]);

@@ -79,9 +79,9 @@ static const struct {
 	        .sentence = "The application's address: The port is missing: write "
 	                    "\"127.0.0.1:PORT\"." },
 	{ .name = "shop.example.com",
-	        .want = { .proxy = STR_INIT("app.example.com:3000") },
-	        .sentence = "app.example.com is a host name: give an IP address and port, such as "
-	                    "127.0.0.1:3000." },
+	        .want = { .proxy = STR_INIT("unix:/run/app.sock") },
+	        .sentence = "Only the configuration file may name a Unix socket as an application: "
+	                    "give an IP address and port, such as 127.0.0.1:3000." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("169.254.169.254:80") },
 	        .sentence =
@@ -119,8 +119,9 @@ static const struct {
 	                "127.0.0.1:7443 is where Everseal itself listens, not the application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("0.0.0.0:80") },
-	        .sentence = "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
-	                    "runs here." },
+	        .sentence =
+	                "The application's address: Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
+	                "runs here." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::]:80") },
 	        .sentence =

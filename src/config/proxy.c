@@ -1,0 +1,147 @@
+/* `proxy` in a site: its applications, and how they share the work. */
+#include "config/parts.h"
+
+enum { TRUST_MOST = 1 << 20, HEALTH_MOST = 1024, COOKIE_MOST = 64, WEIGHT_MOST = 1000 };
+
+static bool is_new(struct reader *r, const struct word *w, const struct config_upstream *u)
+{
+	const struct config_site *s = &r->site;
+	for (size_t i = 0; i < s->upstream_count; i++) {
+		if (!config_same_upstream(&s->upstreams[i], u))
+			continue;
+		config_problem(&r->problems, w->at, "%.*s is named twice.",
+		        STR_ARG(config_shown(w->text)));
+		return false;
+	}
+	return true;
+}
+
+static void read_upstreams(struct reader *r, const struct node *n)
+{
+	struct config_site *s = &r->site;
+	for (size_t i = 0; i < n->param_count; i++) {
+		const struct word *w = &n->params[i];
+		struct err err = ERR_INIT;
+		struct config_upstream u;
+		if (!config_value_upstream(&r->c->arena, w->text, &u, &err))
+			config_problem(&r->problems, w->at, "%s", err.text);
+		else if (is_new(r, w, &u))
+			LIST_PUSH(&r->c->arena, s->upstreams, s->upstream_count, u);
+	}
+}
+
+/* Several lines name one group; what is said of the group stands in one place. */
+void config_set_proxy(struct reader *r, const struct node *n)
+{
+	struct config_at *at = &r->site.proxy.at;
+	read_upstreams(r, n);
+	if (!n->block)
+		return;
+	if (at->line) {
+		config_problem(&r->problems, n->block_at,
+		        "What is said of this site's applications stands in line %u already: put "
+		        "it all there.",
+		        at->line);
+		return;
+	}
+	*at = n->name.at;
+	config_rows_read(r, n, SCOPE_PROXY);
+}
+
+void config_set_weight(struct reader *r, const struct node *n)
+{
+	static const struct setting weight = {
+		.name = "weight", .type = SETTING_COUNT, .least = 1, .most = WEIGHT_MOST
+	};
+	struct config_proxy *p = &r->site.proxy;
+	struct config_weight w = { .at = n->params[0].at };
+	struct err err = ERR_INIT;
+	w.upstream = arena_str(&r->c->arena, n->params[0].text);
+	if (!config_value_bounded(&weight, n->params[1].text, &w.weight, &err))
+		config_problem(&r->problems, n->params[1].at, "%s", err.text);
+	else
+		LIST_PUSH(&r->c->arena, p->weights, p->weight_count, w);
+}
+
+static struct config_upstream *named(struct reader *r, struct config_site *s, struct str text)
+{
+	struct config_upstream u;
+	struct err err = ERR_INIT;
+	if (!config_value_upstream(&r->scratch, text, &u, &err))
+		return NULL;
+	for (size_t i = 0; i < s->upstream_count; i++)
+		if (config_same_upstream(&s->upstreams[i], &u))
+			return &s->upstreams[i];
+	return NULL;
+}
+
+void config_settle_weights(struct reader *r, struct config_site *s)
+{
+	for (size_t i = 0; i < s->proxy.weight_count; i++) {
+		const struct config_weight *w = &s->proxy.weights[i];
+		struct config_upstream *u = named(r, s, w->upstream);
+		if (!u)
+			config_problem(&r->problems, w->at,
+			        "%.*s is none of the applications that `proxy` names here.",
+			        STR_ARG(config_shown(w->upstream)));
+		else if (u->weight)
+			config_problem(&r->problems, w->at, "%.*s has a weight already.",
+			        STR_ARG(config_shown(w->upstream)));
+		else
+			u->weight = (unsigned)w->weight;
+	}
+}
+
+/* RFC 6265 4.1.1: a token. */
+static bool is_token(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
+		        (!c || !strchr("!#$%&'*+-.^_`|~", c)))
+			return false;
+	}
+	return s.n > 0 && s.n <= COOKIE_MOST;
+}
+
+void config_set_sticky(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	if (is_token(w->text))
+		r->site.proxy.sticky = arena_str(&r->c->arena, w->text);
+	else
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" cannot name a cookie: write one word of letters and digits.",
+		        STR_ARG(config_shown(w->text)));
+}
+
+static bool is_path(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '#')
+			return false;
+	return str_starts(s, STR("/")) && s.n <= HEALTH_MOST;
+}
+
+void config_set_health(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	if (is_path(w->text))
+		r->site.proxy.health = arena_str(&r->c->arena, w->text);
+	else
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is not a path to ask for: write one such as /health.",
+		        STR_ARG(config_shown(w->text)));
+	config_rows_read(r, n, SCOPE_HEALTH);
+}
+
+void config_set_option(struct reader *r, const struct setting *s, const struct word *w)
+{
+	struct config_proxy *p = &r->site.proxy;
+	struct config_limit option = { .name = s->name };
+	struct err err = ERR_INIT;
+	if (config_value_bounded(s, w->text, &option.value, &err))
+		LIST_PUSH(&r->c->arena, p->options, p->option_count, option);
+	else
+		config_problem(&r->problems, w->at, "%s", err.text);
+}
