@@ -202,6 +202,8 @@ MUST_CHECK struct config *config_parse(const struct config_source *source, struc
         struct buf *ret_errors, struct err *err);
 void config_free(struct config **c);
 const struct config_issuer *config_issuer(const struct config *c, struct str name); /* or NULL */
+/* Whether somebody can be connected to there: 0.0.0.0 is an address of listeners alone. */
+MUST_CHECK bool config_upstream_is_somewhere(const struct config_upstream *u, struct err *err);
 bool config_same_upstream(const struct config_upstream *a, const struct config_upstream *b);
 /* Only the state directory, for commands: cheap and forgiving of all errors; the default if the
  * file cannot be read or does not say. */

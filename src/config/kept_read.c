@@ -91,6 +91,8 @@ bool kept_check_upstream(
 	struct sockaddr_storage at;
 	if (u->scheme == UPSTREAM_UNIX)
 		return refuse_socket(err);
+	if (!config_upstream_is_somewhere(u, err))
+		return false;
 	return !address_parse(u->host, u->port, &at) ||
 	       kept_upstream_allowed(u->shown, &at, listeners, err);
 }

@@ -23,7 +23,8 @@ static void read_upstreams(struct reader *r, const struct node *n)
 		const struct word *w = &n->params[i];
 		struct err err = ERR_INIT;
 		struct config_upstream u;
-		if (!config_value_upstream(&r->c->arena, w->text, &u, &err))
+		if (!config_value_upstream(&r->c->arena, w->text, &u, &err) ||
+		        !config_upstream_is_somewhere(&u, &err))
 			config_problem(&r->problems, w->at, "%s", err.text);
 		else if (is_new(r, w, &u))
 			LIST_PUSH(&r->c->arena, s->upstreams, s->upstream_count, u);

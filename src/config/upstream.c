@@ -2,6 +2,7 @@
 #include "config/parts.h"
 
 #include "base/url.h"
+#include "net/address.h"
 
 enum { SOCKET_PATH_MOST = 1024, SOCKET_NAME_MOST = 80, PORT_HTTP = 80, PORT_HTTPS = 443 };
 
@@ -63,10 +64,6 @@ static bool take_host(struct str host, struct config_upstream *u, struct err *er
 	if (!address && !is_name(host))
 		return err_set(err, ERR_INPUT, "\"%.*s\" is neither an IP address nor a host name.",
 		        STR_ARG(config_shown(host)));
-	if (str_eq_c(host, "0.0.0.0") || str_eq_c(host, "::"))
-		return err_set(err, ERR_INPUT,
-		        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
-		        STR_ARG(host), str_has(host, ':') ? "[::1]" : "127.0.0.1", u->port);
 	u->server_name = address ? STR_NONE : host;
 	u->host = str_eq_nocase(host, STR("localhost")) ? STR("127.0.0.1") : host;
 	return true;
@@ -114,6 +111,17 @@ bool config_value_upstream(
 	u.server_name = u.server_name.n ? lower(a, u.server_name) : STR_NONE;
 	*ret = u;
 	return true;
+}
+
+bool config_upstream_is_somewhere(const struct config_upstream *u, struct err *err)
+{
+	struct sockaddr_storage at;
+	if (u->scheme == UPSTREAM_UNIX || !address_parse(u->host, u->port, &at) ||
+	        !address_is_any(&at))
+		return true;
+	return err_set(err, ERR_INPUT,
+	        "Nobody can connect to %.*s: write %s:%u if the application runs here.",
+	        STR_ARG(u->host), str_has(u->host, ':') ? "[::1]" : "127.0.0.1", u->port);
 }
 
 bool config_same_upstream(const struct config_upstream *a, const struct config_upstream *b)

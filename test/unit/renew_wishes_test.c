@@ -119,9 +119,8 @@ static const struct {
 	                "127.0.0.1:7443 is where Everseal itself listens, not the application." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("0.0.0.0:80") },
-	        .sentence =
-	                "The application's address: Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
-	                "runs here." },
+	        .sentence = "Nobody can connect to 0.0.0.0: write 127.0.0.1:80 if the application "
+	                    "runs here." },
 	{ .name = "shop.example.com",
 	        .want = { .proxy = STR_INIT("[::]:80") },
 	        .sentence =
