@@ -113,9 +113,28 @@ bool config_value_upstream(
 	return true;
 }
 
+/* What the data plane has no transport for yet. */
+static bool is_served(const struct config_upstream *u, struct err *err)
+{
+	struct sockaddr_storage at;
+	if (u->scheme == UPSTREAM_HTTPS || u->scheme == UPSTREAM_UNIX)
+		return err_set(err, ERR_INPUT,
+		        "\"%.*s\" cannot be served yet: give an address that speaks plain HTTP, " EXAMPLE
+		        ".",
+		        STR_ARG(config_shown(u->shown)));
+	if (!address_parse(u->host, u->port, &at))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a host name, which cannot be resolved yet: give an IP address and "
+		        "port, " EXAMPLE ".",
+		        STR_ARG(config_shown(u->host)));
+	return true;
+}
+
 bool config_upstream_is_somewhere(const struct config_upstream *u, struct err *err)
 {
 	struct sockaddr_storage at;
+	if (!is_served(u, err))
+		return false;
 	if (u->scheme == UPSTREAM_UNIX || !address_parse(u->host, u->port, &at) ||
 	        !address_is_any(&at))
 		return true;

@@ -28,7 +28,8 @@
  *	         the same answer to everybody */
 #define SITE_KINDS(X)                                                                              \
 	X(PROXY, "proxy")                                                                          \
-	X(NONE, "none") X(CONTROL, "control") X(API, "api") X(PAGE, "page") X(FILES, "files")      \
+	X(NONE, "none")                                                                            \
+	X(CONTROL, "control") X(API, "api") X(PAGE, "page") X(FILES, "files")                      \
 	        X(REDIRECT, "redirect") X(RESPOND, "respond")
 enum site_kind {
 #define X(name, text) SITE_##name,

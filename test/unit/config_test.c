@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "config/config.h"
+#include "config/parts.h"
 
 #include <sys/stat.h>
 
@@ -237,24 +238,24 @@ static const struct mistake mistakes[] = {
 	{ "site a.test { proxy unix:/run/ }",
 	        "f:1:21: \"unix:/run/\" is not the path of a Unix socket: write unix: and an "
 	        "absolute path, such as unix:/run/app/app.sock.\n" },
-	{ "site a.test { proxy app:80 { sticky 'a b' } }",
-	        "f:1:37: \"a b\" cannot name a cookie: write one word of letters and digits.\n" },
-	{ "site a.test { proxy app:80 { health app } }",
-	        "f:1:37: \"app\" is not a path to ask for: write one such as /health.\n" },
-	{ "site a.test { proxy app:80 { health / { interval 5 } } }",
-	        "f:1:50: \"5\" has no unit: write 5s, 5min, 5h or 5d.\n" },
-	{ "site a.test { proxy app:80 { fails 2000 } }",
-	        "f:1:36: `fails` may be 0 to 1000, not 2000.\n" },
-	{ "site a.test { proxy app:80 { interval 5s } }",
-	        "f:1:30: `interval` stands in a block: `health PATH { … }`.\n" },
-	{ "site a.test { proxy app:80 { weight 10.0.0.1:1 2 } }",
-	        "f:1:37: 10.0.0.1:1 is none of the applications that `proxy` names here.\n" },
-	{ "site a.test { proxy app:80 { weight app:80 0 } }",
-	        "f:1:44: `weight` may be 1 to 1000, not 0.\n" },
-	{ "site a.test { proxy app:80 { weight app:80 2; weight APP:80 3 } }",
-	        "f:1:54: APP:80 has a weight already.\n" },
-	{ "site a.test {\n proxy app:80 { fails 1 }\n proxy app:81 { fails 2 }\n}",
-	        "f:3:15: What is said of this site's applications stands in line 2 already: put "
+	{ "site a.test { proxy 10.1.1.1:80 { sticky 'a b' } }",
+	        "f:1:42: \"a b\" cannot name a cookie: write one word of letters and digits.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { health app } }",
+	        "f:1:42: \"app\" is not a path to ask for: write one such as /health.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { health / { interval 5 } } }",
+	        "f:1:55: \"5\" has no unit: write 5s, 5min, 5h or 5d.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { fails 2000 } }",
+	        "f:1:41: `fails` may be 0 to 1000, not 2000.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { interval 5s } }",
+	        "f:1:35: `interval` stands in a block: `health PATH { … }`.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { weight 10.0.0.1:1 2 } }",
+	        "f:1:42: 10.0.0.1:1 is none of the applications that `proxy` names here.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { weight 10.1.1.1:80 0 } }",
+	        "f:1:54: `weight` may be 1 to 1000, not 0.\n" },
+	{ "site a.test { proxy 10.1.1.1:80 { weight 10.1.1.1:80 2; weight 10.1.1.1:80 3 } }",
+	        "f:1:64: 10.1.1.1:80 has a weight already.\n" },
+	{ "site a.test {\n proxy 10.1.1.1:80 { fails 1 }\n proxy 10.1.1.1:81 { fails 2 }\n}",
+	        "f:3:20: What is said of this site's applications stands in line 2 already: put "
 	        "it all there.\n" },
 	{ "site a.test { proxy 127.0.0.1 }",
 	        "f:1:21: The port is missing: write \"127.0.0.1:PORT\".\n" },
@@ -657,16 +658,16 @@ static void every_row_is_in_the_manual(void **state)
 static void assert_upstream(const char *text, enum upstream_scheme scheme, const char *host,
         unsigned port, const char *server_name)
 {
-	BUF_AUTO file = BUF_INIT(4096);
-	buf_printf(&file, "site a.test { proxy %s }", text);
-	struct config *c = parsed(buf_c(&file));
-	const struct config_upstream *u = &c->sites[0].upstreams[0];
-	assert_text(u->shown, text);
-	assert_int_equal(u->scheme, scheme);
-	assert_text(u->host, host);
-	assert_int_equal(u->port, port);
-	assert_text(u->server_name, server_name);
-	config_free(&c);
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct config_upstream u;
+	if (!config_value_upstream(&a, str_c(text), &u, &err))
+		fail_msg("%s: %s", text, err.text);
+	assert_text(u.shown, text);
+	assert_int_equal(u.scheme, scheme);
+	assert_text(u.host, host);
+	assert_int_equal(u.port, port);
+	assert_text(u.server_name, server_name);
 }
 
 static void applications_have_several_forms(void **state)
@@ -685,9 +686,10 @@ static void applications_have_several_forms(void **state)
 static void what_is_said_of_applications(void **state)
 {
 	(void)state;
-	struct config *c = parsed("site a.test {\n proxy 10.0.0.1:1 {\n  weight app:1 5\n  sticky "
-	                          "SID\n  fails 7\n  answer-timeout 5s\n  health /up?x { interval "
-	                          "1s }\n }\n proxy app:1\n}\nsite b.test { proxy 10.0.0.2:1 }");
+	struct config *c =
+	        parsed("site a.test {\n proxy 10.0.0.1:1 {\n  weight 10.9.9.9:1 5\n  sticky "
+	               "SID\n  fails 7\n  answer-timeout 5s\n  health /up?x { interval "
+	               "1s }\n }\n proxy 10.9.9.9:1\n}\nsite b.test { proxy 10.0.0.2:1 }");
 	const struct config_site *a = &c->sites[0], *b = &c->sites[1];
 	assert_int_equal(a->upstream_count, 2);
 	assert_int_equal(a->upstreams[0].weight, 0);
