@@ -216,21 +216,36 @@ static const struct binding *failed_http(const struct control *c)
 	return found;
 }
 
+/* Always false. */
+static bool say_obstacle(const struct binding *failed, struct err *err)
+{
+	if (failed->holder && *failed->holder)
+		return err_set(err, ERR_BUSY,
+		        "Port %u is held by %s, the CA's question would reach that program "
+		        "instead: stop it, or let it pass /.well-known/acme-challenge/ on to "
+		        "another `http` address of Everseal's. Everseal goes on by itself then.",
+		        failed->port, failed->holder);
+	if (!binding_error(failed, err))
+		err_set(err, err->code, "%s Without it the CA's question cannot reach Everseal.",
+		        err->text);
+	return false;
+}
+
+static bool unobstructed(struct serving *s, struct err *err)
+{
+	struct control *c = control_of(s);
+	const struct binding *failed = failed_http(c);
+	return !failed || failed->port != c->config->challenge_http || say_obstacle(failed, err);
+}
+
 static bool provable(struct serving *s, struct err *err)
 {
 	struct control *c = control_of(s);
 	const struct binding *failed = failed_http(c);
 	if (listens_http(c))
 		return true;
-	if (failed && failed->holder && *failed->holder)
-		return err_set(err, ERR_BUSY,
-		        "Port %u is held by %s, the CA's question would reach that program "
-		        "instead: stop it, or let it pass /.well-known/acme-challenge/ on to "
-		        "another `http` address of Everseal's. Everseal goes on by itself then.",
-		        failed->port, failed->holder);
-	if (failed && !binding_error(failed, err))
-		return err_set(err, err->code,
-		        "%s Without it the CA's question cannot reach Everseal.", err->text);
+	if (failed)
+		return say_obstacle(failed, err);
 	return err_set(err, ERR_BUSY,
 	        "Everseal does not listen for plain HTTP yet, so the CA's question could not reach "
 	        "it.");
@@ -260,6 +275,7 @@ static const struct serving_ops serving_ops = {
 	.change_abort = change_abort,
 	.bound = bound,
 	.provable = provable,
+	.unobstructed = unobstructed,
 	.addresses = addresses,
 	.listeners = listeners,
 };

@@ -45,6 +45,9 @@ struct serving_ops {
 	/* Whether the question of a CA for a proof (RFC 8555 8.3: over plain HTTP) can reach us; if
 	 * not, err says what is in its way. renewals_listening tells when that has changed. */
 	bool (*provable)(struct serving *s, struct err *err);
+	/* False: an own address on the port that CAs ask on could not be had, so that the question
+	 * may have gone to another program; err says to which. */
+	bool (*unobstructed)(struct serving *s, struct err *err);
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
 	size_t (*addresses)(
 	        struct serving *s, struct str name, struct serving_address *ret, size_t most);

@@ -289,12 +289,27 @@ static void stored_failure(struct store_tx *tx, const struct err *err)
 	attempt_over(g);
 }
 
-static void failed(struct registration *g, const struct flow *flow, const struct next *why)
+/* Where another program has the port that the CA asks on, that is what to do something about. */
+static struct next with_obstacle(
+        const struct registration *g, const struct flow *flow, const struct next *why)
+{
+	struct serving *s = g->renewals->needs.serving;
+	const bool proof = flow && flow->step == ACME_STEP_authz && why->err.code == ERR_REFUSED;
+	struct next said = *why;
+	struct err obstacle = ERR_INIT;
+	if (proof && !s->ops->unobstructed(s, &obstacle))
+		err_set(&said.err, why->err.code, "%.*s" ERR_WHY "%.*s" ERR_REMEDY "%s",
+		        STR_ARG(err_what(&why->err)), STR_ARG(err_why(&why->err)), obstacle.text);
+	return said;
+}
+
+static void failed(struct registration *g, const struct flow *flow, const struct next *ca_said)
 {
 	struct log log = log_of(g);
 	char next[CLOCK_TEXT];
-	if (begin_anew(g, why))
+	if (begin_anew(g, ca_said))
 		return;
+	const struct next said = with_obstacle(g, flow, ca_said), *why = &said;
 	back_off(g, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",

@@ -232,6 +232,19 @@ def test_nginx_is_named(stage, upstream):
         assert ask(everseal.http, "a.example.com").body == b"hello", "the rest goes on"
 
 
+def test_the_program_that_has_the_port_is_to_blame(stage, pebble, upstream):
+    """A second listener may be reached by a detour; if the CA does not come, that is said first."""
+    everseal = stage.everseal(pebble)
+    everseal.listeners = f"http 127.0.0.1:{free_port()} 127.0.0.1:{everseal.http}\nhttps 127.0.0.1:{everseal.https}"
+    everseal.write(f"site * {{ proxy {upstream.address} }}")
+    with nginx(stage.new_folder("nginx"), everseal.http, "nginx"):
+        everseal.start()
+        everseal.le("register", "--name", "shop.example.com", "--agree-tos", "--wait").failed(
+            "could not prove control of shop.example.com",
+            rf"Port {everseal.http} is held by nginx \(process \d+\), the CA's question would reach that "
+            "program instead: stop it")
+
+
 def test_reload_onto_a_busy_port_changes_nothing(everseal, upstream):
     port = free_port()
     with held(port):

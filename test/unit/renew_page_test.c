@@ -314,6 +314,32 @@ static bool about(struct task_view_each *e, const struct task_view *t)
 	return a->count < a->most;
 }
 
+static void a_program_in_the_way_is_what_to_do_about(void **state)
+{
+	(void)state;
+	struct task_view t;
+	struct wish w;
+	place->ca.refused = "shop.example.com";
+	world.obstacle = "Port 80 is held by nginx: stop it.";
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(task_view(world.renewals, str_c(w.task), &t));
+	assert_true(
+	        str_starts(err_why(t.error), STR("It asked http://shop.example.com/.well-known/")));
+	assert_true(str_eq_c(err_remedy(t.error), world.obstacle));
+	/* What is no failed proof is told as it is. */
+	place->ca.limited = "shop.example.com";
+	place->ca.limited_for = DAY / SECOND;
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(task_view(world.renewals, str_c(w.task), &t));
+	assert_int_equal(t.error->code, ERR_LIMIT);
+	assert_null(strstr(t.error->text, "nginx"));
+}
+
 static void tasks_of_one_registration(void **state)
 {
 	(void)state;
@@ -566,6 +592,7 @@ int main(void)
 		WORLD_TEST(one_is_the_primary),
 		WORLD_TEST(steps_in_plain_words),
 		WORLD_TEST(a_failure_in_parts),
+		WORLD_TEST(a_program_in_the_way_is_what_to_do_about),
 		WORLD_TEST(tasks_of_one_registration),
 		WORLD_TEST(removed_its_certificate_is_kept),
 		WORLD_TEST(removed_before_it_was_issued_nothing_is_left),

@@ -102,6 +102,12 @@ static bool provable(struct serving *s, struct err *err)
 	return !world.unprovable || err_set(err, ERR_BUSY, "%s", world.unprovable);
 }
 
+static bool unobstructed(struct serving *s, struct err *err)
+{
+	(void)s;
+	return !world.obstacle || err_set(err, ERR_BUSY, "%s", world.obstacle);
+}
+
 static size_t addresses(
         struct serving *s, struct str name, struct serving_address *ret, size_t most)
 {
@@ -141,6 +147,7 @@ static const struct serving_ops serving_ops = {
 	.change_abort = change_abort,
 	.bound = bound,
 	.provable = provable,
+	.unobstructed = unobstructed,
 	.addresses = addresses,
 	.listeners = listeners,
 };

@@ -25,6 +25,7 @@ struct world {
 	bool dark;              /* handshakes fail */
 	bool unbound;           /* an address of one's own is not bound */
 	const char *unprovable; /* why no CA can ask us */
+	const char *obstacle;   /* why it may ask somebody else */
 	const char *change_refused;
 	struct list changing;
 	struct later change_later;
