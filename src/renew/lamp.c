@@ -34,7 +34,7 @@ enum lamp lamp_of(const struct lamp_facts *f)
 {
 	if (f->replaced)
 		return LAMP_OFF;
-	if (f->held && f->not_after <= f->now)
+	if (f->held && (f->not_after <= f->now || (f->revoked && !f->working)))
 		return LAMP_PROBLEM;
 	if (f->off)
 		return LAMP_OFF;

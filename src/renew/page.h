@@ -37,6 +37,7 @@ bool lamp_from_name(struct str name, enum lamp *ret_lamp);
 struct lamp_facts {
 	int64_t now, not_before, not_after;
 	bool held;     /* there is a certificate */
+	bool revoked;  /* by its CA, and nothing has come in its place */
 	bool replaced; /* nobody asks for it, or another took its place: no visitor meets it */
 	bool off;      /* nothing renews it */
 	bool working;  /* an attempt is queued or under way */

@@ -188,8 +188,12 @@ struct registration {
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */
-	struct task *task;             /* the one under way, but for that of the revocation */
-	char task_id[32];              /* the newest */
+	struct {
+		int64_t version, at; /* of the record revoked; wall ms */
+		char sha256[65];
+	} revoked;         /* the last certificate that the CA has revoked */
+	struct task *task; /* the one under way, but for that of the revocation */
+	char task_id[32];  /* the newest */
 	enum acme_step shown_step;
 	struct store_tx tx, request_tx;
 	struct list requests; /* struct renew_request: answered once request_tx is stored */
@@ -297,8 +301,9 @@ void request_change_sites(struct registration *g);
 /* revoke.c */
 MUST_CHECK bool revocations_load(struct renewals *r, struct err *err);
 void revocation_free(struct registration *g);
-void revocation_begin(struct registration *g); /* after a start */
-void revocation_look(struct registration *g);  /* whether it can go on now */
+void revocation_begin(struct registration *g);    /* after a start */
+void revocation_look(struct registration *g);     /* whether it can go on now */
+int64_t revoked_at(const struct registration *g); /* wall ms: the one it has; 0: it is not */
 bool revocation_has_task(const struct registration *g, const struct task *t);
 
 /* schedule.c */

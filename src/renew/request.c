@@ -268,7 +268,7 @@ static void start(struct registration *g)
 	const char *blocked = registration_blocked(g);
 	if (g->attempting)
 		return; /* what was under way when it was disabled ends the task */
-	if (!g->held.is && !blocked) {
+	if ((!g->held.is || revoked_at(g)) && !blocked) {
 		schedule_now(g);
 		return;
 	}

@@ -2,7 +2,9 @@
  *
  * Record revocation, by the registration's id: value {issuer, reason, task}, blob: the certificate
  * (DER). It is there from the wish until the CA has revoked it or said no for good, so that a
- * restart goes on wherever it was. */
+ * restart goes on wherever it was.
+ *
+ * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}. */
 #include "renew/private.h"
 
 struct revocation {
@@ -12,7 +14,7 @@ struct revocation {
 	struct cert leaf;
 	unsigned reason, failures;
 	int64_t version;
-	bool stored, running, over;
+	bool stored, running, over, revoked;
 	char task_id[32];
 	struct attempt attempt;
 	struct store_tx tx;
@@ -84,7 +86,9 @@ static void ended(struct store_tx *tx, const struct err *err)
 		        "What became of the revocation could not be stored, the next start asks "
 		        "again: %s",
 		        err->text);
+	g->revoked.version += v->revoked && !err;
 	v->running = false;
+	tell_registration(g);
 	if (v->over)
 		revocation_free(g);
 	else
@@ -120,6 +124,29 @@ static void wait_and_try_again(struct revocation *v, const struct next *failed)
 	                &a, "Revoke the certificate: %s Next try %s.", failed->err.text, until));
 }
 
+static void put_revoked(struct revocation *v)
+{
+	struct registration *g = v->registration;
+	BUF_AUTO value = BUF(1024);
+	struct json_writer w;
+	v->revoked = true;
+	g->revoked.at = loop_wall(g->renewals->needs.loop);
+	snprintf(g->revoked.sha256, sizeof g->revoked.sha256, "%s", v->leaf.sha256);
+	json_write_init(&w, &value);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "sha256", g->revoked.sha256);
+	json_write_time(&w, "at", g->revoked.at);
+	json_write_end(&w);
+	store_tx_put(&v->tx, STR("revoked"), str_c(g->id), g->revoked.version, buf_str(&value),
+	        STR_NONE);
+}
+
+int64_t revoked_at(const struct registration *g)
+{
+	bool is = g->held.is && !strcmp(g->revoked.sha256, g->held.leaf.sha256);
+	return is ? g->revoked.at : 0;
+}
+
 static void be_over(struct revocation *v, const struct flow *flow, const struct next *failed)
 {
 	struct log log = log_of(v);
@@ -130,6 +157,7 @@ static void be_over(struct revocation *v, const struct flow *flow, const struct 
 	} else {
 		log_info(&log, "The certificate with serial %.*s is revoked.",
 		        STR_ARG(v->leaf.serial));
+		put_revoked(v);
 	}
 	task_end(task_of(v), "The certificate is revoked", failed ? &failed->err : NULL);
 	store_tx_delete(&v->tx, STR("revocation"), str_c(v->registration->id), v->version);
@@ -373,8 +401,25 @@ static bool load_revocation(struct store_scan *scan, const struct record *record
 	return true;
 }
 
+static bool load_revoked(struct store_scan *scan, const struct record *record)
+{
+	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
+	struct err err = ERR_INIT;
+	JSON_AUTO *json = json_parse(record->value, "The record of what was revoked", &err);
+	struct registration *g = registration_by_id(r, record->id);
+	if (!g)
+		g = registration_new(r, record->id);
+	g->revoked.version = record->version;
+	clock_from_rfc3339(json_text(json, "at"), &g->revoked.at);
+	snprintf(g->revoked.sha256, sizeof g->revoked.sha256, "%.*s",
+	        STR_ARG(json_text(json, "sha256")));
+	return true;
+}
+
 bool revocations_load(struct renewals *r, struct err *err)
 {
 	struct load load = { .scan.each = load_revocation, .renewals = r };
-	return store_each(r->needs.store, STR("revocation"), &load.scan, err);
+	struct load over = { .scan.each = load_revoked, .renewals = r };
+	return store_each(r->needs.store, STR("revocation"), &load.scan, err) &&
+	       store_each(r->needs.store, STR("revoked"), &over.scan, err);
 }

@@ -106,7 +106,7 @@ static int64_t next_attempt(const struct registration *g)
 	const struct cert *leaf = &g->held.leaf;
 	if (g->next_try)
 		return g->next_try;
-	if (!g->held.is)
+	if (!g->held.is || revoked_at(g))
 		return loop_wall(g->renewals->needs.loop);
 	return renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at;
 }

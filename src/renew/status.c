@@ -8,6 +8,8 @@ static const char *state_of(const struct registration *g)
 		return "expired";
 	if (g->attempting || list_linked(&g->queued))
 		return "working";
+	if (revoked_at(g))
+		return "revoked";
 	if (g->disabled)
 		return "disabled";
 	if (!g->in_file && !g->in_store)
@@ -25,6 +27,10 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	}
 	if (!g->held.is)
 		return NULL;
+	if (revoked_at(g)) {
+		*ret_at = loop_wall(g->renewals->needs.loop);
+		return "the certificate is revoked";
+	}
 	struct renewal_time when =
 	        renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
 	*ret_at = when.at;
@@ -59,6 +65,7 @@ static enum lamp lamp(const struct registration *g)
 	        .not_before = g->held.is ? g->held.leaf.not_before : 0,
 	        .not_after = g->held.is ? g->held.leaf.not_after : 0,
 	        .held = g->held.is,
+	        .revoked = revoked_at(g),
 	        .replaced = !asked_for || (g->held.is && held_superseded(g)),
 	        .off = g->disabled || (g->held.is && registration_blocked(g)),
 	        .working = is_working(g),
@@ -74,6 +81,9 @@ static struct str why_of(const struct registration *g)
 {
 	if (is_working(g))
 		return str_c(g->waiting.code ? g->waiting.text : "An attempt is under way.");
+	if (revoked_at(g))
+		return STR("The certificate that is served is revoked: browsers that ask its CA "
+		           "refuse it." ERR_REMEDY "Register the name again for a new one.");
 	if (g->last_error.code)
 		return str_c(g->last_error.text);
 	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
@@ -191,6 +201,7 @@ static void write_registration(const struct registration *g, const char *key, st
 	json_write_time(w, "next_renewal", v.next_renewal);
 	json_write_c(w, "reason", v.reason);
 	json_write_time(w, "next_check", v.held ? look_at_next(g->renewals) : 0);
+	json_write_time(w, "revoked", revoked_at(g));
 	write_served(g, w);
 	write_served_leaf(g, w);
 	json_write_int(w, "failures", g->failures);

@@ -5,6 +5,7 @@ import ssl
 import stat
 import urllib.request
 
+from api import Api
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
@@ -46,6 +47,30 @@ def test_what_is_disabled_is_revoked_at_once(everseal, pebble):
     assert ca_says(pebble, before)["Status"] == "Revoked"
     assert pebble.orders == orders
     everseal.le("revoke", "shop.example.com", "--wait").ok()  # it is revoked already: no harm
+
+
+def test_what_is_revoked_and_served_says_so(everseal, pebble):
+    api = Api(everseal.state)
+    everseal.register("shop.example.com")
+    before = everseal.served("shop.example.com")
+    assert everseal.certificate("shop.example.com")["revoked"] is None
+    everseal.le("disable", "shop.example.com").ok()
+    everseal.le("revoke", "shop.example.com", "--wait").ok()
+
+    def says_so():
+        site = api.get("/api/sites/shop.example.com").ok()
+        listed, = api.get("/api/certificates").ok()["items"]
+        for c in (site["certificate"], listed, everseal.certificate("shop.example.com")):
+            assert c["state"] == "revoked" and c["lamp"] == "problem" and c["revoked"]
+        assert site["state"] == "problem" and "The certificate that is served is revoked" in site["why"]
+        assert everseal.served("shop.example.com").serial_number == before.serial_number
+    says_so()
+    everseal.restart()
+    says_so()
+    everseal.register("shop.example.com")  # orders a new one, however long the old one would have lived
+    assert everseal.served("shop.example.com").serial_number != before.serial_number
+    certificate = everseal.certificate("shop.example.com")
+    assert (certificate["state"], certificate["revoked"]) == ("ok", None)
 
 
 def test_what_cannot_be_revoked(everseal):

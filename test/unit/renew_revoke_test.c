@@ -105,7 +105,7 @@ static void what_is_no_longer_renewed_is_revoked_at_once(void **state)
 	the_old_one_is_revoked();
 	assert_int_equal(place->ca.order_count, 1);
 	assert_int_equal(diary_count(place, "ask revoke -1"), 1);
-	status_is("shop.example.com", "disabled");
+	status_is("shop.example.com", "revoked");
 }
 
 static void while_it_is_renewed_hsts_is_no_reason(void **state)
