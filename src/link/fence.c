@@ -34,22 +34,47 @@ static void allow(int ruleset, const char *const *paths, uint64_t allowed)
 	}
 }
 
-static bool landlock(const struct fence_want *want)
+/* All that this kernel's Landlock knows; 0 without. */
+static uint64_t rights_known(void)
 {
 	long version =
 	        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
-	if (version < 1)
-		return false;
-	uint64_t all = rights[version < VERSION_MOST ? version : VERSION_MOST];
+	return version < 1 ? 0 : rights[version < VERSION_MOST ? version : VERSION_MOST];
+}
+
+static int ruleset_new(uint64_t all)
+{
 	struct landlock_ruleset_attr attr = { .handled_access_fs = all };
-	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	return all ? (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0) : -1;
+}
+
+bool fence_files(int ruleset)
+{
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+}
+
+static bool landlock(const struct fence_want *want)
+{
+	uint64_t all = rights_known();
+	int ruleset = want->files_later ? -1 : ruleset_new(all);
 	if (ruleset < 0)
 		return false;
 	allow(ruleset, want->read, RIGHTS_READ);
 	allow(ruleset, want->write, all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE);
-	bool stands = syscall(SYS_landlock_restrict_self, ruleset, 0) == 0;
+	bool stands = fence_files(ruleset);
 	close(ruleset);
 	return stands;
+}
+
+int fence_files_new(const int *folders, size_t count)
+{
+	int ruleset = ruleset_new(rights_known());
+	for (size_t i = 0; i < count && ruleset >= 0; i++) {
+		struct landlock_path_beneath_attr rule = { .allowed_access = RIGHTS_READ,
+			.parent_fd = folders[i] };
+		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	}
+	return ruleset;
 }
 
 static bool drop_capabilities(void)

@@ -16,10 +16,18 @@
 struct fence_want {
 	const char *const *read;  /* files and folders to read, NULL at the end; NULL: none */
 	const char *const *write; /* to read, write, make and remove; folders only as a whole */
+	bool files_later;         /* no Landlock yet: fence_files raises it */
 };
 
 /* Appends the names of those that stand, separated by spaces (the text of `fences`); returns how
  * many they are. */
 size_t fence_process(const struct fence_want *want, struct buf *ret_standing);
+
+/* Landlock alone, after fence_process, for a process that learns later what it may read: the
+ * folders behind these descriptors and all beneath. The ruleset's descriptor, -1 without
+ * Landlock. */
+int fence_files_new(const int *folders, size_t count);
+/* Around the calling thread: each thread does it for itself. */
+MUST_CHECK bool fence_files(int ruleset);
 
 #endif

@@ -52,10 +52,10 @@ static void ignore_signals(void)
 
 static int run(unsigned workers)
 {
-	struct serve s = { .fences = BUF_INIT(1024) };
+	struct serve s = { .fences = BUF_INIT(1024), .roots.wanted = true };
 	struct err err;
 	struct loop *loop = loop_new(&clock_system);
-	fence_process(&(struct fence_want){ 0 }, &s.fences);
+	fence_process(&(struct fence_want){ .files_later = true }, &s.fences);
 	if (!serve_start(&s, loop, CHILD_LINK, workers, &err)) {
 		log_to_stderr(LOG_ERROR, STR_NONE, str_c(err.text));
 		return 1;

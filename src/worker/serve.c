@@ -57,6 +57,16 @@ static void prepared(struct round *r)
 	round_free(r);
 }
 
+/* The ruleset for the threads, the first time. */
+static int fence_files_by(struct serve *s, const struct generation *g)
+{
+	int ruleset;
+	roots_fence(&s->roots, g, &s->fences, &ruleset);
+	if (ruleset >= 0)
+		(void)link_send(&s->control, fences, .standing = buf_str(&s->fences));
+	return ruleset;
+}
+
 static void end_of_rows(struct serve *s, int64_t number)
 {
 	struct err err;
@@ -72,7 +82,14 @@ static void end_of_rows(struct serve *s, int64_t number)
 		refuse(s, number, &err);
 		return;
 	}
+	int ruleset = fence_files_by(s, g);
+	if (!roots_within(&s->roots, g, &err)) {
+		generation_unref(&g);
+		refuse(s, number, &err);
+		return;
+	}
 	struct round *r = round_new(ORDER_PREPARE, prepared);
+	r->ruleset = ruleset;
 	r->number = number;
 	r->epoch = s->epoch;
 	r->generation = g;
@@ -335,4 +352,5 @@ void serve_done(struct serve *s)
 	events_done();
 	cert_table_free(&s->certs);
 	buf_done(&s->fences);
+	roots_done(&s->roots);
 }

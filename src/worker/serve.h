@@ -7,6 +7,7 @@
 #define WORKER_SERVE_H
 
 #include "link/link.h"
+#include "worker/roots.h"
 #include "worker/thread.h"
 
 struct serve {
@@ -17,6 +18,7 @@ struct serve {
 	struct tls_ticket_keys tickets;
 	struct timer rotate;
 	struct buf fences;
+	struct roots roots;
 
 	unsigned epoch;                     /* how many control processes we have seen */
 	struct generation_builder *builder; /* between generation and generation_end */

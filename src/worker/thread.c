@@ -1,7 +1,10 @@
 #include "worker/thread.h"
+#include "files/files.h"
+#include "link/fence.h"
 #include "proxy/proxy.h"
 #include "server/rules.h"
 #include "worker/events.h"
+#include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -21,12 +24,15 @@ struct round *round_new(enum order order, void (*done)(struct round *r))
 	struct round *r = mem_new(struct round);
 	r->order = order;
 	r->done = done;
+	r->ruleset = -1;
 	return r;
 }
 
 void round_free(struct round *r)
 {
 	generation_unref(&r->generation);
+	if (r->ruleset >= 0)
+		(void)close(r->ruleset);
 	free(r->token);
 	free(r->thumbprint);
 	free(r);
@@ -84,7 +90,11 @@ static bool obey(struct thread *t, struct command *c)
 	const struct round *r = c->round;
 	switch (r->order) {
 	case ORDER_PREPARE:
-		c->refused = !worker_prepare(&t->worker, r->generation, &c->why);
+		if (r->ruleset >= 0 && !fence_files(r->ruleset))
+			c->refused = !err_sys(&c->why, ERR_PERMISSION, errno,
+			        "The fence around files cannot be raised");
+		if (!c->refused)
+			c->refused = !worker_prepare(&t->worker, r->generation, &c->why);
 		break;
 	case ORDER_COMMIT:
 		commit(t, r->generation);
@@ -192,6 +202,7 @@ static bool init(struct threads *all, struct thread *t, unsigned index, struct e
 	w->proxy = proxy_pools_new(w);
 	w->handlers[SITE_PROXY] = &proxy_handler;
 	w->handlers[SITE_CONTROL] = &control_handler;
+	w->handlers[SITE_FILES] = &files_handler;
 	w->handlers[SITE_REDIRECT] = &redirect_handler;
 	w->handlers[SITE_RESPOND] = &respond_handler;
 	w->tls = tls_worker_new(w->loop, all->certs, err);

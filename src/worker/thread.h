@@ -31,6 +31,7 @@ struct round {
 	unsigned waiting;              /* for so many answers */
 	int64_t number;                /* of the generation */
 	struct generation *generation; /* a reference of the round's */
+	int ruleset;                   /* PREPARE: the fence to raise; -1: none. The round's. */
 	char *token, *thumbprint;
 	unsigned epoch;
 	struct tls_ticket_keys tickets;
