@@ -326,6 +326,7 @@ void generation_bound(struct control *c, const struct msg_bound *m)
 {
 	if (bindings_heard(c, m) && c->stage != PLAN_BINDING)
 		c->again = true;
+	renewals_listening(c->renewals);
 	later_start(&c->turn, c->loop, turn);
 }
 

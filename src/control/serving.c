@@ -238,10 +238,26 @@ static bool unobstructed(struct serving *s, struct err *err)
 	return !failed || failed->port != c->config->challenge_http || say_obstacle(failed, err);
 }
 
+/* An address on the port that CAs ask on, of which the supervisor has not said yet whether it is
+ * ours; or NULL. */
+static const struct binding *awaited_http(const struct control *c)
+{
+	LIST_EACH (n, &c->bindings) {
+		const struct binding *b = OWNER(n, struct binding, node);
+		if (!b->tls && b->fd < 0 && !b->error && b->port == c->config->challenge_http)
+			return b;
+	}
+	return NULL;
+}
+
 static bool provable(struct serving *s, struct err *err)
 {
 	struct control *c = control_of(s);
-	const struct binding *failed = failed_http(c);
+	const struct binding *failed = failed_http(c), *awaited = awaited_http(c);
+	if (awaited)
+		return err_set(err, ERR_BUSY,
+		        "Port %u of %s, where the CA will ask, is not bound yet.", awaited->port,
+		        awaited->host);
 	if (listens_http(c))
 		return true;
 	if (failed)
