@@ -47,6 +47,8 @@ typedef int command_function(struct command *c);
 static command_function *const functions[VERB_COUNT] = {
 	[VERB_CHECK] = command_check,
 	[VERB_RELOAD] = command_reload,
+	[VERB_UPGRADE] = command_upgrade,
+	[VERB_DRAIN] = command_drain,
 	[VERB_STATUS] = command_status,
 	[VERB_REGISTER] = command_register,
 	[VERB_CERTIFICATE] = command_certificate,

@@ -46,6 +46,8 @@ void help_group(struct str group, struct buf *out); /* `lets-encrypt`: its comma
 
 int command_check(struct command *c);
 int command_reload(struct command *c);
+int command_upgrade(struct command *c);
+int command_drain(struct command *c);
 int command_status(struct command *c);
 int command_register(struct command *c);
 int command_certificate(struct command *c);

@@ -26,6 +26,17 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"read the configuration again",
 		"Makes the running server read its configuration again. Connections that are open live on. "
 		"A bad file changes nothing, and its errors are printed." },
+	[VERB_UPGRADE] = { "upgrade", NULL, 0, WHERE | HAS(JSON), 0,
+		"replace the running program by the one that is installed",
+		"Puts the program that now stands where the running one was started from in its place: no "
+		"connection is refused, those that are open go on and end within `drain-timeout`. The new "
+		"program is first asked whether it takes the configuration. If it is not ready in 10 "
+		"seconds, the old one goes on, and it is said why." },
+	[VERB_DRAIN] = { "drain", "on|off", 1, WHERE, 0,
+		"tell load balancers to send no visitors here",
+		"While draining, the health check GET /api/octopusservernodes/ping on the page's address is "
+		"answered with 418 instead of 200, so that a load balancer sends nobody new. Whoever comes "
+		"is served. A start of Everseal ends it." },
 	[VERB_STATUS] = { "status", NULL, 0, WHERE | HAS(JSON), 0,
 		"show listeners, sites and certificates",
 		"Shows the running server: where it listens, or who holds the port; its sites; each "

@@ -75,6 +75,8 @@ extern const struct option_words options[OPTION_COUNT];
 	X(RUN, "run")                                                                              \
 	X(CHECK, "check")                                                                          \
 	X(RELOAD, "reload")                                                                        \
+	X(UPGRADE, "upgrade")                                                                      \
+	X(DRAIN, "drain")                                                                          \
 	X(STATUS, "status")                                                                        \
 	X(REGISTER, "lets-encrypt register")                                                       \
 	X(CERTIFICATE, "lets-encrypt status")                                                      \

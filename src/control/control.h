@@ -128,6 +128,7 @@ struct control {
 	struct buf trouble; /* what became of the last generation that did not come to stand */
 
 	struct portal_host host;
+	struct portal_upgrade upgrade;
 	struct list reloads;   /* struct reload */
 	struct list questions; /* struct portal_holder */
 	int64_t last_question;
@@ -321,6 +322,11 @@ size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t 
 bool ask_holder(struct portal_host *h, struct portal_holder *q);
 void ask_holder_abort(struct portal_host *h, struct portal_holder *q);
 void ask_heard_holder(struct control *c, const struct msg_holder *m);
+
+/* upgrade.c */
+void upgrade_ask(struct portal_host *h);
+const struct portal_upgrade *upgrade_told(struct portal_host *h);
+void upgrade_heard(struct control *c, const struct msg_upgraded *m);
 
 /* host.c: what the API asks of control. */
 void host_init(struct control *c);

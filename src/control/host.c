@@ -109,6 +109,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	json_write_time(w, "started", c->started);
 	json_write_c(w, "state", c->state);
 	json_write_int(w, "generation", c->current ? c->current->number : 0);
+	json_write_bool(w, "draining", h->draining);
 	json_write_bool(w, "serving", link_alive(&c->serve) && c->serve_has_current);
 	json_write_c(w, "problem", c->trouble.n ? buf_c(&c->trouble) : NULL);
 	json_write_c(w, "master_key",
@@ -208,6 +209,8 @@ static const struct portal_host_ops host_ops = {
 	.status = status,
 	.reload = reload,
 	.reload_abort = reload_abort,
+	.upgrade = upgrade_ask,
+	.upgraded = upgrade_told,
 	.config = ask_config,
 	.kept = ask_kept,
 	.generation = ask_generation,
@@ -223,12 +226,14 @@ static const struct portal_host_ops host_ops = {
 void host_init(struct control *c)
 {
 	c->host.ops = &host_ops;
+	c->upgrade.sentence = BUF(16 << 10);
 	list_init(&c->reloads);
 	list_init(&c->questions);
 }
 
 void host_done(struct control *c)
 {
+	buf_done(&c->upgrade.sentence);
 	LIST_EACH (n, &c->reloads) {
 		struct reload *r = OWNER(n, struct reload, node);
 		later_stop(&r->later);

@@ -110,6 +110,9 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 	case MSG_holder:
 		ask_heard_holder(c, &m->is.holder);
 		break;
+	case MSG_upgraded:
+		upgrade_heard(c, &m->is.upgraded);
+		break;
 	case MSG_reload:
 		host_reload(c, NULL);
 		break;

@@ -33,16 +33,20 @@ enum upstream_scheme {
 	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
 	/* supervisor -> control: who listens there; empty: nobody that can be seen */             \
 	X(holder, INT(id) TEXT(holder))                                                            \
+	/* supervisor -> control: what became of `upgrade`; to the one then running */             \
+	X(upgraded, FLAG(done) TEXT(sentence))                                                     \
 	/* supervisor -> control: SIGHUP came */                                                   \
 	X(reload, )                                                                                \
-	/* supervisor -> any: end in an orderly way */                                             \
-	X(stop, )                                                                                  \
+	/* supervisor -> any: end in an orderly way; succeeded: another serve accepts already, so  \
+	 * who is connected may ask once more */                                                   \
+	X(stop, FLAG(succeeded))                                                                   \
 	/* control -> supervisor */                                                                \
 	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
 	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */      \
 	X(release, INT(id))                                                                        \
 	X(who_holds, INT(id) TEXT(address) INT(port))          /* answered by `holder` */          \
 	X(ready, TEXT(status))                                 /* first generation stands */       \
+	X(upgrade, )                                           /* answered by `upgraded` */        \
 	/* control -> serve: certificates and challenges, outside of generations */                \
 	X(segment, INT(index) FD(fd))                                                              \
 	X(segment_valid, INT(index) INT(valid))                                                    \

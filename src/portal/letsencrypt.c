@@ -41,10 +41,10 @@ static void get_ping(struct call *c)
 	call_object(c, &w);
 	json_write_c(&w, "Id", "OctopusServerNodes-1");
 	json_write_c(&w, "Name", name);
-	json_write_bool(&w, "IsInMaintenanceMode", false);
+	json_write_bool(&w, "IsInMaintenanceMode", portal_host->draining);
 	json_write_bool(&w, "IsOffline", false);
 	json_write_end(&w);
-	call_answer(c, 200);
+	call_answer(c, portal_host->draining ? 418 : 200);
 }
 
 /* ---- the configuration ---- */

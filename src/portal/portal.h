@@ -23,6 +23,13 @@ struct portal_reload {
 	void (*done)(struct portal_reload *r, const struct err *err);
 	struct list node;
 };
+/* The program replaced in place. What was asked of a control that has ended since is told to its
+ * successor, which knows of no more than the outcome. */
+enum portal_upgrade_state { UPGRADE_NONE, UPGRADE_RUNNING, UPGRADE_DONE, UPGRADE_FAILED };
+struct portal_upgrade {
+	enum portal_upgrade_state state;
+	struct buf sentence; /* DONE, FAILED */
+};
 struct portal_site_each {
 	/* url_port: the port in an https URL to it. */
 	void (*site)(struct portal_site_each *e, const struct served_site *site, uint16_t url_port);
@@ -45,6 +52,8 @@ struct portal_host_ops {
 	/* Reads the file again and puts it in force; `done` once, not before the call returned. */
 	void (*reload)(struct portal_host *h, struct portal_reload *r);
 	void (*reload_abort)(struct portal_host *h, struct portal_reload *r);
+	void (*upgrade)(struct portal_host *h);
+	const struct portal_upgrade *(*upgraded)(struct portal_host *h);
 	const struct config *(*config)(struct portal_host *h); /* in force; until the next turn */
 	struct kept *(*kept)(struct portal_host *h);
 	int64_t (*generation)(struct portal_host *h); /* the number of the one in force */
@@ -63,6 +72,7 @@ struct portal_host_ops {
 };
 struct portal_host {
 	const struct portal_host_ops *ops;
+	bool draining; /* load balancers are told to send nobody */
 };
 
 struct portal_needs {

@@ -196,11 +196,16 @@ static enum next parse_head(struct http1_session *s, struct str bytes)
 	return AGAIN;
 }
 
+static bool ends_when_idle(const struct http1_session *s)
+{
+	const struct worker *w = s->client->worker;
+	return w->draining && !w->patient && s->state == HTTP1_READING_HEAD && s->in.n == 0;
+}
+
 static enum next read_head(struct http1_session *s)
 {
 	if (!s->readable)
-		return s->peer_ended || (s->client->worker->draining && s->in.n == 0) ? close_now(s)
-		                                                                      : WAIT;
+		return s->peer_ended || ends_when_idle(s) ? close_now(s) : WAIT;
 	struct str bytes;
 	if (read_some(s, HEAD_READ, &bytes) == CONN_FAILED)
 		return reset_now(s);
@@ -480,7 +485,7 @@ static void expired(struct session *session)
 static void drain(struct session *session)
 {
 	struct http1_session *s = session_of(session);
-	if (s->state == HTTP1_READING_HEAD && s->in.n == 0)
+	if (ends_when_idle(s))
 		(void)close_now(s);
 }
 

@@ -58,15 +58,16 @@ struct generation *worker_commit(struct worker *w, struct generation *g)
 	return before;
 }
 
-void worker_drain(struct worker *w)
+void worker_drain(struct worker *w, bool patient)
 {
 	w->draining = true;
+	w->patient = patient;
 	listeners_stop(w);
 	LIST_EACH (node, &w->connections) {
 		struct client *c = client_of(node);
 		if (c->session)
 			c->session->ops->drain(c->session);
-		else
+		else if (!patient)
 			client_free(c);
 	}
 }

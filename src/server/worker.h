@@ -31,7 +31,7 @@ struct worker {
 	struct timer accept_again; /* descriptors ran out: accepting pauses */
 	int64_t shortage_told;     /* mono ms of the last time, 0: never */
 	bool accepting;
-	bool draining;
+	bool draining, patient; /* patient: as worker_drain has it */
 	struct told told;
 	char *scratch; /* WORKER_SCRATCH bytes for what is read and used up at once */
 	char date[32]; /* for Date headers, of date_second */
@@ -57,8 +57,9 @@ void worker_done(struct worker *w);
 MUST_CHECK bool worker_prepare(const struct worker *w, const struct generation *g, struct err *err);
 struct generation *worker_commit(struct worker *w, struct generation *g);
 
-/* Accepts no more; idle connections end now, the others after the exchange under way. */
-void worker_drain(struct worker *w);
+/* Accepts no more. Connections end after the exchange under way; those that have none now or, if
+ * patient, after one more: a request may be on its way. */
+void worker_drain(struct worker *w, bool patient);
 
 /* "Tue, 24 Nov 2026 15:43:29 GMT" (RFC 9110 5.6.7). */
 struct str worker_date(struct worker *w);

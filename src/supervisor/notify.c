@@ -28,3 +28,10 @@ void notify(const char *format, ...)
 	        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
 	close(fd);
 }
+
+long long notify_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}

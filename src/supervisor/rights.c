@@ -1,5 +1,6 @@
 #include "supervisor/inside.h"
 #include <linux/capability.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #define BIT(capability) (UINT64_C(1) << (capability))
@@ -16,7 +17,7 @@ static uint64_t permitted(void)
 	return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
-static void set(uint64_t keep, uint64_t effective)
+static void set_all(uint64_t keep, uint64_t effective, uint64_t inheritable)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[2];
@@ -24,9 +25,15 @@ static void set(uint64_t keep, uint64_t effective)
 		data[i] = (struct __user_cap_data_struct){
 			.permitted = (uint32_t)(keep >> 32 * i),
 			.effective = (uint32_t)(effective >> 32 * i),
+			.inheritable = (uint32_t)(inheritable >> 32 * i),
 		};
 	/* Less than we have: refused only by a kernel without capabilities. */
 	(void)!syscall(SYS_capset, &header, data);
+}
+
+static void set(uint64_t keep, uint64_t effective)
+{
+	set_all(keep, effective, /* inheritable= */ 0);
 }
 
 /* The bounding set stays: an exec by root gets all of it, and control needs it at its start. */
@@ -46,4 +53,15 @@ bool rights_may_become(void)
 {
 	uint64_t both = BIT(CAP_SETUID) | BIT(CAP_SETGID);
 	return (permitted() & both) == both;
+}
+
+/* capabilities(7): of a user other than root an exec keeps what is ambient, and nothing can be that
+ * is not inheritable. */
+void rights_carry(bool on)
+{
+	uint64_t keep = permitted();
+	set_all(keep, keep & RIGHTS_USED, on ? keep : 0);
+	for (unsigned bit = 0; on && bit <= CAP_LAST_CAP; bit++)
+		if (keep & BIT(bit))
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, bit, 0, 0);
 }

@@ -121,6 +121,18 @@ static struct listening *find(struct sockets *s, const struct listening *like)
 	return NULL;
 }
 
+static struct listening *listening_new(struct sockets *s, const struct listening *like)
+{
+	struct listening *l = mem_new(struct listening);
+	l->sockets = s;
+	l->to = like->to;
+	l->size = like->size;
+	l->since = loop_mono(s->loop);
+	l->fd = -1;
+	list_add_last(&s->all, &l->node);
+	return l;
+}
+
 void sockets_bind(struct sockets *s, const struct msg_bind *m)
 {
 	struct listening like = { 0 };
@@ -130,20 +142,43 @@ void sockets_bind(struct sockets *s, const struct msg_bind *m)
 	}
 	struct listening *l = find(s, &like);
 	bool known = l != NULL;
-	if (!known) {
-		l = mem_new(struct listening);
-		l->sockets = s;
-		l->to = like.to;
-		l->size = like.size;
-		l->since = loop_mono(s->loop);
-		list_add_last(&s->all, &l->node);
-	}
+	if (!known)
+		l = listening_new(s, &like);
 	l->id = m->id;
 	l->asked = true;
 	if (!known)
 		try_now(l);
 	else if (l->fd >= 0 || l->told)
 		tell(l);
+}
+
+void sockets_leave_open(const struct sockets *s, bool open)
+{
+	LIST_EACH (node, &s->all)
+		leave_open(OWNER(node, struct listening, node)->fd, open);
+}
+
+void sockets_write(const struct sockets *s, struct buf *out)
+{
+	LIST_EACH (node, &s->all) {
+		const struct listening *l = OWNER(node, struct listening, node);
+		char address[INET6_ADDRSTRLEN];
+		bool six = l->to.any.sa_family == AF_INET6;
+		const void *at = six ? (const void *)&l->to.in6.sin6_addr : &l->to.in.sin_addr;
+		if (l->fd < 0 || !inet_ntop(l->to.any.sa_family, at, address, sizeof address))
+			continue;
+		buf_printf(out, "socket %d %s %u\n", l->fd, address,
+		        ntohs(six ? l->to.in6.sin6_port : l->to.in.sin_port));
+	}
+}
+
+bool sockets_adopt(struct sockets *s, int fd, struct str address, int64_t port)
+{
+	struct listening like = { 0 };
+	if (!read_address(&like, address, port))
+		return false;
+	listening_new(s, &like)->fd = fd;
+	return true;
 }
 
 void sockets_release(struct sockets *s, int64_t id)

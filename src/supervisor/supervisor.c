@@ -4,44 +4,16 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-#define STOP_MOST   (12 * SECOND) /* for an orderly end */
-#define SILENT_MOST (2 * SECOND)  /* for a process whose link has ended */
-#define STEADY      (10 * SECOND) /* who lived that long did not fall at its start */
+#define STOP_MOST         (12 * SECOND) /* for an orderly end */
+#define CONTROL_STOP_MOST (3 * SECOND)  /* the same, while others wait for it */
+#define SILENT_MOST       (2 * SECOND)  /* for a process whose link has ended */
+#define STEADY            (10 * SECOND) /* who lived that long did not fall at its start */
 static const int64_t pauses[] = { 0, 100, 500, 1000 }; /* ms before the nth revival in a row */
 
 enum { CHILDREN = PROCESS_COUNT };
 
-struct child {
-	enum process process;
-	struct supervisor *supervisor;
-	int program;
-	pid_t pid; /* 0: not running */
-	struct on_exit_of exit;
-	struct link link;
-	struct timer timer; /* until it is started again; until it must be gone */
-	int64_t started;
-	unsigned falls; /* in a row, each soon after its start */
-};
-
-struct supervisor {
-	const struct supervisor_want *want;
-	struct loop *loop;
-	struct child children[CHILDREN];
-	struct sockets sockets;
-	bool identified, ready, stopping;
-	bool become;
-	uid_t uid;
-	gid_t gid;
-	int64_t workers;
-	int status;
-	struct on_signal signals;
-	struct timer patience;
-};
-
 static const struct log top = { .key = NULL };
 static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
-
-static void start(struct child *c);
 
 static void pass_link(struct child *to, enum process process, pid_t pid, int fd)
 {
@@ -76,7 +48,7 @@ static void start_all(struct supervisor *s)
 {
 	for (struct child *c = s->children; c < s->children + CHILDREN; c++)
 		if (!c->pid && !timer_active(&c->timer))
-			start(c);
+			child_start(c);
 }
 
 static void kill_late(struct timer *t)
@@ -122,7 +94,11 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 	case MSG_ready:
 		s->ready = true;
 		sockets_settle(&s->sockets);
+		upgrade_ready(s);
 		notify("READY=1\nSTATUS=%.*s", STR_ARG(m->is.ready.status));
+		break;
+	case MSG_upgrade:
+		upgrade_begin(s);
 		break;
 	default:
 		msg_close_fd(m);
@@ -133,7 +109,7 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 static void heard(struct link *l, const struct msg *m)
 {
 	struct child *c = OWNER(l, struct child, link);
-	if (c->process == PROCESS_CONTROL)
+	if (c->process == PROCESS_CONTROL && c->state == CURRENT)
 		control_heard(c->supervisor, m);
 	else
 		msg_close_fd(m);
@@ -153,19 +129,40 @@ static void link_ended(struct link *l, const struct err *why)
 
 static const struct link_ops child_link = { .heard = heard, .ended = link_ended };
 
+static void end_late(const struct child *c)
+{
+	if (!c->pid)
+		return;
+	log_warning(&top, "%s (process %d) did not end in time, ending it.",
+	        process_name(c->process), (int)c->pid);
+	kill(c->pid, SIGKILL);
+}
+
 static void stop_late(struct timer *t)
 {
 	struct supervisor *s = OWNER(t, struct supervisor, patience);
-	for (struct child *c = s->children; c < s->children + CHILDREN; c++) {
-		if (!c->pid)
-			continue;
-		log_warning(&top, "%s (process %d) did not end in time, ending it.",
-		        process_name(c->process), (int)c->pid);
-		kill(c->pid, SIGKILL);
-	}
+	for (struct child *c = s->children; c < s->children + CHILDREN; c++)
+		end_late(c);
+	LIST_EACH (node, &s->others)
+		end_late(OWNER(node, struct child, node));
 }
 
-static bool any_running(const struct supervisor *s)
+static void child_late(struct timer *t)
+{
+	end_late(OWNER(t, struct child, timer));
+}
+
+/* Serves have a limit of their own for those that are under way. */
+void child_stop(struct child *c)
+{
+	c->state = DRAINING;
+	if (!link_send(&c->link, stop, .succeeded = true))
+		kill(c->pid, SIGTERM);
+	if (c->process == PROCESS_CONTROL || c->process == PROCESS_FETCH)
+		timer_start(&c->timer, c->supervisor->loop, CONTROL_STOP_MOST, child_late);
+}
+
+bool any_running(const struct supervisor *s)
 {
 	for (size_t i = 0; i < CHILDREN; i++)
 		if (s->children[i].pid)
@@ -173,7 +170,12 @@ static bool any_running(const struct supervisor *s)
 	return false;
 }
 
-static void stop(struct supervisor *s, int status)
+static bool all_gone(const struct supervisor *s)
+{
+	return !any_running(s) && list_empty(&s->others);
+}
+
+void supervisor_stop(struct supervisor *s, int status)
 {
 	if (s->stopping)
 		return;
@@ -185,14 +187,17 @@ static void stop(struct supervisor *s, int status)
 		if (c->pid && !link_send(&c->link, stop))
 			kill(c->pid, SIGTERM);
 	}
+	LIST_EACH (node, &s->others)
+		if (OWNER(node, struct child, node)->state == AWAITING)
+			child_stop(OWNER(node, struct child, node));
 	timer_start(&s->patience, s->loop, STOP_MOST, stop_late);
-	if (!any_running(s))
+	if (all_gone(s))
 		loop_stop(s->loop);
 }
 
 static void due(struct timer *t)
 {
-	start(OWNER(t, struct child, timer));
+	child_start(OWNER(t, struct child, timer));
 }
 
 static void revive(struct child *c)
@@ -205,7 +210,7 @@ static void revive(struct child *c)
 	if (pause > 0)
 		timer_start(&c->timer, c->supervisor->loop, pause, due);
 	else
-		start(c);
+		child_start(c);
 }
 
 static void say_ended(const struct child *c, int pid, int status)
@@ -230,18 +235,41 @@ static void child_ended(struct on_exit_of *e, int status)
 	if (c->process == PROCESS_CONTROL)
 		sockets_control_gone(&s->sockets);
 	if (s->stopping) {
-		if (!any_running(s))
+		if (all_gone(s))
 			loop_stop(s->loop);
 		return;
 	}
+	if (upgrade_ended(s, c, status))
+		return;
 	/* A control that cannot begin has said why; beginning again would say it for ever. */
 	if (c->process == PROCESS_CONTROL && !s->ready && WIFEXITED(status) &&
 	        WEXITSTATUS(status)) {
-		stop(s, 1);
+		supervisor_stop(s, 1);
 		return;
 	}
 	say_ended(c, pid, status);
 	revive(c);
+}
+
+static void other_ended(struct on_exit_of *e, int status)
+{
+	struct child *c = OWNER(e, struct child, exit);
+	struct supervisor *s = c->supervisor;
+	(void)status;
+	link_done(&c->link);
+	timer_stop(&c->timer);
+	upgrade_other_ended(s, c);
+	if (s->stopping && all_gone(s))
+		loop_stop(s->loop);
+}
+
+void child_adopt(struct child *c, pid_t pid, int link)
+{
+	c->pid = pid;
+	c->started = loop_mono(c->supervisor->loop);
+	link_init(&c->link, c->supervisor->loop, link, &child_link);
+	on_exit_of_start(&c->exit, c->supervisor->loop, pid,
+	        c->state == CURRENT ? child_ended : other_ended);
 }
 
 static void arguments(const struct child *c, const char *ret_argv[8], char workers[static 24])
@@ -298,13 +326,11 @@ static bool try_start(struct child *c, struct err *err)
 		close(fds[0]);
 		return false;
 	}
-	c->pid = pid;
-	link_init(&c->link, s->loop, fds[0], &child_link);
-	on_exit_of_start(&c->exit, s->loop, pid, child_ended);
+	child_adopt(c, pid, fds[0]);
 	return true;
 }
 
-static void start(struct child *c)
+void child_start(struct child *c)
 {
 	struct err err = ERR_INIT;
 	c->started = loop_mono(c->supervisor->loop);
@@ -317,56 +343,78 @@ static void start(struct child *c)
 	connect_child(c->supervisor, c);
 }
 
-/* sd_notify(3): CLOCK_MONOTONIC at the beginning of the reload. READY=1 ends it. */
-static long long monotonic_usec(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
-}
-
 static void caught(struct on_signal *on, int number)
 {
 	struct supervisor *s = OWNER(on, struct supervisor, signals);
 	if (number == SIGTERM || number == SIGINT)
-		stop(s, 0);
+		supervisor_stop(s, 0);
 	else if (number == SIGHUP && link_send(&s->children[PROCESS_CONTROL].link, reload))
-		notify("RELOADING=1\nMONOTONIC_USEC=%lld", monotonic_usec());
+		notify("RELOADING=1\nMONOTONIC_USEC=%lld", notify_now());
 }
 
-static bool open_programs(struct supervisor *s, struct err *err)
+bool supervisor_programs(struct supervisor *s, struct err *err)
 {
-	for (size_t i = 0; i < CHILDREN; i++) {
-		struct child *c = &s->children[i];
-		*c = (struct child){ .process = (enum process)i, .supervisor = s };
-		c->program = program_open(c->process, err);
-		if (c->program < 0)
+	for (struct child *c = s->children; c < s->children + CHILDREN; c++)
+		if (c->program < 0 && (c->program = program_open(c->process, err)) < 0)
 			return false;
+	return true;
+}
+
+static void init(struct supervisor *s, const struct supervisor_want *want)
+{
+	*s = (struct supervisor){ .want = want };
+	for (size_t i = 0; i < CHILDREN; i++)
+		s->children[i] = (struct child){
+			.process = (enum process)i, .supervisor = s, .program = -1
+		};
+	list_init(&s->others);
+	upgrade_init(s);
+	signals_block(signals, sizeof signals / sizeof signals[0]);
+	s->loop = loop_new(&clock_system);
+	sockets_init(&s->sockets, s->loop, &s->children[PROCESS_CONTROL].link);
+	on_signal_start(&s->signals, s->loop, signals, sizeof signals / sizeof signals[0], caught);
+}
+
+static void done(struct supervisor *s)
+{
+	sockets_done(&s->sockets);
+	timer_stop(&s->patience);
+	on_signal_stop(&s->signals);
+	upgrade_done(s);
+	loop_free(&s->loop);
+	for (size_t i = 0; i < CHILDREN; i++)
+		if (s->children[i].program >= 0)
+			close(s->children[i].program);
+}
+
+/* Where the program before us in this process has stopped, or at the beginning. */
+static bool begin(struct supervisor *s, struct err *err)
+{
+	struct handover handover;
+	if (handover_take(&handover)) {
+		upgrade_resume(s, &handover);
+		buf_done(&handover.text);
+		return true;
 	}
+	if (!supervisor_programs(s, err))
+		return false;
+	child_start(&s->children[PROCESS_CONTROL]);
 	return true;
 }
 
 int supervisor_run(const struct supervisor_want *want)
 {
-	struct supervisor s = { .want = want };
+	struct supervisor s;
 	struct err err = ERR_INIT;
 	log_set_process("supervisor");
-	if (!open_programs(&s, &err)) {
-		log_error(&top, "%s", err.text);
-		return 1;
-	}
-	signals_block(signals, sizeof signals / sizeof signals[0]);
-	s.loop = loop_new(&clock_system);
-	sockets_init(&s.sockets, s.loop, &s.children[PROCESS_CONTROL].link);
-	on_signal_start(&s.signals, s.loop, signals, sizeof signals / sizeof signals[0], caught);
+	init(&s, want);
 	rights_drop();
-	start(&s.children[PROCESS_CONTROL]);
-	loop_run(s.loop);
-	sockets_done(&s.sockets);
-	timer_stop(&s.patience);
-	on_signal_stop(&s.signals);
-	loop_free(&s.loop);
-	for (size_t i = 0; i < CHILDREN; i++)
-		close(s.children[i].program);
+	if (begin(&s, &err)) {
+		loop_run(s.loop);
+	} else {
+		log_error(&top, "%s", err.text);
+		s.status = 1;
+	}
+	done(&s);
 	return s.status;
 }

@@ -247,12 +247,14 @@ static void drained(struct round *r)
 	loop_stop(serve->loop);
 }
 
-static void stop(struct serve *s)
+static void stop(struct serve *s, bool succeeded)
 {
 	if (s->stopping)
 		return;
 	s->stopping = true;
-	threads_order(&s->threads, round_new(ORDER_DRAIN, drained));
+	struct round *r = round_new(ORDER_DRAIN, drained);
+	r->patient = succeeded;
+	threads_order(&s->threads, r);
 }
 
 static void supervisor_heard(struct link *l, const struct msg *m)
@@ -261,7 +263,7 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 	if (m->type == MSG_peer && m->is.peer.process == PROCESS_CONTROL && m->is.peer.fd >= 0)
 		new_control(s, m->is.peer.fd);
 	else if (m->type == MSG_stop)
-		stop(s);
+		stop(s, m->is.stop.succeeded);
 	else
 		msg_close_fd(m);
 }

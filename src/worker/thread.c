@@ -73,7 +73,7 @@ static void start_draining(struct thread *t, struct command *c)
 	int64_t most = w->generation ? w->generation->limits.drain_timeout : 0;
 	t->drained = &c->letter;
 	timer_start(&t->drain, w->loop, most, drained_enough);
-	worker_drain(w);
+	worker_drain(w, c->round->patient);
 	if (w->connection_count == 0)
 		drained(t);
 }

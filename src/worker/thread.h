@@ -35,6 +35,7 @@ struct round {
 	char *token, *thumbprint;
 	unsigned epoch;
 	struct tls_ticket_keys tickets;
+	bool patient; /* DRAIN: as worker_drain has it */
 	bool refused;
 	struct err why; /* refused: the first thread's reason */
 };

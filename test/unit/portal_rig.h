@@ -49,7 +49,7 @@ static const struct portal_host_ops host_ops = {
 	.reload_abort = host_reload_abort,
 	.config = host_config,
 };
-static struct portal_host host = { &host_ops };
+static struct portal_host host = { .ops = &host_ops };
 
 static inline void log_kept(enum log_level level, struct str fields, struct str text)
 {

@@ -80,7 +80,7 @@ static const struct portal_host_ops host_ops = {
 	.reload = host_reload,
 	.reload_abort = host_reload_abort,
 };
-static struct portal_host host = { &host_ops };
+static struct portal_host host = { .ops = &host_ops };
 static const struct site socket_site = { .kind = SITE_API };
 static struct place place;
 static struct worker worker;

@@ -659,7 +659,7 @@ static void drains(void **state)
 	(void)state;
 	connect_from("127.0.0.1");
 	say(GET("/hold"));
-	worker_drain(&rig->worker);
+	worker_drain(&rig->worker, /* patient= */ false);
 	settle();
 	assert_int_equal(rig->worker.connection_count, 1);
 	answer_text(held, "last");
@@ -674,10 +674,19 @@ static void idle_ends_at_drain(void **state)
 	(void)state;
 	connect_from("127.0.0.1");
 	say(GET("/a"));
-	worker_drain(&rig->worker);
+	worker_drain(&rig->worker, /* patient= */ false);
 	settle();
 	assert_true(rig->ended);
-	assert_int_equal(rig->worker.connection_count, 0);
+}
+
+static void one_more_at_a_patient_drain(void **state)
+{
+	(void)state;
+	connect_from("127.0.0.1");
+	worker_drain(&rig->worker, /* patient= */ true);
+	say(GET("/b"));
+	assert_heard("connection: close\r\n");
+	assert_true(rig->ended);
 }
 
 static void hsts(void **state)
@@ -975,6 +984,7 @@ int main(void)
 		RIGGED(trickled_body_goes_on),
 		RIGGED(drains),
 		RIGGED(idle_ends_at_drain),
+		RIGGED(one_more_at_a_patient_drain),
 		RIGGED(hsts),
 		RIGGED(visitors_from_outside),
 		RIGGED(challenges_are_told),
