@@ -183,7 +183,8 @@ static void a_ca_that_is_down_is_asked_again(void **state)
 	wish_disable(&w, "shop.example.com", false);
 	wish_wait(&w);
 	place->ca.down = true;
-	wish_revoke(&w, "shop.example.com");
+	wish_revoke_with(&w, &(struct renew_revoke_want){ .name = STR("shop.example.com"),
+	                             .reason = STR("superseded") });
 	wish_wait(&w);
 	run_for(place, 5 * MINUTE);
 	assert_false(task(w.task)->ended);
@@ -194,6 +195,7 @@ static void a_ca_that_is_down_is_asked_again(void **state)
 	world_start(NULL);
 	until_ended(w.task);
 	the_old_one_is_revoked();
+	assert_int_equal(diary_count(place, "ask revoke 4"), 1);
 }
 
 /* Killed at every change of the store and every request. */

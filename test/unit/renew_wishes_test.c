@@ -835,6 +835,41 @@ static void another_application_is_taken_over(void **state)
 	assert_int_equal(place->ca.order_count, 1);
 }
 
+static void another_address_is_taken_over_and_the_same_is_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		uint16_t port;
+		unsigned changes;
+		const char *site;
+	} rows[] = {
+		{ "127.0.0.1", 8443, 1, "shop.example.com 1 -:0 127.0.0.1:8443 yes\n" },
+		{ "127.0.0.1", 8443, 0, "shop.example.com 1 -:0 127.0.0.1:8443 yes\n" },
+		{ "", 8443, 1, "shop.example.com 1 -:0 0.0.0.0:8443 yes\n" },
+		{ "", 0, 0, "shop.example.com 1 -:0 0.0.0.0:8443 yes\n" },
+		{ "127.0.0.1", 9443, 1, "shop.example.com 1 -:0 127.0.0.1:9443 yes\n" },
+		{ "127.0.0.2", 9443, 1, "shop.example.com 1 -:0 127.0.0.2:9443 yes\n" },
+	};
+	struct wish w;
+	const struct str name = STR("shop.example.com");
+	world_start(BY_FILE);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		unsigned changes = world.changes;
+		wish_register(&w, &(struct register_want){ .names = &name,
+		                          .name_count = 1,
+		                          .email = STR("a@example.com"),
+		                          .agree_tos = true,
+		                          .address = str_c(rows[i].address),
+		                          .port = rows[i].port });
+		wish_wait(&w);
+		run_until_idle();
+		sites_are(rows[i].site);
+		assert_int_equal(world.changes, changes + rows[i].changes);
+	}
+	assert_int_equal(place->ca.order_count, 1);
+}
+
 static void a_change_that_is_refused_is_said(void **state)
 {
 	(void)state;
@@ -851,6 +886,7 @@ static void a_change_that_is_refused_is_said(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WORLD_TEST(another_address_is_taken_over_and_the_same_is_not),
 		WORLD_TEST(bad_input_is_refused_in_words),
 		WORLD_TEST(a_name_without_an_application_is_refused),
 		WORLD_TEST(too_many_names_are_refused),
