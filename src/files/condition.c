@@ -1,4 +1,4 @@
-/* Conditional requests (RFC 9110 13) and Accept-Encoding. */
+/* Conditional requests (RFC 9110 13). */
 #include "files/parts.h"
 
 #include "base/clock.h"
@@ -94,39 +94,4 @@ enum verdict file_condition(const struct request *r, const struct file *f, int64
 	}
 	bool range = str_eq(r->method, STR("GET")) && has(h, STR("range"));
 	return range && range_may_be_had(h, f, now) ? VERDICT_RANGE : VERDICT_SEND;
-}
-
-/* "q=0", "q=0.0…": not wanted. */
-static bool is_wanted(struct str params)
-{
-	struct str param;
-	while (str_split(&params, ';', &param)) {
-		param = str_trim(param);
-		if (!str_eq_nocase(str_head(param, 2), STR("q=")))
-			continue;
-		for (size_t i = 2; i < param.n; i++)
-			if (param.p[i] >= '1' && param.p[i] <= '9')
-				return true;
-		return false;
-	}
-	return true;
-}
-
-bool file_accepts(const struct headers *h, struct str coding)
-{
-	bool any = false;
-	for (size_t i = 0; i < h->count; i++) {
-		struct str list = h->at[i].value, item;
-		if (!str_eq(h->at[i].name, STR("accept-encoding")))
-			continue;
-		while (str_split(&list, ',', &item)) {
-			size_t end = str_find(item, ';');
-			struct str name = str_trim(str_head(item, end)), rest = str_from(item, end);
-			if (str_eq_nocase(name, coding))
-				return is_wanted(rest);
-			if (str_eq(name, STR("*")))
-				any = is_wanted(rest);
-		}
-	}
-	return any;
 }

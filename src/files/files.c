@@ -76,7 +76,7 @@ static bool use_sibling(struct exchange *ex, struct file *f, struct str name, st
 	for (size_t i = 0; i < sizeof siblings / sizeof *siblings; i++) {
 		struct stat other;
 		int fd;
-		if (!file_accepts(&ex->request.headers, siblings[i].coding))
+		if (!http_accepts(&ex->request.headers, siblings[i].coding))
 			continue;
 		struct str sibling =
 		        arena_printf(ex->arena, "%.*s%s", STR_ARG(name), siblings[i].ending.p);
@@ -237,7 +237,7 @@ static void answer_file(struct exchange *ex, const struct file *f)
 static void found(struct exchange *ex, struct str name, int fd, struct stat *st)
 {
 	struct file f = { .fd = fd, .type = file_type(name) };
-	f.varies = file_type_compresses(f.type);
+	f.varies = http_type_compresses(f.type);
 	if (f.varies)
 		(void)use_sibling(ex, &f, name, st);
 	describe(ex, &f, st);

@@ -4,14 +4,14 @@
 #define FILES_PARTS_H
 
 #include "files/files.h"
+#include "http/coding.h"
 #include "server/rules.h"
 
 /* What of it is looked up beneath the root; "" is the root itself, a '/' at its end a directory.
  * False: no file has that name for visitors. */
 MUST_CHECK bool file_name(const struct exchange *ex, struct str *ret_name);
 
-struct str file_type(struct str name);      /* a media type */
-bool file_type_compresses(struct str type); /* text and the like */
+struct str file_type(struct str name); /* a media type */
 
 /* Of an open file. */
 struct file {
@@ -27,8 +27,6 @@ struct file {
 enum verdict { VERDICT_SEND, VERDICT_RANGE, VERDICT_NOT_MODIFIED, VERDICT_FAILED };
 /* RANGE: the request may have a part of it, if it asks for one. `now`: wall ms. */
 enum verdict file_condition(const struct request *r, const struct file *f, int64_t now);
-/* Whether the request takes this content coding (RFC 9110 12.5.3). */
-bool file_accepts(const struct headers *h, struct str coding);
 
 enum { RANGES_MOST = 16 };
 struct range {

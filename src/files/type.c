@@ -50,10 +50,3 @@ struct str file_type(struct str name)
 			return str_c(types[i].type);
 	return STR("application/octet-stream");
 }
-
-bool file_type_compresses(struct str type)
-{
-	return str_starts(type, STR("text/")) || str_eq_c(type, "application/json") ||
-	       str_eq_c(type, "application/wasm") || str_ends(type, STR("+json")) ||
-	       str_ends(type, STR("+xml"));
-}

@@ -1,6 +1,7 @@
 #include "server/exchange.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "server/encode.h"
 #include "server/rules.h"
 #include "server/told.h"
 #include "server/worker.h"
@@ -67,7 +68,10 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 	if (sends_hsts(ex))
 		add_hsts(ex, &final.headers);
 	told_seen(ex);
-	ex->ops->respond(ex, &final);
+	const struct exchange_ops *codec = ex->ops;
+	if (ex->route && ex->route->gzip)
+		encode_begin(ex, &final);
+	codec->respond(ex, &final);
 }
 
 static bool is_head(const struct exchange *ex)

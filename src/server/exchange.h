@@ -34,6 +34,7 @@
 
 struct site;
 struct generation;
+struct encoding;
 struct route; /* rules and what answers (server/rules.h) */
 struct exchange;
 struct handling;
@@ -81,6 +82,7 @@ struct exchange {
 	const struct site *site;
 	const struct route *route; /* whose rules hold; NULL: there are none */
 	struct headers also;       /* go with the final head, whoever answers */
+	struct encoding *encoding; /* of the answer's content (server/encode.h); NULL: none */
 	struct keepsake **kept;    /* the connection's; NULL behind it until a handler sets it */
 	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
 	struct sockaddr_storage client;

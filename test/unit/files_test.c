@@ -162,39 +162,6 @@ static void conditions(void **state)
 	arena_done(&a);
 }
 
-static void codings_that_are_accepted(void **state)
-{
-	static const struct {
-		const char *value;
-		bool gzip, br;
-	} cases[] = {
-		{ NULL, false, false },
-		{ "", false, false },
-		{ "gzip", true, false },
-		{ "gzip, br", true, true },
-		{ "GZip;q=0.5 , br;q=1", true, true },
-		{ "gzip;q=0, br", false, true },
-		{ "gzip; q=0.000", false, false },
-		{ "gzip;q=0.001", true, false },
-		{ "*", true, true },
-		{ "*;q=0, br", false, true },
-		{ "gzip;q=0, *", false, true },
-		{ "identity", false, false },
-		{ "xgzip, gzipx", false, false },
-	};
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct arena a = ARENA_INIT;
-		struct headers h = { 0 };
-		if (cases[i].value)
-			headers_add(&h, &a, STR("accept-encoding"), str_c(cases[i].value));
-		if (file_accepts(&h, STR("gzip")) != cases[i].gzip ||
-		        file_accepts(&h, STR("br")) != cases[i].br)
-			fail_msg("%s", cases[i].value);
-		arena_done(&a);
-	}
-}
-
 static void types(void **state)
 {
 	(void)state;
@@ -204,8 +171,6 @@ static void types(void **state)
 	assert_true(str_eq_c(file_type(STR("html")), "application/octet-stream"));
 	assert_true(str_eq_c(file_type(STR("a.html/b")), "application/octet-stream"));
 	assert_true(str_eq_c(file_type(STR("b.")), "application/octet-stream"));
-	assert_true(file_type_compresses(STR("image/svg+xml")));
-	assert_false(file_type_compresses(STR("image/png")));
 }
 
 /* --- whole requests */
@@ -563,7 +528,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(conditions),
-		cmocka_unit_test(codings_that_are_accepted),
 		cmocka_unit_test(types),
 		CASE(names),
 		CASE(methods),

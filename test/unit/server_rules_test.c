@@ -377,6 +377,74 @@ static void answers_of_the_file(void **state)
 	assert_null(strstr(got, "Hello."));
 }
 
+#define TEN "0123456789"
+#define LONG                                                                                       \
+	TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN    \
+	        TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN    \
+	                TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void answers_are_compressed(void **state)
+{
+	static const struct {
+		const char *target, *fields;
+		bool vary, gzip;
+	} cases[] = {
+		{ "/", "Accept-Encoding: gzip\r\n", true, true },
+		{ "/", "Accept-Encoding: br, *\r\n", true, true },
+		{ "/", "Accept-Encoding: gzip;q=0\r\n", true, false },
+		{ "/", "", true, false },
+		{ "/", "Accept-Encoding: gzip\r\nCache-Control: no-transform\r\n", false, false },
+		{ "/small", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/cookie", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/encoded", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/part", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/still", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/image", "Accept-Encoding: gzip\r\n", false, false },
+		{ "/off", "Accept-Encoding: gzip\r\n", false, false },
+	};
+	const struct msg_route r = {
+		.beneath = true, .kind = SITE_RESPOND, .status = 200, .text = STR(LONG)
+	};
+	(void)state;
+	ROUTE(.beneath = true, .kind = r.kind, .status = 200, .text = r.text, .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("etag"), .value = STR("\"x\""));
+	HEADER(.change = HEADER_SET, .name = STR("accept-ranges"), .value = STR("bytes"));
+	ROUTE(.path = STR("/small"), .kind = r.kind, .status = 200, .text = STR(TEN), .gzip = true);
+	ROUTE(.path = STR("/cookie"), .kind = r.kind, .status = 200, .text = r.text, .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("set-cookie"), .value = STR("a=b"));
+	ROUTE(.path = STR("/encoded"), .kind = r.kind, .status = 200, .text = r.text, .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("content-encoding"), .value = STR("br"));
+	ROUTE(.path = STR("/part"), .kind = r.kind, .status = 206, .text = r.text, .gzip = true);
+	ROUTE(.path = STR("/still"), .kind = r.kind, .status = 200, .text = r.text, .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("cache-control"),
+	        .value = STR("public, no-transform"));
+	ROUTE(.path = STR("/image"), .kind = r.kind, .status = 200, .text = r.text, .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("content-type"), .value = STR("image/png"));
+	ROUTE(.path = STR("/off"), .kind = r.kind, .status = 200, .text = r.text);
+	build();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char request[512];
+		snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: a.test\r\n%s\r\n",
+		        cases[i].target, cases[i].fields);
+		const char *got = ask(request);
+		bool gzip = strstr(got, "content-encoding: gzip\r\n");
+		bool vary = strstr(got, "vary: accept-encoding\r\n");
+		if (gzip != cases[i].gzip || vary != cases[i].vary)
+			fail_msg("%s %s: %s", cases[i].target, cases[i].fields, got);
+		assert_int_equal(strstr(got, "\r\n\r\n" TEN) == NULL, gzip);
+		assert_int_equal(strstr(got, "transfer-encoding: chunked\r\n") != NULL, gzip);
+		if (i == 0) {
+			assert_non_null(strstr(got, "etag: W/\"x\"\r\n"));
+			assert_null(strstr(got, "accept-ranges"));
+			assert_null(strstr(got, "content-length"));
+		}
+	}
+	const char *got = ask("HEAD / HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip\r\n\r\n");
+	assert_non_null(strstr(got, "content-encoding: gzip\r\n"));
+	assert_non_null(strstr(got, "etag: W/\"x\"\r\n"));
+	assert_true(str_ends(str_c(got), STR("\r\n\r\n")));
+}
+
 static void rows_that_do_not_fit(void **state)
 {
 	static const struct {
@@ -423,6 +491,7 @@ int main(void)
 		CASE(headers_are_changed),
 		CASE(redirects),
 		CASE(answers_of_the_file),
+		CASE(answers_are_compressed),
 		CASE(rows_that_do_not_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
