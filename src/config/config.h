@@ -33,6 +33,12 @@ struct hsts {
 	struct config_at at;
 };
 
+struct config_access_log {
+	struct config_at at;
+	struct str format; /* "off", "common", "combined", "json" */
+	struct str path;   /* absolute, or "stderr"; STR_NONE: off */
+};
+
 struct config_upstream {
 	struct str shown; /* as written */
 	/* Numeric address ("localhost" made 127.0.0.1), or a name to be resolved, in lower case;
@@ -116,7 +122,7 @@ struct config_site {
 	struct hsts hsts;  /* likewise */
 	struct str email;  /* the site's, else the file's; STR_NONE if neither */
 	struct str issuer; /* likewise; STR_NONE: by rule */
-	bool challenge_pass;
+	bool challenge_pass, unlogged;
 	bool renew_before_set;
 	int64_t renew_before;      /* ms */
 	struct config_rules rules; /* its action is never PROXY: upstreams say that */
@@ -169,6 +175,7 @@ struct config {
 	bool challenge_ports_set;                 /* `https` in it is */
 	struct str *trusted_proxies;              /* CIDRs */
 	size_t trusted_proxy_count;
+	struct config_access_log access_log;
 	uint64_t workers; /* 0: one per core */
 	struct config_site *sites;
 	size_t site_count;

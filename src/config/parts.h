@@ -103,6 +103,8 @@ void config_set_page(struct reader *r, const struct node *n);
 void config_set_user(struct reader *r, const struct node *n);
 void config_set_resolver(struct reader *r, const struct node *n);
 void config_set_trusted_proxy(struct reader *r, const struct node *n);
+void config_set_access_log(struct reader *r, const struct node *n);
+void config_set_site_access_log(struct reader *r, const struct node *n);
 void config_set_port_http(struct reader *r, const struct node *n);
 void config_set_port_https(struct reader *r, const struct node *n);
 void config_set_challenge_ports(struct reader *r, const struct node *n);

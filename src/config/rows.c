@@ -81,6 +81,16 @@ static const struct row top_rows[] = {
 		"where there is none in Forwarded, that is not trusted itself; it is the proxy if what "
 		"stands there is no address." },
 	  .special = config_set_trusted_proxy, .least_params = 1, .repeats = true },
+	{ .setting = { "access-log", SETTING_SPECIAL,
+		.params = "off | common|combined|json PATH|stderr", .fallback = "off", .help =
+		"A line for each request, in one of Apache's formats or as a JSON object, appended to that "
+		"file, or among the server's own lines. Cookies and credentials are never in it; what a "
+		"client sends can break no line. The file is opened again by SIGUSR1 and by *everseal "
+		"reload*, after it was moved away. A disk that is too slow loses lines, which the server's "
+		"log tells, and holds up no request. Status 499: the client left before he was answered. "
+		"Everseal may write beneath the directories that this line named when it started, and "
+		"/var/log/everseal." },
+	  .special = config_set_access_log, .least_params = 1, .most_params = 2 },
 	{ .setting = { "workers", SETTING_COUNT, offsetof(struct config, workers), .fallback = "0",
 		.least = 0, .most = 1024, .restart = true, .help =
 		"Threads that serve. 0 is one for each processor." } },
@@ -166,6 +176,9 @@ static const struct row site_rows[] = {
 		"Hand requests for challenges that are not ours to the application, which has an ACME "
 		"client of its own." },
 	  .special = config_set_site_challenge, .least_params = 1, .most_params = 1 },
+	{ .setting = { "access-log", SETTING_SPECIAL, .params = "off", .fallback = "", .help =
+		"Keep this site's requests out of the access log." },
+	  .special = config_set_site_access_log, .least_params = 1, .most_params = 1 },
 	{ .setting = { "renew-before", SETTING_SPECIAL, .params = "TIME", .fallback = "", .help =
 		"Renew when so much of the certificate's life is left, instead of when the authority "
 		"suggests it or, failing that, 21 days or a third of its life before the end, whichever is "

@@ -12,6 +12,7 @@ void config_defaults(struct config *c)
 	c->page = STR("127.0.0.1:8007");
 	c->page_listen = (struct address){ .host = STR("127.0.0.1"), .port = 8007 };
 	c->user = getpwnam("everseal-net") ? STR("everseal-net") : STR("nobody");
+	c->access_log.format = STR("off");
 	c->challenge_http = 80;
 	c->challenge_https = 443;
 	const struct str any[] = { STR("0.0.0.0"), STR("::") };
@@ -185,6 +186,54 @@ void config_set_trusted_proxy(struct reader *r, const struct node *n)
 		else
 			config_problem(&r->problems, n->params[i].at, "%s", err.text);
 	}
+}
+
+static bool is_access_format(struct str word)
+{
+	return str_eq_c(word, "common") || str_eq_c(word, "combined") || str_eq_c(word, "json");
+}
+
+static void turn_access_log_off(struct reader *r, const struct node *n)
+{
+	if (n->param_count > 1)
+		config_problem(
+		        &r->problems, n->params[1].at, "Nothing may follow `access-log off`.");
+}
+
+void config_set_access_log(struct reader *r, const struct node *n)
+{
+	struct config_access_log *log = &r->c->access_log;
+	const struct word *format = &n->params[0], *path = &n->params[1];
+	if (str_eq_c(format->text, "off")) {
+		turn_access_log_off(r, n);
+		return;
+	}
+	if (!is_access_format(format->text))
+		config_problem(&r->problems, format->at,
+		        "\"%.*s\" is no format: write off, common, combined or json.",
+		        STR_ARG(config_shown(format->text)));
+	else if (n->param_count < 2)
+		config_problem(&r->problems, n->name.at,
+		        "`access-log` is incomplete: write `access-log %.*s PATH`.",
+		        STR_ARG(format->text));
+	else if (!str_eq_c(path->text, "stderr") && !str_starts(path->text, STR("/")))
+		config_problem(&r->problems, path->at,
+		        "\"%.*s\" is neither stderr nor an absolute path.",
+		        STR_ARG(config_shown(path->text)));
+	else
+		*log = (struct config_access_log){ n->name.at,
+			arena_str(&r->c->arena, format->text),
+			arena_str(&r->c->arena, path->text) };
+}
+
+void config_set_site_access_log(struct reader *r, const struct node *n)
+{
+	if (str_eq_c(n->params[0].text, "off"))
+		r->site.unlogged = true;
+	else
+		config_problem(&r->problems, n->params[0].at,
+		        "A site knows `access-log off` alone: where the log is stands at top "
+		        "level.");
 }
 
 static void read_port(struct reader *r, const struct word *w, uint16_t *ret_port)

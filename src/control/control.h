@@ -121,6 +121,7 @@ struct control {
 	size_t next_row;
 	int64_t credit;
 	bool serve_has_current;
+	bool serve_logs;   /* it was given the access log's file */
 	int64_t deaths[3]; /* mono: when serve last died under what it was told */
 	struct map
 	        held_back;  /* struct held_back: what went with a generation that was rolled back */
@@ -297,6 +298,13 @@ void page_certs_settle(struct control *c);
 MUST_CHECK bool page_certs_put(
         struct control *c, const struct serving_certificate *cert, struct err *err);
 void page_certs_forget(struct control *c, struct str name);
+
+/* access_log.c: its file, which serve writes. */
+/* Tries whether it can be opened, so that a configuration can be refused for it. */
+MUST_CHECK bool access_log_usable(const struct config *config, struct err *err);
+char *access_log_folder(const struct config *config); /* heap; NULL: none */
+/* That of the configuration in force is opened anew and given to serve. */
+void access_log_reopen(struct control *c);
 
 /* peers.c */
 /* What both serves say of their own work. False if it is something else. */

@@ -441,6 +441,8 @@ void generation_serve_came(struct control *c)
 {
 	c->credit = 0;
 	feed_all(&c->feed);
+	c->serve_logs = false;
+	access_log_reopen(c);
 	board_attach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ true);
 	offer(c);

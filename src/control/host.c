@@ -184,6 +184,8 @@ void host_reload(struct control *c, struct portal_reload *asked)
 	struct config *config = config_read(&c->source, &errors, &r->err);
 	if (!config)
 		say_how_many(&errors, &r->err);
+	if (config && !access_log_usable(config, &r->err))
+		config_free(&config);
 	if (config)
 		generation_want(c, config, &r->change);
 	else

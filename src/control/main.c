@@ -31,9 +31,11 @@ static bool settle_identity(struct control *c, struct err *err)
 static void raise_fences(struct control *c)
 {
 	const char *read[] = { "/", NULL };
-	const char *write[] = { c->state, "/dev/null", NULL };
+	char *logs = access_log_folder(c->config);
+	const char *write[] = { c->state, "/dev/null", "/var/log/everseal", logs, NULL };
 	fence_process(
 	        &(struct fence_want){ .read = read, .write = write }, &c->fences[PROCESS_CONTROL]);
+	free(logs);
 }
 
 static bool open_all(struct control *c, struct err *err)

@@ -116,6 +116,9 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 	case MSG_reload:
 		host_reload(c, NULL);
 		break;
+	case MSG_reopen:
+		access_log_reopen(c);
+		break;
 	case MSG_stop:
 		c->stopping = true;
 		loop_stop(c->loop);

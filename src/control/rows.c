@@ -115,7 +115,7 @@ static void add_site(struct building *b, const struct served_site *served)
 	        .url_port = site_url_port(b->config, served),
 	        .hsts_age = hsts->set ? hsts->max_age : -1, .hsts_subdomains = hsts->subdomains,
 	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass,
-	        .upstreams = s->upstream_count ? id : 0);
+	        .unlogged = s->unlogged, .upstreams = s->upstream_count ? id : 0);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
 	add_routes(b, id, s);
@@ -128,6 +128,7 @@ static void add_settings(struct building *b)
 	for (size_t i = 0; i < config->limit_count; i++)
 		ADD(b->rows, limit, .name = keep(b, str_c(config->limits[i].name)),
 		        .value = config->limits[i].value);
+	ADD(b->rows, access_log, .format = keep(b, config->access_log.format));
 	for (size_t i = 0; i < config->trusted_proxy_count; i++)
 		ADD(b->rows, trusted_proxy, .cidr = keep(b, config->trusted_proxies[i]));
 }

@@ -82,6 +82,7 @@ static struct str default_issuer(const struct config *config)
 void control_configured(struct control *c)
 {
 	set_issuers(c);
+	access_log_reopen(c);
 	renewals_configure(c->renewals, c->config);
 	issuer_key_abort(&c->key_call);
 	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);

@@ -37,6 +37,8 @@ enum upstream_scheme {
 	X(upgraded, FLAG(done) TEXT(sentence))                                                     \
 	/* supervisor -> control: SIGHUP came */                                                   \
 	X(reload, )                                                                                \
+	/* supervisor -> control: SIGUSR1 came */                                                  \
+	X(reopen, )                                                                                \
 	/* supervisor -> any: end in an orderly way; succeeded: another serve accepts already, so  \
 	 * who is connected may ask once more */                                                   \
 	X(stop, FLAG(succeeded))                                                                   \
@@ -52,6 +54,8 @@ enum upstream_scheme {
 	X(segment_valid, INT(index) INT(valid))                                                    \
 	X(challenge, TEXT(token) TEXT(thumbprint) TEXT(name))                                      \
 	X(challenge_gone, TEXT(token))                                                             \
+	/* control -> serve: where lines of the access log go from now on; none: nowhere */        \
+	X(access_log_file, FD(fd))                                                                 \
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
@@ -59,7 +63,7 @@ enum upstream_scheme {
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) FLAG(proxy_protocol) \
 		TEXT(default_name) FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
-		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass)        \
+		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass) FLAG(unlogged)        \
 		INT(upstreams))                                                                    \
 	X(site_name, INT(site) TEXT(name))                                                         \
 	/* applications that answer in each other's place, by number; 0 in a site: it has none */  \
@@ -76,6 +80,7 @@ enum upstream_scheme {
 	X(route_access, INT(route) TEXT(cidr) FLAG(allow))                                         \
 	X(route_header, INT(route) FLAG(request) INT(change) TEXT(name) TEXT(value))               \
 	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \
+	X(access_log, TEXT(format))                  /* a word of access-log */                   \
 	X(trusted_proxy, TEXT(cidr))                                                               \
 	X(generation_end, INT(number))                                                             \
 	X(commit, INT(number))                                                                     \

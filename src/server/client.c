@@ -112,6 +112,7 @@ static void handshake_ready(struct conn *conn, unsigned events)
 		return;
 	}
 	c->temporary = conn_tls_temporary(conn);
+	c->secured.version = conn_tls_version(conn);
 	start_session(c);
 	c->session->ops->ready(c->session, events);
 }

@@ -33,6 +33,7 @@ struct client {
 	struct sockaddr_storage address;
 	const struct listener_row *listener; /* until the handshake has begun; held by generation */
 	struct keepsake *kept;
+	struct secured secured; /* without a version: it is not */
 	bool tls, temporary;
 };
 

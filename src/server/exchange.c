@@ -56,6 +56,7 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 	}
 	CHECK(!ex->response_started);
 	ex->response_started = true;
+	ex->status = head->status;
 	struct response final = *head;
 	final.headers = copy_headers(&head->headers, ex->arena);
 	/* RFC 9110 6.6.1: whoever passes on an answer without a date may add one. */
@@ -72,6 +73,12 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 	if (ex->route && ex->route->gzip)
 		encode_begin(ex, &final);
 	codec->respond(ex, &final);
+}
+
+void exchange_done(struct exchange *ex)
+{
+	access_log_note(ex);
+	counters_end(ex);
 }
 
 static bool is_head(const struct exchange *ex)

@@ -33,6 +33,7 @@
 #include <sys/socket.h>
 
 struct site;
+struct counters;
 struct generation;
 struct encoding;
 struct route; /* rules and what answers (server/rules.h) */
@@ -71,6 +72,11 @@ struct exchange_ops {
 	void (*abort)(struct exchange *ex, const char *why);
 };
 
+/* What a connection's handshake has settled. */
+struct secured {
+	const char *version; /* "TLSv1.3" */
+};
+
 struct exchange {
 	const struct exchange_ops *ops;
 	struct handling *handling;
@@ -86,7 +92,14 @@ struct exchange {
 	struct keepsake **kept;    /* the connection's; NULL behind it until a handler sets it */
 	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
 	struct sockaddr_storage client;
-	struct sockaddr_storage peer; /* the connection's other end, once it is routed */
+	struct sockaddr_storage peer;  /* the connection's other end, once it is routed */
+	const struct secured *secured; /* NULL: plain HTTP, or nothing is known of its TLS */
+	const struct site *asked;      /* for which it is counted and logged; NULL: for none */
+	struct counters *counted[2];   /* by enum counters_kind */
+	struct str upstream;           /* which answered last, as shown */
+	int64_t started;               /* mono ms, 0: its head was refused */
+	uint64_t sent;                 /* bytes of content given */
+	unsigned status;               /* of the final head, 0: not given */
 	bool tls;
 	bool temporary;        /* the connection's certificate is the temporary one */
 	bool response_started; /* the final head was given */
@@ -105,6 +118,7 @@ void exchange_respond(struct exchange *ex, const struct response *head);
  * `room` has to be waited for; a handler that goes on past 0 grows memory and is a bug. */
 static inline ptrdiff_t exchange_body(struct exchange *ex, struct str piece)
 {
+	ex->sent += piece.n;
 	return ex->ops->body(ex, piece);
 }
 /* Fields behind the content; they live until the exchange has ended. Dropped if the client does not
@@ -124,6 +138,9 @@ static inline void exchange_end(struct exchange *ex)
 }
 /* After the head: an abort that the client can see. Before it: a page with 502 and the sentence. */
 void exchange_abort(struct exchange *ex, const char *why);
+
+/* For codecs: the exchange is over for its client, too, and its memory goes. Counts and logs it. */
+void exchange_done(struct exchange *ex);
 
 /* A whole short answer with one clear sentence: status, and a page made of it. Ends the
  * exchange. */

@@ -1,4 +1,5 @@
 #include "net/address.h"
+#include "server/access_log.h"
 #include "server/building.h"
 #include "server/rules.h"
 #include "server/settings.h"
@@ -150,6 +151,7 @@ static bool add_site(struct generation_builder *b, const struct msg_site *m, str
 		.hsts_subdomains = m->hsts_subdomains,
 		.hsts_preload = m->hsts_preload,
 		.challenge_pass = m->challenge_pass,
+		.unlogged = m->unlogged,
 		.url_port = (uint16_t)m->url_port,
 		.hsts_age = m->hsts_age,
 	};
@@ -176,6 +178,17 @@ static bool add_trusted_proxy(
 	return true;
 }
 
+static bool set_access_log(
+        struct generation_builder *b, const struct msg_access_log *m, struct err *err)
+{
+	enum access_format format;
+	if (!access_format_read(m->format, &format))
+		return err_set(
+		        err, ERR_INPUT, "%.*s is no format of the access log.", STR_ARG(m->format));
+	b->g->access_format = format;
+	return true;
+}
+
 bool generation_row(
         struct generation_builder *b, enum msg_type type, const void *fields, struct err *err)
 {
@@ -190,6 +203,8 @@ bool generation_row(
 	case MSG_upstreams_option:
 	case MSG_upstream:
 		return building_upstreams_row(&b->groups, &b->g->arena, type, fields, err);
+	case MSG_access_log:
+		return set_access_log(b, fields, err);
 	case MSG_trusted_proxy:
 		return add_trusted_proxy(b, fields, err);
 	case MSG_limit: {

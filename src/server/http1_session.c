@@ -40,6 +40,8 @@ static void tell_gone(struct http1_session *s)
 
 static void release_exchange(struct http1_session *s)
 {
+	if (s->ex.generation)
+		exchange_done(&s->ex);
 	generation_unref(&s->ex.generation);
 	arena_done(&s->arena);
 	s->ex = (struct exchange){ 0 };
@@ -101,6 +103,7 @@ static void begin(struct http1_session *s)
 	s->ex.kept = &c->kept;
 	s->ex.client = c->address;
 	s->ex.tls = c->tls;
+	s->ex.secured = c->secured.version ? &c->secured : NULL;
 	s->ex.temporary = c->temporary;
 	s->state = HTTP1_EXCHANGING;
 	s->scan = (struct http1_scan){ 0 };

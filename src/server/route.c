@@ -70,8 +70,10 @@ static void serve(struct exchange *ex)
 
 void exchange_route(struct exchange *ex)
 {
+	ex->started = loop_mono(ex->worker->loop);
 	visitor_find(ex);
-	ex->site = generation_site(ex->generation, ex->request.host);
+	ex->site = ex->asked = generation_site(ex->generation, ex->request.host);
+	counters_begin(ex);
 	if (challenge_answered(ex))
 		return;
 	if (!ex->site) {

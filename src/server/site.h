@@ -29,8 +29,9 @@
 #define SITE_KINDS(X)                                                                              \
 	X(PROXY, "proxy")                                                                          \
 	X(NONE, "none")                                                                            \
-	X(CONTROL, "control") X(API, "api") X(PAGE, "page") X(FILES, "files")                      \
-	        X(REDIRECT, "redirect") X(RESPOND, "respond")
+	X(CONTROL, "control")                                                                      \
+	X(API, "api") X(PAGE, "page") X(FILES, "files") X(REDIRECT, "redirect")                    \
+	        X(RESPOND, "respond")
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
@@ -73,6 +74,7 @@ struct site {
 	struct str name; /* the first of its names, for logs and counters; "*" for the fallback */
 	bool fallback;
 	enum site_kind kind;
+	bool unlogged; /* not in the access log */
 	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
 	uint16_t url_port;                 /* the port in an https URL to it; 443 is left out */
 	int64_t hsts_age;                  /* seconds; 0: max-age=0 is sent; -1: no header */
@@ -118,6 +120,7 @@ struct generation {
 	struct site *fallback; /* NULL: unknown hosts get 421 */
 	struct route **routes; /* of all sites; heap */
 	size_t route_count;
+	int access_format; /* enum access_format */
 	struct limits limits;
 	struct cidr *trusted_proxies;
 	size_t trusted_proxy_count;

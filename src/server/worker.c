@@ -25,6 +25,8 @@ void worker_done(struct worker *w)
 		client_reset(c);
 	}
 	generation_unref(&w->generation);
+	access_log_done(w);
+	counts_done(&w->counts);
 	told_done(&w->told);
 	free(w->scratch);
 }

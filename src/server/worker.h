@@ -5,7 +5,9 @@
 #define SERVER_WORKER_H
 
 #include "certs/table.h"
+#include "server/access_log.h"
 #include "server/challenge.h"
+#include "server/counters.h"
 #include "server/site.h"
 #include "server/told.h"
 
@@ -33,11 +35,15 @@ struct worker {
 	bool accepting;
 	bool draining, patient; /* patient: as worker_drain has it */
 	struct told told;
+	struct counts counts;
+	struct access_log access_log;
 	char *scratch; /* WORKER_SCRATCH bytes for what is read and used up at once */
 	char date[32]; /* for Date headers, of date_second */
 	int64_t date_second;
 	/* While draining: the last connection has ended. May be NULL. */
 	void (*emptied)(struct worker *w);
+	/* Takes so many lines of the access log; never blocks. NULL: there is none. */
+	void (*log_lines)(struct worker *w, struct buf *lines, unsigned count);
 	/* Events for control: never block, dropped and counted when there is no room. */
 	void (*tell)(struct worker *w, enum msg_type type, const void *fields);
 };

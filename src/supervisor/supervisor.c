@@ -13,7 +13,7 @@ static const int64_t pauses[] = { 0, 100, 500, 1000 }; /* ms before the nth revi
 enum { CHILDREN = PROCESS_COUNT };
 
 static const struct log top = { .key = NULL };
-static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGPIPE };
 
 static void pass_link(struct child *to, enum process process, pid_t pid, int fd)
 {
@@ -348,6 +348,8 @@ static void caught(struct on_signal *on, int number)
 	struct supervisor *s = OWNER(on, struct supervisor, signals);
 	if (number == SIGTERM || number == SIGINT)
 		supervisor_stop(s, 0);
+	else if (number == SIGUSR1)
+		(void)link_send(&s->children[PROCESS_CONTROL].link, reopen);
 	else if (number == SIGHUP && link_send(&s->children[PROCESS_CONTROL].link, reload))
 		notify("RELOADING=1\nMONOTONIC_USEC=%lld", notify_now());
 }

@@ -276,6 +276,11 @@ struct conn *conn_tls_plain(struct conn **c, struct buf *ret_bytes)
 	return take_apart(t);
 }
 
+const char *conn_tls_version(const struct conn *c)
+{
+	return SSL_get_version(tls_of(c)->ssl);
+}
+
 bool conn_tls_temporary(const struct conn *c)
 {
 	return tls_of(c)->temporary;

@@ -36,7 +36,8 @@ void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *
  * ended, well or not. default_name is borrowed until then. */
 struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
 bool conn_tls_established(const struct conn *c);
-bool conn_tls_temporary(const struct conn *c); /* it was given a temporary certificate */
+const char *conn_tls_version(const struct conn *c); /* "TLSv1.3" */
+bool conn_tls_temporary(const struct conn *c);      /* it was given a temporary certificate */
 /* Of a handshake that has failed: if the client sent text, such as a request of plain HTTP, in
  * place of TLS, frees *c and gives what was below it, with the bytes that came; else NULL. There
  * may be more to read, of which no event tells. */

@@ -1,6 +1,7 @@
 #include "worker/serve.h"
 #include "base/log.h"
 #include "worker/events.h"
+#include "worker/log_writer.h"
 
 enum { CREDIT = 256, EVENTS_QUEUED_MOST = 1 << 20 };
 static const int64_t TICKET_LIFE = 4 * HOUR;
@@ -198,6 +199,9 @@ static void control_heard(struct link *l, const struct msg *m)
 	case MSG_challenge_gone:
 		told_challenge_gone(s, &m->is.challenge_gone);
 		break;
+	case MSG_access_log_file:
+		log_writer_use(m->is.access_log_file.fd);
+		break;
 	case MSG_generation:
 		begin(s, &m->is.generation);
 		break;
@@ -336,6 +340,8 @@ bool serve_start(
 	events_init(loop, hear_event);
 	if (!tls_ticket_keys_rotate(&s->tickets, err))
 		return false;
+	if (!log_writer_start(err))
+		return false;
 	if (!threads_start(&s->threads, loop, s->certs, workers, err))
 		return false;
 	timer_start(&s->rotate, loop, 0, rotate);
@@ -347,6 +353,7 @@ void serve_done(struct serve *s)
 {
 	timer_stop(&s->rotate);
 	threads_end(&s->threads);
+	log_writer_end();
 	link_done(&s->control);
 	link_done(&s->supervisor);
 	drop_pending(s);

@@ -4,6 +4,7 @@
 #include "proxy/proxy.h"
 #include "server/rules.h"
 #include "worker/events.h"
+#include "worker/log_writer.h"
 #include <errno.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -165,6 +166,12 @@ static void tell(struct worker *w, enum msg_type type, const void *fields)
 	events_post(type, fields);
 }
 
+static void log_lines(struct worker *w, struct buf *lines, unsigned count)
+{
+	(void)w;
+	log_writer_take(lines, count);
+}
+
 static void *run(void *pointer)
 {
 	struct thread *t = pointer;
@@ -198,6 +205,7 @@ static bool init(struct threads *all, struct thread *t, unsigned index, struct e
 	w->certs = all->certs;
 	w->challenges = &t->challenges;
 	w->tell = tell;
+	w->log_lines = log_lines;
 	w->emptied = connections_gone;
 	w->proxy = proxy_pools_new(w);
 	w->handlers[SITE_PROXY] = &proxy_handler;

@@ -187,6 +187,16 @@ static const struct mistake mistakes[] = {
 	{ "https 127.0.0.1:1 { proxy-protocol }",
 	        "f:1:7: `proxy-protocol` believes what a proxy says, and no proxy is trusted: add "
 	        "`trusted-proxy ADDRESS`.\n" },
+	{ "access-log", "f:1:1: `access-log` is incomplete: write `access-log off | "
+	                "common|combined|json PATH|stderr`.\n" },
+	{ "access-log json", "f:1:1: `access-log` is incomplete: write `access-log json PATH`.\n" },
+	{ "access-log xml /x",
+	        "f:1:12: \"xml\" is no format: write off, common, combined or json.\n" },
+	{ "access-log json x", "f:1:17: \"x\" is neither stderr nor an absolute path.\n" },
+	{ "access-log off /x", "f:1:16: Nothing may follow `access-log off`.\n" },
+	{ "site a.example { proxy 127.0.0.1:1; access-log on }",
+	        "f:1:48: A site knows `access-log off` alone: where the log is stands at top "
+	        "level.\n" },
 	{ "agree-to-terms yes", "f:1:1: `agree-to-terms yes` needs an `email MAIL` beside it.\n" },
 	{ "state var", "f:1:7: \"var\" is not an absolute path: write one that begins with /.\n" },
 	{ "user nobody-like-this", "f:1:6: This machine has no user \"nobody-like-this\": create "
