@@ -3,6 +3,7 @@ import contextlib
 import dataclasses
 import http.client
 import random
+import re
 import socket
 import ssl
 import threading
@@ -246,8 +247,8 @@ def body_end(heard):
     """A function that tells where the body ends in the bytes after the head, or None: not yet."""
     if heard.value("Transfer-Encoding"):
         def chunked(rest):
-            end = rest.find(b"0\r\n\r\n")
-            return end + 5 if end >= 0 and (end == 0 or rest[end - 2:end] == b"\r\n") else None
+            last = re.search(rb"(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n", rest)  # with its trailers
+            return last.end() if last else None
         return chunked
     length = int(heard.value("Content-Length") or 0)
     return lambda rest: length if len(rest) >= length else None

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from network import ask, raw, read_all, read_answer, reply, request_bytes
+from wire import CHUNKED, HOST, LAST_CHUNK, get, post
 
-HOST = b"Host: a.example.com\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
@@ -24,92 +24,8 @@ def front(module_stage):
     return everseal
 
 
-def post(*fields, body=b"", version=b"1.1"):
-    return b"POST / HTTP/" + version + b"\r\n" + HOST + b"".join(f + b"\r\n" for f in fields) + b"\r\n" + body
-
-
-def get(*fields, path=b"/", host=HOST, version=b"HTTP/1.1"):
-    return b"GET " + path + b" " + version + b"\r\n" + host + b"".join(f + b"\r\n" for f in fields) + b"\r\n"
-
-
-LAST_CHUNK = b"0\r\n\r\n"
-CHUNKED = b"Transfer-Encoding: chunked"
-
-REFUSED = {
-    "length and transfer-encoding": (post(b"Content-Length: 3", CHUNKED, body=LAST_CHUNK), 400),
-    "two lengths": (post(b"Content-Length: 1", b"Content-Length: 2", body=b"x"), 400),
-    "two equal lengths": (post(b"Content-Length: 1", b"Content-Length: 1", body=b"x"), 400),
-    "length list": (post(b"Content-Length: 1, 1", body=b"x"), 400),
-    "length +1": (post(b"Content-Length: +1", body=b"x"), 400),
-    "length 0x1": (post(b"Content-Length: 0x1", body=b"x"), 400),
-    "length -1": (post(b"Content-Length: -1"), 400),
-    "length 1.0": (post(b"Content-Length: 1.0", body=b"x"), 400),
-    "length empty": (post(b"Content-Length:"), 400),
-    "length too large": (post(b"Content-Length: 99999999999999999999"), 400),
-    "gzip, chunked": (post(b"Transfer-Encoding: gzip, chunked", body=LAST_CHUNK), 400),
-    "identity": (post(b"Transfer-Encoding: identity"), 400),
-    "xchunked": (post(b"Transfer-Encoding: xchunked"), 400),
-    "Chunked": (post(b"Transfer-Encoding: Chunked", body=LAST_CHUNK), 400),
-    "chunked twice": (post(CHUNKED, CHUNKED, body=LAST_CHUNK), 400),
-    "chunked, chunked": (post(b"Transfer-Encoding: chunked, chunked", body=LAST_CHUNK), 400),
-    "chunked behind a vertical tab": (post(b"Transfer-Encoding: \x0bchunked", body=LAST_CHUNK), 400),
-    "chunked in 1.0": (post(CHUNKED, body=LAST_CHUNK, version=b"1.0"), 400),
-    "bare lf after the request line": (b"GET / HTTP/1.1\n" + HOST + b"\r\n", 400),
-    "bare lf after a field": (b"GET / HTTP/1.1\r\nHost: a.example.com\n\r\n", 400),
-    "bare lf at the end": (b"GET / HTTP/1.1\r\n" + HOST + b"\n", 400),
-    "bare cr in a value": (get(b"X: a\rb"), 400),
-    "nul in a value": (get(b"X: a\0b"), 400),
-    "control in a value": (get(b"X: a\x01b"), 400),
-    "delete in a value": (get(b"X: a\x7fb"), 400),
-    "folded field": (get(b"X: a", b" b"), 400),
-    "folded first field": (b"GET / HTTP/1.1\r\n Host: a.example.com\r\n\r\n", 400),
-    "space before the colon": (post(b"Content-Length : 1", body=b"x"), 400),
-    "field without a name": (get(b": x"), 400),
-    "name is no token": (get(b"X(y): x"), 400),
-    "field without a colon": (get(b"X"), 400),
-    "no host": (get(host=b""), 400),
-    "no host in 1.0": (get(host=b"", version=b"HTTP/1.0"), 400),
-    "two hosts": (get(host=HOST + HOST), 400),
-    "host and target differ": (get(path=b"http://b.example.com/"), 400),
-    "host with a path": (get(host=b"Host: a.example.com/x\r\n"), 400),
-    "host with a user": (get(host=b"Host: u@a.example.com\r\n"), 400),
-    "host with a bad port": (get(host=b"Host: a.example.com:x\r\n"), 400),
-    "host empty": (get(host=b"Host:\r\n"), 400),
-    "host list": (get(host=b"Host: a.example.com, b.example.com\r\n"), 400),
-    "fragment": (get(path=b"/a#b"), 400),
-    "space in the target": (get(path=b"/a b"), 400),
-    "backslash": (get(path=b"/a\\b"), 400),
-    "byte above 127 in the target": (get(path=b"/\xff"), 400),
-    "two spaces": (get(path=b" /"), 400),
-    "tab instead of space": (b"GET\t/ HTTP/1.1\r\n" + HOST + b"\r\n", 400),
-    "target without slash": (get(path=b"a"), 400),
-    "no version": (b"GET /\r\n" + HOST + b"\r\n", 400),
-    "version 1.2": (get(version=b"HTTP/1.2"), 505),
-    "version 2.0": (get(version=b"HTTP/2.0"), 505),
-    "version in lower case": (get(version=b"http/1.1"), 400),
-    "space behind the version": (get(version=b"HTTP/1.1 "), 400),
-    "connect": (b"CONNECT a.example.com:443 HTTP/1.1\r\n" + HOST + b"\r\n", 501),
-    "101 fields": (get(*(b"X-%d: y" % i for i in range(101))), 431),
-    "33 KiB of fields": (get(b"X: " + b"y" * 33 * 1024), 431),
-    "a long target": (get(path=b"/" + b"y" * 33 * 1024), 414),
-    "a TLS hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
-    "an unknown expectation": (post(b"Expect: 200-ok", b"Content-Length: 0"), 417),
-}
-
-
 def statuses(received):
     return [int(s) for s in re.findall(rb"HTTP/1\.[01] (\d\d\d)", received)]
-
-
-@pytest.mark.asan
-@pytest.mark.parametrize("data, status", REFUSED.values(), ids=[k.replace(" ", "-") for k in REFUSED])
-def test_refused_and_closed(front, data, status):
-    """One answer with a sentence; a second request behind the refused one is never looked at."""
-    before = len(front.application.heard)
-    received = raw(front.http, data + SMUGGLED)
-    assert statuses(received) == [status], received[:300]
-    assert b"<p>" in received and re.search(rb"(?i)\r\nconnection: close\r\n", received)
-    assert len(front.application.heard) == before, front.application.heard[before:]
 
 
 def test_the_preface_of_http_2_is_refused(front):
@@ -119,36 +35,6 @@ def test_the_preface_of_http_2_is_refused(front):
 def test_trace_is_not_passed_on(front):
     before = len(front.application.heard)
     assert statuses(raw(front.http, b"TRACE / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")) == [501]
-    assert len(front.application.heard) == before
-
-
-BAD_CHUNKS = {
-    "size is no number": b"x\r\n\r\n",
-    "size with a sign": b"+1\r\nx\r\n0\r\n\r\n",
-    "size with 0x": b"0x1\r\nx\r\n0\r\n\r\n",
-    "size too large": b"11111111111111111\r\n",
-    "space behind the size": b"1 \r\nx\r\n0\r\n\r\n",
-    "space before the size": b" 1\r\nx\r\n0\r\n\r\n",
-    "bare lf after the size": b"1\nx\r\n0\r\n\r\n",
-    "data longer than its size": b"1\r\nxy\r\n0\r\n\r\n",
-    "bare lf after the data": b"1\r\nx\n0\r\n\r\n",
-    "extension with a bare lf": b"1;a=b\nx\r\n0\r\n\r\n",
-    "extension with a control": b"1;a\x01\r\nx\r\n0\r\n\r\n",
-    "extension without a name": b"1;\r\nx\r\n0\r\n\r\n",
-    "trailer folded": b"0\r\nX: a\r\n b\r\n\r\n",
-    "last chunk without its end": b"0\r\n" + SMUGGLED,
-}
-
-
-@pytest.mark.asan
-@pytest.mark.parametrize("body", BAD_CHUNKS.values(), ids=[k.replace(" ", "-") for k in BAD_CHUNKS])
-def test_bad_chunks_end_the_connection(front, body):
-    before = len(front.application.heard)
-    if body.endswith(SMUGGLED):
-        # The request line cannot be a trailer: nothing of it is taken for a request.
-        body = body.replace(b"GET /smuggled HTTP/1.1", b"GET /smuggled HTTP/1.1 x")
-    received = raw(front.http, post(CHUNKED, body=body))
-    assert statuses(received) == [400], received[:300]
     assert len(front.application.heard) == before
 
 
