@@ -4,9 +4,12 @@
  *   await post('registrations', {name, email})                       put(), del() likewise
  *   A failure throws an ApiError: status, code, message, remedy, details, as the server wrote them
  *   (`sentence` is message and remedy). No answer at all: code "unreachable". Aborted: code "aborted".
+ *   parse(text) reads JSON; a time within a sentence becomes one of the reader's
  *   segment(name) makes a name a path segment.
  *
  * A 401 opens the sign-in dialog above the page (app.js sets how) and the request is repeated. */
+
+import {readable} from './time.js';
 
 export class ApiError extends Error {
 	constructor(status, {code, message, remedy = null, details = {}}) {
@@ -49,8 +52,16 @@ function unreachable(cause) {
 	});
 }
 
+const verbatim = new Set(['ca_text', 'proof']);
+const longest = '2026-11-30T03:21:25.000Z'.length;
+
+export function parse(text) {
+	return JSON.parse(text, (name, value) =>
+		typeof value === 'string' && value.length > longest && !verbatim.has(name) ? readable(value) : value);
+}
+
 async function answer(response) {
-	const body = await response.json().catch(() => null);
+	const body = await response.text().then(parse).catch(() => null);
 	if (response.ok && body !== null)
 		return body;
 	throw new ApiError(response.status, body?.message ? body : {

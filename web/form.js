@@ -10,7 +10,7 @@
  *     .root; .show(error) puts an ApiError at the field that its details name, or on top.
  *     On submit: checks all, else summary (focused) and "Error: " in the title; then send(). A second
  *     press while it is sent waits for the same answer. */
-import {h, icon, update} from './h.js';
+import {h, icon, said as words, update} from './h.js';
 import {button} from './parts.js';
 
 let ids = 0;
@@ -61,7 +61,7 @@ function control({id, name, label, hint, input, framed = input, after, check, ki
 		self.error = text;
 		root.classList.toggle('wrong', Boolean(text));
 		input.setAttribute('aria-invalid', String(Boolean(text)));
-		update(said, text ? h('p', {class: 'error'}, icon('problem'), h('span', {}, text)) : null);
+		update(said, text ? h('p', {class: 'error'}, icon('problem'), h('span', {}, words(text))) : null);
 		update(offered, use ? button(`Use ${use}`, () => {
 			self.value = use;
 			input.focus();
@@ -96,8 +96,8 @@ function summary(entries) {
 	return h('div', {class: 'summary', role: 'group', tabindex: '-1', 'aria-labelledby': 'summary-title'},
 		h('h2', {id: 'summary-title'}, icon('problem'), h('span', {}, 'There is a problem')),
 		h('ul', {}, entries.map(({text, input}) => h('li', {}, input
-			? h('a', {href: `#${input.id}`, onclick: event => { event.preventDefault(); input.focus(); }}, text)
-			: h('span', {}, text)))));
+			? h('a', {href: `#${input.id}`, onclick: event => { event.preventDefault(); input.focus(); }}, words(text))
+			: h('span', {}, words(text))))));
 }
 
 export function form({fields, submit, also = [], send, kind = '', place, children}) {

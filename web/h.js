@@ -5,6 +5,7 @@
  *     `style: {left: '10%'}` goes by CSSOM, as the CSP wants it; `value`, `checked`, `indeterminate` are set as properties; `aria-pressed: 'false'` needs text.
  *   s('path', {d: '…'})          the same in SVG
  *   icon('ok')                   a symbol of index.html, hidden from screen readers
+ *   said('Run `everseal status`.')   a sentence of the server, its commands as code
  *   update(place, ...children)   makes place's children as given by changing those that stand
  *     there: focus, scroll, open details and what was typed stay. `key` pairs rows by identity.
  *     A checkbox with `controlled: true` follows its `checked`.
@@ -64,6 +65,10 @@ export function s(tag, attributes, ...children) {
 export function icon(name, kind = '') {
 	return s('svg', {class: `icon icon-${name} ${kind}`.trim(), 'aria-hidden': 'true', focusable: 'false'},
 		s('use', {href: `#i-${name}`}));
+}
+
+export function said(text) {
+	return (text ?? '').split('`').map((part, i) => i % 2 ? h('code', {}, part) : part);
 }
 
 export function update(place, ...children) {

@@ -67,11 +67,11 @@ function failedMarks(data, x) {
 function picture(data, width) {
 	const {x, ...rest} = scale(data, width);
 	const at = now(), expires = ms(data.expires), renewal = ms(data.renewal), due = ms(data.due);
-	const high = BASE - 10;
+	const high = BASE - 10, stop = Math.min(x(renewal) + 14, x(expires) - 10);
 	return s('svg', {class: 'line', viewBox: `0 0 ${width} 64`, width, height: 64, 'aria-hidden': 'true'},
 		ticks({x, ...rest}, width),
 		line(0, BASE, width, BASE, 'rest'),
-		renewal && !due ? [hatched(Math.max(0, x(renewal) - 4), x(renewal) + 14, high, 20, 'act'), line(x(renewal), high - 4, x(renewal), high + 24, 'chosen')] : null,
+		renewal && !due ? [hatched(Math.max(0, Math.min(x(renewal) - 4, stop - 8)), stop, high, 20, 'act'), line(x(renewal), high - 4, x(renewal), high + 24, 'chosen')] : null,
 		line(0, BASE, x(at), BASE, 'elapsed'),
 		due && due < expires ? hatched(x(due), x(Math.min(at, expires)), high, 20, 'warn') : null,
 		at > expires ? hatched(x(expires), x(at), high, 20, 'bad') : null,
@@ -85,7 +85,7 @@ function picture(data, width) {
 function marks(data) {
 	const expired = ms(data.expires) <= now();
 	const days = n => Math.floor((n - ms(data.issued)) / DAY);
-	const all = days(ms(data.expires)) >= 3
+	const all = days(ms(data.expires)) >= 3 && now() >= ms(data.issued)
 		? `day ${days(now())} of ${Math.round((ms(data.expires) - ms(data.issued)) / DAY)}` : null;
 	const count = data.attempts?.length ?? 0;
 	return [

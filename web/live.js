@@ -6,7 +6,7 @@
  *   on('state', state => …) {live: bool, since: ms of the last sign of life, updated: bool}
  * Each event carries the whole object: a lost or doubled one does no harm. Views use page.on(), which
  * ends with the view. */
-import {get} from './api.js';
+import {get, parse} from './api.js';
 import {now, setServerTime} from './time.js';
 
 const SILENCE = 25000, HIDDEN = 30000, WAIT_MOST = 30000;
@@ -97,7 +97,7 @@ function listenTo(stream, kind, act) {
 			return;
 		last = event.lastEventId || last;
 		heard();
-		act(JSON.parse(event.data || '{}'));
+		act(parse(event.data || '{}'));
 	});
 }
 

@@ -18,7 +18,7 @@
  *   tellAll(text)                        one polite sentence for screen readers
  *   file({file, line}) "everseal.conf, line 12"   locked(source) its sentence with a padlock
  *   load(place, 'sites', signal => get(…), show)  words after 0.4 s with Stop; failure; Try again */
-import {h, icon, update} from './h.js';
+import {h, icon, said, update} from './h.js';
 import {span} from './time.js';
 
 export const stateNames = {
@@ -96,12 +96,12 @@ const noticeIcon = {note: 'note', ok: 'ok', warning: 'warning', problem: 'proble
 
 export function notice(kind, children, {close, key} = {}) {
 	return h('div', {class: `notice is-${kind}`, role: kind === 'problem' ? 'alert' : 'status', key},
-		icon(noticeIcon[kind]), h('div', {class: 'words'}, children),
+		icon(noticeIcon[kind]), h('div', {class: 'words'}, typeof children === 'string' ? h('p', {}, said(children)) : children),
 		close ? button('Close', close, {small: true}) : null);
 }
 
 export function failure(error, again) {
-	return notice('problem', [h('p', {}, error.sentence ?? error.message),
+	return notice('problem', [h('p', {}, said(error.sentence ?? error.message)),
 		again && error.status !== 404 ? button('Try again', again, {small: true}) : null]);
 }
 

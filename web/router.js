@@ -20,7 +20,7 @@ import {band, load} from './parts.js';
 
 const scopes = ['read', 'operate', 'administer', 'owner'];
 const kept = new Map(); // history entry → scroll and input
-let routes = [], place = null, waiting = null, current = null, session = null, entry = 0, entries = Date.now();
+let routes = [], place = null, waiting = null, current = null, session = null, entry = 0, entries = Date.now(), problems = 0;
 
 export function setSession(value) {
 	session = value;
@@ -35,10 +35,11 @@ export function go(hash) {
 
 export const may = scope => scopes.indexOf(session?.scope) >= scopes.indexOf(scope);
 
-/* A part that is no encoded text fits no route. */
+/* A part that is no encoded text fits no route, nor one that would lead elsewhere in the API. */
 function decoded(part) {
 	try {
-		return decodeURIComponent(part);
+		const text = decodeURIComponent(part);
+		return text === '.' || text === '..' ? null : text;
 	} catch {
 		return null;
 	}
@@ -89,8 +90,7 @@ function enter() {
 }
 
 function titleOf(text) {
-	const open = live.state.overview?.counts.problem;
-	return `${open ? `Problem ${open} - ` : ''}${text} - Everseal`;
+	return `${problems ? `Problem ${problems} - ` : ''}${text} - Everseal`;
 }
 
 /* Focus that lost its element goes to the head of the view, not to nowhere. */
@@ -157,8 +157,7 @@ function makePage(query, saved) {
 			ends.forEach(end => end());
 		},
 	};
-	page.on('counts', retitle);
-	page.on('snapshot', retitle);
+	page.on('problems', retitle);
 	return page;
 }
 
@@ -177,6 +176,14 @@ async function open() {
 		return;
 	module.view(page, ...match.given);
 }
+
+function count({counts}) {
+	problems = counts.problem;
+	live.tell('problems', problems);
+}
+
+live.on('counts', count);
+live.on('snapshot', count);
 
 /* The last route is what is shown when nothing fits; status: the element for what is waited for. */
 export function start(table, main, status) {

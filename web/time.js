@@ -7,6 +7,7 @@
  *     detail   "12 Jan 2027, 09:14 (in 48 days)"  near "Today, 17:10", "14:00", "22 Nov, 10:05"
  *     clock "14:02"                            exact "24 Nov 2026, 14:02:15"
  *   time(iso, form, {inTable: true}) is no tab stop. words(iso, form) gives the text alone.
+ *   readable('Next try 2026-11-30T03:21:25Z.')   a time within a sentence, as people write it
  *   span(ms) "48 days", "6 hours", "10 minutes", "40 seconds". */
 import {h} from './h.js';
 
@@ -80,6 +81,10 @@ const forms = {
 
 export function words(at, form = 'moment') {
 	return forms[form](new Date(at));
+}
+
+export function readable(text) {
+	return text.replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, iso => words(iso));
 }
 
 function tipText(iso) {

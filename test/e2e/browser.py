@@ -1,4 +1,6 @@
-"""A person at the page: Chromium, driven by what is seen and by what a screen reader is told."""
+"""A person at the page: Chromium, driven by what is seen and by what a screen reader is told.
+
+A test file says `from browser import open_page` for the fixture, and what it calls besides."""
 import base64
 import contextlib
 import json
@@ -7,6 +9,7 @@ import pathlib
 import re
 import subprocess
 
+import pytest
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
@@ -15,6 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from network import until
 
 AXE = "4.10.2"
+PASSWORD = "correct horse battery staple"
 NPM = pathlib.Path(__file__).resolve().parents[2] / "build-check" / "npm"
 SHOTS = os.environ.get("SHOTS")  # a folder for pictures of what the tests see
 
@@ -50,15 +54,50 @@ class Browser:
     elsewhere) fails the test at its end, but for what `expect_error` has announced."""
     name = "browser"
 
-    def __init__(self, folder, origin, width=1440, height=1000, dark=False, insecure=False):
-        self.origin, self.expected = origin, []
+    def __init__(self, folder, origin, width=1440, height=1000, dark=False, insecure=False, media=()):
+        """`media`: features beyond light or dark, such as {"forced-colors": "active"}."""
+        self.origin, self.expected, self.folder = origin, [], folder
         self.driver = start_chromium(folder, width, height, dark, insecure)
+        self.complaints = []
+        self.look(width, height, dark, media)
+
+    def look(self, width=1440, height=1000, dark=False, media=()):
+        """From now on the window is so wide, and the person so minded."""
+        features = {"prefers-color-scheme": "dark" if dark else "light",
+                    "prefers-reduced-motion": "reduce", "forced-colors": "none", **dict(media)}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            {"name": "prefers-reduced-motion", "value": "reduce"}]})
+            {"name": name, "value": value} for name, value in features.items()]})
+        self.size = width, height
+        self.resize(width, height)
+        # A finger is a coarse pointer.
+        self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": width < 600})
+        return self
+
+    def resize(self, width, height):
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
-        self.complaints, self.shown = [], 0
+
+    def pretend(self, change):
+        """The API says what `change`, a function's body in JavaScript, makes of each certificate `c` and
+        its site `s`: for states that no server gets into within a test."""
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": """
+            const ask = window.fetch, change = (s, c) => { CHANGE };
+            const each = value => {
+                if (value?.certificate?.not_after)
+                    change(value, value.certificate);
+                if (value && typeof value === 'object')
+                    Object.values(value).forEach(each);
+            };
+            window.fetch = async (...given) => {
+                const answer = await ask(...given);
+                if (!answer.headers.get('content-type')?.includes('json'))
+                    return answer;
+                const body = await answer.json();
+                each(body);
+                return new Response(JSON.stringify(body), {status: answer.status, headers: answer.headers});
+            };""".replace("CHANGE", change)})
+        self.driver.refresh()
+        return self
 
     def stop(self):
         with contextlib.suppress(Exception):
@@ -171,13 +210,82 @@ class Browser:
         return self.driver.execute_script(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
+    def small_targets(self, least=44):
+        """What a finger could miss: controls less high than that. A link within a sentence may be."""
+        return self.driver.execute_script("""
+            const parts = 'button, select, summary, input:not([type=hidden]), a.button, nav a, .menu-list a, .brand';
+            const high = e => e.matches('input[type=checkbox], input[type=radio]')
+                ? Math.max(e.offsetHeight, parseFloat(getComputedStyle(e, '::before').height) || 0,
+                    e.closest('label')?.offsetHeight ?? 0)
+                : e.getBoundingClientRect().height;
+            const clipped = e => getComputedStyle(e.closest('thead') ?? e).clipPath !== 'none';
+            return [...document.querySelectorAll(parts)].filter(e => e.checkVisibility() && !clipped(e)
+                && high(e) < arguments[0] - 0.5).map(e => `${e.outerHTML.slice(0, 120)} ${high(e)}`)""", least)
+
     def shot(self, name):
+        """A picture of the whole page, in a window as high as the page."""
         if SHOTS:
             pathlib.Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            height = self.driver.execute_script("return document.documentElement.scrollHeight")
-            picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {
-                "captureBeyondViewport": True, "clip": {
-                    "x": 0, "y": 0, "scale": 1, "height": min(height, 5000),
-                    "width": self.driver.execute_script("return innerWidth")}})
+            width, height = self.size
+            high = self.driver.execute_script("return document.documentElement.scrollHeight")
+            self.resize(width, max(height, min(high, 5000)))
+            picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", {})
             (pathlib.Path(SHOTS) / f"{name}.png").write_bytes(base64.b64decode(picture["data"]))
+            self.resize(width, height)
         return self
+
+
+# ---- at the page of a server ----
+
+@pytest.fixture
+def open_page(stage, everseal):
+    """Opens a window on the page; `signed_in`: as ana, whom the first one makes."""
+    made = []
+
+    def new(signed_in=True, **window):
+        browser = new_window(stage, everseal, **window)
+        if signed_in and not made:
+            made.append(first_administrator(browser, everseal))
+        elif signed_in:
+            browser.open()
+            sign_in(browser)
+            browser.sees("Live ")
+        return browser
+    return new
+
+
+def new_window(stage, everseal, **window):
+    browser = stage.keep(Browser(stage.new_folder("browser"), f"http://127.0.0.1:{everseal.page}", **window))
+    browser.expect_error(r"api/session\b.*401")
+    return browser
+
+
+def setup_link(everseal):
+    return re.search(r"http\S+#setup=\S+", everseal.cli("admin", "link").ok().out)[0]
+
+
+def first_administrator(browser, everseal):
+    browser.open(setup_link(everseal))
+    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("Make administrator")
+    browser.sees(r"Configuration ➜ Let's Encrypt|HTTPS is not set up")
+    return browser
+
+
+def sign_in(browser, password=PASSWORD, name="ana"):
+    browser.fill("^Name", name).fill("^Password", password).press("^Sign in$")
+
+
+def api(browser, path):
+    """What the API says to this very session."""
+    answer = browser.driver.execute_async_script(
+        "const done = arguments[1]; fetch('/api/' + arguments[0]).then((r) => r.text()).then(done)", path)
+    return json.loads(answer)
+
+
+def judge(browser, name):
+    """The accessibility rules, and nothing wider than the window."""
+    browser.shot(name)
+    violations = browser.violations()
+    if violations is not None:
+        assert violations == [], f"{name}: {json.dumps(violations, indent=1)[:3000]}"
+    assert browser.overflow() <= 0, f"{name} is wider than the window"

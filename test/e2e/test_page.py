@@ -10,43 +10,10 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from browser import Browser, axe_source
+from browser import PASSWORD, api, axe_source, judge, open_page, setup_link, sign_in
 from network import ask, until
 
-PASSWORD = "correct horse battery staple"
 pytestmark = pytest.mark.timed
-
-
-@pytest.fixture
-def open_page(stage, everseal):
-    """Opens a window on the page; `signed_in`: as ana, whom the first one makes."""
-    made = []
-
-    def new(signed_in=True, **window):
-        browser = stage.keep(Browser(stage.new_folder("browser"), f"http://127.0.0.1:{everseal.page}", **window))
-        browser.expect_error(r"api/session\b.*401")
-        if signed_in and not made:
-            made.append(first_administrator(browser, everseal))
-        elif signed_in:
-            browser.open()
-            sign_in(browser)
-        return browser
-    return new
-
-
-def setup_link(everseal):
-    return re.search(r"http\S+#setup=\S+", everseal.cli("admin", "link").ok().out)[0]
-
-
-def first_administrator(browser, everseal):
-    browser.open(setup_link(everseal))
-    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("Make administrator")
-    browser.sees(r"Configuration ➜ Let's Encrypt|HTTPS is not set up")
-    return browser
-
-
-def sign_in(browser, password=PASSWORD):
-    browser.fill("^Name", "ana").fill("^Password", password).press("^Sign in$")
 
 
 def register(browser, everseal, name="shop.example.com"):
@@ -55,25 +22,9 @@ def register(browser, everseal, name="shop.example.com"):
     browser.press("^Register$")
 
 
-def api(browser, path):
-    """What the API says to this very session."""
-    answer = browser.driver.execute_async_script(
-        "const done = arguments[1]; fetch('/api/' + arguments[0]).then((r) => r.text()).then(done)", path)
-    return json.loads(answer)
-
-
 def test_the_rules_of_accessibility_are_at_hand():
     if axe_source() is None:
         pytest.skip("npm gives no axe-core: no view was judged by it")
-
-
-def judge(browser, name):
-    """The accessibility rules, and nothing wider than the window."""
-    browser.shot(name)
-    violations = browser.violations()
-    if violations is not None:
-        assert violations == [], f"{name}: {json.dumps(violations, indent=1)[:3000]}"
-    assert browser.overflow() <= 0, f"{name} is wider than the window"
 
 
 # ---- the way in ----
@@ -193,7 +144,7 @@ def test_second_factor(everseal, open_page):
     browser.expect_error("api/session.*401")
     browser.press("^ana").press("^Sign out")
     browser.open()
-    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("^Sign in$").sees("[Cc]ode")
+    browser.fill("^Name", "ana").fill("^Password", PASSWORD).press("^Sign in$").sees("Give the code that your app shows")
     browser.fill("^Code", codes[0]).press("^Sign in$").sees("HTTPS is not set up")
 
 
@@ -243,10 +194,22 @@ def test_a_pasted_address_is_offered_back(everseal, open_page):
 
 # ---- each view, wide and narrow, light and dark ----
 
-VIEWS = {"home": "#/lets-encrypt", "configure": "#/lets-encrypt/configure", "sites": "#/sites",
-         "add-site": "#/sites?add=1", "site": "#/sites/shop.example.com", "bindings": "#/bindings",
-         "issuers": "#/issuers", "people": "#/people", "tasks": "#/tasks", "audit": "#/audit",
-         "diagnosis": "#/diagnosis", "account": "#/account", "not-found": "#/nowhere"}
+VIEWS = {  # name: route, heading
+    "home": ("#/lets-encrypt", "Let's Encrypt$"), "configure": ("#/lets-encrypt/configure", "Configure$"),
+    "sites": ("#/sites", "Sites$"), "add-site": ("#/sites?add=1", "Add$"),
+    "site": ("#/sites/shop.example.com", "shop.example.com$"), "bindings": ("#/bindings", "Bindings$"),
+    "issuers": ("#/issuers", "Issuers$"), "people": ("#/people", "People$"),
+    "add-person": ("#/people?add=person", "Add person$"), "make-token": ("#/people?add=token", "Make token$"),
+    "tasks": ("#/tasks", "Tasks$"), "audit": ("#/audit", "Audit$"), "diagnosis": ("#/diagnosis", "Diagnosis$"),
+    "account": ("#/account", "Account$"), "not-found": ("#/nowhere", "Not found$")}
+
+
+def visit(browser, path, heading):
+    """Goes there, and waits until the view is drawn and has loaded."""
+    browser.go(path)
+    until(lambda: f"{path} has its heading: {browser.text[:500]}", lambda: browser.driver.execute_script(
+        "const h = document.querySelector('h1'); return h && new RegExp(arguments[0]).test(h.innerText)", heading))
+    until(f"{path} has loaded", lambda: not re.search(r"Loading ", browser.text))
 
 
 @pytest.mark.parametrize("width,dark", [(1440, False), (390, True),
@@ -259,14 +222,19 @@ def test_every_view(everseal, upstream, open_page, width, dark):
     everseal.reload().ok()
     everseal.register("shop.example.com")
     browser = open_page(width=width, dark=dark)
-    for name, path in VIEWS.items():
-        browser.go(path)
-        heading = until(f"{name} has its heading", lambda: browser.driver.execute_script(
-            "const h = document.querySelector('h1'); return location.hash === arguments[0] && h && h.innerText", path))
-        until(f"{name} has loaded", lambda: not re.search(r"Loading ", browser.text))
-        assert heading
+    for name, (path, heading) in VIEWS.items():
+        visit(browser, path, heading)
         judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
+        assert width > 600 or browser.small_targets() == []
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
+
+
+@pytest.mark.parametrize("hash", ["#/%", "#/%E0%A4%A", "#/sites/%", "#/sites/..", "#/tasks/%2e", "#/sites/a/b", "#/nowhere"])
+def test_an_address_that_leads_nowhere(open_page, hash):
+    browser = open_page()
+    browser.go(hash).sees("There is no such view")
+    assert hash in browser.text
+    browser.title("^Not found")
 
 
 def test_the_first_load_is_small_and_asks_nobody_else(everseal, open_page):

@@ -102,7 +102,7 @@ export function view(page) {
 		const {name, scope, sessions} = account;
 		page.draw(
 			band({path: [['Account']], subject: name, readouts: [
-				{label: 'Scope', value: scopeWords(scope), lines: [scope === 'administer' ? 'everything on this page' : null]},
+				{label: 'Scope', value: scopeWords(scope), lines: [scope === 'administer' ? 'Everything on this page' : null]},
 				{label: 'Second factor', value: account.second_factor ? 'On' : 'Off', state: account.second_factor ? 'ok' : 'off'},
 				{label: 'Sessions', value: String(sessions.length)},
 			]}),

@@ -2,7 +2,7 @@
 import {h} from '../h.js';
 import {list} from '../table.js';
 import {band, button, link, mono, paper} from '../parts.js';
-import {count, exactSwitch, rowTime} from './shared.js';
+import {count, exactSwitch, rowTime, spanWords} from './shared.js';
 
 function whatCell({what, subject}) {
 	return [h('b', {}, what), subject ? [', ', mono(subject)] : null];
@@ -10,8 +10,8 @@ function whatCell({what, subject}) {
 
 function changeCell({before, after}) {
 	if (before === null)
-		return after;
-	return [before, h('span', {'aria-hidden': 'true'}, ' → '), h('span', {class: 'unseen'}, ' to '), after ?? h('span', {class: 'hint'}, 'nothing')];
+		return after && spanWords(after);
+	return [spanWords(before), h('span', {'aria-hidden': 'true'}, ' → '), h('span', {class: 'unseen'}, ' to '), after === null ? h('span', {class: 'hint'}, 'nothing') : spanWords(after)];
 }
 
 const columns = [

@@ -20,7 +20,7 @@ function why({holder, error, port}) {
 const columns = [
 	{title: 'State', kind: 'c-state', cell: l => state(lamps[l.state] ?? 'unknown', stateWords[l.state] ?? l.state)},
 	{title: 'Address', head: true, kind: 'mono', cell: endpoint},
-	{title: 'Serves', cell: l => l.scheme === 'https' ? 'HTTPS' : 'HTTP, and the challenges of CAs'},
+	{title: 'Serves', cell: l => l.scheme === 'https' ? 'HTTPS' : 'HTTP, and the checks of certificate authorities'},
 	{title: 'Sites', label: 'Sites:', cell: l => l.sites.toLocaleString('en')},
 	{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: l => isLocked(l.source) ? file(l.source) : l.source === 'store' ? 'a registration' : 'the default'},
 	{title: 'What stands in the way', cell: why},
@@ -55,7 +55,7 @@ export function view(page) {
 			paper(listeners.table(),
 				h('p', {class: 'hint after'}, 'Listeners come from the configuration file, and from the address chosen when a name is registered.'),
 				h('div', {class: 'two under'},
-					h('div', {}, section('Addresses of this machine', h('ul', {class: 'mono names'}, answer.addresses.map(a => h('li', {}, a))))),
+					h('div', {}, section('Addresses of this machine', h('ul', {class: 'mono names'}, answer.addresses.filter(a => a !== '0.0.0.0' && a !== '::').map(a => h('li', {}, a))))),
 					h('div', {}, answer.page ? section('This page', pageFacts(answer.page)) : null))));
 	}
 

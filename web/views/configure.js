@@ -5,6 +5,7 @@ import {words} from '../time.js';
 import {go} from '../router.js';
 import {band, button, link, mono, more, noPermission, paper, section} from '../parts.js';
 import {choice, field, form, tick} from '../form.js';
+import {hstsGuard} from './hsts-guard.js';
 
 const path = [['Configuration'], ["Let's Encrypt", '#/lets-encrypt'], ['Configure']];
 
@@ -43,12 +44,12 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 			hint: 'Without http://. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
 		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes ? null : 'Accept the terms to register.'}),
 		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
-			hint: "For the CA. Let's Encrypt warns nobody of expiry; this page shows it.",
-			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the CA.'}),
+			hint: "For the certificate authority (CA). Let's Encrypt warns nobody of expiry; this page shows it.",
+			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the certificate authority.'}),
 		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: own[0]?.address ?? '0.0.0.0'}),
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
-		issuer: choice({name: 'issuer', label: 'CA', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
+		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
 		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: 'What answers behind, as IP address and port: 127.0.0.1:3000.'}),
 	};
 }
@@ -129,15 +130,15 @@ function sights(page, f, issuers) {
 }
 
 function ready(page, known) {
-	const f = makeFields(known), sight = sights(page, f, known.issuers), top = h('div', {});
+	const f = makeFields(known), sight = sights(page, f, known.issuers), top = h('div', {}), guard = hstsGuard();
 	const wish = (fields, seen) => h('div', {class: 'wish'}, h('div', {}, fields), seen);
 
 	async function register() {
 		const proxy = f.proxy.value.trim();
-		const registered = await post('registrations', {
+		const registered = await guard.pass(f.name.value, given => post('registrations', {
 			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
-			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}),
-		});
+			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}), ...given,
+		}));
 		if (known.primary && known.primary !== registered.id)
 			go(`#/sites/${encodeURIComponent(f.name.value)}`);
 		else
@@ -150,16 +151,17 @@ function ready(page, known) {
 		else
 			f.name.input.focus();
 	});
-	const fields = [f.name, f.terms, f.email, f.address, f.port, f.further, f.issuer, f.proxy];
+	const fields = [f.name, f.terms, f.email, f.address, f.port, f.further, f.issuer, f.proxy, guard.typed];
 	const options = more('More options', f.further.root, f.issuer.root, f.proxy.root);
 	const registration = form({fields, submit: 'Register', also: [diagnoseFirst], send: register, place: top, kind: 'configure', children: [
 		h('div', {class: 'wish heads'}, section('What you want'), section('What Everseal sees')),
 		wish(f.name.root, sight.places.name), wish(f.terms.root, sight.places.terms), wish(f.email.root, sight.places.email),
 		wish(h('div', {class: 'side'}, f.address.root, f.port.root), sight.places.bind), wish(options, sight.places.more),
+		guard.typed.root,
 	]});
 	const on = (control, ...acts) => control.input.addEventListener('change', () => acts.forEach(act => act()));
-	on(f.name, sight.name);
-	on(f.issuer, sight.terms, sight.email, sight.options);
+	on(f.name, sight.name, guard.withdraw);
+	on(f.issuer, sight.terms, sight.email, sight.options, guard.withdraw);
 	on(f.address, sight.bind);
 	on(f.port, sight.bind);
 	on(f.further, sight.options);

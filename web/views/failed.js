@@ -1,5 +1,5 @@
 /* A failed attempt in words: what, why, what to do, and what the CA wrote. */
-import {h} from '../h.js';
+import {h, said} from '../h.js';
 import {words} from '../time.js';
 import {button, facts, link, more, section} from '../parts.js';
 import {stageOf, subject} from './steps.js';
@@ -26,9 +26,9 @@ function heading(task, steps, error) {
 
 export function failureWords(error) {
 	return facts([
-		['What', error.what || error.message],
-		error.why ? ['Why', error.why] : null,
-		error.remedy ? ['What to do', error.remedy] : null,
+		['What', said(error.what || error.message)],
+		error.why ? ['Why', said(error.why)] : null,
+		error.remedy ? ['What to do', said(error.remedy.replace(/^It is tried again\.$/, 'Nothing: Everseal tries again by itself.'))] : null,
 	], 'large');
 }
 

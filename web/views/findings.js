@@ -1,5 +1,5 @@
 /* The findings of a diagnosis: as rows by area, as a line of counts, and as text to send to somebody. */
-import {h, icon} from '../h.js';
+import {h, icon, said} from '../h.js';
 import {state, stateName} from '../parts.js';
 import {words} from '../time.js';
 
@@ -30,8 +30,8 @@ function row(finding) {
 	return h('li', {class: 'finding', key: `${finding.area} ${what} ${subject ?? ''}`},
 		h('div', {}, state(finding.state)),
 		h('div', {class: 'what'}, h('b', {class: named ? 'mono' : null}, what), subject && !named ? h('span', {class: 'mono hint'}, subject) : null),
-		h('div', {class: 'said'}, h('p', {}, finding.sentence),
-			finding.fix ? h('p', {}, h('b', {}, 'Do: '), finding.fix) : null),
+		h('div', {class: 'said'}, h('p', {}, said(finding.sentence)),
+			finding.fix ? h('p', {}, h('b', {}, 'Do: '), said(finding.fix)) : null),
 		proofOf(finding));
 }
 

@@ -1,8 +1,9 @@
 /* One list: what comes and why then, now, and what was. */
-import {h, icon} from '../h.js';
+import {h, icon, said} from '../h.js';
 import {now, time, words} from '../time.js';
 import {link, section} from '../parts.js';
-import {duration, isRunning, runningFor, subject} from './steps.js';
+import {spanWords, taskTook} from './shared.js';
+import {isRunning, subject} from './steps.js';
 
 const SHOWN = 12;
 
@@ -10,11 +11,11 @@ function coming(site, title) {
 	const c = site.certificate, entries = [];
 	if (c?.next_renewal && c.state !== 'working')
 		entries.push({at: c.next_renewal, lamp: 'coming', head: c.failures ? 'Next try' : 'Renewal',
-			text: c.failures ? '. The last attempt failed.' : ` (${c.reason}), then a handshake.`});
+			text: c.failures ? '. The last attempt failed.' : ` (${c.reason}), then a look at what is served.`});
 	if (c?.next_renewal && c.state === 'working')
 		entries.push({at: c.next_renewal, lamp: 'coming', head: 'Goes on', text: `. ${c.reason}`});
 	if (c?.next_check)
-		entries.push({at: c.next_check, lamp: 'coming', head: 'Check', text: `. A handshake, and a question to ${title}.`});
+		entries.push({at: c.next_check, lamp: 'coming', head: 'Check', text: `. Everseal looks at what is served${c.next_renewal ? `, and asks ${title} when to renew` : ''}.`});
 	return entries;
 }
 
@@ -25,7 +26,7 @@ function attempt(task) {
 	if (isRunning(task))
 		return {at: task.QueueTime, lamp: 'working', head: `${subject(task)} under way`, text: '. ', steps};
 	if (task.FinishedSuccessfully)
-		return {at: task.CompletedTime, lamp: 'ok', head: done[task.Name] ?? subject(task), text: ` in ${duration(runningFor(task))}. `, steps};
+		return {at: task.CompletedTime, lamp: 'ok', head: done[task.Name] ?? subject(task), text: ` in ${taskTook(task)}. `, steps};
 	const what = task.State === 'Canceled' ? 'stopped' : 'failed';
 	return {at: task.CompletedTime ?? task.QueueTime, lamp: what === 'failed' ? 'problem' : 'off', bad: what === 'failed',
 		head: `${subject(task)} ${what}`, text: `. ${task.ErrorMessage ?? ''} `, steps};
@@ -33,7 +34,7 @@ function attempt(task) {
 
 function change(item) {
 	const values = item.after ? `, ${item.before ? `${item.before} → ` : ''}${item.after}` : '';
-	return {at: item.at, lamp: 'ok', head: item.what, text: `${values}, by ${item.who}.`};
+	return {at: item.at, lamp: 'ok', head: item.what, text: `${spanWords(values)}, by ${item.who}.`};
 }
 
 /* What a task tells better. */
@@ -52,7 +53,7 @@ function visitor(c) {
 
 function entry({at, lamp, bad, head, text, steps}) {
 	return h('li', {key: `${at} ${head}`}, time(at, 'near'), h('span', {class: `is-${lamp}`}, icon(lamp)),
-		h('span', {}, h('b', {class: bad ? 'is-problem' : null}, head), text, steps));
+		h('span', {}, h('b', {class: bad ? 'is-problem' : null}, head), said(text), steps));
 }
 
 export function historySection(site, {tasks, audit}) {

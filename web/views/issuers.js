@@ -59,7 +59,7 @@ export function view(page) {
 		columns: [
 			{title: 'Issuer', head: true, cell: nameCell},
 			{title: 'Directory', kind: 'c-directory', cell: directoryCell},
-			{title: 'Account', label: 'Account:', cell: accountCell},
+			{title: 'Account', label: 'Account:', kind: 'c-account', cell: accountCell},
 			{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: ({source}) => isLocked(source) ? file(source) : 'built in'},
 			{title: 'What the directory says now', kind: 'c-now', cell: nowCell},
 		],

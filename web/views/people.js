@@ -4,27 +4,34 @@ import {h} from '../h.js';
 import {del, put, segment} from '../api.js';
 import {choice} from '../form.js';
 import {list} from '../table.js';
-import {ask, band, link, menu, paper, section, state} from '../parts.js';
+import {ask, band, link, menu, notice, paper, section, state} from '../parts.js';
 import {now, words} from '../time.js';
 import {passwordField} from './sign-in.js';
 import {personForm, scopes, scopeWords, tokenForm, tokenNotice} from './people-forms.js';
 import {count, exactSwitch, rowTime, userName} from './shared.js';
 
+/* Each of these resolves with the server's answer, or null if nothing was done. */
+async function answerOf(options) {
+	let answer = null;
+	await ask({...options, run: async () => { answer = await options.run(); }});
+	return answer;
+}
+
 function changeScope({name, scope}) {
 	const chosen = choice({name: 'scope', label: 'Scope', options: scopes, value: scope});
-	return ask({title: `Scope of ${name}`, body: [chosen.root], safe: 'Keep it', act: 'Save', focus: chosen.input,
+	return answerOf({title: `Scope of ${name}`, body: [chosen.root], safe: 'Keep it', act: 'Save', focus: chosen.input,
 		run: () => put(`people/${segment(name)}`, {scope: chosen.value})});
 }
 
 function setPassword({name}) {
 	const password = passwordField({name: 'new', label: 'New password', autocomplete: 'new-password'});
-	return ask({title: `New password for ${name}`, safe: 'Keep the old one', act: 'Set it', focus: password.input,
+	return answerOf({title: `New password for ${name}`, safe: 'Keep the old one', act: 'Set it', focus: password.input,
 		body: [h('p', {class: 'hint'}, `Ends all sessions of ${name}.`), userName(name), password.root],
 		run: () => put(`people/${segment(name)}`, {password: password.value})});
 }
 
 function removePerson({name}) {
-	return ask({title: `Remove ${name}?`, safe: 'Keep', act: `Remove ${name}`, danger: true,
+	return answerOf({title: `Remove ${name}?`, safe: 'Keep it', act: `Remove ${name}`, danger: true,
 		body: [h('p', {}, `${name} can no longer sign in; the sessions end now. What ${name} did stays in the audit.`)],
 		run: () => del(`people/${segment(name)}`)});
 }
@@ -35,8 +42,17 @@ function removeToken({id, name}) {
 		run: () => del(`tokens/${segment(id)}`)});
 }
 
-function personColumns(page, again) {
-	const then = act => person => act(person).then(done => done && again());
+/* Tokens that could do more than whoever made them may do now. */
+function removedNotice(removed, close) {
+	if (!removed)
+		return null;
+	const {name, tokens_removed: n} = removed;
+	return notice('warning', h('p', {}, `${count(n, 'token', 'tokens')} that ${name} made ${n === 1 ? 'was' : 'were'} removed too: ${n === 1 ? 'it' : 'they'} could do more than ${name} may do now. What used ${n === 1 ? 'it' : 'them'} is refused.`),
+		{close, key: 'removed'});
+}
+
+function personColumns(page, changed) {
+	const then = act => person => act(person).then(answer => answer && changed(person.name, answer));
 	const entries = person => [
 		{text: 'Scope …', act: () => then(changeScope)(person)},
 		{text: 'New password …', act: () => then(setPassword)(person)},
@@ -71,11 +87,17 @@ function tokenColumns(again) {
 }
 
 function showLists(page) {
+	let removed = null;
 	const people = list(page, {path: 'people', one: 'person', many: 'people', caption: 'People', key: p => p.name,
-		columns: personColumns(page, () => people.load())}, draw);
+		columns: personColumns(page, changed)}, draw);
 	const tokens = list(page, {path: 'tokens', one: 'token', many: 'tokens', caption: 'API tokens', key: t => t.id,
 		columns: tokenColumns(() => tokens.load()),
 		empty: () => [h('p', {}, 'No tokens yet. A token lets a script call the API, sent as ', h('code', {}, 'X-Octopus-ApiKey'), ' or ', h('code', {}, 'Authorization: Bearer'), '.')]}, draw);
+
+	function changed(name, answer) {
+		removed = answer.tokens_removed ? {name, ...answer} : null;
+		people.load().then(() => tokens.load()).then(() => removed && document.querySelector('.told button')?.focus());
+	}
 
 	function draw() {
 		if (!people.loaded || !tokens.loaded)
@@ -83,7 +105,7 @@ function showLists(page) {
 		page.draw(
 			band({path: [['Configuration'], ['People']], subject: `${count(people.total, 'person', 'people')}, ${count(tokens.total, 'token', 'tokens')}`,
 				actions: [link('Add person', '#/people?add=person', {class: 'button'}), link('Make token', '#/people?add=token', {class: 'button'})]}),
-			paper(tokenNotice(draw),
+			paper(tokenNotice(draw), h('div', {class: 'told', key: 'told'}, removedNotice(removed, () => { removed = null; draw(); })),
 				section('People', people.table(), people.next || people.previous ? people.controls() : null),
 				section('API tokens', tokens.table(), tokens.next || tokens.previous ? tokens.controls() : null),
 				exactSwitch(draw)));

@@ -6,18 +6,12 @@ import {h} from '../h.js';
 import {put, segment} from '../api.js';
 import {time} from '../time.js';
 import {ask, button, isLocked, locked, more, notice, section, tellAll} from '../parts.js';
+import {age} from './shared.js';
 
 export const RAMP = [[300, '5 min', '5 minutes'], [3600, '1 hour', '1 hour'], [86400, '1 day', '1 day'], [31536000, '1 year', '1 year']];
 const YEAR = 31536000;
 
 export const hstsIsOn = site => Boolean(site.hsts && site.hsts.max_age > 0);
-
-export function age(seconds) {
-	const known = RAMP.find(([s]) => s === seconds);
-	if (known)
-		return known[2];
-	return seconds % 86400 === 0 ? `${seconds / 86400} days` : `${seconds} seconds`;
-}
 
 export function hstsWords(hsts) {
 	if (!hsts || hsts.max_age === 0)
@@ -128,7 +122,7 @@ export function siteSettings(page, draw, changed) {
 		const fixed = isLocked(site.force_ssl_source);
 		return h('div', {class: fixed || !page.may('operate') ? 'step-setting fixed' : 'step-setting', id: 'force-ssl'}, flip('force', now, 'Force SSL', page.may('operate') && !fixed),
 			h('div', {class: 'inside'}, h('h3', {}, h('b', {}, 'Force SSL'), ` ${now ? 'On' : 'Off'}`),
-				h('p', {class: 'hint', id: 'switch-force-words'}, 'Sends visitors from HTTP to HTTPS; challenges are still answered. Can be undone at any time.'),
+				h('p', {class: 'hint', id: 'switch-force-words'}, 'Sends visitors from HTTP to HTTPS; the checks of the certificate authority on port 80 are still answered. Can be undone at any time.'),
 				!now && wish ? evidence(site.certificate) : null,
 				fixed ? locked(site.force_ssl_source) : null,
 				saving(wish !== now, () => save(site, {force_ssl: wish}, `Force SSL ${wish ? 'on' : 'off'}`), () => { wished.force = null; draw(); })));

@@ -1,5 +1,5 @@
 /* The one-time link: it makes an administrator. */
-import {h, update} from '../h.js';
+import {h, said, update} from '../h.js';
 import {post} from '../api.js';
 import {field, form} from '../form.js';
 import {facts, notice, section} from '../parts.js';
@@ -22,7 +22,7 @@ function rights() {
 	return section('What an administrator can do',
 		h('p', {class: 'hint'}, 'Everything on this page: sites, certificates, people and tokens. Private keys and the recovery of people stay on the server:'),
 		facts([['New password', h('code', {}, 'everseal admin password NAME')], ['One-time link', h('code', {}, 'everseal admin link')]]),
-		h('p', {class: 'hint'}, 'This link works once.'));
+		h('p', {class: 'hint'}, 'A link works once, for half an hour.'));
 }
 
 export async function view(app, {token, done}) {
@@ -36,6 +36,6 @@ export async function view(app, {token, done}) {
 	} catch (error) {
 		if (!error.sentence)
 			throw error;
-		update(place, notice('problem', [h('p', {}, error.sentence), h('p', {}, h('a', {href: './'}, 'Sign in'))]));
+		update(place, notice('problem', [h('p', {}, said(error.sentence)), h('p', {}, h('a', {href: './'}, 'Sign in'))]));
 	}
 }

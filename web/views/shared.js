@@ -7,10 +7,12 @@
  *   sourceNote(source)      padlock and "line 12" beside what the file sets
  *   lifeOf(certificate)     what lifeline() and lifelineRow() ask for; null: there is none yet
  *   userName(name)          a field nobody sees, by which password managers know whose password it is
+ *   spanWords('300 s → 86400 s')  seconds in the audit's words, as people say them
+ *   taskTook(task)          how long, where only whole seconds are known
  *   listed(['a', 'b'])      "a and b";  count(2, 'site', 'sites') "2 sites" */
 import {h, icon} from '../h.js';
 import {file, isLocked} from '../parts.js';
-import {time} from '../time.js';
+import {span, time} from '../time.js';
 
 let exact = false;
 
@@ -42,6 +44,21 @@ export function lifeOf(certificate) {
 		return null;
 	const {not_before: issued, not_after: expires, next_renewal: renewal, failures, last_error: error} = certificate;
 	return {issued, expires, renewal, due: failures ? error?.at ?? null : null};
+}
+
+const ages = {300: '5 minutes', 3600: '1 hour', 86400: '1 day', 31536000: '1 year'};
+
+export function age(seconds) {
+	return ages[seconds] ?? (seconds % 86400 === 0 ? `${seconds / 86400} days` : `${seconds} seconds`);
+}
+
+export function spanWords(text) {
+	return text.replace(/\b(\d+) s\b/g, (_, seconds) => age(Number(seconds)));
+}
+
+export function taskTook({QueueTime: queued, StartTime: began, CompletedTime: ended}) {
+	const ms = Date.parse(ended) - Date.parse(began ?? queued);
+	return ms < 1000 ? 'under 1 second' : span(ms);
 }
 
 export function userName(name) {

@@ -1,10 +1,11 @@
 /* Adding a site, and changing its names and its application. What the file sets is shown locked. */
 import {h, icon, update} from '../h.js';
-import {del, get, post, put, segment} from '../api.js';
+import {get, post, put, segment} from '../api.js';
 import {field, form} from '../form.js';
 import {go} from '../router.js';
-import {ask, band, button, isLocked, link, locked, noPermission, notice, paper} from '../parts.js';
-import {words} from '../time.js';
+import {band, button, isLocked, link, locked, noPermission, notice, paper} from '../parts.js';
+import {remove} from './danger.js';
+import {hstsGuard} from './hsts-guard.js';
 import {listed, slot} from './shared.js';
 
 const split = text => text.split(/[\s,]+/).filter(Boolean);
@@ -76,21 +77,24 @@ function conflictNotice(fields, current, version, act) {
 }
 
 function makeForm(page, site) {
-	const fields = makeFields(site), meanwhile = h('div', {}), seen = lookAt(fields, page);
+	const fields = makeFields(site), meanwhile = h('div', {}), seen = lookAt(fields, page), guard = hstsGuard();
 	let version = site?.version;
 	const back = site ? `#/sites/${segment(site.name)}` : '#/sites';
 
+	/* Browsers may remember HSTS for each name that goes. */
+	const dropped = () => site.names.filter(name => !split(fields.names.value.toLowerCase()).includes(name)).join(' ');
+
 	async function send() {
 		const saved = site
-			? await put(`sites/${segment(site.name)}`, {...said(fields), version})
+			? await guard.pass(dropped(), given => put(`sites/${segment(site.name)}`, {...said(fields), version, ...given}))
 			: await post('sites', said(fields));
 		go(`#/sites/${segment(saved.name)}`);
 	}
 
 	const made = form({
-		fields: Object.values(fields), submit: site ? 'Save' : 'Add site', kind: 'configure',
+		fields: [...Object.values(fields), guard.typed], submit: site ? 'Save' : 'Add site', kind: 'configure',
 		also: [link(site ? 'Keep it as it was' : 'Back to the sites', back, {class: 'button'})],
-		children: [meanwhile, fields.names.root, seen.place, fields.proxy.root],
+		children: [meanwhile, fields.names.root, seen.place, fields.proxy.root, guard.typed.root],
 		send: () => send().catch(error => {
 			if (error.details?.offered && error.details.field === 'names')
 				error.details.offered = withOffered(fields.names.value, error.details.offered);
@@ -107,6 +111,7 @@ function makeForm(page, site) {
 	});
 	for (const type of ['blur', 'change'])
 		fields.names.input.addEventListener(type, () => seen.look(site?.name));
+	fields.names.input.addEventListener('input', guard.withdraw);
 	return made;
 }
 
@@ -120,7 +125,7 @@ function draw(page, site) {
 	const content = mayChange ? slot('form', makeForm(page, site).root)
 		: h('div', {class: 'stack'}, site ? shown(site) : null,
 			isLocked(site?.source) ? locked(site.source) : noPermission(page.session.scope));
-	const removal = site && mayChange ? button('Remove …', () => removeSite(site).then(done => done && go('#/sites'))) : null;
+	const removal = site && mayChange ? button('Remove …', () => remove(site).then(done => done && go('#/sites'))) : null;
 	page.title(site ? `Edit ${site.name}` : 'Add site');
 	page.draw(
 		band({path: [['Configuration'], ['Sites', '#/sites'], [site ? 'Edit' : 'Add']], subject: site?.name ?? 'Add a site', mono: Boolean(site), actions: [removal]}),
@@ -133,17 +138,4 @@ export function siteForm(page, name) {
 		draw(page, null);
 	else
 		page.load(name, signal => get(`sites/${segment(name)}`, {}, signal), site => draw(page, site));
-}
-
-/* Asks, then removes. While browsers remember HSTS the name has to be typed. Resolves true if done. */
-export function removeSite(site) {
-	const until = site.hsts_promised_until;
-	const typed = until ? field({name: 'typed', label: `Type ${site.name}`, mono: true, autocomplete: 'off'}) : null;
-	return ask({
-		title: `Remove ${site.name}?`, act: `Remove ${site.name}`, danger: true,
-		body: [h('p', {}, 'Visitors can no longer reach it. The certificate is kept.'),
-			until ? h('p', {}, `Browsers may remember until ${words(until)} that it is reached by HTTPS only: they let nobody in until then.`) : null,
-			typed?.root],
-		run: () => del(`sites/${segment(site.name)}`, typed ? {despite_hsts: typed.value} : {}),
-	});
 }

@@ -1,6 +1,7 @@
 /* One site: is it well, until when, what happens next by itself, what must I do.
  *
- *   siteView(page, {path, load}): load(signal) gives the site object; path for the band */
+ *   siteView(page, {path, load, name}): load(signal) gives the site object; path for the band; name: of a
+ *     site that may be made only now */
 import {h} from '../h.js';
 import {get, post, put, segment} from '../api.js';
 import {lifeline} from '../lifeline.js';
@@ -15,9 +16,12 @@ import {recommended, siteSettings} from './settings.js';
 import {STAGES, isRunning, runningFor, sayStep, stageOf, stepsPicture, stepsShort} from './steps.js';
 
 const holds = c => Boolean(c?.not_after);
+const ends = c => ['disabled', 'retired'].includes(c?.state) || (c?.state === 'revoked' && !c.next_renewal);
 const isWaiting = c => c?.state === 'working' && Boolean(c.next_renewal);
 const diagnosis = site => `#/diagnosis/${encodeURIComponent(site.name)}`;
 const configure = site => `#/lets-encrypt/configure?name=${encodeURIComponent(site.name)}`;
+/* A clock that stands before the certificate's begin cannot be right. */
+const clockIsWrong = c => holds(c) && now() < Date.parse(c.not_before) - DAY;
 const sentence = text => text ? text[0].toUpperCase() + text.slice(1) : null;
 const nothing = {label: 'For you to do', value: 'Nothing'};
 
@@ -37,8 +41,12 @@ function stateReadout(site) {
 	const c = site.certificate, read = (lamp, value, ...lines) => ({label: 'State', state: lamp, value, lines});
 	if (!c)
 		return read('temporary', 'Temporary certificate', 'Self-made: browsers warn of it.');
+	if (clockIsWrong(c))
+		return read('unknown', 'Cannot see', "This server's clock is wrong.");
 	if (c.state === 'expired')
 		return read('problem', 'Expired', 'Visitors see a certificate error.');
+	if (c.revoked)
+		return read('problem', 'Revoked', h('span', {}, 'By the CA, ', time(c.revoked, 'near')), c.served === 'stored' ? 'It is still served: browsers may refuse it.' : null);
 	if (c.served && c.served !== 'stored' && c.state !== 'failed')
 		return read(site.state, 'Served differs', ...seenLines(c).slice(0, 1), 'See below');
 	if (c.state === 'failed' && holds(c))
@@ -68,15 +76,23 @@ function nextReadout(c) {
 	if (c?.next_renewal)
 		return {label: c.failures ? 'Next try, by itself' : 'Renews by itself', value: time(c.next_renewal, 'relative'),
 			lines: [words(c.next_renewal), c.failures ? null : sentence(c.reason)]};
+	if (c?.state === 'working')
+		return {label: 'Renews by itself', value: 'Now', lines: [sentence(c.reason)]};
 	return {label: 'Renews by itself', value: 'Never', lines: [sentence(c?.reason) ?? 'It is not registered']};
 }
 
-function toDo(site, error) {
+function toDo(site) {
 	const c = site.certificate, todo = (value, ...lines) => ({label: 'For you to do', value, lines});
+	if (clockIsWrong(c))
+		return todo('Set the clock', 'of this server; see below');
+	if (c?.revoked)
+		return ends(c) ? todo('Register', link('It brings a new certificate', configure(site))) : todo('Renew now', 'It brings a new certificate');
 	if (!c || c.state === 'temporary')
 		return c?.reason ? todo('Nothing') : todo('Register', link('It takes a minute', configure(site)));
-	if (c.failures && (error ?? c.last_error))
-		return {label: 'For you to do', ...errand(error ?? c.last_error)};
+	if (c.failures && c.last_error) {
+		const given = errand(c.last_error);
+		return c.state === 'expired' && given.value === 'Nothing' ? todo('Try again', 'It also tries by itself') : {label: 'For you to do', ...given};
+	}
 	if (c.served && c.served !== 'stored')
 		return todo('Diagnose', link('Something in front answers', diagnosis(site)));
 	if (c.state === 'disabled')
@@ -125,19 +141,24 @@ export function lifeOf(c, tasks) {
 		due: c.failures ? attempts.at(-1) ?? c.last_error?.at ?? null : null, attempts, next: c.failures ? c.next_renewal : null};
 }
 
-/* A clock that stands before the certificate's begin cannot be right. */
 function implausibleClock(c) {
-	return holds(c) && now() < Date.parse(c.not_before) - DAY
+	return clockIsWrong(c)
 		? notice('warning', `This server's clock says ${words(now())}, before the certificate was issued (${words(c.not_before)}). Set the clock; until then nothing here can be judged.`) : null;
 }
 
-export function siteView(page, {path, load}) {
+export function siteView(page, {path, load, name = null}) {
 	const data = {site: null, tasks: [], audit: [], task: null, failed: null, problem: null};
 	const settings = siteSettings(page, draw, site => { data.site = site; draw(); more(); });
-	let asked = 0;
+	let asked = 0, leaving = false, heard = 0;
 
+	/* What was heard meanwhile is newer than the answer, or will be followed by what is. */
 	async function reload() {
-		await page.load('the site', load, site => { data.site = site; draw(); });
+		const before = heard;
+		await page.load('the site', load, site => {
+			if (heard === before)
+				data.site = site;
+			draw();
+		});
 		if (data.site)
 			await more();
 	}
@@ -189,11 +210,13 @@ export function siteView(page, {path, load}) {
 		const c = site.certificate, stored = site.source === 'store', may = page.may('operate');
 		return [
 			holds(c) ? {text: 'Export certificate and chain', href: `api/certificates/${segment(c.id)}/export`, download: `${site.name}.pem`} : null,
-			may && holds(c) && !c.temporary ? {text: 'Revoke', act: () => act(() => revoke(site))} : null,
-			may && c && c.state !== 'disabled' && c.state !== 'retired' ? {text: 'Disable', act: () => act(() => disable(site))} : null,
+			may && holds(c) && !c.temporary && !c.revoked ? {text: 'Revoke', act: () => act(() => revoke(site))} : null,
+			may && c && !ends(c) ? {text: 'Disable', act: () => act(() => disable(site))} : null,
 			may && stored ? {text: 'Edit site', href: `#/sites?edit=${encodeURIComponent(site.name)}`} : null,
 			may && stored ? {text: 'Remove site', act: async () => {
-				if (await remove(site))
+				leaving = true;
+				leaving = await remove(site);
+				if (leaving)
 					location.hash = '#/sites';
 			}} : null,
 		].filter(Boolean);
@@ -201,7 +224,7 @@ export function siteView(page, {path, load}) {
 
 	function actions(site) {
 		const c = site.certificate, may = page.may('operate'), list = entries(site);
-		const given = ['disabled', 'retired'].includes(c?.state), idle = !c || c.state === 'temporary' && !c.reason;
+		const given = ends(c), idle = !c || c.state === 'temporary' && !c.reason;
 		return [
 			may && holds(c) && !given && c.next_renewal && c.state !== 'working' && !c.failures ? button('Renew now', renew) : null,
 			may && !site.fallback && (given || idle) ? link(given ? 'Register again' : 'Register', configure(site), {class: 'button'}) : null,
@@ -278,14 +301,17 @@ export function siteView(page, {path, load}) {
 
 	page.on('task', taskChanged);
 	page.on('site', site => {
+		if (!data.site && site.name === name)
+			reload();
 		if (data.site && site.name === data.site.name) {
 			data.site = site;
+			heard++;
 			draw();
 			if ((site.certificate?.state === 'working') !== Boolean(data.task))
 				more();
 		}
 	});
-	page.on('gone', ({kind, name}) => kind === 'site' && name === data.site?.name && reload());
+	page.on('gone', ({kind, name}) => kind === 'site' && name === data.site?.name && !leaving && reload());
 	page.on('snapshot', () => data.site && reload());
 	page.every(1000, () => data.task && draw());
 	return reload();

@@ -5,5 +5,5 @@ import {siteView} from './site-view.js';
 export function view(page, name) {
 	page.title(name);
 	return siteView(page, {path: [['Configuration'], ['Sites', '#/sites'], [name === '*' ? 'Any other name' : name]],
-		load: signal => get(`sites/${segment(name)}`, {}, signal)});
+		name, load: signal => get(`sites/${segment(name)}`, {}, signal)});
 }

@@ -19,12 +19,12 @@ async function orderLimit(issuer, name) {
 }
 
 export function budgetWords(n, limit) {
-	const orders = count(n, 'order', 'orders');
+	const orders = `${count(n, 'certificate', 'certificates')} to order`;
 	if (!limit)
 		return `${orders}.`;
 	const {most, used, seconds} = limit, rounds = Math.ceil(Math.max(0, n - (most - used)) / most);
 	const when = rounds ? `done about ${words(now() + rounds * seconds * 1000, 'near')}` : 'all can begin now';
-	return `${orders}; limits allow ${most.toLocaleString('en')} in ${span(seconds * 1000)}, ${used} used: ${when}.`;
+	return `${orders}; the limits allow ${most.toLocaleString('en')} in ${span(seconds * 1000)}, ${used} used: ${when}.`;
 }
 
 /* Calls act for each, a few at a time; what was refused comes back with its sentence. */
@@ -36,7 +36,7 @@ async function forEach(items, act, tell) {
 			await act(item).catch(error => {
 				if (!error.sentence)
 					throw error;
-				refused.push({item, sentence: error.sentence});
+				refused.push({item, sentence: error.code === 'hsts' ? `${error.message} Open it to disable it: its name has to be typed.` : error.sentence});
 			});
 			tell(++done);
 		}

@@ -14,7 +14,7 @@ const stages = [
 	[['order'], 'Order the certificate'],
 	[['authz', 'answer', 'await'], 'Prove control of the names'],
 	[['finalize', 'download'], 'Collect the certificate'],
-	[['bind'], 'Bind'],
+	[['bind'], 'Bind the certificate'],
 	[['see'], 'See it over HTTPS'],
 ];
 export const STAGES = stages.length;
@@ -56,7 +56,8 @@ export function duration(ms) {
 /* "Prove control of shop.example.com: token fetched from 3 places: …" has its detail after the first colon. */
 function stepWords(step, state) {
 	const at = step.text.indexOf(': ');
-	const [title, detail] = at < 0 ? [step.text, null] : [step.text.slice(0, at), step.text.slice(at + 2)];
+	const [title, rest] = at < 0 ? [step.text, null] : [step.text.slice(0, at), step.text.slice(at + 2)];
+	const detail = rest?.replace(/^Waiting ([\d.]+) s\b/i, (_, seconds) => `Waiting ${span(1000 * seconds)}`);
 	return h('div', {class: 'words'}, icon(state, `is-${state}`), h('div', {}, h('b', {}, title),
 		state === 'problem' ? h('span', {class: 'failed-word'}, ' failed') : null,
 		h('span', {class: 'unseen'}, state === 'ok' ? ', done' : state === 'working' ? ', under way' : ''),

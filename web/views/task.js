@@ -13,7 +13,8 @@ function nameOf(task, certificate) {
 }
 
 function readouts(task, steps) {
-	const span = duration(runningFor(task));
+	const last = steps.at(-1);
+	const span = isRunning(task) || last?.took == null ? duration(runningFor(task)) : duration(last.ms + last.took);
 	if (isRunning(task))
 		return [{label: 'State', state: 'working', value: taskWord(task), lines: [`Step ${stageOf(steps)} of ${STAGES}`]}, {label: 'Running', value: span},
 			{label: 'Begun', value: time(task.QueueTime, 'clock'), lines: [words(task.QueueTime)]}, {label: 'For you to do', value: 'Nothing', lines: ['It goes on if you close this page']}];

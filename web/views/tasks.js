@@ -4,7 +4,7 @@ import {segment} from '../api.js';
 import {list} from '../table.js';
 import {band, link, paper, state} from '../parts.js';
 import {now, span} from '../time.js';
-import {count, exactSwitch, rowTime} from './shared.js';
+import {count, exactSwitch, rowTime, taskTook} from './shared.js';
 
 const kinds = {ConfigureLetsEncrypt: 'Registration', RenewLetsEncrypt: 'Renewal', RevokeLetsEncrypt: 'Revocation'};
 const lamps = {Queued: 'working', Executing: 'working', Success: 'ok', Failed: 'problem', Canceled: 'off'};
@@ -21,11 +21,11 @@ function nameCell(task) {
 		names.length > 1 ? h('span', {class: 'hint'}, ` +${names.length - 1}`) : null];
 }
 
-function tookCell({StartTime: began, CompletedTime: ended}) {
-	const ms = began ? (ended ? Date.parse(ended) : now()) - Date.parse(began) : 0;
+function tookCell(task) {
+	const {StartTime: began, CompletedTime: ended} = task;
 	if (!began)
 		return null;
-	return ms < 10000 && ended ? `${(ms / 1000).toFixed(1)} s` : span(ms);
+	return ended ? taskTook(task) : `${span(now() - Date.parse(began))} so far`;
 }
 
 const columns = [
