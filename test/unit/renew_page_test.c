@@ -202,9 +202,13 @@ static void steps_are(const char *task, const char *expected)
 	const struct json *all = json_array(json, "Steps");
 	for (size_t i = 0; i < json_count(all); i++) {
 		const struct json *s = json_at(all, i);
-		int64_t ms = -1, took = -1;
+		struct task_view t;
+		int64_t ms = -1, took = -1, at = 0;
 		json_int(s, "ms", &ms);
 		json_int(s, "took", &took);
+		assert_true(task_view(world.renewals, str_c(task), &t));
+		assert_true(clock_from_rfc3339(json_text(s, "at"), &at));
+		assert_int_equal(at / SECOND, (t.queued + ms) / SECOND);
 		buf_printf(&lines, "%lld+%lld %.*s %.*s\n", (long long)ms, (long long)took,
 		        STR_ARG(json_text(s, "state")), STR_ARG(json_text(s, "text")));
 	}
