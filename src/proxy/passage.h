@@ -33,6 +33,7 @@ struct passage {
 	bool heard_any;   /* on this connection */
 	bool read_full;   /* the last read took all that was asked for: there may be more */
 	bool responded, reusable, retried;
+	struct str websocket_key;    /* ours; empty: the client has its own, or there is none */
 	bool tunnel, upstream_ended; /* bytes both ways; its side has ended */
 	bool full, connect_late;     /* why an upstream could not be had */
 };
@@ -58,6 +59,11 @@ void passage_body_end(struct passage *p);
 void passage_begin_tunnel(struct passage *p);
 /* All of the request was taken by the connection. */
 bool passage_sent(const struct passage *p);
+
+/* websocket.c: the key that a client of HTTP/2 does not give; whether a 101 is the one that was
+ * asked for. */
+void passage_offer_websocket(struct passage *p);
+bool passage_websocket_accepted(const struct passage *p, struct response *r);
 
 /* Reads what there is. May end the passage. */
 void passage_receive(struct passage *p);

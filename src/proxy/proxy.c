@@ -316,6 +316,7 @@ struct passage *passage_new(struct exchange *ex)
 
 void passage_start(struct passage *p)
 {
+	passage_offer_websocket(p);
 	connect_next(p);
 }
 
@@ -330,7 +331,7 @@ static void start(struct exchange *ex)
 	else if (ends_here(&p->request, ex->arena))
 		exchange_answer(ex, 200, "This request was to go no further than here.");
 	else
-		connect_next(p);
+		passage_start(p);
 }
 
 const struct handler proxy_handler = { .start = start };

@@ -54,9 +54,9 @@ static enum next hear_content(struct passage *p, struct str bytes)
 }
 
 /* RFC 6455 4.1, RFC 9110 7.8: to what was asked for, and to nothing else. */
-static enum next hear_switch(struct passage *p, const struct response *r, struct str rest)
+static enum next hear_switch(struct passage *p, struct response *r, struct str rest)
 {
-	if (!p->request.websocket || !r->websocket)
+	if (!passage_websocket_accepted(p, r))
 		return fail(p, THE_APPLICATION "switched to a protocol that was not asked for.");
 	p->responded = p->tunnel = true;
 	http1_body_init(&p->body, BODY_CLOSE, 0);

@@ -5,8 +5,8 @@
 #include "base/err.h"
 #include <sys/socket.h>
 
-/* Kept for the client's connection: it has one exchange at a time, so one channel is all there
- * is. */
+/* Kept for the client's connection. With one exchange at a time (the page's serve offers no HTTP/2)
+ * one channel is all there is. */
 struct to_control {
 	struct keepsake kept;
 	struct pool pool;

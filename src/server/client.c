@@ -72,11 +72,16 @@ static void ready(struct conn *conn, unsigned events)
 	c->session->ops->ready(c->session, events);
 }
 
-static void start_session(struct client *c)
+static void start_session_of(struct client *c, struct session *(*session_new)(struct client *c))
 {
 	conn_hold(&c->held, c->held.conn, ready);
 	generation_unref(&c->generation);
-	c->session = http1_session_new(c);
+	c->session = session_new(c);
+}
+
+static void start_session(struct client *c)
+{
+	start_session_of(c, http1_session_new);
 }
 
 /* What went wrong with our own certificate somebody must know; what the client did wrong happens
@@ -113,8 +118,16 @@ static void handshake_ready(struct conn *conn, unsigned events)
 	}
 	c->temporary = conn_tls_temporary(conn);
 	c->secured.version = conn_tls_version(conn);
-	start_session(c);
+	start_session_of(c, conn_tls_chose_http2(conn) ? http2_session_new : http1_session_new);
 	c->session->ops->ready(c->session, events);
+}
+
+/* The page's serve has a channel to control for each exchange of a client: few at a time are
+ * enough for it. */
+static bool offers_http2(const struct client *c)
+{
+	const struct site *fallback = c->generation->fallback;
+	return !fallback || fallback->kind != SITE_CONTROL;
 }
 
 static void start_handshake(struct client *c)
@@ -122,6 +135,8 @@ static void start_handshake(struct client *c)
 	c->tls = true;
 	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, c->listener->default_name),
 	        handshake_ready);
+	if (offers_http2(c))
+		conn_tls_offer_http2(c->held.conn);
 	c->listener = NULL;
 }
 

@@ -24,7 +24,7 @@
 	        "client gets 504.")                                                                \
 	X(upstream_idle, "upstream-idle", DURATION, "30s", 30 * SECOND, 0, DAY,                    \
 	        "How long a connection to an application is kept without a request.")              \
-	X(tunnel_idle, "tunnel-idle", DURATION, "1h", HOUR, 100, 7 * DAY,                          \
+	X(tunnel_idle, "tunnel-idle", DURATION, "3600s", HOUR, 100, 7 * DAY,                       \
 	        "How long a WebSocket is kept on which neither side says anything.")               \
 	X(connections_per_worker, "connections-per-worker", COUNT, "10000", 10000, 1, 10000000,    \
 	        "How many connections of clients one worker holds. More wait to be accepted.")     \

@@ -3,10 +3,14 @@
 #include "server/listener.h"
 #include <sys/socket.h>
 
+enum { FRAMES_CEILING = 64 << 20 }; /* an HTTP/2 session makes about 64 KiB at once */
+
 void worker_init(struct worker *w, struct loop *loop)
 {
 	w->loop = loop;
 	w->scratch = mem_alloc(WORKER_SCRATCH);
+	w->intake = mem_alloc(WORKER_SCRATCH);
+	w->frames = BUF(FRAMES_CEILING);
 	list_init(&w->connections);
 	list_init(&w->listeners);
 }
@@ -29,6 +33,8 @@ void worker_done(struct worker *w)
 	counts_done(&w->counts);
 	told_done(&w->told);
 	free(w->scratch);
+	free(w->intake);
+	buf_done(&w->frames);
 }
 
 static bool listens(int fd)

@@ -4,6 +4,7 @@
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include "base/buf.h"
 #include "certs/table.h"
 #include "server/access_log.h"
 #include "server/challenge.h"
@@ -37,8 +38,10 @@ struct worker {
 	struct told told;
 	struct counts counts;
 	struct access_log access_log;
-	char *scratch; /* WORKER_SCRATCH bytes for what is read and used up at once */
-	char date[32]; /* for Date headers, of date_second */
+	char *scratch;     /* WORKER_SCRATCH bytes for what is read and used up at once */
+	char *intake;      /* as many for frames of HTTP/2: handlers have scratch meanwhile */
+	struct buf frames; /* scratch: those that are about to be written */
+	char date[32];     /* for Date headers, of date_second */
 	int64_t date_second;
 	/* While draining: the last connection has ended. May be NULL. */
 	void (*emptied)(struct worker *w);

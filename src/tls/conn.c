@@ -260,6 +260,16 @@ struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str d
 	return &t->conn;
 }
 
+void conn_tls_offer_http2(struct conn *c)
+{
+	tls_of(c)->offers_http2 = true;
+}
+
+bool conn_tls_chose_http2(const struct conn *c)
+{
+	return tls_of(c)->chose_http2;
+}
+
 bool conn_tls_established(const struct conn *c)
 {
 	return tls_of(c)->established;

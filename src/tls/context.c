@@ -80,13 +80,17 @@ static int attach(SSL *ssl, void *unused)
 static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_size,
         const unsigned char *offered, unsigned offered_size, void *unused)
 {
-	static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
-	(void)ssl, (void)unused;
+	static const unsigned char ours[] = "\x02h2\x08http/1.1\x08http/1.0";
+	enum { HTTP2 = 3 }; /* its part of them */
+	(void)unused;
+	struct tls_conn *t = tls_conn_of(ssl);
+	unsigned skip = t->offers_http2 ? 0 : HTTP2;
 	unsigned char *name;
-	if (SSL_select_next_proto(&name, ret_size, ours, sizeof ours - 1, offered, offered_size) !=
-	        OPENSSL_NPN_NEGOTIATED)
+	if (SSL_select_next_proto(&name, ret_size, ours + skip, sizeof ours - 1 - skip, offered,
+	            offered_size) != OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*ret_name = name;
+	t->chose_http2 = *ret_size == HTTP2 - 1;
 	return SSL_TLSEXT_ERR_OK;
 }
 

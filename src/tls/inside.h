@@ -32,7 +32,8 @@ struct tls_conn {
 	struct later end;   /* an end that was met behind bytes is an event of its own */
 	bool readable;      /* there may be more to read below */
 	bool below_blocked, blocked, established, failed, shut, temporary;
-	bool begun;        /* the first bytes have come */
+	bool begun; /* the first bytes have come */
+	bool offers_http2, chose_http2;
 	struct buf plain;  /* they are no TLS but text: what came */
 	struct err *fault; /* heap; NULL: none */
 };

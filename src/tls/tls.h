@@ -35,7 +35,10 @@ void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *
 /* The server's side over `below`, which it owns. The first `ready` tells that the handshake has
  * ended, well or not. default_name is borrowed until then. */
 struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
+/* ALPN: before HTTP/1, to clients that know it. Before the handshake has begun. */
+void conn_tls_offer_http2(struct conn *c);
 bool conn_tls_established(const struct conn *c);
+bool conn_tls_chose_http2(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3" */
 bool conn_tls_temporary(const struct conn *c);      /* it was given a temporary certificate */
 /* Of a handshake that has failed: if the client sent text, such as a request of plain HTTP, in

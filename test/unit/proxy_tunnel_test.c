@@ -1,5 +1,6 @@
 /* WebSockets and trailers through the whole of the data plane but its sockets' TLS: a client in
- * memory, its HTTP/1 session, the proxy, and an upstream that the test plays on a socket of the loopback. */
+ * memory, its HTTP/1 session, the proxy, and an upstream that the test plays on a socket of the
+ * loopback. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
