@@ -24,7 +24,7 @@ class Killer:
         self.hit = threading.Event()
 
     def __call__(self, step, answered, number):
-        if step != self.step or answered != self.after or self.hit.is_set():
+        if step != self.step or answered != self.after or self.hit.is_set() or not self.everseal.process:
             return
         self.hit.set()
         self.everseal.kill(self.process)
