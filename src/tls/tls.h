@@ -14,6 +14,10 @@
 #include "certs/table.h"
 #include "net/conn.h"
 
+/* Gives libcrypto and libssl memory that suits handshakes (memory.c). Before anything else is asked
+ * of them in this process. */
+void tls_memory_use(void);
+
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another
  * began. The previous key still opens tickets, the current one seals them. */
 struct tls_ticket_key {

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "link/child.h"
 #include "link/fence.h"
+#include "tls/tls.h"
 #include "worker/serve.h"
 #include <sched.h>
 #include <sys/resource.h>
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
 		        stderr, "everseal-serve is started by `everseal run`, not by hand.\n");
 		return 2;
 	}
+	tls_memory_use();
 	child_end_with_parent();
 	ignore_signals();
 	raise_descriptors();
