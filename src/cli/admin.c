@@ -1,9 +1,10 @@
-/* everseal admin link|create|password|people|remove|token */
+/* everseal admin link|create|password|people|remove|token|hash */
 #include "base/clock.h"
 #include "cli/certificate.h"
 #include "cli/client.h"
 #include "cli/secret.h"
 #include "cli/show.h"
+#include "keys/password.h"
 
 enum { BODY_MOST = 16 << 10, PASSWORD_MOST = 1024 };
 
@@ -237,4 +238,17 @@ int command_admin_token(struct command *c)
 		        c, "/api/tokens", c->operands[1], "is removed: it opens nothing any more.");
 	return needs_operand(
 	        c, "`everseal admin token` is followed by add NAME, list or remove ID");
+}
+
+int command_admin_hash(struct command *c)
+{
+	struct err err = ERR_INIT;
+	char hash[PASSWORD_HASH];
+	BUF_AUTO password = BUF_SECRET_INIT(PASSWORD_MOST);
+	(void)c;
+	if (!secret_ask("basic-auth", &password, &err) ||
+	        !password_hash(buf_str(&password), hash, &err))
+		return command_fail(&err);
+	printf("%s\n", hash);
+	return EXIT_DONE;
 }

@@ -69,6 +69,7 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_ADMIN_PEOPLE] = command_admin_people,
 	[VERB_ADMIN_REMOVE] = command_admin_remove,
 	[VERB_ADMIN_TOKEN] = command_admin_token,
+	[VERB_ADMIN_HASH] = command_admin_hash,
 	[VERB_HELP] = command_help,
 };
 

@@ -68,5 +68,6 @@ int command_admin_password(struct command *c);
 int command_admin_people(struct command *c);
 int command_admin_remove(struct command *c);
 int command_admin_token(struct command *c);
+int command_admin_hash(struct command *c);
 
 #endif

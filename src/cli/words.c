@@ -135,6 +135,11 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"make, list or remove API tokens",
 		"With `add` it makes a token for the API and prints it alone; it is never shown again. "
 		"With `list` it shows all of them, with `remove` it ends one." },
+	[VERB_ADMIN_HASH] = { "admin hash", NULL, 0, 0, 0,
+		"make the hash of a password for basic-auth",
+		"Asks for a password on the terminal, or reads it as one line from standard input, and "
+		"prints its argon2id hash, which a line `basic-auth USER HASH` in the configuration takes. "
+		"Needs no running server." },
 	[VERB_HELP] = { "help", "[COMMAND]", 2, 0, 0,
 		"explain a command",
 		"Prints the help of a command, or the list of all." },

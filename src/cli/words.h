@@ -97,6 +97,7 @@ extern const struct option_words options[OPTION_COUNT];
 	X(ADMIN_PEOPLE, "admin people")                                                            \
 	X(ADMIN_REMOVE, "admin remove")                                                            \
 	X(ADMIN_TOKEN, "admin token")                                                              \
+	X(ADMIN_HASH, "admin hash")                                                                \
 	X(HELP, "help")
 
 enum verb {

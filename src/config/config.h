@@ -84,6 +84,11 @@ struct config_access {
 	struct config_at at;
 };
 
+struct config_user { /* of basic-auth */
+	struct str name, hash;
+	struct config_at at;
+};
+
 enum config_header_change { CONFIG_HEADER_SET, CONFIG_HEADER_ADD, CONFIG_HEADER_REMOVE };
 struct config_header {
 	bool request; /* else of answers */
@@ -106,6 +111,9 @@ struct config_rules {
 	bool maintenance, maintenance_set;
 	struct str notice; /* of maintenance */
 	bool gzip, gzip_set;
+	bool auth_set;
+	struct config_user *users; /* none: everybody */
+	size_t user_count;
 };
 
 struct config_route;

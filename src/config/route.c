@@ -260,6 +260,48 @@ void config_set_encode(struct reader *r, const struct node *n)
 		        STR_ARG(config_shown(w->text)));
 }
 
+static bool is_hash(struct str s)
+{
+	bool fits = str_starts(s, STR("$argon2id$v=19$m=")) && s.n < 128;
+	for (size_t i = 0; i < s.n; i++)
+		fits = fits && s.p[i] > ' ' && s.p[i] < 0x7f;
+	return fits;
+}
+
+static void add_user(struct reader *r, const struct node *n)
+{
+	struct config_rules *rules = r->rules;
+	const struct word *w = &n->params[0];
+	struct config_user user = { .name = arena_str(&r->c->arena, w->text), .at = w->at };
+	struct err err = ERR_INIT;
+	if (w->text.n == 0 || w->text.n > 128 || str_has(w->text, ':'))
+		PROBLEM(r, w, "A name has 1 to 128 bytes, and no colon.");
+	for (size_t i = 0; i < rules->user_count; i++)
+		if (str_eq(rules->users[i].name, user.name))
+			PROBLEM(r, w, "%.*s is named already, in line %u.",
+			        STR_ARG(config_shown(w->text)), rules->users[i].at.line);
+	if (!config_value_secret(&r->c->arena, n->params[1].text, "hash", &user.hash, &err))
+		PROBLEM(r, &n->params[1], "%s", err.text);
+	else if (!is_hash(user.hash))
+		PROBLEM(r, &n->params[1],
+		        "This is no argon2id hash of a password: make one by "
+		        "`everseal admin hash`.");
+	LIST_PUSH(&r->c->arena, rules->users, rules->user_count, user);
+}
+
+void config_set_basic_auth(struct reader *r, const struct node *n)
+{
+	struct config_rules *rules = r->rules;
+	bool off = n->param_count == 1 && str_eq_c(n->params[0].text, "off");
+	if (n->param_count == 1 && !off)
+		PROBLEM(r, &n->name, "`basic-auth` is incomplete: write `basic-auth USER HASH`.");
+	else if (rules->auth_set && (off || rules->user_count == 0))
+		PROBLEM(r, &n->name, "`basic-auth off` stands beside another `basic-auth`.");
+	else if (!off)
+		add_user(r, n);
+	rules->auth_set = true;
+}
+
 /* --- headers */
 
 static const char *const everybodys[] = { "connection", "keep-alive", "proxy-connection", "te",

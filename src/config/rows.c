@@ -117,6 +117,16 @@ static const struct row top_rows[] = {
 		"Compress text in answers for clients that can read it. Never of answers that set " \
 		"cookies, say *no-transform*, are parts of something, or are small." },            \
 	  .special = config_set_encode, .least_params = 1, .most_params = 1 },                     \
+	{ .setting = { "basic-auth", SETTING_SPECIAL, .params = "USER HASH | off",                 \
+		.fallback = "off", .secret = true, .help =                                         \
+		"Let in only those who give this name and the password that belongs to this hash, " \
+		"which *everseal admin hash* makes. Several lines: several people. A password that " \
+		"was right passes for five minutes without being compared again; wrong ones make "  \
+		"their address wait longer and longer. The application gets the header, too; "      \
+		"*request-header remove Authorization* keeps it from it. Use it with *force-ssl*: " \
+		"over plain HTTP passwords can be read on the way." },                             \
+	  .special = config_set_basic_auth, .least_params = 1, .most_params = 2,                   \
+	  .repeats = true },                                                                       \
 	{ .setting = { "allow", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]… | all",              \
 		.fallback = "", .help =                                                            \
 		"Who may come; with it, all who are not named may not, and get 403. The narrowest " \

@@ -34,6 +34,15 @@ struct rows {
 	size_t count, cap;
 	struct config
 	        *config; /* of `previous` only: what it was built from, if that changed since */
+	struct rows_users *users; /* of basic-auth; serve knows only their fingerprints */
+};
+struct rows_users {
+	struct rows_users *next;
+	struct str fingerprint;
+	struct rows_user {
+		struct str name, hash;
+	} *at;
+	size_t count;
 };
 
 /* The certificates of one serve: in segments, and it is told how far they are valid. */
@@ -100,6 +109,7 @@ struct control {
 	struct issuer_key_call key_call; /* the default issuer's thumbprint */
 	char thumbprint[JWK_THUMBPRINT + 1];
 
+	struct list password_checks; /* struct check, for serve */
 	struct list bindings;
 	int64_t last_binding;
 
@@ -238,6 +248,10 @@ void routes_add_own(struct control *c, struct rows *rows, const struct route_ids
 void routes_add(struct control *c, struct rows *rows, const struct route_ids *ids,
         const struct config_site *s, const struct config_route *route);
 void routes_close_roots(struct rows *rows); /* those that the rows hold */
+
+/* passwords.c */
+void passwords_check(struct control *c, const struct msg_check_password *m);
+void passwords_forget(struct control *c); /* the serve that asked is gone */
 
 /* feed.c */
 void feed_init(struct feed *f, struct link *serve);

@@ -30,6 +30,7 @@ static void forget_deaths(struct control *c)
 void generation_init(struct control *c)
 {
 	list_init(&c->bindings);
+	list_init(&c->password_checks);
 	list_init(&c->changes);
 	list_init(&c->waiting);
 	list_init(&c->reloading);
@@ -39,6 +40,7 @@ void generation_init(struct control *c)
 
 void generation_done(struct control *c)
 {
+	passwords_forget(c);
 	timer_stop(&c->patience);
 	later_stop(&c->turn);
 	rows_free(&c->plan);
@@ -463,6 +465,7 @@ static bool died_thrice(struct control *c)
 void generation_serve_went(struct control *c)
 {
 	struct err err = ERR_INIT;
+	passwords_forget(c);
 	board_detach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ false);
 	c->offered = NULL;

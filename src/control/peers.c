@@ -53,6 +53,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 	case MSG_credit:
 		generation_credit(c, m->is.credit.messages);
 		break;
+	case MSG_check_password:
+		passwords_check(c, &m->is.check_password);
+		break;
 	default:
 		if (!peers_heard_serve(c, PROCESS_SERVE, l, m))
 			msg_close_fd(m);

@@ -18,7 +18,7 @@ bool routes_needed(const struct config_site *s)
 {
 	const struct config_rules *r = &s->rules;
 	return s->route_count || r->action || r->access_count || r->header_count ||
-	       r->maintenance || r->gzip;
+	       r->maintenance || r->gzip || r->user_count;
 }
 
 static void add_access(struct rows *rows, int64_t route, const struct config_rules *r)
@@ -45,6 +45,36 @@ static void add_headers(struct rows *rows, int64_t route, const struct config_ru
 				        .value = keep(rows, h->value));
 		}
 	}
+}
+
+/* Lists with the same people have the same one, which says nothing of them. */
+static struct str fingerprint(struct rows *rows, const struct config_rules *r)
+{
+	BUF_AUTO text = BUF_SECRET_INIT(1 << 20);
+	buf_add_char(&text, '1');
+	for (size_t i = 0; i < r->user_count; i++)
+		buf_printf(
+		        &text, "%.*s %.*s\n", STR_ARG(r->users[i].name), STR_ARG(r->users[i].hash));
+	uint64_t high = hash_keyed(buf_str(&text));
+	text.p[0] = '2';
+	return arena_printf(&rows->arena, "%016llx%016llx", (unsigned long long)high,
+	        (unsigned long long)hash_keyed(buf_str(&text)));
+}
+
+/* Who may come in, by what serve knows them by; "": everybody. */
+static struct str add_users(struct rows *rows, const struct config_rules *r)
+{
+	if (!r->user_count)
+		return STR("");
+	struct rows_users *u = arena_new(&rows->arena, struct rows_users);
+	u->fingerprint = fingerprint(rows, r);
+	u->at = arena_array(&rows->arena, struct rows_user, r->user_count);
+	for (; u->count < r->user_count; u->count++)
+		u->at[u->count] = (struct rows_user){ keep(rows, r->users[u->count].name),
+			keep(rows, r->users[u->count].hash) };
+	u->next = rows->users;
+	rows->users = u;
+	return u->fingerprint;
 }
 
 static int open_root(struct control *c, const struct config_rules *r)
@@ -84,8 +114,9 @@ void routes_add_own(struct control *c, struct rows *rows, const struct route_ids
 	const struct config_rules *r = &s->rules;
 	ADD(rows, route, .id = ids->route, .site = ids->site, .beneath = true,
 	        .kind = kind_of(r, s->upstream_count > 0), .status = r->status,
-	        .text = keep(rows, r->text), .gzip = r->gzip, .maintenance = r->maintenance,
-	        .notice = keep(rows, r->notice), .root = open_root(c, r));
+	        .text = keep(rows, r->text), .users = add_users(rows, r), .gzip = r->gzip,
+	        .maintenance = r->maintenance, .notice = keep(rows, r->notice),
+	        .root = open_root(c, r));
 	add_access(rows, ids->route, r);
 	add_headers(rows, ids->route, r);
 }
@@ -99,6 +130,7 @@ void routes_add(struct control *c, struct rows *rows, const struct route_ids *id
 	        .beneath = route->beneath, .inherits = own->action == CONFIG_NO_ACTION,
 	        .kind = kind_of(own, ids->upstreams != 0), .upstreams = ids->upstreams,
 	        .status = own->status, .text = keep(rows, own->text),
+	        .users = add_users(rows, own->auth_set ? own : outer),
 	        .gzip = own->gzip_set ? own->gzip : outer->gzip,
 	        .maintenance = maintained->maintenance, .notice = keep(rows, maintained->notice),
 	        .root = open_root(c, own));

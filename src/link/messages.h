@@ -76,12 +76,14 @@ enum upstream_scheme {
 	 * upstreams, 0 being the site's, root: the directory of FILES. Rows that say more of it    \
 	 * follow it */                                                                            \
 	X(route, INT(id) INT(site) TEXT(path) FLAG(beneath) FLAG(inherits) INT(kind)               \
-		INT(upstreams) INT(status) TEXT(text) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
+		INT(upstreams) INT(status) TEXT(text) TEXT(users) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
 	X(route_access, INT(route) TEXT(cidr) FLAG(allow))                                         \
 	X(route_header, INT(route) FLAG(request) INT(change) TEXT(name) TEXT(value))               \
 	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \
 	X(access_log, TEXT(format))                  /* a word of access-log */                   \
 	X(trusted_proxy, TEXT(cidr))                                                               \
+	/* control -> serve, outside of generations: enum password_verdict; wait: ms */            \
+	X(password_checked, INT(id) INT(verdict) INT(wait))                                        \
 	X(generation_end, INT(number))                                                             \
 	X(commit, INT(number))                                                                     \
 	X(abort, INT(number))                                                                      \
@@ -95,6 +97,8 @@ enum upstream_scheme {
 	X(dropped, INT(events))                      /* log and seen events that found no room */  \
 	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
 	X(challenge_seen, TEXT(token) TEXT(client))        /* somebody fetched an open token */  \
+	/* serve -> control: does it fit; users: the list, as in `route` */                        \
+	X(check_password, INT(id) TEXT(users) TEXT(client) TEXT(user) TEXT(password))              \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
 	/* page -> control: a channel for one client's connection, HTTP/1.1; temporary: what it     \
 	 * was served with was the page's self-made certificate */                                 \
@@ -124,6 +128,9 @@ enum upstream_scheme {
 	X(dialled, INT(id) INT(error) TEXT(sentence) INT(status) TEXT(headers) FLAG(matched)       \
 		INT(ms))
 /* clang-format on */
+
+/* Of password_checked: it fits, it does not, not before `wait`, nobody could look. */
+enum password_verdict { PASSWORD_FITS, PASSWORD_WRONG, PASSWORD_WAIT, PASSWORD_BUSY };
 
 enum msg_type {
 	MSG_none,

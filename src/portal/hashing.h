@@ -12,6 +12,7 @@
 
 enum { HASHING_MOST = 16 }; /* waiting, of each rank */
 enum hashing_rank {
+	HASHING_VISITOR, /* of a site */
 	HASHING_ANYBODY,
 	HASHING_KNOWN, /* signed in, now or once from that address, or with a setup link */
 	HASHING_OWNER, /* over control.sock */

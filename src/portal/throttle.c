@@ -13,6 +13,7 @@ static const struct {
 	[THROTTLE_KNOWN] = { 5, 30 * SECOND },
 	[THROTTLE_ACCOUNT] = { 10, 30 * SECOND },
 	[THROTTLE_CODE] = { 3, 15 * MINUTE },
+	[THROTTLE_VISITOR] = { 10, 5 * MINUTE },
 };
 
 struct place {

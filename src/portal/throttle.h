@@ -8,6 +8,7 @@
  *             1 s … up to 30 s, whoever failed. So a crowd of addresses gets two tries a minute,
  *             while the person's own addresses do not even notice.
  *   code      wrong codes after the right password: from the 3rd on 1 s … up to 15 minutes.
+ *   visitor   passwords of sites, by address: from the 10th failure on 1 s … up to 5 minutes.
  *
  * A quarter of an hour without a failure beyond the wait forgets them all. A try is charged before
  * it is made and given back when it was right, so that many at once gain nothing. Each table has
@@ -22,6 +23,7 @@ enum throttle_kind {
 	THROTTLE_KNOWN,
 	THROTTLE_ACCOUNT,
 	THROTTLE_CODE,
+	THROTTLE_VISITOR,
 	THROTTLE_KINDS
 };
 enum { THROTTLE_PLACES = 4096 };

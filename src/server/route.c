@@ -1,4 +1,5 @@
 #include "server/route.h"
+#include "server/auth.h"
 #include "server/challenge.h"
 #include "server/rules.h"
 #include "server/visitor.h"
@@ -82,6 +83,10 @@ void exchange_route(struct exchange *ex)
 	}
 	if (redirected(ex) || !route_choose(ex))
 		return;
-	if (!ex->route || rules_admit(ex))
+	if (ex->route && !rules_admit(ex))
+		return;
+	if (ex->route && ex->route->users.n)
+		auth_start(ex, serve);
+	else
 		serve(ex);
 }

@@ -56,6 +56,7 @@ bool route_add(struct route_rows *rows, struct arena *a, const struct msg_route 
 		.status = (unsigned)m->status,
 		.text = arena_str(a, m->text),
 		.root = m->root,
+		.users = arena_str(a, m->users),
 		.gzip = m->gzip,
 		.maintenance = m->maintenance,
 		.notice = arena_str(a, m->notice),

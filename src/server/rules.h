@@ -42,6 +42,7 @@ struct route {
 	unsigned status;       /* of REDIRECT and RESPOND */
 	struct str text;       /* RESPOND: the answer; REDIRECT: where to; FILES: the directory */
 	int root;              /* FILES: the directory; -1: it could not be opened. The route's. */
+	struct str users;      /* of basic-auth, known to control by this; "": everybody */
 	bool gzip;
 	bool maintenance;
 	struct str notice;          /* of maintenance */

@@ -30,8 +30,8 @@
 	X(PROXY, "proxy")                                                                          \
 	X(NONE, "none")                                                                            \
 	X(CONTROL, "control")                                                                      \
-	X(API, "api") X(PAGE, "page") X(FILES, "files") X(REDIRECT, "redirect")                    \
-	        X(RESPOND, "respond")
+	X(API, "api")                                                                              \
+	X(PAGE, "page") X(FILES, "files") X(REDIRECT, "redirect") X(RESPOND, "respond")
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)

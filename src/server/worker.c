@@ -1,4 +1,5 @@
 #include "server/worker.h"
+#include "server/auth.h"
 #include "server/client.h"
 #include "server/listener.h"
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ void worker_done(struct worker *w)
 	access_log_done(w);
 	counts_done(&w->counts);
 	told_done(&w->told);
+	auth_free(&w->auth);
 	free(w->scratch);
 	free(w->intake);
 	buf_done(&w->frames);

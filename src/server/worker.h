@@ -13,6 +13,7 @@
 #include "server/told.h"
 
 struct proxy_pools; /* proxy/'s upstream connections, made by worker/ */
+struct auth;        /* server/auth.h */
 struct tls_worker;  /* tls/'s contexts, decoded certificates and ticket keys of this thread */
 
 enum { WORKER_SCRATCH = 64 << 10 };
@@ -25,6 +26,7 @@ struct worker {
 	struct challenges *challenges;
 	struct tls_worker *tls;
 	struct proxy_pools *proxy;
+	struct auth *auth; /* NULL until it is needed */
 	const struct handler *handlers[SITE_KIND_COUNT];
 	struct list connections; /* of clients */
 	size_t connection_count;

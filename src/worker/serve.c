@@ -173,6 +173,14 @@ static void told_challenge_gone(struct serve *s, const struct msg_challenge_gone
 	threads_order(&s->threads, r);
 }
 
+/* Each thread knows whether it has asked. */
+static void told_password(struct serve *s, const struct msg_password_checked *m)
+{
+	struct round *r = round_new(ORDER_PASSWORD, round_free);
+	r->password = *m;
+	threads_order(&s->threads, r);
+}
+
 /* --- links */
 
 static void give_credit(struct serve *s)
@@ -213,6 +221,9 @@ static void control_heard(struct link *l, const struct msg *m)
 		break;
 	case MSG_abort:
 		drop_pending(s);
+		break;
+	case MSG_password_checked:
+		told_password(s, &m->is.password_checked);
 		break;
 	default:
 		row(s, m);

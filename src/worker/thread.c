@@ -2,6 +2,7 @@
 #include "files/files.h"
 #include "link/fence.h"
 #include "proxy/proxy.h"
+#include "server/auth.h"
 #include "server/rules.h"
 #include "worker/events.h"
 #include "worker/log_writer.h"
@@ -114,6 +115,9 @@ static bool obey(struct thread *t, struct command *c)
 		break;
 	case ORDER_TICKETS:
 		tls_worker_ticket_keys(t->worker.tls, &r->tickets);
+		break;
+	case ORDER_PASSWORD:
+		auth_heard(&t->worker, &r->password);
 		break;
 	case ORDER_DRAIN:
 		start_draining(t, c);

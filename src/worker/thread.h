@@ -19,8 +19,9 @@ enum order {
 	ORDER_CHALLENGE,
 	ORDER_CHALLENGE_GONE,
 	ORDER_TICKETS,
-	ORDER_DRAIN, /* answered when no connection is left, or after the drain time-out */
-	ORDER_END,   /* the thread ends */
+	ORDER_PASSWORD, /* control has compared one */
+	ORDER_DRAIN,    /* answered when no connection is left, or after the drain time-out */
+	ORDER_END,      /* the thread ends */
 };
 
 struct threads;
@@ -35,6 +36,7 @@ struct round {
 	char *token, *thumbprint;
 	unsigned epoch;
 	struct tls_ticket_keys tickets;
+	struct msg_password_checked password;
 	bool patient; /* DRAIN: as worker_drain has it */
 	bool refused;
 	struct err why; /* refused: the first thread's reason */

@@ -30,6 +30,9 @@ static void assert_text(struct str got, const char *want)
 #define OWN         "Everseal's own: it cannot be changed.\n"
 #define WRITE                                                                                      \
 	"f:1:41: Write `header set NAME VALUE`, `header add NAME VALUE` or `header remove NAME`.\n"
+#define HASH                                                                                       \
+	"$argon2id$v=19$m=65536,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$"                                   \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 #define NO_PLACE                                                                                   \
 	"is no place to redirect to: write a URL such as https://www.example.com$path$query, or "  \
 	"a path such as /new/$rest.\n"
@@ -102,6 +105,17 @@ static const struct {
 	        "f:1:69: 10.0.0.0/8 is named already, in line 1.\n" },
 	{ ROUTE("encode br"), "f:1:53: \"br\" is unknown to `encode`: write `encode gzip` or "
 	                      "`encode off`.\n" },
+	{ ROUTE("basic-auth ann"), "f:1:46: `basic-auth` is incomplete: write `basic-auth USER "
+	                           "HASH`.\n" },
+	{ ROUTE("basic-auth a:n " HASH), "f:1:57: A name has 1 to 128 bytes, and no colon.\n" },
+	{ ROUTE("basic-auth ann secret"), "f:1:61: This is no argon2id hash of a password: make "
+	                                  "one by `everseal admin hash`.\n" },
+	{ ROUTE("basic-auth ann @/nowhere"),
+	        "f:1:61: \"/nowhere\" cannot be read: No such file or directory.\n" },
+	{ ROUTE("basic-auth ann " HASH "; basic-auth ann " HASH),
+	        "f:1:171: ann is named already, in line 1.\n" },
+	{ ROUTE("basic-auth off; basic-auth ann " HASH),
+	        "f:1:62: `basic-auth off` stands beside another `basic-auth`.\n" },
 	{ SITE("header set X"), WRITE },
 	{ SITE("header put X y"), WRITE },
 	{ SITE("header remove X y"), WRITE },

@@ -2,6 +2,7 @@
  * and paths reaches the application. */
 #include "base/buf.h"
 #include "net/address.h"
+#include "server/auth.h"
 #include "server/client.h"
 #include "server/rules.h"
 #include <setjmp.h>
@@ -445,6 +446,110 @@ static void answers_are_compressed(void **state)
 	assert_true(str_ends(str_c(got), STR("\r\n\r\n")));
 }
 
+/* --- basic-auth, with the test in control's place */
+
+static struct {
+	unsigned count;
+	int64_t id;
+	char said[256];
+} asked;
+
+static void hear_question(struct worker *w, enum msg_type type, const void *fields)
+{
+	const struct msg_check_password *m = fields;
+	(void)w;
+	if (type != MSG_check_password)
+		return;
+	asked.count++;
+	asked.id = m->id;
+	snprintf(asked.said, sizeof asked.said, "%.*s %.*s %.*s:%.*s", STR_ARG(m->users),
+	        STR_ARG(m->client), STR_ARG(m->user), STR_ARG(m->password));
+}
+
+static void control_says(enum password_verdict verdict, int64_t wait)
+{
+	auth_heard(&rig.worker,
+	        &(struct msg_password_checked){ .id = asked.id, .verdict = verdict, .wait = wait });
+	for (int i = 0; i < 4; i++)
+		loop_turn(rig.loop, 0);
+}
+
+/* The connection stays open until the next request. */
+static void knock(const char *target, const char *credentials)
+{
+	struct conn *near, *far;
+	struct sockaddr_storage from;
+	char request[1024];
+	if (rig.far.conn)
+		conn_free(&rig.far.conn);
+	assert_true(address_parse(str_c(rig.from), 0, &from));
+	buf_clear(&rig.heard);
+	conn_pipe_new(rig.loop, 64 << 10, &near, &far);
+	conn_hold(&rig.far, far, hear);
+	client_new(&rig.worker, near, &from, NULL);
+	snprintf(request, sizeof request,
+	        "GET %s HTTP/1.1\r\nHost: a.test\r\nAuthorization: Basic %s\r\n\r\n", target,
+	        credentials);
+	struct iovec v = { request, strlen(request) };
+	assert_int_equal(conn_write(far, &v, 1), strlen(request));
+	for (int i = 0; i < 4; i++)
+		loop_turn(rig.loop, 0);
+}
+
+#define ANN   "YW5uOnNlY3JldA==" /* ann:secret */
+#define WRONG "YW5uOndyb25n"     /* ann:wrong */
+
+static void heard(const char *want)
+{
+	if (!strstr(buf_c(&rig.heard), want))
+		fail_msg("got \"%s\", want \"%s\"", buf_c(&rig.heard), want);
+}
+
+static void passwords_are_asked_of_control(void **state)
+{
+	(void)state;
+	asked.count = 0;
+	rig.worker.tell = hear_question;
+	ROUTE(.beneath = true, .kind = SITE_PROXY, .users = STR("first"));
+	ROUTE(.path = STR("/other"), .beneath = true, .kind = SITE_PROXY, .users = STR("second"));
+	build();
+	knock("/", ANN);
+	assert_int_equal(rig.heard.n, 0);
+	assert_string_equal(asked.said, "first 192.0.2.7 ann:secret");
+	control_says(PASSWORD_FITS, 0);
+	heard("app main /");
+	knock("/x", ANN);
+	heard("app main /x");
+	assert_int_equal(asked.count, 1);
+	knock("/other", ANN); /* another list is another question */
+	assert_int_equal(asked.count, 2);
+	assert_string_equal(asked.said, "second 192.0.2.7 ann:secret");
+	int64_t right = asked.id;
+	asked.id = right + 1; /* what was not asked */
+	control_says(PASSWORD_FITS, 0);
+	assert_int_equal(rig.heard.n, 0);
+	asked.id = right;
+	control_says(PASSWORD_WRONG, 0);
+	heard("HTTP/1.1 401 ");
+	heard("www-authenticate: Basic realm=\"a.test\", charset=\"UTF-8\"\r\n");
+	knock("/", WRONG);
+	assert_int_equal(asked.count, 3);
+	control_says(PASSWORD_WAIT, 1500);
+	heard("HTTP/1.1 429 ");
+	heard("retry-after: 2\r\n");
+	knock("/", WRONG);
+	control_says(PASSWORD_BUSY, 0);
+	heard("HTTP/1.1 503 ");
+	knock("/", WRONG); /* the client leaves before the answer */
+	conn_reset(&rig.far.conn);
+	for (int i = 0; i < 4; i++)
+		loop_turn(rig.loop, 0);
+	control_says(PASSWORD_FITS, 0);
+	knock("/", WRONG);
+	heard("app main /"); /* it was right all the same */
+	conn_free(&rig.far.conn);
+}
+
 static void rows_that_do_not_fit(void **state)
 {
 	static const struct {
@@ -492,6 +597,7 @@ int main(void)
 		CASE(redirects),
 		CASE(answers_of_the_file),
 		CASE(answers_are_compressed),
+		CASE(passwords_are_asked_of_control),
 		CASE(rows_that_do_not_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
