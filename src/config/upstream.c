@@ -119,8 +119,8 @@ static bool is_served(const struct config_upstream *u, struct err *err)
 	struct sockaddr_storage at;
 	if (u->scheme == UPSTREAM_HTTPS || u->scheme == UPSTREAM_UNIX)
 		return err_set(err, ERR_INPUT,
-		        "\"%.*s\" cannot be served yet: give an address that speaks plain HTTP, " EXAMPLE
-		        ".",
+		        "\"%.*s\" cannot be served yet: give an address that speaks plain "
+		        "HTTP.",
 		        STR_ARG(config_shown(u->shown)));
 	if (!address_parse(u->host, u->port, &at))
 		return err_set(err, ERR_INPUT,

@@ -58,8 +58,10 @@ enum upstream_scheme {
 	X(access_log_file, FD(fd))                                                                 \
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
+	/* control -> serve, likewise: what a name stands for, addresses with spaces between */    \
+	X(host, TEXT(name) TEXT(addresses))                                                        \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
-	X(generation, INT(number) TEXT(thumbprint))                                                \
+	X(generation, INT(number) TEXT(thumbprint) TEXT(sticky_key))                                                \
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) FLAG(proxy_protocol) \
 		TEXT(default_name) FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
@@ -100,6 +102,10 @@ enum upstream_scheme {
 	/* serve -> control: does it fit; users: the list, as in `route` */                        \
 	X(check_password, INT(id) TEXT(users) TEXT(client) TEXT(user) TEXT(password))              \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
+	/* an upstream begins to fail, or is well again; address as in "10.0.0.5:3000" */        \
+	X(upstream_state, TEXT(address) FLAG(up) TEXT(why) INT(at))                                \
+	/* within serve: what the worker that asks found, for all of them */                       \
+	X(health, INT(upstreams) TEXT(address) FLAG(well) TEXT(why))                               \
 	/* page -> control: a channel for one client's connection, HTTP/1.1; temporary: what it     \
 	 * was served with was the page's self-made certificate */                                 \
 	X(connection, TEXT(client) FLAG(tls) FLAG(temporary) FD(fd))                               \

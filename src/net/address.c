@@ -66,6 +66,14 @@ uint16_t address_port(const struct sockaddr_storage *a)
 	return a->ss_family == AF_INET6 ? ntohs(((const struct sockaddr_in6 *)a)->sin6_port) : 0;
 }
 
+void address_set_port(struct sockaddr_storage *a, uint16_t port)
+{
+	if (a->ss_family == AF_INET)
+		((struct sockaddr_in *)a)->sin_port = htons(port);
+	else if (a->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)a)->sin6_port = htons(port);
+}
+
 socklen_t address_size(const struct sockaddr_storage *a)
 {
 	if (a->ss_family == AF_INET)

@@ -19,6 +19,7 @@ const char *address_text(const struct sockaddr_storage *a, char ret_text[ADDRESS
 /* "192.0.2.1:80", "[2001:db8::1]:80"; returns ret_text. */
 const char *address_text_port(const struct sockaddr_storage *a, char ret_text[ADDRESS_TEXT]);
 uint16_t address_port(const struct sockaddr_storage *a);
+void address_set_port(struct sockaddr_storage *a, uint16_t port); /* IPv4 and IPv6 */
 socklen_t address_size(const struct sockaddr_storage *a);
 
 bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);

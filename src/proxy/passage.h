@@ -7,7 +7,7 @@
 #define PROXY_PASSAGE_H
 
 #include "http/http1.h"
-#include "proxy/pool.h"
+#include "proxy/group.h"
 
 struct passage {
 	struct handling handling;
@@ -15,8 +15,11 @@ struct passage {
 	struct exchange *ex;
 	struct pool *own;       /* control's, in place of the site's upstreams; NULL: those */
 	struct request request; /* as the upstream gets it */
-	uint64_t tried;         /* upstreams, by the bits of pools_choose */
-	struct later later;     /* the head goes without content; a failed write is looked into */
+	const struct upstream *upstream; /* that was chosen, in the exchange's generation */
+	struct group_choice choice;
+	struct group_waiting waiting;
+	uint64_t new_mark;  /* that the client's cookie gets, 0: keeps */
+	struct later later; /* the head goes without content; a failed write is looked into */
 
 	struct buf out;     /* what the upstream has not taken yet */
 	bool head_sent;     /* or waits in `out` */
@@ -36,6 +39,8 @@ struct passage {
 	struct str websocket_key;    /* ours; empty: the client has its own, or there is none */
 	bool tunnel, upstream_ended; /* bytes both ways; its side has ended */
 	bool full, connect_late;     /* why an upstream could not be had */
+	bool moved_on;               /* to another upstream, once the first has failed */
+	const char *broken, *detail; /* how it failed · what the log says of a failure; or NULL */
 };
 
 static inline struct proxy_pools *passage_pools(const struct passage *p)
@@ -68,6 +73,11 @@ bool passage_websocket_accepted(const struct passage *p, struct response *r);
 /* Reads what there is. May end the passage. */
 void passage_receive(struct passage *p);
 
+/* The final head has come: how its upstream does, and the client's cookie. */
+void passage_answered(struct passage *p, unsigned status);
+/* sticky.c: the mark in the request's cookie, 0: none; sets it in the answer's. */
+uint64_t sticky_mark(const struct exchange *ex);
+void sticky_set(struct exchange *ex, uint64_t mark);
 /* Sets the time-out that fits what is waited for. */
 void passage_wait(struct passage *p);
 /* The connection died: again on another one if that is harmless, else an end. */

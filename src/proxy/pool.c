@@ -2,19 +2,10 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/group.h"
 #include <inttypes.h>
 
-enum {
-	FORGET_AFTER = 10 * 60 * 1000,
-	TELL_EVERY = 10 * 1000,
-	DOWN_FIRST = 1000,
-	DOWN_MOST = 30000
-};
-
-static int64_t now(const struct proxy_pools *p)
-{
-	return loop_mono(p->worker->loop);
-}
+enum { FORGET_AFTER = 10 * 60 * 1000, TELL_EVERY = 10 * 1000, DOWN_FIRST = 1000, DOUBLINGS = 16 };
 
 struct proxy_pools *proxy_pools_new(struct worker *w)
 {
@@ -28,8 +19,9 @@ struct proxy_pools *proxy_pools_new(struct worker *w)
 
 static void pool_free(struct pool *pool)
 {
-	CHECK(pool->open == 0);
+	CHECK(pool->open == 0 && list_empty(&pool->members));
 	map_remove(&pool->pools->pools, &pool->node);
+	free(pool->key);
 	free(pool);
 }
 
@@ -46,12 +38,14 @@ static void close_channel(struct channel *c)
 	pool->open--;
 	pool->pools->counts.open--;
 	free(c);
+	groups_released(pool);
 }
 
 void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p))
 {
 	*p = (struct pool){ .pools = pools, .dial = dial };
 	list_init(&p->kept);
+	list_init(&p->members);
 }
 
 void pool_done(struct pool *p)
@@ -65,11 +59,15 @@ void proxy_pools_free(struct proxy_pools **p)
 {
 	if (!*p)
 		return;
+	MAP_EACH (node, &(*p)->groups)
+		group_free(OWNER(node, struct group, node));
 	MAP_EACH (node, &(*p)->pools) {
 		struct pool *pool = OWNER(node, struct pool, node);
 		pool_done(pool);
 		pool_free(pool);
 	}
+	hosts_done(*p);
+	map_done(&(*p)->groups);
 	map_done(&(*p)->pools);
 	buf_done(&(*p)->head);
 	free(*p);
@@ -81,87 +79,47 @@ struct proxy_counts proxy_pools_counts(const struct proxy_pools *p)
 	return p->counts;
 }
 
-/* Family, port and address without what else a sockaddr holds. */
-static struct str key_of(const struct sockaddr_storage *a, char ret_key[20])
-{
-	memset(ret_key, 0, 20);
-	if (a->ss_family == AF_INET) {
-		struct sockaddr_in in;
-		memcpy(&in, a, sizeof in);
-		memcpy(ret_key, &in.sin_port, 2);
-		memcpy(ret_key + 2, &in.sin_addr, 4);
-		return str_n(ret_key, 6);
-	}
-	struct sockaddr_in6 in6;
-	memcpy(&in6, a, sizeof in6);
-	memcpy(ret_key, &in6.sin6_port, 2);
-	memcpy(ret_key + 2, &in6.sin6_addr, 16);
-	return str_n(ret_key, 18);
-}
-
 static void forget_old(struct proxy_pools *p)
 {
 	MAP_EACH (node, &p->pools) {
 		struct pool *pool = OWNER(node, struct pool, node);
-		if (pool->open == 0 && now(p) - pool->used > FORGET_AFTER)
+		if (pool->open == 0 && list_empty(&pool->members) &&
+		        pools_now(p) - pool->used > FORGET_AFTER)
 			pool_free(pool);
 	}
 }
 
-static struct pool *pool_of(struct proxy_pools *p, const struct sockaddr_storage *address)
+/* All that makes a connection to it what it is. */
+static void add_key(struct buf *key, const struct upstream *u, const char *shown)
 {
-	char key[20];
-	struct str text = key_of(address, key);
-	struct map_node *node = map_find(&p->pools, text);
-	if (node) {
-		struct pool *pool = OWNER(node, struct pool, node);
-		pool->used = now(p);
-		return pool;
-	}
+	buf_printf(key, "%d %s ", (int)u->scheme, shown);
+	if (u->scheme == UPSTREAM_HTTPS)
+		buf_add(key, u->server_name);
+}
+
+static struct pool *pool_new(struct proxy_pools *p, const struct buf *key)
+{
 	forget_old(p);
 	struct pool *pool = mem_new(struct pool);
 	pool_init(pool, p, /* dial= */ NULL);
-	pool->address = *address;
-	pool->used = now(p);
-	memcpy(pool->key, key, sizeof key);
-	map_add(&p->pools, str_n(pool->key, text.n), &pool->node);
+	pool->key = str_dup(buf_str(key));
+	map_add(&p->pools, str_n(pool->key, key->n), &pool->node);
 	return pool;
 }
 
-static bool is_down(const struct pool *p)
+struct pool *pool_of(
+        struct proxy_pools *p, const struct upstream *u, const struct sockaddr_storage *address)
 {
-	return p->down_until > now(p->pools);
-}
-
-static size_t busy(const struct pool *p)
-{
-	return p->open - p->kept_count;
-}
-
-static bool is_better(const struct pool *a, const struct pool *b)
-{
-	if (!b || is_down(a) != is_down(b))
-		return !b || is_down(b);
-	return busy(a) < busy(b);
-}
-
-struct pool *pools_choose(
-        struct proxy_pools *p, const struct upstreams *u, uint64_t tried, uint64_t *ret_bit)
-{
-	struct pool *best = NULL;
-	unsigned turn = u->count > 1 ? p->turn++ : 0;
-	for (size_t k = 0; k < u->count; k++) {
-		size_t i = (turn + k) % u->count;
-		uint64_t bit = UINT64_C(1) << i % 64;
-		if (tried & bit)
-			continue;
-		struct pool *pool = pool_of(p, &u->at[i].address);
-		if (!is_better(pool, best))
-			continue;
-		best = pool;
-		*ret_bit = bit;
-	}
-	return best;
+	BUF_AUTO key = BUF_INIT(4096);
+	char shown[ADDRESS_TEXT];
+	add_key(&key, u, address_text_port(address, shown));
+	struct map_node *node = map_find(&p->pools, buf_str(&key));
+	struct pool *pool = node ? OWNER(node, struct pool, node) : pool_new(p, &key);
+	pool->scheme = u->scheme;
+	pool->address = *address;
+	memcpy(pool->shown, shown, sizeof shown);
+	pool->used = pools_now(p);
+	return pool;
 }
 
 /* Something to read on a kept connection: its end, or bytes that nobody asked for. An event may
@@ -222,12 +180,17 @@ static bool has_descriptor(struct proxy_pools *p)
 	return false;
 }
 
+struct conn *pool_connect(struct pool *p)
+{
+	struct loop *loop = p->pools->worker->loop;
+	return p->dial ? p->dial(p) : conn_tcp_connect(loop, &p->address);
+}
+
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
 {
 	if (p->open >= most || !has_descriptor(p->pools))
 		return false;
-	struct loop *loop = p->pools->worker->loop;
-	struct conn *conn = p->dial ? p->dial(p) : conn_tcp_connect(loop, &p->address);
+	struct conn *conn = pool_connect(p);
 	if (!conn)
 		return false;
 	struct channel *c = mem_new(struct channel);
@@ -255,6 +218,7 @@ void channel_keep(struct channel_user *u, int64_t idle_ms)
 	c->pool->kept_count++;
 	c->pool->pools->counts.kept++;
 	timer_start(&c->timer, c->pool->pools->worker->loop, idle_ms, due);
+	groups_released(c->pool);
 }
 
 void channel_close(struct channel_user *u)
@@ -279,43 +243,101 @@ void channel_deadline(struct channel_user *u, int64_t after_ms)
 	timer_start(&c->timer, c->pool->pools->worker->loop, after_ms, due);
 }
 
-static struct log log_of(const struct pool *p, char text[ADDRESS_TEXT])
+/* ---- how it does ---- */
+
+static void tell(const struct pool *p, bool up, const char *why)
 {
-	return (struct log){ .key = "upstream", .value = address_text_port(&p->address, text) };
+	struct worker *w = p->pools->worker;
+	worker_tell(w, upstream_state, .address = str_c(p->shown), .up = up, .why = str_c(why),
+	        .at = loop_wall(w->loop));
 }
 
-void pool_connect_failed(struct pool *p, const char *why)
+void proxy_tell_states(struct proxy_pools *p)
 {
-	unsigned doublings = p->failures < 5 ? p->failures : 5;
-	int64_t down = (int64_t)DOWN_FIRST << doublings;
-	p->down_until = now(p->pools) + (down < DOWN_MOST ? down : DOWN_MOST);
+	MAP_EACH (node, &p->pools) {
+		const struct pool *pool = OWNER(node, struct pool, node);
+		if (pool->health.marks > 0)
+			tell(pool, /* up= */ false, "It has failed before.");
+	}
+}
+
+static struct log log_of(const struct pool *p)
+{
+	return (struct log){ .key = "upstream", .value = p->shown };
+}
+
+static void leave_out(struct pool *p, const struct upstream_options *o, const char *why)
+{
+	struct pool_health *h = &p->health;
+	int64_t down = (int64_t)DOWN_FIRST << (h->marks < DOUBLINGS ? h->marks : DOUBLINGS);
+	h->down_until = pools_now(p->pools) + (down < o->down ? down : o->down);
+	if (h->marks++ == 0)
+		tell(p, /* up= */ false, why);
+}
+
+static void take_back(struct pool *p)
+{
+	struct pool_health *h = &p->health;
+	h->marks = h->bad = 0;
+	h->unreachable = false;
+	h->back = pools_now(p->pools);
+	tell(p, /* up= */ true, "");
+}
+
+void pool_connect_failed(struct pool *p, const struct upstream_options *o, const char *why)
+{
+	struct log log = log_of(p);
 	p->pools->counts.connects_failed++;
-	if (p->failures++ > 0)
-		return;
-	char text[ADDRESS_TEXT];
-	struct log log = log_of(p, text);
-	log_warning(&log, "The application cannot be reached (%s), using others if there are any.",
-	        why);
+	if (p->health.marks == 0)
+		log_warning(&log,
+		        "The application cannot be reached (%s), using others if there are any.",
+		        why);
+	leave_out(p, o, why);
+	p->health.unreachable = true;
 }
 
 void pool_connected(struct pool *p)
 {
-	p->down_until = 0;
-	if (p->failures == 0)
+	struct log log = log_of(p);
+	if (!p->health.unreachable)
 		return;
-	p->failures = 0;
-	char text[ADDRESS_TEXT];
-	struct log log = log_of(p, text);
+	take_back(p);
 	log_info(&log, "The application can be reached again.");
 }
 
-void pool_answer_failed(struct pool *p, const char *why)
+static void log_answer(struct pool *p, const char *why)
 {
-	int64_t at = now(p->pools);
-	if (p->told != 0 && at - p->told < TELL_EVERY)
+	struct log log = log_of(p);
+	int64_t at = pools_now(p->pools);
+	if (p->health.told != 0 && at - p->health.told < TELL_EVERY)
 		return;
-	p->told = at ? at : 1;
-	char text[ADDRESS_TEXT];
-	struct log log = log_of(p, text);
+	p->health.told = at ? at : 1;
 	log_warning(&log, "%s", why);
+}
+
+void pool_answer_failed(struct pool *p, const struct upstream_options *o, const char *why)
+{
+	struct log log = log_of(p);
+	struct pool_health *h = &p->health;
+	log_answer(p, why);
+	h->bad++;
+	if (o->fails == 0 || h->bad < (uint64_t)o->fails)
+		return;
+	if (h->marks == 0)
+		log_warning(&log,
+		        "The application has failed %u times in a row, using others if there are "
+		        "any.",
+		        h->bad);
+	leave_out(p, o, why);
+	h->unreachable = false;
+}
+
+void pool_answered(struct pool *p)
+{
+	struct log log = log_of(p);
+	p->health.bad = 0;
+	if (p->health.marks == 0)
+		return;
+	take_back(p);
+	log_info(&log, "The application answers as it should again.");
 }

@@ -1,4 +1,4 @@
-/* Connections to upstreams: which one, kept or new. Private to proxy/. */
+/* Connections to one upstream, kept or new, and how it does. Private to proxy/. */
 #ifndef PROXY_POOL_H
 #define PROXY_POOL_H
 
@@ -27,49 +27,80 @@ struct channel {
 	bool was_kept;   /* carried a request before this one */
 };
 
-/* The connections to one address. */
+/* What is remembered of an upstream that fails. It is left out until down_until, twice as long each
+ * time that it fails again before an answer was good. */
+struct pool_health {
+	unsigned marks;   /* how often it was left out, since the last good answer */
+	unsigned bad;     /* failed answers in a row */
+	bool unreachable; /* the last mark was for a connection: the next one that stands ends it */
+	int64_t down_until; /* mono ms */
+	int64_t back;       /* mono ms, when it was well again; 0: it always was */
+	int64_t told;       /* mono ms, last failed answer that was logged; 0: never */
+};
+
+/* The connections to one upstream. */
 struct pool {
-	struct map_node node;
+	struct map_node node; /* by `key` */
 	struct proxy_pools *pools;
+	enum upstream_scheme scheme;
 	struct sockaddr_storage address;
-	char key[20];
 	struct list kept; /* last used first */
 	size_t open, kept_count;
-	unsigned failures;  /* connects that failed, since the last that did not */
-	int64_t down_until; /* mono ms */
-	int64_t used;       /* mono ms, last looked up */
-	int64_t told;       /* mono ms, last failure that was logged; 0: never */
+	struct pool_health health;
+	struct list members; /* in whose groups it is */
+	int64_t used;        /* mono ms, last looked up */
 	/* In place of a connection to `address`; NULL: none. Returns NULL if it cannot be had. What
 	 * it returns is connected already. */
 	struct conn *(*dial)(struct pool *p);
+	char shown[ADDRESS_TEXT]; /* for logs and status */
+	char *key;                /* heap */
 };
 
 struct proxy_pools {
 	struct worker *worker;
-	struct map pools; /* by address */
-	unsigned turn;    /* whose turn it is among equals */
-	struct buf head;  /* scratch: a request head on its way out */
-	char via[32];     /* our pseudonym in Via: one per process, told to nobody else */
+	struct map pools;
+	struct map groups; /* by identity (group.h) */
+	struct map hosts;  /* by name (hosts.c) */
+	uint64_t hosts_version;
+	struct buf head; /* scratch: a request head on its way out */
+	char via[32];    /* our pseudonym in Via: one per process, told to nobody else */
 	struct proxy_counts counts;
 };
 
-/* The best of a group's upstreams whose bit in `tried` is not set, and its bit; NULL if there is
- * none. More than 64 share bits. */
-struct pool *pools_choose(
-        struct proxy_pools *p, const struct upstreams *u, uint64_t tried, uint64_t *ret_bit);
+static inline int64_t pools_now(const struct proxy_pools *p)
+{
+	return loop_mono(p->worker->loop);
+}
 
-/* A pool that the caller owns, and that pools_choose does not know. */
+/* The pool of that upstream at this address (its own, or one that its name stands for). */
+struct pool *pool_of(
+        struct proxy_pools *p, const struct upstream *u, const struct sockaddr_storage *address);
+
+/* A pool that the caller owns, and that no group has. */
 void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p));
 void pool_done(struct pool *p); /* its channels have no user any more */
+
+static inline size_t pool_busy(const struct pool *p)
+{
+	return p->open - p->kept_count;
+}
+static inline bool pool_is_down(const struct pool *p)
+{
+	return p->health.marks > 0 && p->health.down_until > pools_now(p->pools);
+}
 
 /* A kept channel, or false. */
 bool pool_take(struct pool *p, struct channel_user *u);
 /* A new one: CONN_OUT will tell if it is `connecting`. False if `most` are open. */
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most);
-/* A connect failed, did not fail; an answer failed in another way. `why` is for the log. */
-void pool_connect_failed(struct pool *p, const char *why);
+/* Connects, outside of what is counted. */
+struct conn *pool_connect(struct pool *p);
+/* A connect failed, did not fail; `why` is for the log. */
+void pool_connect_failed(struct pool *p, const struct upstream_options *o, const char *why);
 void pool_connected(struct pool *p);
-void pool_answer_failed(struct pool *p, const char *why);
+/* An answer failed, or was as it should be. */
+void pool_answer_failed(struct pool *p, const struct upstream_options *o, const char *why);
+void pool_answered(struct pool *p);
 
 /* For another request, at most for idle_ms (0: it is closed). */
 void channel_keep(struct channel_user *u, int64_t idle_ms);

@@ -18,12 +18,29 @@ static const struct limits *limits_of(const struct passage *p)
 	return &p->ex->generation->limits;
 }
 
+static const struct upstream_options *options_of(const struct passage *p)
+{
+	return &p->ex->site->upstreams->options;
+}
+
+/* Of the group, if it has its own. */
+static int64_t or_else(const struct passage *p, int64_t own, int64_t general)
+{
+	return own >= 0 && !p->own ? own : general;
+}
+#define TIME(p, name) or_else((p), (p)->own ? -1 : options_of(p)->name, limits_of(p)->name)
+
+static int64_t time_for_first_byte(const struct passage *p)
+{
+	return or_else(p, p->own ? -1 : options_of(p)->first_byte_timeout, TIME(p, answer_timeout));
+}
+
 /* A head that has begun ends in time, however it drips. */
 static int64_t time_for_head(struct passage *p)
 {
 	int64_t now = loop_mono(p->ex->worker->loop);
 	if (!p->head_due)
-		p->head_due = now + limits_of(p)->answer_timeout;
+		p->head_due = now + time_for_first_byte(p);
 	return p->head_due - now;
 }
 
@@ -32,7 +49,9 @@ static int64_t time_for_silence(const struct passage *p)
 {
 	bool client_slow = p->responded && p->room <= 0;
 	bool client_sends = p->head_sent && !p->content_ended && !p->send_failed && p->out.n == 0;
-	return client_slow || client_sends ? INT64_MAX : limits_of(p)->answer_timeout;
+	if (client_slow || client_sends)
+		return INT64_MAX;
+	return p->responded ? TIME(p, answer_timeout) : time_for_first_byte(p);
 }
 
 void passage_wait(struct passage *p)
@@ -40,8 +59,8 @@ void passage_wait(struct passage *p)
 	if (p->tunnel) {
 		/* By an upstream that does not read, or may have gone behind its end. */
 		bool blocked = p->out.n > 0 || p->upstream_ended;
-		channel_deadline(&p->user,
-		        blocked ? limits_of(p)->answer_timeout : limits_of(p)->tunnel_idle);
+		channel_deadline(
+		        &p->user, blocked ? TIME(p, answer_timeout) : limits_of(p)->tunnel_idle);
 		return;
 	}
 	bool head_begun = !p->responded && p->in.n > 0;
@@ -52,6 +71,7 @@ void passage_wait(struct passage *p)
 static void release(struct passage *p)
 {
 	later_stop(&p->later);
+	group_leave(&p->waiting);
 	channel_close(&p->user);
 	buf_done(&p->out);
 	buf_done(&p->in);
@@ -60,7 +80,8 @@ static void release(struct passage *p)
 void passage_fail(struct passage *p, unsigned status, const char *sentence)
 {
 	if (p->user.channel && !p->own)
-		pool_answer_failed(p->user.channel->pool, sentence);
+		pool_answer_failed(
+		        p->user.channel->pool, options_of(p), p->detail ? p->detail : sentence);
 	passage_pools(p)->counts.failures++;
 	release(p);
 	if (p->own)
@@ -88,7 +109,7 @@ static bool is_clean(struct passage *p)
 void passage_end(struct passage *p, bool clean)
 {
 	if (p->reusable && clean && passage_sent(p) && (!p->read_full || is_clean(p)))
-		channel_keep(&p->user, limits_of(p)->upstream_idle);
+		channel_keep(&p->user, TIME(p, upstream_idle));
 	release(p);
 	exchange_end(p->ex);
 }
@@ -97,9 +118,15 @@ void passage_end(struct passage *p, bool clean)
 
 static void connect_next(struct passage *p);
 
+static struct group *group(const struct passage *p)
+{
+	return group_of(passage_pools(p), p->ex->generation, p->ex->site->upstreams);
+}
+
 static void fail_to_connect(struct passage *p, const char *why, bool late)
 {
-	pool_connect_failed(p->user.channel->pool, why);
+	if (!p->own)
+		pool_connect_failed(p->user.channel->pool, options_of(p), why);
 	channel_close(&p->user);
 	p->connect_late = late;
 	connect_next(p);
@@ -117,22 +144,46 @@ static bool is_idempotent(struct str method)
 }
 
 /* RFC 9112 9.3.1: what was sent may have been acted on. */
-static bool may_retry(const struct passage *p)
+static bool is_repeatable(const struct passage *p)
 {
-	if (!p->user.channel->was_kept || p->heard_any || p->retried || p->content_taken)
+	if (p->heard_any || p->content_taken)
 		return false;
 	return !p->sent_any || (p->request.body == BODY_NONE && is_idempotent(p->request.method));
 }
 
 static bool open_new(struct passage *p, struct pool *pool)
 {
-	if (!pool_open(pool, &p->user, limits_of(p)->upstream_connections))
+	uint64_t most = p->own ? limits_of(p)->upstream_connections : group_most(group(p));
+	if (!pool_open(pool, &p->user, most))
 		return false;
 	if (p->user.channel->connecting)
-		channel_deadline(&p->user, limits_of(p)->connect_timeout);
+		channel_deadline(&p->user, TIME(p, connect_timeout));
 	else
 		passage_send(p);
 	return true;
+}
+
+/* For a connection of its own, with the same request. */
+static void begin_anew(struct passage *p)
+{
+	release(p);
+	exchange_want(p->ex, 0);
+	p->retried = true;
+	p->head_sent = p->sent_any = p->send_failed = p->content_ended = false;
+}
+
+static void fail_full(struct passage *p)
+{
+	headers_add(&p->ex->also, p->ex->arena, STR("retry-after"), STR("1"));
+	passage_fail(p, 503, THE_APPLICATION "has too many requests under way.");
+}
+
+/* Once: a request that ends an application is not to end all of them. */
+static void go_elsewhere(struct passage *p, const char *why)
+{
+	p->moved_on = true;
+	p->broken = why;
+	connect_next(p);
 }
 
 void passage_broken(struct passage *p, const char *why)
@@ -141,24 +192,31 @@ void passage_broken(struct passage *p, const char *why)
 		passage_cut(p, why);
 		return;
 	}
-	if (!may_retry(p)) {
+	struct pool *pool = p->user.channel->pool;
+	bool again = p->user.channel->was_kept && !p->retried;
+	bool elsewhere = !again && !p->own && !p->moved_on;
+	if (!is_repeatable(p) || (!again && !elsewhere)) {
 		passage_fail(p, 502, why);
 		return;
 	}
-	struct pool *pool = p->user.channel->pool;
-	release(p);
-	exchange_want(p->ex, 0);
-	p->retried = true;
-	p->head_sent = p->sent_any = p->send_failed = p->content_ended = false;
-	passage_pools(p)->counts.retries++;
-	if (!open_new(p, pool))
-		passage_fail(p, 503, THE_APPLICATION "has too many requests under way.");
+	if (elsewhere)
+		pool_answer_failed(pool, options_of(p), why);
+	begin_anew(p);
+	passage_pools(p)->counts.retries += again;
+	if (elsewhere)
+		go_elsewhere(p, why);
+	else if (!open_new(p, pool))
+		fail_full(p);
 }
 
 static void give_up(struct passage *p)
 {
-	if (p->full)
-		passage_fail(p, 503, THE_APPLICATION "has too many requests under way.");
+	if (p->broken)
+		passage_fail(p, 502, p->broken);
+	else if (p->full)
+		fail_full(p);
+	else if (!p->own && group(p)->count == 0)
+		passage_fail(p, 502, THE_APPLICATION "cannot be found: its name does not resolve.");
 	else if (p->connect_late)
 		passage_fail(p, 504, THE_APPLICATION "did not accept a connection in time.");
 	else
@@ -179,20 +237,29 @@ static bool take_kept(struct passage *p, struct pool *pool)
 }
 
 /* `own` is the only one that there is, and tried once. */
-static struct pool *choose(struct passage *p, uint64_t *ret_bit)
+static struct pool *choose(struct passage *p)
 {
-	if (!p->own)
-		return pools_choose(passage_pools(p), p->ex->site->upstreams, p->tried, ret_bit);
-	*ret_bit = 1;
-	return p->tried ? NULL : p->own;
+	if (p->own) {
+		bool tried = p->choice.tried;
+		p->choice.tried = 1;
+		return tried ? NULL : p->own;
+	}
+	struct group *g = group(p);
+	struct member *m = group_choose(g, &p->choice);
+	p->full = p->full || (!m && p->choice.full);
+	if (!m)
+		return NULL;
+	p->new_mark = p->choice.moved ? m->mark : 0;
+	/* The group's generation is another, perhaps, but says the same. */
+	p->upstream = &p->ex->site->upstreams->at[m->upstream - g->says->at];
+	return m->pool;
 }
 
 static void connect_next(struct passage *p)
 {
-	uint64_t bit = 0;
 	struct pool *pool;
-	while ((pool = choose(p, &bit))) {
-		p->tried |= bit;
+	while ((pool = choose(p))) {
+		passage_pools(p)->counts.retries += p->broken != NULL;
 		if (take_kept(p, pool)) {
 			passage_send(p);
 			return;
@@ -201,7 +268,30 @@ static void connect_next(struct passage *p)
 			return;
 		p->full = true;
 	}
-	give_up(p);
+	if (p->own || !p->choice.full || !group_wait(group(p), &p->waiting))
+		give_up(p);
+}
+
+/* --- waiting for a connection */
+
+static void has_room(struct group_waiting *w)
+{
+	struct passage *p = OWNER(w, struct passage, waiting);
+	p->choice.tried = 0;
+	p->full = false;
+	connect_next(p);
+}
+
+static void waited_long(struct group_waiting *w)
+{
+	fail_full(OWNER(w, struct passage, waiting));
+}
+
+/* Behind those that wait already. */
+static void queue_up(struct passage *p)
+{
+	if (!group_wait(group(p), &p->waiting))
+		fail_full(p);
 }
 
 /* The first write is what tells whether the connection stands. */
@@ -216,7 +306,8 @@ static bool has_connected(struct passage *p)
 		fail_to_connect(p, conn_failure(c->held.conn), /* late= */ false);
 		return false;
 	}
-	pool_connected(c->pool);
+	if (!p->own)
+		pool_connected(c->pool);
 	return true;
 }
 
@@ -244,6 +335,22 @@ static void channel_due(struct channel_user *u)
 		passage_fail(p, 504,
 		        p->responded ? THE_APPLICATION "stopped in the middle of its answer."
 		                     : THE_APPLICATION "did not answer in time.");
+}
+
+/* --- the answer */
+
+void passage_answered(struct passage *p, unsigned status)
+{
+	struct pool *pool = p->user.channel->pool;
+	if (p->own)
+		return;
+	if (status == 502 || status == 504)
+		pool_answer_failed(pool, options_of(p),
+		        status == 502 ? "The application answered with 502."
+		                      : "The application answered with 504.");
+	else
+		pool_answered(pool);
+	sticky_set(p->ex, p->new_mark);
 }
 
 /* --- the exchange's side */
@@ -314,10 +421,24 @@ struct passage *passage_new(struct exchange *ex)
 	return p;
 }
 
+static void find_upstream(struct passage *p)
+{
+	p->waiting.go = has_room;
+	p->waiting.due = waited_long;
+	p->choice.mark = sticky_mark(p->ex);
+	if (group(p)->queued > 0)
+		queue_up(p);
+	else
+		connect_next(p);
+}
+
 void passage_start(struct passage *p)
 {
 	passage_offer_websocket(p);
-	connect_next(p);
+	if (p->own)
+		connect_next(p);
+	else
+		find_upstream(p);
 }
 
 static void start(struct exchange *ex)

@@ -31,6 +31,15 @@ extern const struct handler control_handler;
 struct proxy_pools *proxy_pools_new(struct worker *w);
 void proxy_pools_free(struct proxy_pools **p);
 
+/* What control says that a name stands for: addresses with spaces between; none: nothing. */
+void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses);
+/* What came of a health check (msg_health), told to every worker. */
+void proxy_health_told(struct proxy_pools *p, const struct msg_health *told);
+/* The worker has committed: health checks of this generation begin, those of others end. */
+void proxy_committed(struct proxy_pools *p, struct generation *g);
+/* A control process is new: which upstreams fail. */
+void proxy_tell_states(struct proxy_pools *p);
+
 struct proxy_counts {
 	uint64_t requests, retries, failures; /* failures: answered by us instead, or broken off */
 	uint64_t connects, connects_failed;

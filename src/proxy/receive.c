@@ -59,6 +59,7 @@ static enum next hear_switch(struct passage *p, struct response *r, struct str r
 	if (!passage_websocket_accepted(p, r))
 		return fail(p, THE_APPLICATION "switched to a protocol that was not asked for.");
 	p->responded = p->tunnel = true;
+	passage_answered(p, r->status);
 	http1_body_init(&p->body, BODY_CLOSE, 0);
 	exchange_respond(p->ex, r);
 	if (rest.n)
@@ -86,6 +87,7 @@ static enum next hear_final(struct passage *p, struct response *r, struct str re
 		http1_body_want_trailers(&p->body, p->ex->arena);
 	p->reusable = r->keep_alive;
 	p->responded = true;
+	passage_answered(p, r->status);
 	if (r->body == BODY_CLOSE)
 		r->body = BODY_STREAM; /* how its end is told to the client is the codec's choice */
 	exchange_respond(p->ex, r);
@@ -105,7 +107,7 @@ static enum next hear_head(struct passage *p, struct str bytes, bool *ret_more, 
 	if (result == HTTP1_MORE)
 		return GO_ON;
 	if (result == HTTP1_BAD) {
-		pool_answer_failed(p->user.channel->pool, why.why);
+		p->detail = why.why;
 		return fail(p, THE_APPLICATION "sent an answer that is not valid HTTP.");
 	}
 	if (r.status == 101)

@@ -97,23 +97,10 @@ static void send_head_alone(struct later *l)
 	passage_wait(p);
 }
 
-/* Its name in the configuration, for log and counters. */
-static void count_upstream(struct passage *p)
-{
-	const struct sockaddr_storage *a = &p->user.channel->pool->address;
-	const struct upstreams *u = p->ex->site->upstreams;
-	for (size_t i = 0; u && !p->own && i < u->count; i++) {
-		const struct sockaddr_storage *b = &u->at[i].address;
-		if (!address_same_host(a, b) || address_port(a) != address_port(b))
-			continue;
-		counters_upstream(p->ex, u->at[i].shown);
-		return;
-	}
-}
-
 void passage_send(struct passage *p)
 {
-	count_upstream(p);
+	if (p->upstream)
+		counters_upstream(p->ex, p->upstream->shown);
 	p->content_ended = p->request.body == BODY_NONE;
 	/* On a kept connection the head waits for content that comes within this turn. On a new one
 	 * it goes alone, so that a failure to connect is met before the client is asked. */

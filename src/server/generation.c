@@ -110,6 +110,8 @@ struct generation_builder *generation_begin(const struct msg_generation *m)
 	atomic_init(&b->g->refs, 1);
 	b->g->number = m->number;
 	b->g->thumbprint = keep(b, m->thumbprint);
+	if (m->sticky_key.n == sizeof b->g->sticky_key)
+		memcpy(b->g->sticky_key, m->sticky_key.p, sizeof b->g->sticky_key);
 	limits_init(&b->g->limits);
 	return b;
 }

@@ -26,12 +26,17 @@
  *	files    a directory
  *	redirect, respond
  *	         the same answer to everybody */
+/* clang-format off */
 #define SITE_KINDS(X)                                                                              \
 	X(PROXY, "proxy")                                                                          \
 	X(NONE, "none")                                                                            \
 	X(CONTROL, "control")                                                                      \
 	X(API, "api")                                                                              \
-	X(PAGE, "page") X(FILES, "files") X(REDIRECT, "redirect") X(RESPOND, "respond")
+	X(PAGE, "page")                                                                            \
+	X(FILES, "files")                                                                          \
+	X(REDIRECT, "redirect")                                                                    \
+	X(RESPOND, "respond")
+/* clang-format on */
 enum site_kind {
 #define X(name, text) SITE_##name,
 	SITE_KINDS(X)
@@ -111,7 +116,8 @@ struct generation {
 	atomic_uint refs;
 	struct arena arena;
 	int64_t number;
-	struct str thumbprint; /* of the default issuer's account key; "" if there is none yet */
+	struct str thumbprint;  /* of the default issuer's account key; "" if there is none yet */
+	uint64_t sticky_key[2]; /* for the marks in cookies of `sticky` */
 	struct listener_row *listeners;
 	size_t listener_count;
 	struct upstreams *upstreams; /* by id */

@@ -20,7 +20,7 @@ enum { WORKER_SCRATCH = 64 << 10 };
 
 struct worker {
 	struct loop *loop;
-	unsigned index;
+	unsigned index, count;         /* of how many; 0: of one */
 	struct generation *generation; /* current; a reference */
 	struct cert_table *certs;
 	struct challenges *challenges;

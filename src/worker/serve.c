@@ -181,6 +181,28 @@ static void told_password(struct serve *s, const struct msg_password_checked *m)
 	threads_order(&s->threads, r);
 }
 
+/* --- upstreams */
+
+static void told_host(struct serve *s, const struct msg_host *m)
+{
+	struct round *r = round_new(ORDER_HOST, round_free);
+	r->token = str_dup(m->name);
+	r->text = str_dup(m->addresses);
+	threads_order(&s->threads, r);
+}
+
+static void told_health(struct serve *s, const struct msg_health *m)
+{
+	if (!s->threads.at)
+		return; /* it was the last word of a worker that has ended */
+	struct round *r = round_new(ORDER_HEALTH, round_free);
+	r->number = m->upstreams;
+	r->token = str_dup(m->address);
+	r->text = str_dup(m->why);
+	r->well = m->well;
+	threads_order(&s->threads, r);
+}
+
 /* --- links */
 
 static void give_credit(struct serve *s)
@@ -209,6 +231,9 @@ static void control_heard(struct link *l, const struct msg *m)
 		break;
 	case MSG_access_log_file:
 		log_writer_use(m->is.access_log_file.fd);
+		break;
+	case MSG_host:
+		told_host(s, &m->is.host);
 		break;
 	case MSG_generation:
 		begin(s, &m->is.generation);
@@ -317,7 +342,9 @@ static void report_dropped(struct serve *s)
 static void hear_event(const struct msg *m)
 {
 	struct serve *s = serve;
-	if (link_alive(&s->control)) {
+	if (m->type == MSG_health) {
+		told_health(s, &m->is.health);
+	} else if (link_alive(&s->control)) {
 		report_dropped(s);
 		if (!pass_on(s, m->type, &m->is))
 			events_drop();

@@ -37,6 +37,7 @@ void round_free(struct round *r)
 		(void)close(r->ruleset);
 	free(r->token);
 	free(r->thumbprint);
+	free(r->text);
 	free(r);
 }
 
@@ -84,6 +85,18 @@ static void commit(struct thread *t, struct generation *g)
 {
 	struct generation *before = worker_commit(&t->worker, generation_ref(g));
 	generation_unref(&before);
+	proxy_committed(t->worker.proxy, g);
+}
+
+static void tell_health(struct thread *t, const struct round *r)
+{
+	const struct msg_health told = {
+		.upstreams = r->number,
+		.address = str_c(r->token),
+		.well = r->well,
+		.why = str_c(r->text),
+	};
+	proxy_health_told(t->worker.proxy, &told);
 }
 
 /* True: the answer comes later, or never. */
@@ -103,6 +116,7 @@ static bool obey(struct thread *t, struct command *c)
 		break;
 	case ORDER_EPOCH:
 		challenges_epoch(&t->challenges, r->epoch);
+		proxy_tell_states(t->worker.proxy);
 		break;
 	case ORDER_FORGET:
 		challenges_forget(&t->challenges);
@@ -118,6 +132,12 @@ static bool obey(struct thread *t, struct command *c)
 		break;
 	case ORDER_PASSWORD:
 		auth_heard(&t->worker, &r->password);
+		break;
+	case ORDER_HOST:
+		proxy_host_told(t->worker.proxy, str_c(r->token), str_c(r->text));
+		break;
+	case ORDER_HEALTH:
+		tell_health(t, r);
 		break;
 	case ORDER_DRAIN:
 		start_draining(t, c);
@@ -266,6 +286,7 @@ bool threads_start(struct threads *t, struct loop *loop, struct cert_table *cert
 	for (unsigned i = 0; i < count; i++) {
 		if (!init(t, &t->at[i], i, err))
 			return false;
+		t->at[i].worker.count = count;
 		share_descriptors(&t->at[i].worker, count);
 		cert_reader_add(certs, &t->at[i].reader);
 	}
@@ -294,4 +315,5 @@ void threads_end(struct threads *t)
 	}
 	mailbox_free(&t->answers); /* opens what was answered at last */
 	free(t->at);
+	t->at = NULL;
 }

@@ -19,6 +19,8 @@ enum order {
 	ORDER_CHALLENGE,
 	ORDER_CHALLENGE_GONE,
 	ORDER_TICKETS,
+	ORDER_HOST,     /* token: a name; text: its addresses */
+	ORDER_HEALTH,   /* number: the upstreams; token: which; well, text: why not */
 	ORDER_PASSWORD, /* control has compared one */
 	ORDER_DRAIN,    /* answered when no connection is left, or after the drain time-out */
 	ORDER_END,      /* the thread ends */
@@ -33,7 +35,8 @@ struct round {
 	int64_t number;                /* of the generation */
 	struct generation *generation; /* a reference of the round's */
 	int ruleset;                   /* PREPARE: the fence to raise; -1: none. The round's. */
-	char *token, *thumbprint;
+	char *token, *thumbprint, *text;
+	bool well;
 	unsigned epoch;
 	struct tls_ticket_keys tickets;
 	struct msg_password_checked password;

@@ -146,6 +146,7 @@ static int setup(void **state)
 	r->worker.proxy = proxy_pools_new(&r->worker);
 	for (size_t i = 0; i < UPSTREAMS; i++)
 		listen_on_loopback(r, i);
+	atomic_init(&r->generation.refs, 1);
 	r->group = (struct upstreams){ .at = r->upstreams, .count = 1 };
 	upstream_options_init(&r->group.options);
 	r->site = (struct site){ .upstreams = &r->group, .hsts_age = -1 };

@@ -354,6 +354,7 @@ static void descriptors_that_are_few(void **state)
 	assert_int_equal(counts(r).kept, 1);
 	struct upstream first = r->upstreams[0];
 	r->upstreams[0] = r->upstreams[1];
+	r->group.identity++;
 	ask(r, GET); /* the other application's kept connection makes room */
 	UNTIL(r, accept_at(r, 1));
 	assert_int_equal(counts(r).open, 1);

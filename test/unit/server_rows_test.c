@@ -175,9 +175,11 @@ static void limits_have_defaults(void **state)
 		int64_t value;
 		memcpy(&value, (const char *)&l + s->offset, sizeof value);
 		assert_true(value >= s->least && value <= s->most);
-		bool seconds = s->type == SETTING_DURATION; /* all of them are told in seconds */
-		assert_int_equal(strtol(s->fallback, NULL, 10) * (seconds ? SECOND : 1), value);
-		assert_int_equal(str_ends(str_c(s->fallback), STR("s")), seconds);
+		char *unit;
+		int64_t number = strtol(s->fallback, &unit, 10);
+		int64_t factor = *unit == 's' ? SECOND : *unit == 'h' ? HOUR : 1;
+		assert_int_equal(number * factor, value);
+		assert_int_equal(factor > 1, s->type == SETTING_DURATION);
 		assert_true(limits_set(&l, str_c(s->name), s->most, &err));
 		assert_false(s->least > 0 && limits_set(&l, str_c(s->name), s->least - 1, &err));
 	}
