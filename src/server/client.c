@@ -22,6 +22,7 @@ static void free_parts(struct client *c)
 	generation_unref(&c->generation);
 	timer_stop(&c->timer);
 	list_remove(&c->node);
+	place_leave(c);
 	free(c);
 	leave(w);
 }
@@ -179,6 +180,10 @@ static void take_preface(struct client *c, const struct proxy_preface *preface)
 	}
 	if (preface->told)
 		c->address = preface->from;
+	if (!place_enter(c)) {
+		client_reset(c);
+		return;
+	}
 	client_deadline(c, c->listener->tls ? c->generation->limits.handshake_timeout : -1);
 	begin_protocol(c);
 	conn->ready(conn, CONN_IN);
@@ -228,6 +233,10 @@ void client_new(struct worker *w, struct conn *conn, const struct sockaddr_stora
         const struct listener_row *listener)
 {
 	struct client *c = client_begin(w, conn, from);
+	if ((!listener || !listener->proxy_protocol) && !place_enter(c)) {
+		client_reset(c);
+		return;
+	}
 	if (!listener || (!listener->tls && !listener->proxy_protocol)) {
 		start_session(c);
 		return;

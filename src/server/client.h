@@ -24,6 +24,8 @@ struct session {
 
 struct client {
 	struct list node; /* in worker->connections */
+	struct list in_place;
+	struct client_place *place; /* NULL: whose connection it is is not known yet */
 	struct worker *worker;
 	struct conn_holder held;
 	struct session *session;       /* NULL until the handshake is done */

@@ -135,6 +135,16 @@ void exchange_answer(struct exchange *ex, unsigned status, const char *sentence)
 	        ex, status, STR("text/html; charset=utf-8"), page(ex->arena, status, sentence));
 }
 
+void exchange_answer_later(
+        struct exchange *ex, unsigned status, const char *sentence, int64_t seconds)
+{
+	struct response head = { .version = HTTP_1_1, .status = status };
+	headers_add(&head.headers, ex->arena, STR("content-type"), STR("text/html; charset=utf-8"));
+	headers_add(&head.headers, ex->arena, STR("retry-after"),
+	        arena_printf(ex->arena, "%lld", (long long)seconds));
+	answer(ex, &head, page(ex->arena, status, sentence));
+}
+
 void exchange_abort(struct exchange *ex, const char *why)
 {
 	if (ex->response_started)

@@ -145,6 +145,9 @@ void exchange_done(struct exchange *ex);
 /* A whole short answer with one clear sentence: status, and a page made of it. Ends the
  * exchange. */
 void exchange_answer(struct exchange *ex, unsigned status, const char *sentence);
+/* The same, with Retry-After. */
+void exchange_answer_later(
+        struct exchange *ex, unsigned status, const char *sentence, int64_t seconds);
 /* The same with a text of its own. */
 void exchange_answer_text(struct exchange *ex, unsigned status, struct str type, struct str text);
 /* Redirect with Location (301 for GET and HEAD, 308 otherwise). Ends the exchange. */

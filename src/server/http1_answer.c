@@ -40,8 +40,10 @@ static size_t took(struct http1_session *s, ssize_t n, size_t offered)
 	if (n == CONN_FAILED)
 		s->failed = true;
 	s->blocked = n < 0 || (size_t)n < offered || conn_unsent(s->client->held.conn) > 0;
-	if (n > 0)
+	if (n > 0) {
 		s->progress = true;
+		s->moved += (uint64_t)n;
+	}
 	return n > 0 ? (size_t)n : 0;
 }
 

@@ -85,8 +85,10 @@ static ssize_t read_some(struct http1_session *s, size_t most, struct str *ret_b
 	s->peer_ended = s->peer_ended || n == 0;
 	if (n == CONN_FAILED)
 		return n;
-	if (n > 0)
+	if (n > 0) {
 		s->progress = true;
+		s->moved += (uint64_t)n;
+	}
 	*ret_bytes = str_n(scratch, n > 0 ? (size_t)n : 0);
 	return (ssize_t)ret_bytes->n;
 }
@@ -406,15 +408,39 @@ static int64_t time_for(const struct http1_session *s, enum http1_wait wait)
 	return times[wait];
 }
 
+/* Who keeps us waiting for content, or with it, has the time-out, of which each second costs him
+ * least-rate bytes; what the kernel takes at once pays for no more than that. */
+static int64_t time_at_least_rate(struct http1_session *s, int64_t most)
+{
+	uint64_t rate = limits_of(s)->least_rate, moved = s->moved - s->wait_moved;
+	int64_t now = loop_mono(s->client->worker->loop);
+	s->wait_moved = s->moved;
+	if (rate == 0 || (s->wait != WAIT_BODY && s->wait != WAIT_WRITE))
+		return most;
+	s->paid_until += (int64_t)(moved * 1000 / rate);
+	if (s->paid_until > now + most)
+		s->paid_until = now + most;
+	return s->paid_until > now ? s->paid_until - now : 0;
+}
+
+static void begin_wait(struct http1_session *s, enum http1_wait wait)
+{
+	s->wait = wait;
+	s->wait_moved = s->moved;
+	s->paid_until = loop_mono(s->client->worker->loop) + time_for(s, wait);
+}
+
 /* A head that comes byte by byte gains nothing by it. */
 static void set_deadline(struct http1_session *s)
 {
 	enum http1_wait wait = wait_of(s);
 	bool moves = s->progress && wait != WAIT_HEAD && wait != WAIT_NONE;
-	if (wait != s->wait || moves)
-		client_deadline(s->client, time_for(s, wait));
-	s->wait = wait;
 	s->progress = false;
+	if (wait != s->wait)
+		begin_wait(s, wait);
+	else if (!moves)
+		return;
+	client_deadline(s->client, time_at_least_rate(s, time_for(s, wait)));
 }
 
 static enum next step(struct http1_session *s)

@@ -25,8 +25,10 @@ struct http1_session {
 	struct client *client;
 	struct later work;
 	enum http1_state state;
-	enum http1_wait wait; /* for what the client's deadline stands */
-	bool progress;        /* since it was set */
+	enum http1_wait wait;       /* for what the client's deadline stands */
+	bool progress;              /* since it was set */
+	uint64_t moved, wait_moved; /* bytes in and out; what of them is paid for */
+	int64_t paid_until;         /* mono ms, at least-rate */
 
 	struct buf in; /* received, not yet used */
 	bool readable, peer_ended, misplaced;

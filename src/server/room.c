@@ -1,23 +1,9 @@
-/* Room in a worker that holds as many connections as it may: whom that costs his connection. */
+/* Room in a worker that holds as many connections as it may, from one place or in all: whom that
+ * costs his connection. */
 #include "server/client.h"
 #include "server/listener.h"
 
-/* How many connections come from one place: an IPv4 address, or a /64 of IPv6. */
-struct place {
-	uint64_t key; /* 0: empty */
-	size_t count;
-};
-struct places {
-	struct place *at;
-	size_t size; /* a power of two, at least twice as many as there are connections */
-};
-
-static struct client *client_of(struct list *node)
-{
-	return OWNER(node, struct client, node);
-}
-
-static uint64_t key_of(const struct sockaddr_storage *a)
+uint64_t place_of(const struct sockaddr_storage *a)
 {
 	static const uint64_t v4 = 0xFFFFFFFFull << 32; /* of ff00::/8, from where nobody calls */
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)a;
@@ -32,24 +18,15 @@ static uint64_t key_of(const struct sockaddr_storage *a)
 	return IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr) ? v4 | last : key ? key : 1;
 }
 
-static struct place *place_of(const struct places *p, const struct client *c)
+static struct client_place *get_place(struct worker *w, uint64_t key)
 {
-	uint64_t key = key_of(&c->address);
-	size_t i = hash_keyed(str_n((const char *)&key, sizeof key)) & (p->size - 1);
-	while (p->at[i].key && p->at[i].key != key)
-		i = (i + 1) & (p->size - 1);
-	p->at[i].key = key;
-	return &p->at[i];
-}
-
-static struct places count_places(struct worker *w)
-{
-	struct places p = { .size = 16 };
-	while (p.size < 2 * w->connection_count)
-		p.size *= 2;
-	p.at = mem_array(sizeof *p.at, p.size);
-	LIST_EACH (node, &w->connections)
-		place_of(&p, client_of(node))->count++;
+	struct map_node *node = map_find(&w->places, str_n((const char *)&key, sizeof key));
+	if (node)
+		return OWNER(node, struct client_place, node);
+	struct client_place *p = mem_new(struct client_place);
+	p->key = key;
+	list_init(&p->clients);
+	map_add(&w->places, str_n((const char *)&p->key, sizeof p->key), &p->node);
 	return p;
 }
 
@@ -58,19 +35,75 @@ static bool is_idle(const struct client *c)
 	return !c->session || c->session->ops->idle(c->session);
 }
 
+static struct client *in_place(struct list *node)
+{
+	return OWNER(node, struct client, in_place);
+}
+
+static bool make_room_in(struct client_place *p)
+{
+	LIST_EACH (node, &p->clients) {
+		if (!is_idle(in_place(node)))
+			continue;
+		client_free(in_place(node));
+		return true;
+	}
+	return false;
+}
+
+/* This machine, and who speaks for many. */
+static bool is_counted(const struct client *c)
+{
+	const struct generation *g = c->worker->generation;
+	return g && g->limits.connections_per_address > 0 && c->address.ss_family != AF_UNSPEC &&
+	       !address_is_loopback(&c->address) && !generation_trusts(g, &c->address);
+}
+
+bool place_enter(struct client *c)
+{
+	struct worker *w = c->worker;
+	struct client_place *p = get_place(w, place_of(&c->address));
+	c->place = p;
+	list_add_last(&p->clients, &c->in_place);
+	p->count++;
+	if (!is_counted(c) || p->count <= w->generation->limits.connections_per_address)
+		return true;
+	list_remove(&c->in_place); /* it is not the one that goes */
+	bool room = make_room_in(p);
+	list_add_last(&p->clients, &c->in_place);
+	return room;
+}
+
+void place_leave(struct client *c)
+{
+	struct client_place *p = c->place;
+	c->place = NULL;
+	if (!p)
+		return;
+	list_remove(&c->in_place);
+	if (--p->count > 0)
+		return;
+	map_remove(&c->worker->places, &p->node);
+	free(p);
+}
+
+static struct client *client_of(struct list *node)
+{
+	return OWNER(node, struct client, node);
+}
+
 bool listeners_make_room(struct worker *w)
 {
 	struct client *chosen = NULL, *newest = client_of(w->connections.prev);
-	struct places p = count_places(w);
 	size_t most = 0;
 	LIST_EACH (node, &w->connections) {
 		struct client *c = client_of(node);
-		if (c == newest || !is_idle(c) || place_of(&p, c)->count <= most)
+		size_t count = c->place ? c->place->count : 1;
+		if (c == newest || !is_idle(c) || count <= most)
 			continue;
-		most = place_of(&p, c)->count;
+		most = count;
 		chosen = c;
 	}
-	free(p.at);
 	if (chosen)
 		client_free(chosen);
 	return chosen;

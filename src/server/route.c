@@ -2,6 +2,7 @@
 #include "server/auth.h"
 #include "server/challenge.h"
 #include "server/rules.h"
+#include "server/shed.h"
 #include "server/visitor.h"
 #include "server/worker.h"
 
@@ -75,7 +76,7 @@ void exchange_route(struct exchange *ex)
 	visitor_find(ex);
 	ex->site = ex->asked = generation_site(ex->generation, ex->request.host);
 	counters_begin(ex);
-	if (challenge_answered(ex))
+	if (challenge_answered(ex) || shed(ex))
 		return;
 	if (!ex->site) {
 		answer_unknown(ex);

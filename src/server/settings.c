@@ -28,6 +28,25 @@
 	        "How long a WebSocket is kept on which neither side says anything.")               \
 	X(connections_per_worker, "connections-per-worker", COUNT, "10000", 10000, 1, 10000000,    \
 	        "How many connections of clients one worker holds. More wait to be accepted.")     \
+	X(connections_per_address, "connections-per-address", COUNT, "500", 500, 0, 10000000,      \
+	        "How many connections one worker holds from one address, or from one /64 of "      \
+	        "IPv6. One more closes the oldest of them that has no request under way, or is "   \
+	        "closed itself. This machine and a *trusted-proxy* are not counted. 0: no limit.") \
+	X(requests_per_address, "requests-per-address", COUNT, "0", 0, 0, 1000000,                 \
+	        "How many requests per second one worker answers to one address, or to one /64 "   \
+	        "of IPv6. Others are answered with 429. This machine, a *trusted-proxy* and "      \
+	        "challenges have no limit. 0: nobody has.")                                        \
+	X(requests_burst, "requests-burst", COUNT, "100", 100, 1, 1000000,                         \
+	        "How many requests an address may send at once before *requests-per-address* "     \
+	        "holds it to its rate.")                                                           \
+	X(memory_most, "memory-most", SIZE, "0", 0, 0, INT64_MAX,                                  \
+	        "Memory of the process that serves, beyond which requests are answered with 503 "  \
+	        "and connections closed after it. 0: three quarters of the machine's; within a "   \
+	        "container that is given less, say how much.")                                     \
+	X(least_rate, "least-rate", SIZE, "240", 240, 0, 1048576,                                  \
+	        "Bytes per second that a client at least sends of a body that is waited for, and " \
+	        "takes of an answer, seen over *body-timeout*. Who is slower "                     \
+	        "is cut off. 0: nobody is.")                                                       \
 	X(body_most, "body-most", SIZE, "0", 0, 0, INT64_MAX,                                      \
 	        "The longest body that a request may have; a longer one is answered with 413. "    \
 	        "Bodies "                                                                          \

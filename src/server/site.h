@@ -109,7 +109,9 @@ struct listener_row {
 struct limits {
 	int64_t header_timeout, body_timeout, idle_timeout, handshake_timeout, drain_timeout;
 	int64_t connect_timeout, answer_timeout, upstream_idle, tunnel_idle;
-	uint64_t connections_per_worker, body_most, upstream_connections, requests_per_connection;
+	uint64_t connections_per_worker, connections_per_address, body_most, upstream_connections,
+	        requests_per_connection;
+	uint64_t requests_per_address, requests_burst, memory_most, least_rate;
 };
 
 struct generation {

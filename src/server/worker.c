@@ -32,6 +32,8 @@ void worker_done(struct worker *w)
 	generation_unref(&w->generation);
 	access_log_done(w);
 	counts_done(&w->counts);
+	map_done(&w->places);
+	rates_done(&w->rates);
 	told_done(&w->told);
 	auth_free(&w->auth);
 	free(w->scratch);

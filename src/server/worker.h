@@ -9,6 +9,8 @@
 #include "server/access_log.h"
 #include "server/challenge.h"
 #include "server/counters.h"
+#include "server/place.h"
+#include "server/shed.h"
 #include "server/site.h"
 #include "server/told.h"
 
@@ -30,6 +32,9 @@ struct worker {
 	const struct handler *handlers[SITE_KIND_COUNT];
 	struct list connections; /* of clients */
 	size_t connection_count;
+	struct map places; /* where they come from */
+	struct rates rates;
+	struct memory memory;
 	/* What descriptors allow, whatever the limits say. 0: no bound. */
 	size_t clients_most, upstreams_most;
 	struct list listeners;

@@ -5,6 +5,7 @@
 #include "link/fence.h"
 #include "tls/tls.h"
 #include "worker/serve.h"
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
 
@@ -56,6 +57,7 @@ static int run(unsigned workers)
 	struct serve s = { .fences = BUF_INIT(1024), .roots.wanted = true };
 	struct err err;
 	struct loop *loop = loop_new(&clock_system);
+	s.threads.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 	fence_process(&(struct fence_want){ .files_later = true }, &s.fences);
 	if (!serve_start(&s, loop, CHILD_LINK, workers, &err)) {
 		log_to_stderr(LOG_ERROR, STR_NONE, str_c(err.text));

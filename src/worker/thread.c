@@ -229,6 +229,7 @@ static bool init(struct threads *all, struct thread *t, unsigned index, struct e
 	w->certs = all->certs;
 	w->challenges = &t->challenges;
 	w->tell = tell;
+	w->memory.statm = all->statm;
 	w->log_lines = log_lines;
 	w->emptied = connections_gone;
 	w->proxy = proxy_pools_new(w);
@@ -281,7 +282,9 @@ static bool start(struct thread *t, struct err *err)
 bool threads_start(struct threads *t, struct loop *loop, struct cert_table *certs, unsigned count,
         struct err *err)
 {
-	*t = (struct threads){ .certs = certs, .answers = mailbox_new(loop, open_answer) };
+	*t = (struct threads){
+		.statm = t->statm, .certs = certs, .answers = mailbox_new(loop, open_answer)
+	};
 	t->at = mem_array(sizeof *t->at, count);
 	for (unsigned i = 0; i < count; i++) {
 		if (!init(t, &t->at[i], i, err))

@@ -60,6 +60,7 @@ struct thread {
 };
 
 struct threads {
+	int statm; /* /proc/self/statm, 0: none; set before the start */
 	struct cert_table *certs;
 	struct mailbox *answers;
 	struct thread *at;

@@ -642,18 +642,6 @@ static void early_answer_reaches_a_busy_sender(void **state)
 	assert_int_equal(rig->worker.connection_count, 0);
 }
 
-static void trickled_body_goes_on(void **state)
-{
-	(void)state;
-	connect_from("127.0.0.1");
-	say(POST("/echo") "Content-Length: 4\r\n\r\n");
-	for (int i = 0; i < 4; i++) {
-		pass(50 * SECOND);
-		say("x");
-	}
-	assert_heard("got xxxx");
-}
-
 static void drains(void **state)
 {
 	(void)state;
@@ -981,7 +969,6 @@ int main(void)
 		RIGGED(heads_in_a_row_have_their_own_time),
 		RIGGED(an_answer_may_take_its_time),
 		RIGGED(early_answer_reaches_a_busy_sender),
-		RIGGED(trickled_body_goes_on),
 		RIGGED(drains),
 		RIGGED(idle_ends_at_drain),
 		RIGGED(one_more_at_a_patient_drain),
