@@ -232,7 +232,7 @@ void call_stream_as(struct call *c, const char *type)
 
 void call_stream(struct call *c)
 {
-	call_stream_as(c, "application/json");
+	call_stream_as(c, "application/x-ndjson");
 }
 
 void call_stream_text(struct call *c, struct str text)

@@ -118,7 +118,7 @@ struct str call_query(struct call *c, const char *name); /* decoded; STR_NONE: n
 
 /* A streamed answer: text of that type, JSON lines or events. What the client does not take waits
  * in c->backlog: who streams without end looks at its size. */
-void call_stream(struct call *c); /* application/json, as the command line reads it */
+void call_stream(struct call *c); /* JSON lines */
 void call_stream_as(struct call *c, const char *type);
 void call_stream_line(struct call *c, struct str json);
 void call_stream_text(struct call *c, struct str text);

@@ -220,20 +220,29 @@ static void fail_unknown(struct call *c)
 	call_fail(c, &err);
 }
 
-static void get_diagnosis(struct call *c)
+/* Written as the answer; false: there is none, and the call was answered with that. */
+static bool write_answer(struct call *c)
 {
 	struct json_writer w;
 	json_write_init(&w, &c->answer);
 	if (run_write(runs, c->item, &w))
+		return true;
+	fail_unknown(c);
+	return false;
+}
+
+static void get_diagnosis(struct call *c)
+{
+	if (write_answer(c))
 		call_answer(c, 200);
-	else
-		fail_unknown(c);
 }
 
 /* Who can only look gives up what he has begun himself. */
 static void delete_diagnosis(struct call *c)
 {
 	struct err err = ERR_INIT;
+	if (!write_answer(c))
+		return;
 	if (c->who.scope < SCOPE_OPERATE && !run_is_of(runs, c->item, c->who.name)) {
 		err_set(&err, ERR_PERMISSION,
 		        "Somebody else runs this diagnosis: with the scope read you can only "
@@ -241,10 +250,8 @@ static void delete_diagnosis(struct call *c)
 		call_fail(c, &err);
 		return;
 	}
-	if (run_end(runs, c->item))
-		call_done(c);
-	else
-		fail_unknown(c);
+	(void)run_end(runs, c->item);
+	call_done(c);
 }
 
 const struct route diagnosis_routes[] = {

@@ -1,6 +1,7 @@
 /* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is
  * left of their limits. */
 #include "acme/flow.h"
+#include "portal/lists.h"
 #include "portal/sites.h"
 
 static const struct config *config(void)
@@ -62,20 +63,35 @@ static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 	json_write_end(w);
 }
 
+struct row {
+	struct list_item item;
+	const struct config_issuer *issuer;
+};
+
+/* In the order in which they are configured. */
+static void offer(struct list_page *l, const struct config_issuer *i, int64_t place)
+{
+	const char *title = issuer_title(i->name);
+	if (!list_found(l, i->name) && !(title && list_found(l, str_c(title))))
+		return;
+	struct row *row = arena_new(&l->call->arena, struct row);
+	row->issuer = i;
+	row->item.key = (struct list_key){ place, i->name };
+	list_offer(l, &row->item);
+}
+
 static void get_issuers(struct call *c)
 {
+	struct list_page l;
 	struct json_writer w;
-	call_object(c, &w);
-	json_write_array(&w, "items");
+	if (!list_begin_names(&l, c))
+		return;
 	for (size_t i = 0; i < config()->issuer_count; i++)
-		write_issuer(&w, &config()->issuers[i]);
-	json_write_end(&w);
-	json_write_int(&w, "total", (int64_t)config()->issuer_count);
-	json_write_int(&w, "from", 1);
-	json_write_null(&w, "next");
-	json_write_null(&w, "previous");
-	json_write_end(&w);
-	call_answer(c, 200);
+		offer(&l, &config()->issuers[i], (int64_t)i);
+	list_items(&l, &w);
+	for (size_t i = 0; i < l.count; i++)
+		write_issuer(&w, OWNER(l.rows[i], struct row, item)->issuer);
+	list_end_names(&l, &w);
 }
 
 static const struct config_issuer *find(struct call *c)

@@ -9,13 +9,17 @@ from house import Everseal
 from network import Upstream, thumbprint
 
 
-@pytest.fixture
-def house(stage, pebble):
+@pytest.fixture(params=["socket", "page"])
+def house(stage, pebble, request):
+    """Asked by the machine's owner, and as scripts do: over the page's port with the header of the seed system."""
     upstream = stage.keep(Upstream())
     everseal = stage.keep(Everseal(stage.new_folder("everseal"), ca=pebble, email=None, agree=False,
                                    sites=f"site * {{ proxy 127.0.0.1:{upstream.port} }}"))
     everseal.start()
     everseal.api = Api(everseal.state)
+    if request.param == "page":
+        made = everseal.api.post("/api/tokens", {"name": "script", "scope": "operate"}).ok(201)
+        everseal.api = Api(None, everseal.page, made["token"])
     return everseal
 
 

@@ -269,6 +269,14 @@ def test_issuers(house):
     assert issuers["letsencrypt"]["title"] == "Let's Encrypt"
     assert issuers["nobody"]["default"] and issuers["nobody"]["source"]["line"]
     assert issuers["letsencrypt-staging"]["staging"]
+    names, cursor = [], None
+    while cursor or not names:
+        page = house.api.get("/api/issuers", limit=1, **({"cursor": cursor} if cursor else {})).ok()
+        names += [i["name"] for i in page["items"]]
+        cursor = page["next"]
+    assert names == list(issuers) and page["total"] == len(issuers) == page["from"]
+    found = house.api.get("/api/issuers", search="encrypt (STAGING").ok()["items"]
+    assert [i["name"] for i in found] == ["letsencrypt-staging"]
     house.api.get("/api/issuers/nobody/directory").failed(503, "nobody does not answer")
     house.api.get("/api/issuers/who/directory").failed(404, "There is no issuer who")
 
