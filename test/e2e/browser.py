@@ -125,6 +125,15 @@ class Browser:
         self.driver.execute_script("location.hash = arguments[0]", fragment)
         return self
 
+    def visit(self, path, heading):
+        """Goes there, and waits until that view is drawn and has loaded: the one before may look alike."""
+        self.go(path)
+        until(lambda: f"{path} has its heading: {self.text[:500]}", lambda: self.driver.execute_script(
+            "const h = document.querySelector('h1'); return h && new RegExp(arguments[0]).test(h.innerText)",
+            heading), 30)
+        until(f"{path} has loaded", lambda: not re.search(r"Loading ", self.text), 30)
+        return self
+
     @property
     def text(self):
         return self.driver.execute_script("return document.body.innerText")

@@ -76,7 +76,9 @@ def test_register_and_renew(everseal, open_page):
     until("another certificate is served",
           lambda: everseal.served("shop.example.com").serial_number != before, 40)
     browser.sees("OK, served now", seconds=30)
-    browser.press("^More").press("^Disable").sees("The certificate stays in use")
+    browser.visit("#/tasks", "Tasks$").press("^shop.example.com$", role="link").sees("It took")
+    judge(browser, "task-1440-light")
+    browser.visit("#/lets-encrypt", "Let's Encrypt$").press("^More").press("^Disable").sees("The certificate stays in use")
     browser.press("^Disable shop.example.com$").sees("Disabled")
     assert everseal.certificate("shop.example.com")["lamp"] == "off"
 
@@ -89,7 +91,7 @@ def test_force_ssl_and_the_ramp_of_hsts(everseal, open_page):
     everseal.register("shop.example.com")
     everseal.wait_served("shop.example.com")
     browser = open_page()
-    browser.go("#/sites/shop.example.com").sees("OK, served now", seconds=30)
+    browser.visit("#/sites/shop.example.com", "shop.example.com$").sees("OK, served now", seconds=30)
     browser.tick("Force SSL", role="switch").press("^Save$").sees("Force SSL On")
     assert api(browser, "sites/shop.example.com")["force_ssl"]
     browser.tick("HSTS", role="switch").sees("Browsers refuse plain HTTP for this name")
@@ -113,7 +115,7 @@ def test_revoke(everseal, open_page):
     everseal.register("shop.example.com")
     before = everseal.wait_served("shop.example.com").serial_number
     browser = open_page()
-    browser.go("#/sites/shop.example.com").sees("OK, served now", seconds=30)
+    browser.visit("#/sites/shop.example.com", "shop.example.com$").sees("OK, served now", seconds=30)
     browser.press("^More").press("^Revoke").sees("A new certificate is ordered first")
     judge(browser, "revoke-dialog")
     browser.press("^Revoke shop.example.com$").sees("Type shop.example.com")
@@ -135,9 +137,11 @@ def test_second_factor(everseal, open_page):
     browser = open_page()
     browser.go("#/account").press("^Switch on$")
     browser.fill("Your password", PASSWORD).press("Show the QR code").sees("Scan this")
+    judge(browser, "qr-1440-light")
     key = until("the key is shown", lambda: re.search(r"(?:[A-Z2-7]{4} ){3,}[A-Z2-7]{1,4}", browser.text))[0]
     browser.by_role("textbox", "Code that the app shows").send_keys(totp(key))
     browser.press("^Switch on$").sees("Recovery codes")
+    judge(browser, "recovery-1440-light")
     codes = [li.text for li in browser.driver.find_elements(By.CSS_SELECTOR, "ol.codes li")]
     assert len(codes) == 10
     browser.press("I have kept them")
@@ -159,7 +163,7 @@ def test_a_viewer_sees_and_changes_nothing(everseal, open_page):
     browser.open()
     browser.fill("^Name", "eve").fill("^Password", "only here to look").press("^Sign in$")
     browser.sees("HTTPS is not set up|shop.example.com")
-    browser.go("#/sites/shop.example.com").sees("OK, served now")
+    browser.visit("#/sites/shop.example.com", "shop.example.com$").sees("OK, served now")
     browser.sees("You can look, not change")
     assert not re.search(r"Renew now|Force SSL\s+Off\s+Save", browser.text)
     judge(browser, "viewer-1440-light")
@@ -178,6 +182,19 @@ def test_failure_and_its_remedy(everseal, pebble, open_page):
     pebble.start()
     browser.press("Try again")
     browser.sees("OK, served now", seconds=40)
+
+
+@pytest.mark.parametrize("width,dark", [(1440, False), pytest.param(390, True, marks=pytest.mark.full)])
+def test_diagnosis(open_page, width, dark):
+    """Of a name that leads nowhere: each finding with its proof, and a report to send to somebody."""
+    browser = open_page(width=width, dark=dark)
+    browser.go("#/diagnosis").fill("^Name$", "nowhere.example.com").press("^Diagnose$")
+    browser.sees("Would fail", seconds=60)
+    browser.sees("Do: ")
+    judge(browser, f"diagnosis-run-{width}-{'dark' if dark else 'light'}")
+    assert width > 600 or browser.small_targets() == []
+    browser.press("^Copy the report$")
+    browser.sees("Copied|Press Ctrl")
 
 
 def test_a_pasted_address_is_offered_back(everseal, open_page):
@@ -204,14 +221,6 @@ VIEWS = {  # name: route, heading
     "account": ("#/account", "Account$"), "not-found": ("#/nowhere", "Not found$")}
 
 
-def visit(browser, path, heading):
-    """Goes there, and waits until the view is drawn and has loaded."""
-    browser.go(path)
-    until(lambda: f"{path} has its heading: {browser.text[:500]}", lambda: browser.driver.execute_script(
-        "const h = document.querySelector('h1'); return h && new RegExp(arguments[0]).test(h.innerText)", heading))
-    until(f"{path} has loaded", lambda: not re.search(r"Loading ", browser.text))
-
-
 @pytest.mark.parametrize("width,dark", [(1440, False), (390, True),
                                         pytest.param(1440, True, marks=pytest.mark.full),
                                         pytest.param(390, False, marks=pytest.mark.full),
@@ -223,7 +232,7 @@ def test_every_view(everseal, upstream, open_page, width, dark):
     everseal.register("shop.example.com")
     browser = open_page(width=width, dark=dark)
     for name, (path, heading) in VIEWS.items():
-        visit(browser, path, heading)
+        browser.visit(path, heading)
         judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
         assert width > 600 or browser.small_targets() == []
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")

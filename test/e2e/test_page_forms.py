@@ -42,7 +42,7 @@ def test_export(everseal, open_page):
     browser = open_page()
     browser.driver.execute_cdp_cmd("Browser.setDownloadBehavior",
                                    {"behavior": "allow", "downloadPath": str(browser.folder)})
-    browser.go(f"#/sites/{NAME}").sees("OK, served now", seconds=30)
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$").sees("OK, served now", seconds=30)
     browser.press("^More").press("^Export certificate and chain$", role="link")
     file = pathlib.Path(browser.folder) / f"{NAME}.pem"
     pem = until("the file is there", lambda: file.exists() and file.read_bytes())
@@ -52,7 +52,7 @@ def test_export(everseal, open_page):
 
 def test_add_and_remove(everseal, upstream, open_page):
     browser = open_page()
-    browser.go("#/sites").press("^Add site$", role="link").sees("first one names the site")
+    browser.visit("#/sites", "Sites$").press("^Add site$", role="link").sees("first one names the site")
     browser.fill("^Names", "https://old.example.com/x").fill("^Application", upstream.address)
     browser.expect_error(r"api/sites\b.*422")
     browser.press("^Add site$").sees("There is a problem")
@@ -94,7 +94,7 @@ def test_many_at_once(everseal, open_page):
         everseal.register(name)
     before = {name: everseal.wait_served(name).serial_number for name in names}
     browser = open_page()
-    browser.go("#/sites").sees("b.example.com")
+    browser.visit("#/sites", "Sites$").sees("b.example.com")
     for name in names:
         browser.tick(f"Choose {name}")
     browser.sees("2 of 3 chosen")
@@ -116,7 +116,7 @@ def test_many_at_once(everseal, open_page):
 
 def test_a_person_and_a_token(everseal, open_page):
     browser = open_page()
-    browser.go("#/people").press("^Add person$", role="link").sees("As it will stand in the audit")
+    browser.visit("#/people", "People$").press("^Add person$", role="link").sees("As it will stand in the audit")
     browser.press("^Add person$").sees("There is a problem")
     browser.fill("^Name", "bob").fill("^First password", "short").press("^Add person$")
     browser.sees(r"The password needs \d+ characters or more")
@@ -129,11 +129,11 @@ def test_a_person_and_a_token(everseal, open_page):
     judge(browser, "token-1440-light")
     house = Api(everseal.state, port=everseal.page, token=token)
     assert house.get("/api/sites").status == 200
-    browser.go("#/sites").sees("1 to 1 of 1")
-    browser.go("#/people").sees("is shown only now")
+    browser.visit("#/sites", "Sites$").sees("1 to 1 of 1")
+    browser.visit("#/people", "People$").sees("is shown only now")
     browser.press("^Close$")
-    browser.go("#/sites").sees("1 to 1 of 1")
-    browser.go("#/people").sees("deploy script")
+    browser.visit("#/sites", "Sites$").sees("1 to 1 of 1")
+    browser.visit("#/people", "People$").sees("deploy script")
     assert token not in browser.text and "is shown only now" not in browser.text
     browser.press("^Remove deploy script$").sees("What uses it is refused from now on")
     browser.press("^Remove deploy script$").sees("No tokens yet")
@@ -160,7 +160,7 @@ def test_tokens_go_with_what_a_person_may_do(everseal, open_page):
     browser.open()
     sign_in(browser)
     browser.sees("Live ")
-    browser.go("#/people").sees("deploy script")
+    browser.visit("#/people", "People$").sees("deploy script")
     change(browser, "bob", "Scope")
     browser.driver.find_element(By.CSS_SELECTOR, "dialog select option[value=read]").click()
     browser.press("^Save$").sees("1 token that bob made was removed too: it could do more than bob may do now")
@@ -239,7 +239,7 @@ ASKED = f"Type {NAME} to go on"
 
 def test_disabling_asks_for_the_name(promised, open_page):
     browser = open_page()
-    browser.go(f"#/sites/{NAME}").sees("OK, served now", seconds=30)
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$").sees("OK, served now", seconds=30)
     browser.press("^More").press("^Disable").sees("Browsers refuse plain HTTP for this name until")
     judge(browser, "hsts-guard-1440-light")
     browser.press(f"^Disable {NAME}$").sees(rf"{ASKED}\.")
@@ -254,7 +254,7 @@ def test_a_promise_that_came_meanwhile(everseal, open_page):
     everseal.wait_served(NAME)
     browser = open_page()
     browser.expect_error(r"/disable\b.*403")
-    browser.go(f"#/sites/{NAME}").sees("OK, served now", seconds=30)
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$").sees("OK, served now", seconds=30)
     browser.press("^More").press("^Disable").sees("The certificate stays in use")
     assert ASKED not in browser.text
     promise(everseal)
@@ -327,7 +327,7 @@ def test_many_at_once_but_one(promised, open_page):
     promised.register("a.example.com")
     browser = open_page()
     browser.expect_error(r"/disable\b.*403")
-    browser.go("#/sites").sees("a.example.com")
+    browser.visit("#/sites", "Sites$").sees("a.example.com")
     for name in ("a.example.com", NAME):
         browser.tick(f"Choose {name}")
     browser.press("^Disable 2$").press("^Disable 2 sites$").sees("1 site disabled")

@@ -45,7 +45,7 @@ def house(stage, pebble, upstream):
 
 def see_site(browser, *words, seconds=30):
     until("there is such a site", lambda: NAME in [s["name"] for s in api(browser, "sites")["items"]])
-    browser.go(f"#/sites/{NAME}")
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$")
     for pattern in words:
         browser.sees(pattern, seconds=seconds)
 

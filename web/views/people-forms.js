@@ -33,7 +33,7 @@ export function longEnough(text) {
 }
 
 export function personForm(page) {
-	const name = field({name: 'name', label: 'Name', hint: 'As it will stand in the audit: ana.', autocomplete: 'off', autocapitalize: 'none', maxlength: 64,
+	const name = field({name: 'name', label: 'Name', hint: 'As it will stand in the audit, such as ana.', autocomplete: 'off', autocapitalize: 'none', maxlength: 64,
 		check: text => text ? null : 'Give a name to sign in with.'});
 	const password = passwordField({name: 'password', label: 'First password', autocomplete: 'new-password', check: longEnough,
 		hint: `${PASSWORD_LEAST} characters or more. Tell it in person; it can be changed under Account.`});
@@ -48,10 +48,10 @@ export function personForm(page) {
 let made = null; // the token that was made last, until it is closed
 
 export function tokenForm(page) {
-	const name = field({name: 'name', label: 'Name', hint: 'Who will use it: deploy script.', autocomplete: 'off', maxlength: 100,
+	const name = field({name: 'name', label: 'Name', hint: 'Who will use it, such as deploy script.', autocomplete: 'off', maxlength: 100,
 		check: text => text ? null : 'Give a name that says who uses the token.'});
 	const scope = scopeField();
-	const days = choice({name: 'days', label: 'Lives', options: lives, value: '90'});
+	const days = choice({name: 'days', label: 'Valid for', options: lives, value: '90'});
 	show(page, 'Make token', form({fields: [name, scope, days], submit: 'Make token', also: [link('Back to people', '#/people', {class: 'button'})],
 		send: async () => {
 			made = await post('tokens', {name: name.value, scope: scope.value, ...(days.value ? {days: Number(days.value)} : {})});

@@ -7,7 +7,7 @@ import {PASSWORD_LEAST} from './people-forms.js';
 import {outsidePage, passwordField} from './sign-in.js';
 
 function makeForm(token, done) {
-	const name = field({name: 'name', label: 'Name', hint: 'As it will stand in the audit: ana.', autocomplete: 'username', autocapitalize: 'none', maxlength: 64,
+	const name = field({name: 'name', label: 'Name', hint: 'As it will stand in the audit, such as ana.', autocomplete: 'username', autocapitalize: 'none', maxlength: 64,
 		check: text => text ? null : 'Give the name that you will sign in with.'});
 	const password = passwordField({name: 'password', label: 'Password', autocomplete: 'new-password',
 		hint: `${PASSWORD_LEAST} characters or more; a few words in a row are good. Everseal has no default and cannot show it again.`,
