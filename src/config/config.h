@@ -114,6 +114,11 @@ struct config_rules {
 	bool auth_set;
 	struct config_user *users; /* none: everybody */
 	size_t user_count;
+	bool forward_set;
+	struct config_upstream *forward; /* of forward-auth; NULL: none */
+	struct str forward_path;
+	struct str *copies; /* headers, in lower case */
+	size_t copy_count;
 };
 
 struct config_route;

@@ -141,6 +141,7 @@ void config_set_deny(struct reader *r, const struct node *n);
 void config_set_maintenance(struct reader *r, const struct node *n);
 void config_set_encode(struct reader *r, const struct node *n);
 void config_set_basic_auth(struct reader *r, const struct node *n);
+void config_set_forward_auth(struct reader *r, const struct node *n);
 void config_set_header(struct reader *r, const struct node *n);
 void config_set_request_header(struct reader *r, const struct node *n);
 /* Of a site's block that was read: that there is one answer, and no more. */

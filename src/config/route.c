@@ -406,6 +406,62 @@ void config_set_request_header(struct reader *r, const struct node *n)
 	read_header(r, n, /* request= */ true);
 }
 
+static void add_copies(struct reader *r, const struct node *n)
+{
+	struct config_rules *rules = r->rules;
+	if (n->param_count == 1)
+		return;
+	if (!str_eq_c(n->params[1].text, "copy") || n->param_count == 2) {
+		PROBLEM(r, &n->params[1], "Behind the URL may stand `copy` and names of headers.");
+		return;
+	}
+	for (size_t i = 2; i < n->param_count; i++) {
+		struct str name;
+		if (read_name(r, &n->params[i], /* request= */ true, &name))
+			LIST_PUSH(&r->c->arena, rules->copies, rules->copy_count, name);
+	}
+}
+
+/* "http://127.0.0.1:9091/verify?x": an application as in `proxy`, then a path. */
+static bool read_asked(
+        struct reader *r, const struct word *w, struct config_upstream *u, struct err *err)
+{
+	size_t scheme = str_starts(w->text, STR("http://"))    ? 7
+	                : str_starts(w->text, STR("https://")) ? 8
+	                                                       : 0;
+	size_t path = scheme + str_find(str_from(w->text, scheme), '/');
+	struct str rest = str_from(w->text, path);
+	if (!scheme)
+		return err_set(err, ERR_INPUT,
+		        "\"%.*s\" is no URL: write one such as http://127.0.0.1:9091/verify.",
+		        STR_ARG(config_shown(w->text)));
+	for (size_t i = 0; i < rest.n; i++)
+		if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f || rest.p[i] == '#' || rest.p[i] == '\\')
+			return err_set(err, ERR_INPUT,
+			        "The path of this URL has characters that "
+			        "it may not have.");
+	r->rules->forward_path = rest.n ? arena_str(&r->c->arena, rest) : STR("/");
+	return config_value_upstream(&r->c->arena, str_head(w->text, path), u, err) &&
+	       config_upstream_is_somewhere(u, err);
+}
+
+void config_set_forward_auth(struct reader *r, const struct node *n)
+{
+	struct config_rules *rules = r->rules;
+	struct config_upstream u;
+	struct err err = ERR_INIT;
+	rules->forward_set = true;
+	if (n->param_count == 1 && str_eq_c(n->params[0].text, "off"))
+		return;
+	if (!read_asked(r, &n->params[0], &u, &err)) {
+		PROBLEM(r, &n->params[0], "%s", err.text);
+		return;
+	}
+	rules->forward = arena_new(&r->c->arena, struct config_upstream);
+	*rules->forward = u;
+	add_copies(r, n);
+}
+
 /* --- routes */
 
 /* Why a path cannot be a route's, or NULL. */

@@ -127,6 +127,13 @@ static const struct row top_rows[] = {
 		"over plain HTTP passwords can be read on the way." },                             \
 	  .special = config_set_basic_auth, .least_params = 1, .most_params = 2,                   \
 	  .repeats = true },                                                                       \
+	{ .setting = { "forward-auth", SETTING_SPECIAL, .params = "URL [copy NAME…] | off",        \
+		.fallback = "off", .help =                                                         \
+		"Ask an application whether a request may come in: it gets the head as a GET of "  \
+		"this URL, with X-Forwarded-Method and X-Forwarded-Uri. A status of 2xx lets the " \
+		"request in, with the headers of that answer named behind *copy*, which clients "  \
+		"cannot give themselves; any other answer goes to the client." },                  \
+	  .special = config_set_forward_auth, .least_params = 1 },                                 \
 	{ .setting = { "allow", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]… | all",              \
 		.fallback = "", .help =                                                            \
 		"Who may come; with it, all who are not named may not, and get 403. The narrowest " \

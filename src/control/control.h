@@ -240,6 +240,7 @@ void rows_free(struct rows **r);
 /* routes.c: rows of what a site has beyond its application. */
 struct route_ids {
 	int64_t site, route, upstreams; /* upstreams: of the route alone; 0: none */
+	int64_t forward;                /* whom to ask; 0: nobody */
 };
 bool routes_needed(const struct config_site *s);
 /* Of what no other route of the site is for. */

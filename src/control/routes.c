@@ -18,7 +18,7 @@ bool routes_needed(const struct config_site *s)
 {
 	const struct config_rules *r = &s->rules;
 	return s->route_count || r->action || r->access_count || r->header_count ||
-	       r->maintenance || r->gzip || r->user_count;
+	       r->maintenance || r->gzip || r->user_count || r->forward;
 }
 
 static void add_access(struct rows *rows, int64_t route, const struct config_rules *r)
@@ -77,6 +77,12 @@ static struct str add_users(struct rows *rows, const struct config_rules *r)
 	return u->fingerprint;
 }
 
+static void add_copies(struct rows *rows, int64_t route, const struct config_rules *r)
+{
+	for (size_t i = 0; i < r->copy_count; i++)
+		ADD(rows, route_copy, .route = route, .name = keep(rows, r->copies[i]));
+}
+
 static int open_root(struct control *c, const struct config_rules *r)
 {
 	if (r->action != CONFIG_ROOT)
@@ -114,29 +120,34 @@ void routes_add_own(struct control *c, struct rows *rows, const struct route_ids
 	const struct config_rules *r = &s->rules;
 	ADD(rows, route, .id = ids->route, .site = ids->site, .beneath = true,
 	        .kind = kind_of(r, s->upstream_count > 0), .status = r->status,
-	        .text = keep(rows, r->text), .users = add_users(rows, r), .gzip = r->gzip,
+	        .text = keep(rows, r->text), .users = add_users(rows, r), .forward = ids->forward,
+	        .forward_path = keep(rows, r->forward_path), .gzip = r->gzip,
 	        .maintenance = r->maintenance, .notice = keep(rows, r->notice),
 	        .root = open_root(c, r));
 	add_access(rows, ids->route, r);
 	add_headers(rows, ids->route, r);
+	add_copies(rows, ids->route, r);
 }
 
 void routes_add(struct control *c, struct rows *rows, const struct route_ids *ids,
         const struct config_site *s, const struct config_route *route)
 {
 	const struct config_rules *own = &route->rules, *outer = &s->rules;
+	const struct config_rules *asked = own->forward_set ? own : outer;
 	const struct config_rules *maintained = own->maintenance_set ? own : outer;
 	ADD(rows, route, .id = ids->route, .site = ids->site, .path = keep(rows, route->path),
 	        .beneath = route->beneath, .inherits = own->action == CONFIG_NO_ACTION,
 	        .kind = kind_of(own, ids->upstreams != 0), .upstreams = ids->upstreams,
 	        .status = own->status, .text = keep(rows, own->text),
-	        .users = add_users(rows, own->auth_set ? own : outer),
+	        .users = add_users(rows, own->auth_set ? own : outer), .forward = ids->forward,
+	        .forward_path = keep(rows, asked->forward_path),
 	        .gzip = own->gzip_set ? own->gzip : outer->gzip,
 	        .maintenance = maintained->maintenance, .notice = keep(rows, maintained->notice),
 	        .root = open_root(c, own));
 	add_access(rows, ids->route, own->access_count ? own : outer);
 	add_headers(rows, ids->route, outer);
 	add_headers(rows, ids->route, own);
+	add_copies(rows, ids->route, asked);
 }
 
 void routes_close_roots(struct rows *rows)

@@ -86,17 +86,28 @@ static void add_upstreams(struct building *b, int64_t id, const struct config_si
 	}
 }
 
+static int64_t add_forward(struct building *b, const struct config_rules *r)
+{
+	if (!r->forward)
+		return 0;
+	const struct config_site asked = { .upstreams = r->forward, .upstream_count = 1 };
+	add_upstreams(b, ++b->last_site, &asked);
+	return b->last_site;
+}
+
 static void add_routes(struct building *b, int64_t site, const struct config_site *s)
 {
 	if (!routes_needed(s))
 		return;
-	struct route_ids ids = { .site = site, .route = ++b->last_route };
+	int64_t forward = add_forward(b, &s->rules);
+	struct route_ids ids = { .site = site, .route = ++b->last_route, .forward = forward };
 	routes_add_own(b->control, b->rows, &ids, s);
 	for (size_t i = 0; i < s->route_count; i++) {
 		const struct config_route *route = &s->routes[i];
 		bool own = route->applications.upstream_count > 0;
 		ids.route = ++b->last_route;
 		ids.upstreams = own ? ++b->last_site : 0;
+		ids.forward = route->rules.forward_set ? add_forward(b, &route->rules) : forward;
 		if (own)
 			add_upstreams(b, ids.upstreams, &route->applications);
 		routes_add(b->control, b->rows, &ids, s, route);

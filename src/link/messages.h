@@ -78,7 +78,9 @@ enum upstream_scheme {
 	 * upstreams, 0 being the site's, root: the directory of FILES. Rows that say more of it    \
 	 * follow it */                                                                            \
 	X(route, INT(id) INT(site) TEXT(path) FLAG(beneath) FLAG(inherits) INT(kind)               \
-		INT(upstreams) INT(status) TEXT(text) TEXT(users) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
+		INT(upstreams) INT(status) TEXT(text) TEXT(users) INT(forward)       \
+		TEXT(forward_path) FLAG(gzip) FLAG(maintenance) TEXT(notice) FD(root))                     \
+	X(route_copy, INT(route) TEXT(name)) /* of forward, whose upstreams those are; 0: none */  \
 	X(route_access, INT(route) TEXT(cidr) FLAG(allow))                                         \
 	X(route_header, INT(route) FLAG(request) INT(change) TEXT(name) TEXT(value))               \
 	X(limit, TEXT(name) INT(value))              /* a setting of the data plane by its name */ \

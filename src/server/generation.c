@@ -215,6 +215,8 @@ bool generation_row(
 	}
 	case MSG_route:
 		return route_add(&b->routes, &b->g->arena, fields, err);
+	case MSG_route_copy:
+		return route_add_copy(&b->routes, &b->g->arena, fields, err);
 	case MSG_route_access:
 		return route_add_access(&b->routes, &b->g->arena, fields, err);
 	case MSG_route_header:

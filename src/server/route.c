@@ -1,6 +1,7 @@
 #include "server/route.h"
 #include "server/auth.h"
 #include "server/challenge.h"
+#include "server/forward_auth.h"
 #include "server/rules.h"
 #include "server/shed.h"
 #include "server/visitor.h"
@@ -70,6 +71,14 @@ static void serve(struct exchange *ex)
 		exchange_answer(ex, 404, "No application stands behind this name.");
 }
 
+static void ask_application(struct exchange *ex)
+{
+	if (ex->route && ex->route->forward)
+		forward_auth_start(ex, serve);
+	else
+		serve(ex);
+}
+
 void exchange_route(struct exchange *ex)
 {
 	ex->started = loop_mono(ex->worker->loop);
@@ -87,7 +96,7 @@ void exchange_route(struct exchange *ex)
 	if (ex->route && !rules_admit(ex))
 		return;
 	if (ex->route && ex->route->users.n)
-		auth_start(ex, serve);
+		auth_start(ex, ask_application);
 	else
-		serve(ex);
+		ask_application(ex);
 }

@@ -57,6 +57,8 @@ bool route_add(struct route_rows *rows, struct arena *a, const struct msg_route 
 		.text = arena_str(a, m->text),
 		.root = m->root,
 		.users = arena_str(a, m->users),
+		.forward_id = m->forward,
+		.forward_path = arena_str(a, m->forward_path),
 		.gzip = m->gzip,
 		.maintenance = m->maintenance,
 		.notice = arena_str(a, m->notice),
@@ -129,6 +131,16 @@ bool route_add_header(
 	return true;
 }
 
+bool route_add_copy(
+        struct route_rows *rows, struct arena *a, const struct msg_route_copy *m, struct err *err)
+{
+	struct route *r = last(rows, m->route, err);
+	if (!r)
+		return false;
+	PUSH(a, r->copies, r->copy_count, arena_str(a, m->name));
+	return true;
+}
+
 /* The longest path first; of equal ones the one that stands for itself alone. */
 static int by_path(const void *x, const void *y)
 {
@@ -157,20 +169,27 @@ static bool give_to_site(struct route *r, struct arena *a, struct err *err)
 	return true;
 }
 
-/* With applications of its own a route is its site in all else. */
+/* Its site in all but the applications. */
+static const struct site *site_with(const struct route *r, struct arena *a,
+        struct route_places *places, int64_t upstreams, struct err *err)
+{
+	struct site *to = arena_new(a, struct site);
+	*to = *r->of;
+	to->upstreams = places->upstreams(places, upstreams);
+	if (to->upstreams)
+		return to;
+	(void)err_set(err, ERR_PROTOCOL, "A route has the applications %lld, which no row made.",
+	        (long long)upstreams);
+	return NULL;
+}
+
 static bool find_applications(
         struct route *r, struct arena *a, struct route_places *places, struct err *err)
 {
-	r->to = r->of;
-	if (!r->upstreams_id)
-		return true;
-	struct site *to = arena_new(a, struct site);
-	*to = *r->of;
-	to->upstreams = places->upstreams(places, r->upstreams_id);
-	r->to = to;
-	return to->upstreams ||
-	       err_set(err, ERR_PROTOCOL, "A route has the applications %lld, which no row made.",
-	               (long long)r->upstreams_id);
+	r->to = r->upstreams_id ? site_with(r, a, places, r->upstreams_id, err) : r->of;
+	if (r->forward_id)
+		r->forward = site_with(r, a, places, r->forward_id, err);
+	return r->to && (r->forward || !r->forward_id);
 }
 
 bool routes_settle(

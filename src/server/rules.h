@@ -43,6 +43,11 @@ struct route {
 	struct str text;       /* RESPOND: the answer; REDIRECT: where to; FILES: the directory */
 	int root;              /* FILES: the directory; -1: it could not be opened. The route's. */
 	struct str users;      /* of basic-auth, known to control by this; "": everybody */
+	int64_t forward_id;
+	const struct site *forward; /* whose applications are asked first; NULL: none is */
+	struct str forward_path;
+	struct str *copies; /* headers of their answer, in lower case */
+	size_t copy_count;
 	bool gzip;
 	bool maintenance;
 	struct str notice;          /* of maintenance */
@@ -78,6 +83,8 @@ MUST_CHECK bool route_add_access(struct route_rows *rows, struct arena *a,
         const struct msg_route_access *m, struct err *err);
 MUST_CHECK bool route_add_header(struct route_rows *rows, struct arena *a,
         const struct msg_route_header *m, struct err *err);
+MUST_CHECK bool route_add_copy(
+        struct route_rows *rows, struct arena *a, const struct msg_route_copy *m, struct err *err);
 /* Sites know their routes from now on. */
 struct route_places { /* things by their ids */
 	struct site *(*site)(struct route_places *p, int64_t id, struct err *err);

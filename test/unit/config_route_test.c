@@ -116,6 +116,13 @@ static const struct {
 	        "f:1:171: ann is named already, in line 1.\n" },
 	{ ROUTE("basic-auth off; basic-auth ann " HASH),
 	        "f:1:62: `basic-auth off` stands beside another `basic-auth`.\n" },
+	{ ROUTE("forward-auth 127.0.0.1:2"), "f:1:59: \"127.0.0.1:2\" is no URL: write one such as "
+	                                     "http://127.0.0.1:9091/verify.\n" },
+	{ ROUTE("forward-auth http://127.0.0.1:2/a also B"),
+	        "f:1:80: Behind the URL may stand `copy` and names of headers.\n" },
+	{ ROUTE("forward-auth http://127.0.0.1:2/a copy"),
+	        "f:1:80: Behind the URL may stand `copy` and names of headers.\n" },
+	{ ROUTE("forward-auth http://127.0.0.1:2/ copy Host"), "f:1:84: Host is " OWN },
 	{ SITE("header set X"), WRITE },
 	{ SITE("header put X y"), WRITE },
 	{ SITE("header remove X y"), WRITE },

@@ -215,6 +215,9 @@ static inline void note_row(struct place *p, const struct msg *m)
 		buf_printf(b, "access %lld %s %.*s\n", (long long)m->is.route_access.route,
 		        m->is.route_access.allow ? "allow" : "deny",
 		        STR_ARG(m->is.route_access.cidr));
+	} else if (m->type == MSG_route_copy) {
+		buf_printf(b, "copy %lld %.*s\n", (long long)m->is.route_copy.route,
+		        STR_ARG(m->is.route_copy.name));
 	} else if (m->type == MSG_route_header) {
 		const struct msg_route_header *r = &m->is.route_header;
 		buf_printf(b, "header %lld %s %lld %.*s %.*s\n", (long long)r->route,

@@ -93,6 +93,24 @@ static void rows_of_routes(void **state)
 	place_done(&p);
 }
 
+static void rows_of_those_who_are_asked(void **state)
+{
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN "site a.test {\n proxy 127.0.0.1:1\n"
+	                       "forward-auth http://127.0.0.1:7/v copy X-User\n"
+	                       "route /a/ { allow all }\n"
+	                       "route /b/ { forward-auth http://127.0.0.1:8/w }\n"
+	                       "route /c/ { forward-auth off }\n}\n");
+	assert_row(&p, "upstream 2 127.0.0.1 7");
+	assert_row(&p, "upstream 3 127.0.0.1 8");
+	assert_row(&p, "copy 1 x-user");
+	assert_row(&p, "copy 2 x-user");
+	assert_null(strstr(buf_c(&p.in_force), "copy 3"));
+	assert_null(strstr(buf_c(&p.in_force), "copy 4"));
+	place_done(&p);
+}
+
 static void registered_names_have_sites(void **state)
 {
 	struct place p;
@@ -780,6 +798,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_of_files),
 		cmocka_unit_test(rows_of_routes),
+		cmocka_unit_test(rows_of_those_who_are_asked),
 		cmocka_unit_test(registered_names_have_sites),
 		cmocka_unit_test(a_name_has_one_site),
 		cmocka_unit_test(registered_addresses),
