@@ -1,85 +1,73 @@
 /* libcrypto and libssl ask for some 700 pieces in one handshake and give nearly all of them back at
  * its end. A thread keeps what is given back on lists of its own by size, and needs none of the
  * checks of an allocator that serves everybody. A piece stays with the thread that gives it back.
- * Beyond a ceiling, and for larger pieces, it is malloc as ever. */
+ * Its size is what malloc says of it: nothing is spent on a head of our own. */
 #include "tls/tls.h"
+#include <malloc.h>
 #include <openssl/crypto.h>
 
 enum {
-	STEP = 32,
-	CLASSES = 64,        /* up to 2 KiB */
-	LARGE = CLASSES,     /* the class of what is larger */
+	STEP = 16, /* of malloc's sizes, the least of which has room for 24 bytes */
+	LEAST = 24,
+	CLASSES = 128,       /* up to 2 KiB; what is larger is malloc's alone */
 	KEPT_MOST = 1 << 20, /* bytes that one thread keeps */
 };
 
-/* Stands before each piece, and keeps its alignment. */
-union head {
-	struct {
-		union head *next; /* while it is kept */
-		size_t class;
-	} is;
-	max_align_t align;
+struct piece {
+	struct piece *next; /* while it is kept */
 };
 
 static _Thread_local struct {
-	union head *first[CLASSES];
+	struct piece *first[CLASSES];
 	size_t bytes;
 } kept;
 
-static size_t size_of(size_t class)
+static size_t class_of(size_t n)
 {
-	return (class + 1) * STEP;
+	return n <= LEAST ? 0 : (n - LEAST + STEP - 1) / STEP;
 }
 
-static void *new_piece(size_t class, size_t n)
+static size_t size_of(size_t class)
 {
-	if (n > SIZE_MAX - sizeof(union head))
-		return NULL;
-	union head *h = malloc(sizeof *h + n);
-	if (!h)
-		return NULL;
-	h->is.class = class;
-	return h + 1;
+	return LEAST + class * STEP;
 }
 
 static void *take(size_t n)
 {
-	size_t class = n > 0 ? (n - 1) / STEP : 0;
+	size_t class = class_of(n);
 	if (class >= CLASSES)
-		return new_piece(LARGE, n);
-	union head *h = kept.first[class];
-	if (!h)
-		return new_piece(class, size_of(class));
-	kept.first[class] = h->is.next;
+		return malloc(n);
+	struct piece *p = kept.first[class];
+	if (!p)
+		return malloc(size_of(class));
+	kept.first[class] = p->next;
 	kept.bytes -= size_of(class);
-	return h + 1;
+	return p;
 }
 
+/* Whoever comes from malloc with more room than a class has serves that class. */
 static void give(void *piece)
 {
-	if (!piece)
+	struct piece *p = piece;
+	if (!p)
 		return;
-	union head *h = (union head *)piece - 1;
-	size_t class = h->is.class;
-	if (class == LARGE || kept.bytes >= KEPT_MOST) {
-		free(h);
+	size_t class = (malloc_usable_size(p) - LEAST) / STEP;
+	if (class >= CLASSES || kept.bytes >= KEPT_MOST) {
+		free(p);
 		return;
 	}
-	h->is.next = kept.first[class];
-	kept.first[class] = h;
+	p->next = kept.first[class];
+	kept.first[class] = p;
 	kept.bytes += size_of(class);
 }
 
 static void *take_again(void *piece, size_t n)
 {
-	union head *h = (union head *)piece - 1;
-	size_t class = h->is.class, had = class == LARGE ? SIZE_MAX : size_of(class);
-	if (class != LARGE && n <= had)
+	size_t had = malloc_usable_size(piece);
+	if (n <= had && class_of(n) < CLASSES)
 		return piece;
-	if (class == LARGE && n > size_of(CLASSES - 1)) {
-		h = n <= SIZE_MAX - sizeof *h ? realloc(h, sizeof *h + n) : NULL;
-		return h ? h + 1 : NULL;
-	}
+	if (class_of(had) >= CLASSES && class_of(n) >= CLASSES)
+		return realloc(piece, n);
 	void *new = take(n);
 	if (!new)
 		return NULL;
