@@ -55,6 +55,14 @@ static int began(nghttp2_session *session, const nghttp2_frame_hd *hd, void *con
 	}
 }
 
+/* Of a type that nobody knows (RFC 9113 5.5): it was counted, and that is all. */
+static int drop_frame(
+        nghttp2_session *session, void **ret_payload, const nghttp2_frame_hd *hd, void *connection)
+{
+	(void)session, (void)ret_payload, (void)hd, (void)connection;
+	return NGHTTP2_ERR_CANCEL;
+}
+
 /* --- heads and trailers */
 
 static int head_began(nghttp2_session *session, const nghttp2_frame *frame, void *connection)
@@ -192,11 +200,15 @@ static void set_options(nghttp2_option *o)
 	nghttp2_option_set_no_closed_streams(o, 1);
 	nghttp2_option_set_max_continuations(o, HTTP2_CONTINUATIONS_MOST);
 	nghttp2_option_set_builtin_recv_extension_type(o, NGHTTP2_PRIORITY_UPDATE);
+	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+		if (type != NGHTTP2_PRIORITY_UPDATE)
+			nghttp2_option_set_user_recv_extension_type(o, (uint8_t)type);
 }
 
 static void set_callbacks(nghttp2_session_callbacks *c)
 {
 	nghttp2_session_callbacks_set_on_begin_frame_callback(c, began);
+	nghttp2_session_callbacks_set_unpack_extension_callback(c, drop_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(c, head_began);
 	nghttp2_session_callbacks_set_on_header_callback2(c, field);
 	nghttp2_session_callbacks_set_on_invalid_header_callback2(c, bad_field);
