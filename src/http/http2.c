@@ -29,6 +29,22 @@ static int bear(struct http2 *h, enum http2_nuisance what)
 
 /* --- frames, by their heads */
 
+/* Content and heads of streams that we have ended may still be on their way (RFC 9113 5.1). */
+static int bear_late(struct http2 *h, int32_t id)
+{
+	bool ended = id <= h->last_id && !http2_stream_of(h->session, id);
+	return ended ? bear(h, HTTP2_NUISANCE_LATE) : 0;
+}
+
+/* RFC 9113 6.3, of frames to which nghttp2 does not listen (RFC 9218 2.1). */
+static int bear_priority(struct http2 *h, int32_t id)
+{
+	if (id != 0)
+		return bear(h, HTTP2_NUISANCE_PRIORITY);
+	fail(h, HTTP2_PROTOCOL_ERROR, "A PRIORITY is about no stream.");
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int began(nghttp2_session *session, const nghttp2_frame_hd *hd, void *connection)
 {
 	(void)session;
@@ -36,10 +52,12 @@ static int began(nghttp2_session *session, const nghttp2_frame_hd *hd, void *con
 	switch (hd->type) {
 	case NGHTTP2_DATA:
 	case NGHTTP2_HEADERS:
+		return bear_late(h, hd->stream_id);
 	case NGHTTP2_CONTINUATION:
 	case NGHTTP2_GOAWAY:
 		return 0;
 	case NGHTTP2_PRIORITY:
+		return bear_priority(h, hd->stream_id);
 	case NGHTTP2_PRIORITY_UPDATE:
 		return bear(h, HTTP2_NUISANCE_PRIORITY);
 	case NGHTTP2_RST_STREAM:
@@ -130,6 +148,10 @@ static void hear_head(struct http2 *h, struct http2_stream *s, bool ended)
 	h->in_head = false;
 	if (s->is_request) {
 		hear_request(h, s, ended);
+		return;
+	}
+	if (s->head.refusal.why) {
+		http2_reset(s, HTTP2_PROTOCOL_ERROR);
 		return;
 	}
 	http2_head_trailers(&s->head, s->arena, &s->trailers);

@@ -39,6 +39,7 @@ enum {
 	X(EMPTY, 200, 20, "sends too many frames without content")                                 \
 	X(PRIORITY, 500, 50, "changes priorities too often")                                       \
 	X(WINDOW, 2000, 1000, "sends too many WINDOW_UPDATEs") /* two for each DATA are free */    \
+	X(LATE, 1000, 100, "goes on with streams that have ended")                                 \
 	X(OTHER, 200, 20, "sends too many frames of unknown types")
 enum http2_nuisance {
 #define X(name, ...) HTTP2_NUISANCE_##name,

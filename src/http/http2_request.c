@@ -307,7 +307,7 @@ bool http2_head_request(
 void http2_head_trailers(const struct http2_head *h, struct arena *a, struct headers *ret_trailers)
 {
 	struct headers trailers = { 0 };
-	for (size_t i = 0; i < h->fields.count && !h->refusal.why; i++)
+	for (size_t i = 0; i < h->fields.count; i++)
 		if (trailer_may_pass(h->fields.at[i].name))
 			headers_add(&trailers, a, h->fields.at[i].name, h->fields.at[i].value);
 	*ret_trailers = trailers;

@@ -157,7 +157,8 @@ FLOODS = {
                                    for i in range(5000)), 2000),
     "window update": (lambda c: (WindowUpdateFrame(0, window_increment=1) for _ in range(20000)), 8000),
     "unknown frames": (lambda c: (raw(0xfa, 0, b"x") for _ in range(5000)), 2000),
-    "resets of idle or closed streams": (lambda c: (RstStreamFrame(1, error_code=CANCEL) for _ in range(5000)), 2000),
+    "heads of streams that have ended": (lambda c: (c.head(1, c.fields()) for _ in range(5000)), 2500),
+    "resets of streams that have ended": (lambda c: (RstStreamFrame(1, error_code=CANCEL) for _ in range(5000)), 2000),
 }
 
 
