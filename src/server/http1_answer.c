@@ -6,7 +6,7 @@ enum { OUT_MOST = 64 << 10, DIRECT = 8 << 10 };
 
 static struct http1_session *session_of(struct exchange *ex)
 {
-	return OWNER(ex, struct http1_session, ex);
+	return OWNER(ex, struct http1_exchange, ex)->session;
 }
 
 static const struct limits *limits_of(const struct http1_session *s)
@@ -130,13 +130,13 @@ static void want(struct exchange *ex, size_t bytes)
 /* RFC 9110 15.2: no 1xx to a client of HTTP/1.0. 100 is our own business. */
 static void pass_interim(struct http1_session *s, const struct response *head)
 {
-	if (head->status != 100 && s->ex.request.version != HTTP_1_0)
-		http1_write_response(&s->out, head, s->ex.request.version, true);
+	if (head->status != 100 && s->ex->request.version != HTTP_1_0)
+		http1_write_response(&s->out, head, s->ex->request.version, true);
 }
 
 static bool may_keep(const struct http1_session *s)
 {
-	return s->ex.request.keep_alive && !s->client->worker->draining &&
+	return s->ex->request.keep_alive && !s->client->worker->draining &&
 	       s->requests < limits_of(s)->requests_per_connection;
 }
 
@@ -150,7 +150,7 @@ static void choose_framing(struct http1_session *s, const struct response *r)
 		s->framing = FRAMING_LENGTH;
 		s->left = r->length;
 	} else {
-		s->framing = s->ex.request.version == HTTP_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKED;
+		s->framing = s->ex->request.version == HTTP_1_0 ? FRAMING_CLOSE : FRAMING_CHUNKED;
 	}
 }
 
@@ -161,7 +161,7 @@ static void begin_tunnel(struct http1_session *s, const struct response *head)
 	s->keep_alive = false;
 	http1_body_init(&s->body, BODY_CLOSE, 0);
 	s->body_done = false;
-	http1_write_response(&s->out, head, s->ex.request.version, /* keep_alive= */ true);
+	http1_write_response(&s->out, head, s->ex->request.version, /* keep_alive= */ true);
 }
 
 static void respond(struct exchange *ex, const struct response *head)
@@ -204,7 +204,7 @@ static ptrdiff_t body(struct exchange *ex, struct str piece)
 static void let_go(struct http1_session *s)
 {
 	s->ended = true;
-	s->ex.handling = NULL;
+	s->ex->handling = NULL;
 	s->room_owed = false;
 	http1_work_soon(s);
 }

@@ -30,21 +30,23 @@ static const struct limits *limits_of(const struct http1_session *s)
 /* Ends the handler's part: it will not hear of this exchange again. */
 static void tell_gone(struct http1_session *s)
 {
-	struct handling *h = s->ex.handling;
-	s->ex.handling = NULL;
+	struct handling *h = s->ex ? s->ex->handling : NULL;
 	s->ended = true;
 	s->room_owed = false;
+	if (s->ex)
+		s->ex->handling = NULL;
 	if (h)
 		h->ops->gone(h);
 }
 
 static void release_exchange(struct http1_session *s)
 {
-	if (s->ex.generation)
-		exchange_done(&s->ex);
-	generation_unref(&s->ex.generation);
+	if (s->ex) {
+		exchange_done(s->ex);
+		generation_unref(&s->ex->generation);
+	}
+	s->ex = NULL;
 	arena_done(&s->arena);
-	s->ex = (struct exchange){ 0 };
 }
 
 static enum next close_now(struct http1_session *s)
@@ -95,18 +97,28 @@ static ssize_t read_some(struct http1_session *s, size_t most, struct str *ret_b
 
 /* --- requests */
 
-static void begin(struct http1_session *s)
+static struct exchange *exchange_new(struct http1_session *s, const struct request *request)
 {
 	struct client *c = s->client;
-	s->ex.ops = &http1_exchange_ops;
-	s->ex.arena = &s->arena;
-	s->ex.worker = c->worker;
-	s->ex.generation = generation_ref(c->worker->generation);
-	s->ex.kept = &c->kept;
-	s->ex.client = c->address;
-	s->ex.tls = c->tls;
-	s->ex.secured = c->secured.version ? &c->secured : NULL;
-	s->ex.temporary = c->temporary;
+	struct http1_exchange *e = arena_new(&s->arena, struct http1_exchange);
+	e->session = s;
+	e->ex.ops = &http1_exchange_ops;
+	e->ex.arena = &s->arena;
+	e->ex.request = *request;
+	e->ex.worker = c->worker;
+	e->ex.generation = generation_ref(c->worker->generation);
+	e->ex.kept = &c->kept;
+	e->ex.client = c->address;
+	e->ex.tls = c->tls;
+	e->ex.secured = c->secured.version ? &c->secured : NULL;
+	e->ex.temporary = c->temporary;
+	return &e->ex;
+}
+
+static void begin(struct http1_session *s, const struct request *request)
+{
+	struct client *c = s->client;
+	s->ex = exchange_new(s, request);
 	s->state = HTTP1_EXCHANGING;
 	s->scan = (struct http1_scan){ 0 };
 	s->parsed = 0;
@@ -125,19 +137,18 @@ static void begin(struct http1_session *s)
 static void refuse(struct http1_session *s, const struct refusal *why)
 {
 	tell_gone(s);
-	s->ex.request.keep_alive = false;
+	s->ex->request.keep_alive = false;
 	s->keep_alive = false;
 	s->body_done = false; /* whatever follows is not understood */
-	if (s->ex.response_started)
+	if (s->ex->response_started)
 		s->aborted = true;
 	else
-		exchange_answer(&s->ex, why->status, why->why);
+		exchange_answer(s->ex, why->status, why->why);
 }
 
 static enum next refuse_head(struct http1_session *s, const struct refusal *why)
 {
-	s->ex.request = (struct request){ .version = HTTP_1_1 };
-	begin(s);
+	begin(s, &(struct request){ .version = HTTP_1_1 });
 	refuse(s, why);
 	return AGAIN;
 }
@@ -159,14 +170,13 @@ static void refuse_misplaced(struct http1_session *s)
 {
 	const struct str why =
 	        arena_printf(&s->arena, "This port speaks HTTPS: open https://%.*s/ instead.",
-	                STR_ARG(s->ex.request.authority));
+	                STR_ARG(s->ex->request.authority));
 	refuse(s, &(struct refusal){ 400, why.p });
 }
 
-static void begin_request(struct http1_session *s)
+static void begin_request(struct http1_session *s, const struct request *r)
 {
-	const struct request *r = &s->ex.request;
-	begin(s);
+	begin(s, r);
 	http1_body_init(&s->body, r->body, r->length);
 	if (r->trailers)
 		http1_body_want_trailers(&s->body, &s->arena);
@@ -177,7 +187,7 @@ static void begin_request(struct http1_session *s)
 	else if (r->body == BODY_LENGTH && too_long(s, r->length))
 		refuse(s, &body_too_long);
 	else
-		exchange_route(&s->ex);
+		exchange_route(s->ex);
 }
 
 /* `bytes` are those of `in`, or were just read while it was empty. */
@@ -185,9 +195,9 @@ static enum next parse_head(struct http1_session *s, struct str bytes)
 {
 	bool from_in = s->in.n > 0;
 	size_t used = 0;
+	struct request request;
 	struct refusal why;
-	enum http1_result r =
-	        http1_read_request(&s->scan, bytes, &s->arena, &s->ex.request, &used, &why);
+	enum http1_result r = http1_read_request(&s->scan, bytes, &s->arena, &request, &used, &why);
 	if (r == HTTP1_BAD)
 		return refuse_head(s, &why);
 	if (from_in)
@@ -197,7 +207,7 @@ static enum next parse_head(struct http1_session *s, struct str bytes)
 	s->parsed = s->in.n;
 	if (r == HTTP1_MORE)
 		return WAIT;
-	begin_request(s);
+	begin_request(s, &request);
 	return AGAIN;
 }
 
@@ -234,7 +244,7 @@ static enum next step_head(struct http1_session *s)
 
 static void give_piece(struct http1_session *s, struct str piece)
 {
-	struct handling *h = s->ex.handling;
+	struct handling *h = s->ex->handling;
 	s->body_bytes += piece.n;
 	s->wanted -= piece.n < s->wanted ? piece.n : s->wanted;
 	if (h && piece.n > 0)
@@ -244,9 +254,9 @@ static void give_piece(struct http1_session *s, struct str piece)
 static void give_end(struct http1_session *s)
 {
 	s->body_done = true;
-	s->ex.trailers = http1_body_trailers(&s->body, &s->arena);
-	if (s->ex.handling)
-		s->ex.handling->ops->body_end(s->ex.handling);
+	s->ex->trailers = http1_body_trailers(&s->body, &s->arena);
+	if (s->ex->handling)
+		s->ex->handling->ops->body_end(s->ex->handling);
 }
 
 /* Uses up as much of the bytes as is wanted; the framing between pieces costs no credit. Returns
@@ -356,7 +366,7 @@ static enum next step_exchange(struct http1_session *s)
 		return finish(s);
 	if (s->room_owed && http1_unsent(s) <= ROOM_AT) {
 		s->room_owed = false;
-		s->ex.handling->ops->room(s->ex.handling);
+		s->ex->handling->ops->room(s->ex->handling);
 		return AGAIN;
 	}
 	if (s->last && !s->last_told && http1_unsent(s) == 0) {

@@ -20,6 +20,13 @@ enum http1_framing {
 	FRAMING_TUNNEL, /* no requests any more: bytes, both ways */
 };
 
+struct http1_session;
+/* An idle connection holds none. */
+struct http1_exchange {
+	struct exchange ex;
+	struct http1_session *session;
+};
+
 struct http1_session {
 	struct session session;
 	struct client *client;
@@ -43,7 +50,7 @@ struct http1_session {
 	size_t sent;
 	bool blocked, failed;
 
-	struct exchange ex; /* while EXCHANGING */
+	struct exchange *ex; /* while EXCHANGING, in the arena */
 	struct arena arena;
 	uint64_t requests;
 	enum http1_framing framing;
