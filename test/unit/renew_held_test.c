@@ -54,6 +54,40 @@ static void what_is_damaged_is_said_in_status(void **state)
 	assert_non_null(strstr(error, "\"message\":\""));
 }
 
+static void a_length_has_four_bytes(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct record record;
+	struct err err = ERR_INIT;
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO blob = BUF_INIT(64 << 10);
+	world_start(BASE);
+	register_both(&w);
+	assert_true(store_get(place->store, &a, STR("certificate"), str_c(w.id), &record, &err));
+	buf_add(&blob, record.blob);
+	blob.p[0] = 1; /* so many certificates were never there */
+	record_put(place, "certificate", w.id, record.value, buf_str(&blob));
+	world_kill();
+	world_start(NULL);
+	logged_has("cannot be served: The stored certificate is damaged.");
+}
+
+static void before_the_first_look_none_is_promised(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	register_both(&w);
+	world_kill();
+	place_open(place);
+	world_begin(NULL);
+	assert_string_equal(said("shop.example.com", "next_check"), "null");
+	renewals_begin(world.renewals);
+	run_for(place, SECOND);
+	assert_string_not_equal(said("shop.example.com", "next_check"), "null");
+}
+
 /* Only Let's Encrypt needs a name that all the world can have. */
 static void an_own_ca_issues_for_a_name_of_one_label(void **state)
 {
@@ -120,6 +154,8 @@ int main(void)
 		WORLD_TEST(the_record_tells_the_names),
 		WORLD_TEST(the_same_names_again_are_there_already),
 		WORLD_TEST(what_is_damaged_is_said_in_status),
+		WORLD_TEST(a_length_has_four_bytes),
+		WORLD_TEST(before_the_first_look_none_is_promised),
 		WORLD_TEST(an_own_ca_issues_for_a_name_of_one_label),
 		WORLD_TEST(who_waits_for_the_ca_takes_no_place),
 		WORLD_TEST(a_failure_tells_when_the_next_try_is),

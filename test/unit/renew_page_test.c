@@ -152,6 +152,9 @@ static void changes_are_told_once_a_turn(void **state)
 		renew_seen(world.renewals, STR("shop.example.com"), STR("198.51.100.7"), 1 + i);
 	run_for(place, 0);
 	assert_int_equal(t.registrations, before + 1);
+	before = t.registrations;
+	run_for(place, DAY + MINUTE); /* it was looked at */
+	assert_int_equal(t.registrations, before + 1);
 	assert_int_equal(gone.registrations + gone.tasks, 0);
 	renewals_unwatch(&t.watch);
 }
