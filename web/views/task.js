@@ -25,7 +25,8 @@ function readouts(task, steps) {
 }
 
 function asked(task, name) {
-	const rows = Object.entries(task.Arguments ?? {}).filter(([key, v]) => shownArguments[key] && v !== null && v !== '')
+	const given = task.Arguments ?? {}, doubled = given.DnsNames?.length > 1 ? 'DnsName' : 'DnsNames';
+	const rows = Object.entries(given).filter(([key, v]) => shownArguments[key] && key !== doubled && v !== null && v !== '')
 		.map(([key, v]) => [shownArguments[key], mono(Array.isArray(v) ? v.join(', ') : String(v))]);
 	return section('What was asked', facts([['Task', task.Description], ...rows, ['Site', link(name, `#/sites/${encodeURIComponent(name)}`)]]));
 }
