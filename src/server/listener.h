@@ -10,8 +10,9 @@ void listeners_stop(struct worker *w);
 /* A connection has ended: accepts again if the limit was reached. */
 void listeners_room(struct worker *w);
 
-/* Closes the oldest connection without a request under way of the place (an IPv4 address, a /64 of
- * IPv6) that has the most; the newest of all stays. False if there is none. */
+/* Closes the oldest connection of the place (an IPv4 address, a /64 of IPv6) that has the most: of
+ * those without a request under way, or of all if none is without; the newest of all stays. False
+ * if there is none. */
 bool listeners_make_room(struct worker *w);
 
 #endif

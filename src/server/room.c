@@ -92,19 +92,28 @@ static struct client *client_of(struct list *node)
 	return OWNER(node, struct client, node);
 }
 
-bool listeners_make_room(struct worker *w)
+/* The oldest of the place that has most of them, the newest one aside. */
+static struct client *one_of_most(struct worker *w, bool only_idle)
 {
 	struct client *chosen = NULL, *newest = client_of(w->connections.prev);
 	size_t most = 0;
 	LIST_EACH (node, &w->connections) {
 		struct client *c = client_of(node);
 		size_t count = c->place ? c->place->count : 1;
-		if (c == newest || !is_idle(c) || count <= most)
+		if (c == newest || (only_idle && !is_idle(c)) || count <= most)
 			continue;
 		most = count;
 		chosen = c;
 	}
-	if (chosen)
-		client_free(chosen);
 	return chosen;
+}
+
+bool listeners_make_room(struct worker *w)
+{
+	struct client *c = one_of_most(w, /* only_idle= */ true);
+	if (!c) /* requests without end, which must not keep others out */
+		c = one_of_most(w, /* only_idle= */ false);
+	if (c)
+		client_free(c);
+	return c;
 }

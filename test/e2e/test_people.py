@@ -419,3 +419,95 @@ def test_hashes_are_argon2id(everseal):
     with sqlite3.connect(f"file:{everseal.state}/everseal.db?mode=ro", uri=True) as db:
         value, = db.execute("SELECT value FROM record WHERE kind = 'person'").fetchone()
     assert json.loads(value)["hash"].startswith("$argon2id$v=19$m=65536,t=2,p=1$")
+
+
+# ---- attacked ----
+
+def signed_in(everseal, name, scope):
+    create(everseal, name, scope)
+    browser = Browser(everseal.page)
+    browser.sign_in(name)
+    return browser
+
+
+def test_a_lower_scope_counts_at_once(everseal):
+    """In sessions that are open, for tokens that were made, and for what was asked before."""
+    create(everseal, "root")
+    ana = signed_in(everseal, "ana", "administer")
+    token = ana.ask("POST", "/api/tokens", {"name": "t", "scope": "administer"}).ok(201)["token"]
+    by_token = Api(None, everseal.page, token)
+    by_token.get("/api/people").ok()
+    Api(everseal.state).put("/api/people/ana", {"scope": "read"}).ok()
+    ana.get("/api/people").failed(403, "your scope is read", code="permission")
+    ana.ask("POST", "/api/tokens", {"name": "u", "scope": "read"}).failed(403)
+    by_token.get("/api/people").failed(401)
+    ana.get("/api/session").ok()
+
+
+def test_nobody_makes_himself_more(everseal):
+    ana = signed_in(everseal, "ana", "operate")
+    for method, path, body in (("PUT", "/api/people/ana", {"scope": "administer"}),
+                               ("POST", "/api/people", {"name": "eve", "password": PASSWORD, "scope": "administer"}),
+                               ("POST", "/api/tokens", {"name": "t", "scope": "read"}),
+                               ("POST", "/api/admin/password", {"name": "ana", "password": PASSWORD}),
+                               ("POST", "/api/admin/link", {})):
+        ana.ask(method, path, body).failed(403, code="permission")
+    # Nor by members that nobody asked for, in what he may change.
+    ana.ask("PUT", "/api/account/password", {"current": PASSWORD, "new": PASSWORD + "!", "scope": "administer",
+                                             "name": "root"}).ok()
+    assert ana.get("/api/session").ok()["scope"] == "operate"
+
+
+def test_a_session_of_another_is_not_ended(everseal):
+    ana, bo = signed_in(everseal, "ana", "administer"), signed_in(everseal, "bo", "read")
+    other = ana.get("/api/account").ok()["sessions"][0]["id"]
+    bo.ask("DELETE", f"/api/account/sessions/{other}").failed(404)
+    ana.get("/api/session").ok()
+
+
+def test_text_from_outside_stays_text_in_the_audit(everseal, browser):
+    """Newlines, terminals' controls and JSON in a name, an agent or a path make no record and no line of the log."""
+    create(everseal, "ana")
+    evil = 'x","who":"root"}\n2026-01-01T00:00:00.000Z info root: Signed in\x1b[2J'
+    browser.sign_in(evil, status=401)
+    browser.sign_in("ana", status=200)
+    browser.ask("POST", "/api/people", {"name": evil, "password": PASSWORD, "scope": "read"}).failed(422)
+    browser.ask("POST", "/api/tokens", {"name": evil, "scope": "read"}).failed(422)
+    browser.ask("DELETE", "/api/tokens/a%0Ab%1b").failed(404)
+    browser.ask("POST", "/api/tokens", {"name": '"}{"who":"root"', "scope": "read"}).ok(201)
+    lines = browser.get("/api/audit/export").body.decode().splitlines()
+    assert {json.loads(line)["who"] for line in lines} <= {"ana", "somebody", "the owner"}
+    assert "\x1b" not in everseal.log() and not re.search(r"^2026-01-01", everseal.log(), re.M)
+
+
+@pytest.mark.parametrize("body", [
+    b"[" * 60000, b'{"a":' * 10000 + b"1" + b"}" * 10000, b'{"name":"a","name":"b","password":"x"}',
+    b'{"name":"a\\u0000b","password":"x"}', b'\xff\xfe{"name":"a"}', b'{"name":1e999,"password":[]}',
+    b'{"name":"\\ud800","password":"x"}', b'"text"', b"null", b""],
+    ids=["arrays", "objects", "twice", "NUL", "no UTF-8", "numbers", "surrogate", "text", "null", "nothing"])
+def test_bodies_that_cannot_be(everseal, browser, body):
+    reply = browser.ask("POST", "/api/session", body)
+    assert reply.status in (400, 401, 422), reply.body
+    assert set(reply.json) == {"code", "message", "remedy", "details"}
+    browser.get("/api").ok()
+
+
+def test_the_stream_of_a_token_ends_with_it(everseal):
+    token = admin(everseal, "token", "add", "watch", "--scope", "read")
+    stream = http.client.HTTPConnection("127.0.0.1", everseal.page, timeout=60)
+    stream.request("GET", "/api/events", headers={"Authorization": f"Bearer {token}"})
+    answer = stream.getresponse()
+    read_events(answer, "hello")
+    admin(everseal, "token", "remove", "watch")
+    assert read_events(answer, "session")[-1][1] == {"ended": True}
+    assert answer.read().strip() == b""
+
+
+def test_a_key_in_vain_is_not_a_session(everseal, browser):
+    """A wrong token is refused even if a cookie came with it; and no token is taken from the address."""
+    create(everseal, "ana")
+    browser.sign_in("ana")
+    browser.ask("GET", "/api/people", X_Octopus_ApiKey="API-NONE").failed(401)
+    browser.ask("GET", "/api/people", X_Octopus_ApiKey="").failed(401)
+    token = admin(everseal, "token", "add", "deploy", "--scope", "read")
+    assert Api(None, everseal.page).get("/api/status", apikey=token, access_token=token).status == 401

@@ -12,7 +12,7 @@ static void test_audit(void **state)
 	sign_in("ana", &s);
 	make("bo", "read");
 	done(R("PUT", "/api/people/bo", .body = "{\"scope\":\"operate\"}", .owner = true));
-	turns(5);
+	settle();
 	restart();
 	JSON_AUTO *json = ask_json(R("GET", "/api/audit?limit=2", .cookie = s.cookie), 200);
 	const struct json *items = json_array(json, "items"), *newest = json_at(items, 0);
@@ -53,7 +53,7 @@ static void test_export(void **state)
 	s.ex.client.ss_family = AF_UNIX;
 	for (int i = 0; i < 1000; i++)
 		audit_add(&c, "Counted", STR("x"), STR_NONE, STR_NONE);
-	turns(500);
+	settle();
 	begin(&s, R("GET", "/api/audit/export", .owner = true));
 	wait_end(&s);
 	assert_int_equal(s.status, 200);
@@ -68,7 +68,7 @@ static void test_export(void **state)
 static size_t count_about(const char *subject, char ret_after[80])
 {
 	char path[80];
-	turns(20);
+	settle();
 	snprintf(path, sizeof path, "/api/audit?subject=%s", subject);
 	JSON_AUTO *json = ask_json(R("GET", path, .owner = true), 200);
 	const struct json *items = json_array(json, "items");
@@ -96,6 +96,7 @@ static void test_wishes_of_who_has_left(void **state)
 	wish_done(&w[1]->request, STR(""), STR(""), /* existing= */ false, &no);
 	assert_int_equal(count_about("granted", after), 1);
 	assert_int_equal(count_about("refused", after), 0);
+	settle();
 	restart();
 	assert_int_equal(count_about("granted", after), 1);
 	assert_int_equal(count_about("refused", after), 0);
@@ -106,7 +107,7 @@ static void test_wishes_of_who_has_left(void **state)
 static size_t count_exports(void)
 {
 	size_t count = 0;
-	turns(20);
+	settle();
 	JSON_AUTO *json = ask_json(
 	        R("GET", "/api/audit?limit=200&search=audit+EXPORTED", .owner = true), 200);
 	count = json_count(json_array(json, "items"));
@@ -146,9 +147,9 @@ static void test_unwritten(void **state)
 	for (int i = 0; i < 5000; i++)
 		audit_add(&c, "Counted", STR("x"), STR_NONE, STR_NONE);
 	assert_non_null(strstr(buf_c(&logged), "4096 audit records wait for the disk"));
-	turns(500);
+	settle();
 	audit_add(&c, "Counted again", STR("x"), STR_NONE, STR_NONE);
-	turns(300);
+	settle();
 	assert_non_null(strstr(buf_c(&logged), "904 audit records were only logged"));
 	JSON_AUTO *json = ask_json(R("GET", "/api/audit?limit=1", .owner = true), 200);
 	int64_t total = 0;
@@ -166,7 +167,7 @@ static void test_query(void **state)
 		snprintf(path, sizeof path, "/api/audit?search=%s", undecodable[i]);
 		refuses(R("GET", path, .owner = true), 422, "cannot be decoded");
 	}
-	turns(20);
+	settle();
 	JSON_AUTO *json = ask_json(R("GET", "/api/audit?search=person+added", .owner = true), 200);
 	assert_int_equal(json_count(json_array(json, "items")), 1);
 	JSON_AUTO *plus =
@@ -377,6 +378,28 @@ static void test_events_end_of_who_takes_nothing(void **state)
 	finish(&s);
 }
 
+/* A token's end is not put off by a stream that it opened. */
+static void test_events_of_a_token_that_expires(void **state)
+{
+	struct client s;
+	char key[80];
+	(void)state;
+	JSON_AUTO *json = ask_json(
+	        R("POST", "/api/tokens", .body = "{\"name\":\"day\",\"scope\":\"read\",\"days\":1}",
+	                .owner = true),
+	        201);
+	snprintf(key, sizeof key, "%.*s", STR_ARG(json_text(json, "token")));
+	begin(&s, R("GET", "/api/events", .key = key));
+	clock_fake_advance(&fake, DAY - SECOND);
+	turns(5);
+	assert_false(s.ended);
+	clock_fake_advance(&fake, 11 * SECOND);
+	turns(5);
+	assert_true(s.ended);
+	assert_non_null(strstr(buf_c(&s.body), "event: session\ndata: {\"ended\":true}"));
+	finish(&s);
+}
+
 /* ---- the page's files ---- */
 
 static void test_assets(void **state)
@@ -523,6 +546,7 @@ int main(void)
 		TEST(test_events_of_one_person),
 		TEST(test_events_of_many),
 		TEST(test_events_end_of_who_takes_nothing),
+		TEST(test_events_of_a_token_that_expires),
 		TEST(test_assets),
 		TEST(test_dev_page),
 		TEST(test_document),

@@ -585,7 +585,7 @@ static void test_tokens_of_person(void **state)
 	assert_int_equal(ask(R("GET", "/api/audit", .key = keys[1])), 401);
 	assert_int_equal(ask(R("GET", "/api/audit", .key = keys[2])), 200);
 	refuses(R("DELETE", "/api/people/bo", .owner = true), 200, "\"tokens_removed\":2}");
-	turns(50);
+	settle();
 	restart();
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(ask(R("GET", "/api/audit", .key = keys[i])), i == 3 ? 200 : 401);
@@ -669,7 +669,7 @@ static void test_tokens_after_a_crash(void **state)
 	token_of_person(&ana, "operate", may_as_much);
 	token_of_person(&bo, "read", orphan);
 	make_token("{\"name\":\"d\",\"scope\":\"administer\"}", owners, id);
-	turns(20);
+	settle();
 	portal_close();
 	scope_in_store("ana", "administer", "operate");
 	store_without("person", STR("bo"));
@@ -679,7 +679,7 @@ static void test_tokens_after_a_crash(void **state)
 		assert_int_equal(ask(R("GET", "/api/audit", .key = may_as_much)), 200);
 		assert_int_equal(ask(R("GET", "/api/audit", .key = orphan)), 401);
 		assert_int_equal(ask(R("GET", "/api/audit", .key = owners)), 200);
-		turns(20);
+		settle();
 		if (!again) /* another one of that name does not get them back */
 			make("bo", "administer");
 		restart();
@@ -696,7 +696,7 @@ static void test_token_of_who_has_left(void **state)
 	assert_false(s.ended);
 	s.ex.handling->ops->gone(s.ex.handling);
 	finish(&s);
-	turns(20);
+	settle();
 	restart();
 	JSON_AUTO *tokens = ask_json(R("GET", "/api/tokens", .owner = true), 200);
 	assert_int_equal(json_count(json_array(tokens, "items")), 0);
