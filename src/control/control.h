@@ -131,6 +131,7 @@ struct control {
 	size_t next_row;
 	int64_t credit;
 	bool serve_has_current;
+	bool renewing;     /* serve: another one is being started, for what this one cannot take */
 	bool serve_logs;   /* it was given the access log's file */
 	int64_t deaths[3]; /* mono: when serve last died under what it was told */
 	struct map
@@ -205,6 +206,8 @@ void generation_heard(struct control *c, const struct msg *m); /* prepared, refu
 void generation_credit(struct control *c, int64_t messages);
 void generation_serve_came(struct control *c);
 void generation_serve_went(struct control *c);
+void generation_serve_replaced(struct control *c); /* by one that we have asked for */
+void generation_outgrown(struct control *c, int64_t number);
 
 /* held_back.c: what a generation that was rolled back had more than the one before it. It stays out
  * of the generations that follow until the file is read again. */

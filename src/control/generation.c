@@ -88,10 +88,12 @@ static void send_rows(struct control *c)
 	c->next_row = r->count + 1;
 }
 
-/* The generation in force if serve lacks it, then the plan. */
+/* The generation in force if serve lacks it, then the plan. A serve that was started for the plan
+ * has that first: it opens no directory that its first one did not bring. */
 static void offer(struct control *c)
 {
-	struct rows *r = c->current && !c->serve_has_current ? c->current : c->plan;
+	bool lacks = c->current && !c->serve_has_current && !(c->renewing && c->plan);
+	struct rows *r = lacks ? c->current : c->plan;
 	if (!r || c->offered || !link_alive(&c->serve))
 		return;
 	c->offered = r;
@@ -216,8 +218,17 @@ static void begin_serving(struct control *c)
 	renewals_begin(c->renewals);
 }
 
+/* Its predecessor, which has served all the while, may end. */
+static void renewed(struct control *c)
+{
+	if (c->renewing)
+		link_send(&c->supervisor, renewed, .process = PROCESS_SERVE);
+	c->renewing = false;
+}
+
 static void stands(struct control *c)
 {
+	renewed(c);
 	c->offered = NULL;
 	c->serve_has_current = true;
 	rows_free(&c->previous);
@@ -415,6 +426,7 @@ static void committed(struct control *c)
 	}
 	c->offered = NULL;
 	c->serve_has_current = true;
+	renewed(c);
 	offer(c);
 }
 
@@ -439,6 +451,17 @@ void generation_heard(struct control *c, const struct msg *m)
 
 /* ---- serve comes and goes ---- */
 
+void generation_outgrown(struct control *c, int64_t number)
+{
+	if (!c->offered || number != c->offered->number)
+		return;
+	log_info(&c->log, "A directory is new to the data plane: another process takes over, "
+	                  "which may read it.");
+	c->offered = NULL;
+	c->renewing = true;
+	link_send(&c->supervisor, renew, .process = PROCESS_SERVE);
+}
+
 void generation_serve_came(struct control *c)
 {
 	c->credit = 0;
@@ -462,14 +485,19 @@ static bool died_thrice(struct control *c)
 	return now - c->deaths[0] < 10 * SECOND;
 }
 
-void generation_serve_went(struct control *c)
+void generation_serve_replaced(struct control *c)
 {
-	struct err err = ERR_INIT;
 	passwords_forget(c);
 	board_detach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ false);
 	c->offered = NULL;
 	c->serve_has_current = false;
+}
+
+void generation_serve_went(struct control *c)
+{
+	struct err err = ERR_INIT;
+	generation_serve_replaced(c);
 	if (!died_thrice(c))
 		return;
 	if (c->plan && c->current) {

@@ -53,6 +53,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 	case MSG_credit:
 		generation_credit(c, m->is.credit.messages);
 		break;
+	case MSG_outgrown:
+		generation_outgrown(c, m->is.outgrown.number);
+		break;
 	case MSG_check_password:
 		passwords_check(c, &m->is.check_password);
 		break;
@@ -78,7 +81,9 @@ static const struct link_ops serve_ops = { .heard = serve_heard, .ended = serve_
 /* The supervisor may know of a successor before the link to the one before has ended. */
 static void new_serve(struct control *c, int fd)
 {
-	if (c->serve.loop)
+	if (c->serve.loop && c->renewing)
+		generation_serve_replaced(c);
+	else if (c->serve.loop)
 		generation_serve_went(c);
 	link_done(&c->serve);
 	link_init(&c->serve, c->loop, fd, &serve_ops);

@@ -46,6 +46,8 @@ enum upstream_scheme {
 	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
 	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */      \
 	X(release, INT(id))                                                                        \
+	X(renew, INT(process))         /* another one beside it; it goes on until `renewed` */     \
+	X(renewed, INT(process))       /* the new one has what it needs */                         \
 	X(who_holds, INT(id) TEXT(address) INT(port))          /* answered by `holder` */          \
 	X(ready, TEXT(status))                                 /* first generation stands */       \
 	X(upgrade, )                                           /* answered by `upgraded` */        \
@@ -94,6 +96,7 @@ enum upstream_scheme {
 	/* serve -> control */                                                                     \
 	X(prepared, INT(number))                                                                   \
 	X(refused, INT(number) TEXT(sentence))                                                     \
+	X(outgrown, INT(number))                     /* only a serve started anew can take it */   \
 	X(committed, INT(number))                                                                  \
 	X(credit, INT(messages))                     /* control may send that many more rows */    \
 	X(fences, TEXT(standing))                    /* which fences stand, for `status` */        \

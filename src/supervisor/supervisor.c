@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "supervisor/inside.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #define STOP_MOST         (12 * SECOND) /* for an orderly end */
@@ -76,6 +77,35 @@ static void identity(struct supervisor *s, const struct msg_identity *m)
 		start_all(s);
 }
 
+/* The serve that runs goes on, as one of the others, until its successor has what it needs. */
+static void renew(struct supervisor *s, int64_t process)
+{
+	struct child *c = &s->children[PROCESS_SERVE];
+	int link = c->pid && process == PROCESS_SERVE ? fcntl(c->link.fd, F_DUPFD_CLOEXEC, 0) : -1;
+	if (link < 0 || s->stopping)
+		return;
+	struct child *before = mem_new(struct child);
+	*before = (struct child){
+		.process = PROCESS_SERVE, .state = AWAITING, .supervisor = s, .program = -1
+	};
+	list_add_last(&s->others, &before->node);
+	on_exit_of_stop(&c->exit);
+	link_done(&c->link);
+	timer_stop(&c->timer);
+	child_adopt(before, c->pid, link);
+	c->pid = 0;
+	child_start(c);
+}
+
+static void renewed(struct supervisor *s)
+{
+	LIST_EACH (node, &s->others) {
+		struct child *c = OWNER(node, struct child, node);
+		if (c->process == PROCESS_SERVE && c->state == AWAITING && !s->upgrade.pending)
+			child_stop(c);
+	}
+}
+
 static void control_heard(struct supervisor *s, const struct msg *m)
 {
 	switch (m->type) {
@@ -99,6 +129,12 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 		break;
 	case MSG_upgrade:
 		upgrade_begin(s);
+		break;
+	case MSG_renew:
+		renew(s, m->is.renew.process);
+		break;
+	case MSG_renewed:
+		renewed(s);
 		break;
 	default:
 		msg_close_fd(m);

@@ -3,7 +3,7 @@
  * Landlock's fence can only be made narrower. It is raised when the first generation is prepared,
  * with its directories as what may be read, before a listener accepts; until then nothing that came
  * over the network was looked at. A directory that a later generation brings is behind the fence,
- * unless it lies beneath one of those. */
+ * unless it lies beneath one of those: then another serve has to take over. */
 #ifndef WORKER_ROOTS_H
 #define WORKER_ROOTS_H
 
@@ -23,6 +23,6 @@ void roots_done(struct roots *r);
 void roots_fence(
         struct roots *r, const struct generation *g, struct buf *standing, int *ret_ruleset);
 /* Whether the generation's directories can be read: false if one is behind the fence. */
-MUST_CHECK bool roots_within(const struct roots *r, const struct generation *g, struct err *err);
+bool roots_within(const struct roots *r, const struct generation *g);
 
 #endif

@@ -84,9 +84,9 @@ static void end_of_rows(struct serve *s, int64_t number)
 		return;
 	}
 	int ruleset = fence_files_by(s, g);
-	if (!roots_within(&s->roots, g, &err)) {
+	if (!roots_within(&s->roots, g)) {
 		generation_unref(&g);
-		refuse(s, number, &err);
+		(void)link_send(&s->control, outgrown, .number = number);
 		return;
 	}
 	struct round *r = round_new(ORDER_PREPARE, prepared);

@@ -1,6 +1,8 @@
 """`root DIRECTORY`: files from disk through the whole program, behind all its fences."""
 import os
+import pathlib
 import socket
+import threading
 
 import pytest
 
@@ -146,3 +148,45 @@ def test_a_directory_that_is_gone(stage, upstream):
     everseal.write(sites=f"site * {{ root {folder}-not }}")
     everseal.reload().failed("The directory .*-not cannot be opened: No such file or directory")
     assert ask(everseal.http, "a.example.com", "/a.txt").body == b"a"
+
+
+def test_a_new_directory_needs_no_restart(stage, upstream):
+    """Another serve takes over, beside the one that may not read it; nobody who asks meanwhile notices."""
+    folder = stage.new_folder("www")
+    put(folder / "a.txt", b"a")
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}").start()
+    before, failures, done = everseal.pid("serve"), [], threading.Event()
+
+    def visit():
+        while not done.is_set():
+            try:
+                if ask(everseal.http, "a.example.com", "/").status != 200:
+                    failures.append("status")
+            except OSError as why:
+                failures.append(repr(why))
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    try:
+        for name in ("files", "more"):
+            everseal.write(sites=f"site * {{ proxy {upstream.address}; route /{name}/ {{ root {folder} }} }}")
+            everseal.reload().ok()
+            until("the files are there", lambda: ask(everseal.http, "a.example.com", f"/{name}/a.txt").body == b"a")
+        after = everseal.pid("serve")
+        assert after != before or "landlock" not in str(everseal.status()["fences"])
+        other = stage.new_folder("other")
+        put(other / "b.txt", b"b")
+        everseal.write(sites=f"site * {{ proxy {upstream.address}; route /b/ {{ root {other} }} }}")
+        everseal.reload().ok()
+        until("the other files are there", lambda: ask(everseal.http, "a.example.com", "/b/b.txt").body == b"b")
+    finally:
+        done.set()
+        visitor.join()
+    assert not failures
+    until("the serves before have ended", lambda: serves(everseal) == 1, 20)
+
+
+def serves(everseal):
+    children = pathlib.Path(f"/proc/{everseal.pid('supervisor')}/task").glob("*/children")
+    pids = " ".join(c.read_text() for c in children).split()
+    return sum(b"everseal-serve" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes() for p in pids)
