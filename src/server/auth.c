@@ -268,6 +268,15 @@ static void look_at(struct exchange *ex, struct str credentials, void (*go_on)(s
 	}
 }
 
+/* Two of them would be read by us and by the application as two different people. */
+static bool is_given_twice(const struct headers *h)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < h->count; i++)
+		count += str_eq(h->at[i].name, STR("authorization"));
+	return count > 1;
+}
+
 /* RFC 7617 2: "Basic", then name:password in base64. */
 static bool read_credentials(const struct headers *h, struct buf *ret_credentials)
 {
@@ -281,7 +290,9 @@ static bool read_credentials(const struct headers *h, struct buf *ret_credential
 void auth_start(struct exchange *ex, void (*go_on)(struct exchange *ex))
 {
 	BUF_AUTO credentials = BUF_SECRET_INIT(CREDENTIALS_MOST);
-	if (read_credentials(&ex->request.headers, &credentials))
+	if (is_given_twice(&ex->request.headers))
+		exchange_answer(ex, 400, "There is more than one Authorization.");
+	else if (read_credentials(&ex->request.headers, &credentials))
 		look_at(ex, buf_str(&credentials), go_on);
 	else
 		ask_for_password(ex, "This page needs a name and a password.");

@@ -80,6 +80,14 @@ def test_who_does_not(front, header):
     assert len(front.application.heard) == before
 
 
+def test_nobody_is_two_people(front):
+    before = len(front.application.heard)
+    good, other = basic("ann", "secret of ann"), basic("admin", "x")
+    for pair in ((good, other), (other, good), (good, good)):
+        assert get(front, "/ann/x", *pair).status == 400
+    assert len(front.application.heard) == before
+
+
 def test_what_the_application_gets(front):
     before = len(front.application.heard)
     get(front, "/ann/x", basic("ann", "secret of ann"))
