@@ -187,7 +187,7 @@ static bool set_access_log(
 	if (!access_format_read(m->format, &format))
 		return err_set(
 		        err, ERR_INPUT, "%.*s is no format of the access log.", STR_ARG(m->format));
-	b->g->access_format = format;
+	b->g->access_format = (int)format;
 	return true;
 }
 
