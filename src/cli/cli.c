@@ -55,6 +55,7 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_RENEW] = command_renew,
 	[VERB_DISABLE] = command_disable,
 	[VERB_REVOKE] = command_revoke,
+	[VERB_IMPORT] = command_import,
 	[VERB_EXPORT] = command_export,
 	[VERB_DIAGNOSE] = command_diagnose,
 	[VERB_SITE_ADD] = command_site_add,

@@ -54,6 +54,7 @@ int command_certificate(struct command *c);
 int command_renew(struct command *c);
 int command_disable(struct command *c);
 int command_revoke(struct command *c);
+int command_import(struct command *c);
 int command_export(struct command *c);
 int command_site_add(struct command *c);
 int command_site_set(struct command *c);

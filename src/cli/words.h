@@ -49,6 +49,9 @@
 	        "or cessationOfOperation.")                                                        \
 	X(FORMAT, "format", "FORMAT", "The form of what is written: pem. Default: pem.")           \
 	X(TO, "to", "FILE", "The file to write. It must not exist yet.")                           \
+	X(MANY, "many", "DIR",                                                                     \
+	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
+	        "*.example.com.")                                                                  \
 	X(SCOPE, "scope", "SCOPE",                                                                 \
 	        "What a person or token may do: read, operate or administer. A person's "          \
 	        "default: administer.")                                                            \
@@ -83,6 +86,7 @@ extern const struct option_words options[OPTION_COUNT];
 	X(RENEW, "lets-encrypt renew")                                                             \
 	X(DISABLE, "lets-encrypt disable")                                                         \
 	X(REVOKE, "lets-encrypt revoke")                                                           \
+	X(IMPORT, "import")                                                                        \
 	X(EXPORT, "export")                                                                        \
 	X(DIAGNOSE, "lets-encrypt diagnose")                                                       \
 	X(SITE_ADD, "site add")                                                                    \

@@ -1,5 +1,6 @@
 #include "portal/call.h"
 #include "portal/assets.h"
+#include "server/site.h"
 
 enum {
 	ROOM_ASSUMED = 16 << 10,     /* what an exchange always takes once it has told of room */
@@ -360,8 +361,8 @@ static bool read_body(struct call *c, struct call_failure *f, struct err *err)
 {
 	f->status = 413;
 	if (!buf_ok(&c->body))
-		return err_set(err, ERR_INPUT, "The request's body is larger than %d bytes.",
-		        CALL_BODY_MOST);
+		return err_set(err, ERR_INPUT, "The request's body is larger than %zu bytes.",
+		        c->body.ceiling);
 	f->status = 400;
 	if (c->body.n && !(c->json = json_parse(buf_str(&c->body), "The request's body", err)))
 		return false;
@@ -421,6 +422,13 @@ static bool is_api(struct str path)
 	return str_starts(path, STR("/api")) && (path.n == 4 || strchr("/?", path.p[4]));
 }
 
+/* Many certificates come at once, from the machine's owner alone. */
+static size_t body_most(const struct exchange *ex)
+{
+	bool import = str_eq(ex->request.path, STR("/api/certificates/import"));
+	return import && ex->site->kind == SITE_API ? CALL_BODY_OWNER : CALL_BODY_MOST;
+}
+
 static void start(struct exchange *ex)
 {
 	if (!is_api(ex->request.path)) {
@@ -430,7 +438,7 @@ static void start(struct exchange *ex)
 	struct call *c = mem_new(struct call);
 	c->handling.ops = &call_ops;
 	c->ex = ex;
-	c->body = BUF(CALL_BODY_MOST);
+	c->body = BUF(body_most(ex));
 	c->answer = c->backlog = BUF(CALL_ANSWER_MOST);
 	c->room = ROOM_ASSUMED;
 	ex->handling = &c->handling;

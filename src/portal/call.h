@@ -10,7 +10,8 @@
 
 #include "portal/portal.h"
 
-enum { CALL_BODY_MOST = 64 << 10, CALL_ANSWER_MOST = 64 << 20 };
+/* Of a request: of the machine's owner, who imports much at once, and of others; of an answer. */
+enum { CALL_BODY_OWNER = 4 << 20, CALL_BODY_MOST = 64 << 10, CALL_ANSWER_MOST = 64 << 20 };
 
 /* What one may do; each includes those before it. OWNER: only over STATE/control.sock. */
 #define SCOPES(X)                                                                                  \
@@ -147,8 +148,8 @@ struct route {
 	void (*run)(struct call *c);
 };
 /* Each ends with a row without method. */
-extern const struct route state_routes[], site_routes[], certificate_routes[], task_routes[],
-        letsencrypt_routes[], issuer_routes[], binding_routes[], overview_routes[],
+extern const struct route state_routes[], site_routes[], certificate_routes[], import_routes[],
+        task_routes[], letsencrypt_routes[], issuer_routes[], binding_routes[], overview_routes[],
         session_routes[], account_routes[], people_routes[], token_routes[], audit_routes[],
         event_routes[], document_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */

@@ -41,22 +41,39 @@ static bool take_bytes(struct str *rest, struct str *ret_bytes)
 	return true;
 }
 
-static bool read_chain(struct held *h, struct str *rest, struct err *err)
+bool held_read_chain(
+        struct str *rest, struct str ret_chain[CHAIN_MOST], size_t *ret_count, struct err *err)
 {
 	size_t count;
 	if (!take_length(rest, &count) || !count || count > CHAIN_MOST)
 		return err_set(err, ERR_CORRUPT, "The stored certificate is damaged.");
-	for (size_t i = 0; i < count; i++) {
-		struct str der;
-		if (!take_bytes(rest, &der))
+	for (size_t i = 0; i < count; i++)
+		if (!take_bytes(rest, &ret_chain[i]))
 			return err_set(err, ERR_CORRUPT, "The stored certificate is damaged.");
-		h->chain[i] = arena_str(&h->arena, der);
-	}
-	h->chain_count = count;
+	*ret_count = count;
+	return true;
+}
+
+static bool read_chain(struct held *h, struct str *rest, struct err *err)
+{
+	struct str chain[CHAIN_MOST];
+	if (!held_read_chain(rest, chain, &h->chain_count, err))
+		return false;
+	for (size_t i = 0; i < h->chain_count; i++)
+		h->chain[i] = arena_str(&h->arena, chain[i]);
 	return cert_read(&h->arena, h->chain[0], &h->leaf, err);
 }
 
 /* Writing */
+
+void held_blob(struct buf *out, const struct str *chain, size_t count)
+{
+	add_length(out, count);
+	for (size_t i = 0; i < count; i++) {
+		add_length(out, chain[i].n);
+		buf_add(out, chain[i]);
+	}
+}
 
 static void write_value(const struct registration *g, const struct issued *issued, struct buf *out)
 {
@@ -82,11 +99,7 @@ void held_put(struct registration *g, const struct issued *issued, struct store_
 	BUF_AUTO value = BUF(64 << 10), blob = BUF(BLOB_MOST);
 	struct str kind = STR("certificate"), id = str_c(g->id);
 	write_value(g, issued, &value);
-	add_length(&blob, issued->chain_count);
-	for (size_t i = 0; i < issued->chain_count; i++) {
-		add_length(&blob, issued->chain[i].n);
-		buf_add(&blob, issued->chain[i]);
-	}
+	held_blob(&blob, issued->chain, issued->chain_count);
 	seal(g->renewals->needs.master, (struct seal_for){ kind, id, g->held.version + 1 },
 	        issued->key, &blob);
 	store_tx_put(tx, kind, id, g->held.version, buf_str(&value), buf_str(&blob));

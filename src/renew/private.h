@@ -279,6 +279,10 @@ void held_put(struct registration *g, const struct issued *issued, struct store_
 void held_take(struct registration *g, const struct issued *issued); /* as `fresh` */
 void held_swap(struct registration *g); /* it has committed: `fresh` becomes `held` */
 void held_install(struct registration *g);
+/* The blob of a certificate: its chain, behind which the sealed key stands; and back, borrowed. */
+void held_blob(struct buf *out, const struct str *chain, size_t count);
+MUST_CHECK bool held_read_chain(
+        struct str *rest, struct str ret_chain[CHAIN_MOST], size_t *ret_count, struct err *err);
 void held_clear(struct held *h);
 /* Whether another certificate was installed after it for the same name. */
 bool held_superseded(const struct registration *g);

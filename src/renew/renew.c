@@ -1,11 +1,12 @@
 /* The whole: loading, the configuration in force, and what control tells. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 static bool load(struct renewals *r, struct err *err)
 {
-	return registrations_load(r, err) && held_load(r, err) && schedule_load(r, err) &&
-	       tasks_load(r, err) && promises_load(r, err) && primary_load(r, err) &&
-	       revocations_load(r, err);
+	return registrations_load(r, err) && import_load(r, err) && held_load(r, err) &&
+	       schedule_load(r, err) && tasks_load(r, err) && promises_load(r, err) &&
+	       primary_load(r, err) && revocations_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)

@@ -1,4 +1,5 @@
 /* What is known of each certificate, as the API tells it. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 static const char *state_of(const struct registration *g)
@@ -218,6 +219,7 @@ void renew_status(struct renewals *r, struct json_writer *w)
 		if (registration_shown(g))
 			write_registration(g, NULL, w);
 	}
+	import_status(r, w);
 	json_write_end(w);
 }
 

@@ -13,6 +13,7 @@ import pytest
 from api import Api
 from house import Everseal
 from network import Upstream, until
+from test_import import Authority
 
 
 def at(document, reference):
@@ -356,6 +357,10 @@ def ask_about_diagnosis(api):
     for _ in range(9):
         api.delete(f"/api/diagnosis/{api.post('/api/diagnosis', {'name': 'a.example.com'}).ok(201)['id']}").ok()
     api.post("/api/diagnosis", {"name": "a.example.com"}).failed(429)
+    leaf, key = Authority().issue("brought.example.com")
+    brought = {"name": "brought.example.com", "pem": (leaf + key).decode()}
+    api.post("/api/certificates/import", {"certificates": [brought]}).ok()
+    api.post("/api/certificates/import", {"certificates": [{"name": "brought.example.com"}]}).failed(422)
     for i in range(9):  # and one before
         api.get("/api/lookup", name=f"a{i}.example.com").ok()
     api.get("/api/lookup", name="b.example.com").failed(429)

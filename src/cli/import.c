@@ -1,0 +1,149 @@
+/* everseal import: certificates that somebody else has issued, with chain and key. */
+#include "cli/client.h"
+#include "cli/command.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+/* So many bytes and certificates go in one request; the server takes 4 MiB and 256. */
+enum { FILE_MOST = 64 << 10, BATCH_BYTES = 3 << 20, BATCH_MOST = 256 };
+
+struct batch {
+	struct str state;
+	struct buf body;
+	struct json_writer writer;
+	size_t count, all;
+};
+
+static bool read_file(int folder, const char *name, struct buf *out, struct err *err)
+{
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = -1;
+	while (fd >= 0) {
+		char *room = buf_room(out, 4096);
+		n = room ? read(fd, room, 4096) : 0;
+		if (!room || n == 0 || (n < 0 && errno != EINTR))
+			break;
+		buf_grew(out, n > 0 ? (size_t)n : 0);
+	}
+	int number = errno;
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return err_sys(err, ERR_IO, number, "%s cannot be read", name);
+	return buf_ok(out) || err_set(err, ERR_LIMIT,
+	                              "%s is larger than %d KiB, which no certificate with chain "
+	                              "and key is.",
+	                              name, FILE_MOST >> 10);
+}
+
+static void begin(struct batch *b)
+{
+	buf_wipe(&b->body);
+	b->body = BUF_SECRET(BATCH_BYTES * 2);
+	b->count = 0;
+	json_write_init(&b->writer, &b->body);
+	json_write_object(&b->writer, NULL);
+	json_write_array(&b->writer, "certificates");
+}
+
+static bool send_batch(struct batch *b, struct err *err)
+{
+	ANSWER_AUTO answer = { 0 };
+	if (b->count == 0)
+		return true;
+	json_write_end(&b->writer);
+	json_write_end(&b->writer);
+	const struct question q = {
+		.method = "POST", .path = STR("/api/certificates/import"), .body = buf_str(&b->body)
+	};
+	if (!client_ask(b->state, &q, &answer, err))
+		return false;
+	b->all += b->count;
+	begin(b);
+	return true;
+}
+
+static bool add(struct batch *b, struct str name, struct str pem, struct err *err)
+{
+	size_t bytes = pem.n + pem.n / 16 + name.n + 100; /* a line break takes two */
+	if ((b->count == BATCH_MOST || b->body.n + bytes > BATCH_BYTES) && !send_batch(b, err))
+		return false;
+	json_write_object(&b->writer, NULL);
+	json_write_text(&b->writer, "name", name);
+	json_write_text(&b->writer, "pem", pem);
+	json_write_end(&b->writer);
+	b->count++;
+	return true;
+}
+
+static bool add_file(
+        struct batch *b, int folder, const char *file, struct str name, struct err *err)
+{
+	struct buf pem = BUF_SECRET(FILE_MOST);
+	bool done = read_file(folder, file, &pem, err) && add(b, name, buf_str(&pem), err);
+	buf_wipe(&pem);
+	return done;
+}
+
+/* shop.example.com.pem; _.example.com.pem is *.example.com, which many file systems and shells do
+ * not like. False: the file is none of ours. */
+static bool name_in(struct command *c, const char *file, struct str *ret_name)
+{
+	struct str name = str_c(file);
+	if (!str_ends(name, STR(".pem")) || name.n == 4 || str_starts(name, STR(".")))
+		return false;
+	name = str_head(name, name.n - 4);
+	*ret_name = str_starts(name, STR("_."))
+	                    ? arena_printf(&c->arena, "*%.*s", STR_ARG(str_from(name, 1)))
+	                    : arena_str(&c->arena, name);
+	return true;
+}
+
+static bool add_folder(struct command *c, struct batch *b, const char *path, struct err *err)
+{
+	DIR *d = opendir(path);
+	bool done = true;
+	struct str name;
+	if (!d)
+		return err_sys(err, ERR_IO, errno, "%s cannot be read", path);
+	for (struct dirent *e; done && (e = readdir(d));)
+		if (name_in(c, e->d_name, &name))
+			done = add_file(b, dirfd(d), e->d_name, name, err);
+	closedir(d);
+	if (done && b->count + b->all == 0)
+		return err_set(err, ERR_INPUT,
+		        "%s has no file NAME.pem, such as shop.example.com.pem.", path);
+	return done;
+}
+
+static bool import(struct command *c, struct batch *b, struct err *err)
+{
+	const char *many = c->values[OPTION_MANY];
+	if (many)
+		return add_folder(c, b, many, err) && send_batch(b, err);
+	return add_file(b, AT_FDCWD, c->operands[1].p, c->operands[0], err) && send_batch(b, err);
+}
+
+int command_import(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct batch b = { 0 };
+	size_t operands = c->values[OPTION_MANY] ? 0 : 2;
+	if (c->operand_count != operands) {
+		err_set(&err, ERR_INPUT,
+		        "Say what to import: `everseal import NAME FILE`, or `everseal import "
+		        "--many DIR`.");
+		return command_usage(&err);
+	}
+	if (!command_state(c, &b.state, &err))
+		return command_fail(&err);
+	begin(&b);
+	bool done = import(c, &b, &err);
+	buf_wipe(&b.body);
+	if (b.all > 0)
+		printf("%zu certificate%s imported and served.\n", b.all,
+		        b.all > 1 ? "s are" : " is");
+	return done ? EXIT_DONE : command_fail(&err);
+}

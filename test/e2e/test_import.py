@@ -1,0 +1,158 @@
+"""Certificates that somebody else has issued: what is served with them, what is refused and why, many."""
+import datetime
+import time
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from network import ask, names_of, request_bytes, served, tls
+
+PEM = serialization.Encoding.PEM
+NOW = datetime.datetime.now(datetime.timezone.utc)
+
+
+def key_pem(key, password=None):
+    encryption = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+
+class Authority:
+    def __init__(self, name="Corp CA", above=None):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        issuer = above or self
+        self.certificate = self.build(self.name, self.key, issuer, ca=True)
+
+    @staticmethod
+    def build(subject, key, issuer, names=(), ca=False, begin=-1, days=90):
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer.name) \
+            .public_key(key.public_key()).serial_number(x509.random_serial_number()) \
+            .not_valid_before(NOW + datetime.timedelta(days=begin)) \
+            .not_valid_after(NOW + datetime.timedelta(days=days)) \
+            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(map(x509.DNSName, names)), False)
+        return builder.sign(issuer.key, hashes.SHA256())
+
+    def issue(self, *names, key=None, **more):
+        key = key or ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0][:64])])
+        return self.build(subject, key, self, names, **more).public_bytes(PEM), key_pem(key)
+
+    @property
+    def pem(self):
+        return self.certificate.public_bytes(PEM)
+
+
+@pytest.fixture(scope="module")
+def root():
+    return Authority("Root")
+
+
+@pytest.fixture(scope="module")
+def between(root):
+    return Authority("Between", root)
+
+
+@pytest.fixture
+def place(stage, upstream):
+    return stage.everseal(sites=f"site * {{ proxy {upstream.address} }}", email=None).start()
+
+
+def bring(place, name, *parts):
+    file = place.folder / "brought.pem"
+    file.write_bytes(b"".join(parts))
+    return place.cli("import", name, file)
+
+
+@pytest.mark.asan
+def test_is_served_at_once_and_after_a_restart(place, root, between):
+    leaf, key = between.issue("shop.example.com", "www.shop.example.com")
+    done = bring(place, "shop.example.com", leaf, between.pem, key).ok()
+    assert "1 certificate is imported and served." in done.out
+    for _ in range(2):
+        for name in ("shop.example.com", "www.shop.example.com"):
+            assert names_of(served(place.https, name)) == ["shop.example.com", "www.shop.example.com"]
+        with tls(place.https, "shop.example.com", roots=root.pem.decode()) as s:  # the chain is sent
+            s.sendall(request_bytes("shop.example.com", "/"))
+        listed = place.certificate("shop.example.com")
+        assert (listed["state"], listed["issuer"], listed["next_renewal"]) == ("imported", "Between", None)
+        place.restart()
+    leaf, key = between.issue("shop.example.com")
+    bring(place, "shop.example.com", leaf, between.pem, key).ok()
+    assert names_of(served(place.https, "shop.example.com")) == ["shop.example.com"]
+    assert b"PRIVATE KEY" not in (place.state / "everseal.db").read_bytes()
+
+
+def test_rsa_wildcards_and_survivors(place, root):
+    leaf, key = root.issue("*.example.com", key=rsa.generate_private_key(65537, 2048))
+    bring(place, "*.example.com", key, leaf).ok()
+    assert names_of(served(place.https, "any.example.com")) == ["*.example.com"]
+    for process in ("serve", "control"):
+        place.wait_back(process, place.kill(process))
+        place.wait_serving()
+        assert names_of(served(place.https, "any.example.com")) == ["*.example.com"]
+    assert ask(place.https, "any.example.com", secure=True).status == 200
+
+
+@pytest.mark.asan
+def test_what_does_not_fit_is_refused(place, root, between):
+    leaf, key = between.issue("shop.example.com")
+    other, other_key = root.issue("other.example.com")
+    old, old_key = root.issue("shop.example.com", begin=-10, days=-1)
+    early, early_key = root.issue("shop.example.com", begin=2)
+    weak, weak_key = root.issue("shop.example.com", key=rsa.generate_private_key(65537, 1024))
+    locked = key_pem(serialization.load_pem_private_key(key, None), b"secret")
+    name = "shop.example.com"
+    bring(place, name, leaf, other_key).failed("The private key is not that of the first certificate")
+    bring(place, name, leaf).failed("There is no private key in it", "-----BEGIN PRIVATE KEY-----")
+    bring(place, name, leaf, locked).failed("The private key is encrypted", "openssl pkey")
+    bring(place, name, leaf, key, other_key).failed("several private keys")
+    bring(place, name, key).failed("shop.example.com cannot be imported")
+    bring(place, name, other, other_key).failed("is not for shop.example.com, but for other.example.com")
+    bring(place, name, leaf, root.pem, key).failed("Certificate 1 of the chain was not issued by certificate 2")
+    bring(place, name, leaf, root.pem, between.pem, key).failed("Certificate 1 of the chain was not issued")
+    bring(place, name, old, old_key).failed("has expired on ")
+    bring(place, name, early, early_key).failed("is not valid before ")
+    bring(place, name, weak, weak_key).failed("RSA of at least 2048 bits")
+    bring(place, "http://shop.example.com", leaf, key).failed("shop.example.com")
+    place.cli("import", name, place.folder / "no.pem").failed("no.pem cannot be read: No such file")
+    place.cli("import", name).failed("everseal import NAME FILE", status=2)
+    assert place.certificate(name) is None
+
+
+def test_what_everseal_renews_is_left_alone(everseal, root):
+    everseal.register("shop.example.com")
+    before = everseal.wait_served("shop.example.com")
+    leaf, key = root.issue("shop.example.com")
+    bring(everseal, "shop.example.com", leaf, key).failed("Everseal renews the certificate for shop.example.com",
+                                                          "lets-encrypt disable shop.example.com")
+    assert everseal.served("shop.example.com") == before
+
+
+def test_many(place, root):
+    folder = place.folder / "many"
+    folder.mkdir()
+    for i in range(300):
+        leaf, key = root.issue(f"a{i}.example.com")
+        (folder / f"a{i}.example.com.pem").write_bytes(leaf + key)
+    leaf, key = root.issue("*.wild.example.com")
+    (folder / "_.wild.example.com.pem").write_bytes(leaf + key)
+    (folder / "notes.txt").write_text("none")
+    began = time.monotonic()
+    done = place.cli("import", "--many", folder).ok()
+    print(f"301 certificates in {time.monotonic() - began:.2f} s")
+    assert "301 certificates are imported and served." in done.out
+    for name in ("a0.example.com", "a299.example.com"):
+        assert names_of(served(place.https, name)) == [name]
+    assert names_of(served(place.https, "x.wild.example.com")) == ["*.wild.example.com"]
+    (folder / "a7.example.com.pem").write_bytes(leaf + key)
+    place.cli("import", "--many", folder).failed("a7.example.com cannot be imported: .*is not for a7")
+
+
+def test_the_page_does_not_take_keys(place):
+    answer = ask(place.page, "localhost", "/api/certificates/import", method="POST", body=b"{}",
+                 headers=["Content-Type: application/json"])
+    assert answer.status in (401, 403)
