@@ -227,7 +227,8 @@ VIEWS = {  # name: route, heading
                                         pytest.param(320, False, marks=pytest.mark.full)])
 def test_every_view(everseal, upstream, open_page, width, dark):
     everseal.write(f"site * {{ proxy {upstream.address} }}\n"
-                   f"site locked.example.com {{ proxy {upstream.address}; force-ssl yes }}")
+                   f"site locked.example.com {{ proxy {upstream.address}; force-ssl yes; "
+                   "route /admin/ { allow 10.0.0.0/8 } }")
     everseal.reload().ok()
     everseal.register("shop.example.com")
     browser = open_page(width=width, dark=dark)
@@ -236,6 +237,7 @@ def test_every_view(everseal, upstream, open_page, width, dark):
         judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
         assert width > 600 or browser.small_targets() == []
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
+    browser.sees(r"route /admin/ \{ allow 10\.0\.0\.0/8 \}")
 
 
 @pytest.mark.parametrize("hash", ["#/%", "#/%E0%A4%A", "#/sites/%", "#/sites/..", "#/tasks/%2e", "#/sites/a/b", "#/nowhere"])

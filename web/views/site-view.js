@@ -255,6 +255,7 @@ export function siteView(page, {path, load, name = null}) {
 			site.url && !site.fallback ? ['Address', link(site.url, site.url, {rel: 'noreferrer', target: '_blank'})] : null,
 			['Application', [site.upstreams.length ? mono(site.upstreams.join(', ')) : 'None',
 				may ? [' ', button('Change', () => changeUpstreams(site), {kind: 'plain', 'aria-label': 'Change the application address'})] : null]],
+			site.rules?.length ? ['Rules of the file', site.rules.map((rule, i) => [i ? h('br') : null, mono(rule)])] : null,
 			['Issuer', site.issuer_title ?? 'None'],
 			c?.email ? ['E-mail', mono(c.email)] : null,
 			['Listens at', site.listen ? mono(`${site.listen.address}:${site.listen.port}`) : 'All HTTPS addresses'],
