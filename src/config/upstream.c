@@ -116,17 +116,11 @@ bool config_value_upstream(
 /* What the data plane has no transport for yet. */
 static bool is_served(const struct config_upstream *u, struct err *err)
 {
-	struct sockaddr_storage at;
 	if (u->scheme == UPSTREAM_HTTPS || u->scheme == UPSTREAM_UNIX)
 		return err_set(err, ERR_INPUT,
 		        "\"%.*s\" cannot be served yet: give an address that speaks plain "
 		        "HTTP.",
 		        STR_ARG(config_shown(u->shown)));
-	if (!address_parse(u->host, u->port, &at))
-		return err_set(err, ERR_INPUT,
-		        "%.*s is a host name, which cannot be resolved yet: give an IP address and "
-		        "port, " EXAMPLE ".",
-		        STR_ARG(config_shown(u->host)));
 	return true;
 }
 

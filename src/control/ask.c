@@ -67,6 +67,12 @@ void ask_page(struct portal_host *h, struct json_writer *w, const char *key)
 	page_write(control_of(h), w, key);
 }
 
+void ask_upstreams(struct portal_host *h, struct json_writer *w, const char *key,
+        const struct str *shown, size_t count)
+{
+	upstreams_write_shown(control_of(h), w, key, shown, count);
+}
+
 /* ---- who holds a port ---- */
 
 bool ask_holder(struct portal_host *h, struct portal_holder *q)

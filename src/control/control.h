@@ -139,6 +139,11 @@ struct control {
 	bool rolled_back;   /* and the file was not read since */
 	struct buf trouble; /* what became of the last generation that did not come to stand */
 
+	struct map hosts;           /* applications' names (resolve.c) */
+	struct map upstream_states; /* by address (upstreams.c) */
+	char sticky_key[16];
+	struct store_tx sticky_tx;
+
 	struct portal_host host;
 	struct portal_upgrade upgrade;
 	struct list reloads;   /* struct reload */
@@ -266,6 +271,28 @@ MUST_CHECK bool feed_add(struct feed *f, const struct str *names, size_t count,
 MUST_CHECK bool feed_forget(struct feed *f, struct str name, struct err *err);
 struct cert_record feed_record(const struct serving_certificate *cert); /* borrows from cert */
 
+/* resolve.c: names of applications */
+/* By what serve knows it: as it is, or apart from that of the file if page or API gave it. */
+struct str resolve_key(
+        struct arena *a, const struct config_upstream *u, const struct config_proxy *p);
+void resolve_want(struct control *c, const struct rows *rows); /* rows: may be NULL */
+void resolve_settle(struct control *c); /* those of the generations that there are, no others */
+void resolve_send(struct control *c);   /* everything, to a serve that is new */
+void resolve_done(struct control *c);
+struct resolve_about {
+	struct str addresses; /* with spaces between; maybe those of before */
+	struct str why;       /* it does not resolve now; empty: it does */
+};
+bool resolve_find(const struct control *c, struct str key, struct resolve_about *ret);
+
+/* upstreams.c: how applications do */
+void upstreams_heard(struct control *c, const struct msg_upstream_state *m, int64_t now);
+void upstreams_forget(struct control *c); /* serve is gone */
+/* Of all, of those with these texts: an array. */
+void upstreams_write(const struct control *c, struct json_writer *w, const char *key);
+void upstreams_write_shown(const struct control *c, struct json_writer *w, const char *key,
+        const struct str *shown, size_t count);
+
 /* serving.c: certificates that are served, and where they can be tried. */
 void serving_init(struct control *c);
 /* Those of the names that nothing was issued for get a temporary certificate. */
@@ -344,6 +371,8 @@ void ask_each_site(struct portal_host *h, struct portal_site_each *each);
 void ask_change(struct portal_host *h, struct serving_change *change);
 void ask_change_abort(struct portal_host *h, struct serving_change *change);
 void ask_page(struct portal_host *h, struct json_writer *w, const char *key);
+void ask_upstreams(struct portal_host *h, struct json_writer *w, const char *key,
+        const struct str *shown, size_t count);
 size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t most);
 bool ask_holder(struct portal_host *h, struct portal_holder *q);
 void ask_holder_abort(struct portal_host *h, struct portal_holder *q);

@@ -98,7 +98,8 @@ static void offer(struct control *c)
 		return;
 	c->offered = r;
 	c->next_row = 0;
-	link_send(&c->serve, generation, .number = r->number, .thumbprint = str_c(c->thumbprint));
+	link_send(&c->serve, generation, .number = r->number, .thumbprint = str_c(c->thumbprint),
+	        .sticky_key = str_n(c->sticky_key, sizeof c->sticky_key));
 	send_rows(c);
 }
 
@@ -246,6 +247,7 @@ static void stands(struct control *c)
 	else
 		config_free(&old);
 	bindings_release(c);
+	resolve_settle(c);
 	serving_settle(c);
 	if (!c->begun)
 		begin_serving(c);
@@ -302,6 +304,7 @@ static void build(struct control *c)
 	timer_stop(&c->patience);
 	c->plan = rows_build(c, planned(c));
 	c->plan->number = c->last_number;
+	resolve_want(c, c->plan);
 	c->stage = PLAN_OFFERED;
 	offer(c);
 }
@@ -468,6 +471,7 @@ void generation_serve_came(struct control *c)
 	feed_all(&c->feed);
 	c->serve_logs = false;
 	access_log_reopen(c);
+	resolve_send(c);
 	board_attach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ true);
 	offer(c);
@@ -488,6 +492,7 @@ static bool died_thrice(struct control *c)
 void generation_serve_replaced(struct control *c)
 {
 	passwords_forget(c);
+	upstreams_forget(c);
 	board_detach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ false);
 	c->offered = NULL;

@@ -119,6 +119,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	write_listeners(c, w);
 	page_write(c, w, "page");
 	write_sites(c, w);
+	upstreams_write(c, w, "upstreams");
 }
 
 /* ---- reload ---- */
@@ -221,6 +222,7 @@ static const struct portal_host_ops host_ops = {
 	.change_abort = ask_change_abort,
 	.listeners = ask_listeners,
 	.page = ask_page,
+	.upstreams = ask_upstreams,
 	.holder = ask_holder,
 	.holder_abort = ask_holder_abort,
 };

@@ -56,6 +56,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 	case MSG_outgrown:
 		generation_outgrown(c, m->is.outgrown.number);
 		break;
+	case MSG_upstream_state:
+		upstreams_heard(c, &m->is.upstream_state, loop_wall(c->loop));
+		break;
 	case MSG_check_password:
 		passwords_check(c, &m->is.check_password);
 		break;

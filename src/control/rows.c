@@ -80,7 +80,7 @@ static void add_upstreams(struct building *b, int64_t id, const struct config_si
 	for (size_t i = 0; i < s->upstream_count; i++) {
 		const struct config_upstream *u = &s->upstreams[i];
 		ADD(b->rows, upstream, .upstreams = id, .scheme = u->scheme, .port = u->port,
-		        .host = keep(b, u->host), .shown = keep(b, u->shown),
+		        .host = resolve_key(&b->rows->arena, u, p), .shown = keep(b, u->shown),
 		        .server_name = keep(b, u->server_name),
 		        .weight = u->weight ? u->weight : 1);
 	}

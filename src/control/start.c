@@ -1,5 +1,6 @@
 /* From the file to the loop: what control opens, in its order, and closes again. */
 #include "control/control.h"
+#include <sys/random.h>
 #include <sys/stat.h>
 
 void control_init(struct control *c, struct loop *loop, int supervisor_fd)
@@ -39,6 +40,57 @@ static bool open_master(struct control *c, struct err *err)
 			return false;
 	c->master = master_load(c->state, /* may_create= */ !scan.found, err);
 	return c->master;
+}
+
+/* ---- the key of marks in cookies ---- */
+
+static void sticky_key_stored(struct store_tx *tx, const struct err *err)
+{
+	struct control *c = OWNER(tx, struct control, sticky_tx);
+	if (err)
+		log_warning(&c->log,
+		        "The key for `sticky` is not stored, visitors may change to another "
+		        "application after the next start: %s",
+		        err->text);
+}
+
+static bool read_sticky_key(struct control *c, struct seal_for what, struct str blob)
+{
+	struct err ignored = ERR_INIT;
+	SECRET_AUTO plain = SECRET_NONE;
+	if (!unseal(c->master, what, "The key for `sticky`", blob, &plain, &ignored) ||
+	        plain.n != sizeof c->sticky_key)
+		return false;
+	memcpy(c->sticky_key, plain.p, plain.n);
+	return true;
+}
+
+/* Of no worth to anybody else: one that cannot be read is made anew. */
+static void open_sticky_key(struct control *c)
+{
+	struct seal_for what = { STR("sticky-key"), STR("serve"), 0 };
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO sealed = BUF(1024);
+	struct record r = { 0 };
+	struct err ignored = ERR_INIT;
+	if (store_get(c->store, &a, what.kind, what.id, &r, &ignored)) {
+		what.version = r.version;
+		if (read_sticky_key(c, what, r.blob))
+			return;
+	}
+	what.version++;
+	CHECK(getrandom(c->sticky_key, sizeof c->sticky_key, 0) == sizeof c->sticky_key);
+	SECRET_AUTO plain = secret_copy(str_n(c->sticky_key, sizeof c->sticky_key));
+	seal(c->master, what, &plain, &sealed);
+	store_tx_put(
+	        &c->sticky_tx, what.kind, what.id, what.version - 1, STR("{}"), buf_str(&sealed));
+	store_tx_start(c->store, &c->sticky_tx, sticky_key_stored);
+}
+
+static void sticky_key_done(struct control *c)
+{
+	store_tx_abort(&c->sticky_tx);
+	wipe(c->sticky_key, sizeof c->sticky_key);
 }
 
 /* ---- what a configuration means outside of generations ---- */
@@ -137,8 +189,10 @@ bool control_open(struct control *c, struct err *err)
 	if (database_is_lost(c, err))
 		return false;
 	c->store = store_open(c->loop, c->state, err);
-	if (!c->store || !socket_open(c, err) || !open_master(c, err) ||
-	        !kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err))
+	if (!c->store || !socket_open(c, err) || !open_master(c, err))
+		return false;
+	open_sticky_key(c);
+	if (!kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err))
 		return false;
 	struct portal_needs needs = { .loop = c->loop,
 		.store = c->store,
@@ -166,6 +220,9 @@ void control_done(struct control *c)
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);
 	board_free(&c->board);
+	resolve_done(c);
+	upstreams_forget(c);
+	sticky_key_done(c);
 	fetch_link_free(&c->fetch);
 	kept_done(&c->kept);
 	store_close(&c->store);

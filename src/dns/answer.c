@@ -116,15 +116,26 @@ static bool is_of(const ldns_rr *rr, const ldns_rdf *owner, ldns_rr_type type)
 	       ldns_rr_owner(rr) && ldns_dname_compare(ldns_rr_owner(rr), owner) == 0;
 }
 
+/* RFC 2181 8: a time with the highest bit set is none. */
+static void lower_ttl(uint32_t *ttl, const ldns_rr *rr)
+{
+	uint32_t own = ldns_rr_ttl(rr);
+	own = own > INT32_MAX ? 0 : own;
+	*ttl = own < *ttl ? own : *ttl;
+}
+
 /* RFC 1034 3.6.2: where the aliases lead, in the order in which they lead there. */
-static const ldns_rdf *follow(const ldns_rr_list *list, const ldns_rdf *name, struct buf *aliases)
+static const ldns_rdf *follow(
+        const ldns_rr_list *list, const ldns_rdf *name, struct buf *aliases, uint32_t *ttl)
 {
 	for (unsigned hops = 0; hops < DNS_ALIASES_MOST; hops++) {
 		const ldns_rdf *next = NULL;
 		for (size_t i = 0; !next && i < ldns_rr_list_rr_count(list); i++) {
 			const ldns_rr *rr = ldns_rr_list_rr(list, i);
-			if (is_of(rr, name, LDNS_RR_TYPE_CNAME) && ldns_rr_rd_count(rr))
-				next = ldns_rr_rdf(rr, 0);
+			if (!is_of(rr, name, LDNS_RR_TYPE_CNAME) || !ldns_rr_rd_count(rr))
+				continue;
+			next = ldns_rr_rdf(rr, 0);
+			lower_ttl(ttl, rr);
 		}
 		if (!next)
 			break;
@@ -139,15 +150,18 @@ static void collect(
         const ldns_rr_list *list, const ldns_rdf *name, enum dns_type type, struct dns_answer *a)
 {
 	unsigned taken = 0;
-	const ldns_rdf *owner = follow(list, name, &a->aliases);
+	uint32_t ttl = INT32_MAX;
+	const ldns_rdf *owner = follow(list, name, &a->aliases, &ttl);
 	for (size_t i = 0; i < ldns_rr_list_rr_count(list) && taken < DNS_RECORDS_MOST; i++) {
 		const ldns_rr *rr = ldns_rr_list_rr(list, i);
 		if (!is_of(rr, owner, wire_types[type]))
 			continue;
 		if (type == DNS_CAA ? !add_caa(&a->records, rr) : !add_address(&a->records, rr))
 			return;
+		lower_ttl(&ttl, rr);
 		taken++;
 	}
+	a->ttl = taken ? ttl : 0;
 	a->outcome = taken ? DNS_FOUND : DNS_NONE;
 }
 
@@ -160,7 +174,7 @@ static void judge(
 		collect(ldns_pkt_answer(p), name, type, ret_a);
 		break;
 	case LDNS_RCODE_NXDOMAIN:
-		follow(ldns_pkt_answer(p), name, &ret_a->aliases);
+		follow(ldns_pkt_answer(p), name, &ret_a->aliases, &(uint32_t){ 0 });
 		ret_a->outcome = DNS_NO_NAME;
 		break;
 	case LDNS_RCODE_SERVFAIL:
@@ -179,6 +193,7 @@ bool dns_read(struct str bytes, struct str name, enum dns_type type, uint16_t id
 	buf_clear(&ret_a->aliases);
 	buf_clear(&ret_a->records);
 	ret_a->cut = false;
+	ret_a->ttl = 0;
 	ret_a->outcome = DNS_GARBLED;
 	bool ours = false;
 	if (wanted && ldns_wire2pkt(&p, (const uint8_t *)bytes.p, bytes.n) == LDNS_STATUS_OK)

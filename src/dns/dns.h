@@ -54,6 +54,7 @@ struct dns_answer {
 	bool cut;           /* ask again by TCP */
 	struct buf aliases; /* the names that CNAMEs lead to, in order, a line each */
 	struct buf records; /* a line each: an address, or "FLAGS TAG VALUE" of CAA */
+	uint32_t ttl;       /* s, for how long all of it may be remembered; 0 without records */
 };
 void dns_answer_init(struct dns_answer *a);
 void dns_answer_done(struct dns_answer *a);
@@ -73,6 +74,8 @@ struct dns_servers {
 };
 /* "ADDRESS:PORT" or "[ADDRESS]:PORT", a line each; others are left out. */
 void dns_servers_from(struct str lines, struct dns_servers *ret_servers);
+/* The addresses that a hosts(5) file gives the name, of one family, a line each; false: none. */
+bool dns_hosts_find(struct str hosts, struct str name, enum dns_type type, struct buf *ret_lines);
 /* The `nameserver` lines of resolv.conf(5); without one 127.0.0.1, as there. */
 void dns_servers_of_system(struct str resolv_conf, struct dns_servers *ret_servers);
 

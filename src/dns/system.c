@@ -47,3 +47,21 @@ void dns_servers_of_system(struct str resolv_conf, struct dns_servers *ret_serve
 	if (!ret_servers->count)
 		add(ret_servers, STR("127.0.0.1"), DNS_PORT);
 }
+
+bool dns_hosts_find(struct str hosts, struct str name, enum dns_type type, struct buf *ret_lines)
+{
+	struct sockaddr_storage at;
+	struct str line;
+	while (str_split(&hosts, '\n', &line)) {
+		line = str_head(line, str_find(line, '#'));
+		struct str address = first_word(&line), word;
+		while ((word = first_word(&line)).n && !str_eq_nocase(word, name))
+			continue;
+		bool six = str_has(address, ':');
+		if (!word.n || six != (type == DNS_AAAA) || !address_parse(address, 0, &at))
+			continue;
+		buf_add(ret_lines, address);
+		buf_add_char(ret_lines, '\n');
+	}
+	return ret_lines->n > 0;
+}

@@ -55,10 +55,12 @@ struct fetch_resolved {
 	struct str aliases, records; /* a line each */
 	struct str server;           /* who answered, or was asked last: "ADDRESS:PORT" */
 	int64_t ms;
+	int64_t ttl; /* s, for how long the records may be remembered */
 };
 struct fetch_resolve {
 	struct str name, servers; /* copied; servers "ADDRESS:PORT\n…", empty: the system's */
 	const char *type;
+	bool hosts;      /* what /etc/hosts says goes before DNS */
 	int64_t timeout; /* ms; 0: 5 s */
 	void (*done)(struct fetch_resolve *r, const struct fetch_resolved *resolved,
 	        const struct err *err);

@@ -191,7 +191,7 @@ static bool send_resolve(struct exchange *x)
 {
 	return link_send(&x->owner->link, resolve, .id = x->id, .name = buf_str(&x->name),
 	        .type = str_c(x->resolve->type), .servers = buf_str(&x->servers),
-	        .timeout = x->timeout);
+	        .timeout = x->timeout, .hosts = x->resolve->hosts);
 }
 
 static bool send_dial(struct exchange *x)
@@ -422,7 +422,8 @@ static void heard_resolved(struct exchange *x, const struct msg_resolved *m)
 		.aliases = m->aliases,
 		.records = m->records,
 		.server = m->server,
-		.ms = m->ms };
+		.ms = m->ms,
+		.ttl = m->ttl };
 	finish(x, &(struct outcome){ .resolved = &resolved }, NULL);
 }
 

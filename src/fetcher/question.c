@@ -2,7 +2,12 @@
 #include "fetcher/fetcher.h"
 #include <fcntl.h>
 
-enum { RESOLV_CONF_MOST = 64 << 10, PIECE = 4096 };
+enum {
+	RESOLV_CONF_MOST = 64 << 10,
+	HOSTS_MOST = 1 << 20,
+	HOSTS_TTL = 60, /* s: nobody tells when that file changes */
+	PIECE = 4096
+};
 
 static void read_file(const char *path, struct buf *out)
 {
@@ -43,13 +48,29 @@ static void answered(struct dns_lookup *l)
 	link_send(q->control, resolved, .id = q->id,
 	        .outcome = str_c(dns_outcome_name(l->answer.outcome)), .owner = l->owner,
 	        .aliases = buf_str(&l->answer.aliases), .records = buf_str(&l->answer.records),
-	        .server = str_c(l->server), .ms = l->ms);
+	        .server = str_c(l->server), .ms = l->ms, .ttl = l->answer.ttl);
 	question_free(q);
+}
+
+/* Whether this machine's own file says it, and then it is answered. */
+static bool is_in_hosts(struct link *control, const struct msg_resolve *m, enum dns_type type)
+{
+	BUF_AUTO text = BUF(HOSTS_MOST), found = BUF(PIECE);
+	read_file("/etc/hosts", &text);
+	if (!m->hosts || type == DNS_CAA || !dns_hosts_find(buf_str(&text), m->name, type, &found))
+		return false;
+	link_send(control, resolved, .id = m->id, .outcome = str_c(dns_outcome_name(DNS_FOUND)),
+	        .owner = m->name, .records = buf_str(&found), .server = STR("/etc/hosts"),
+	        .ttl = HOSTS_TTL);
+	return true;
 }
 
 void question_ask(struct list *questions, struct link *control, struct loop *loop,
         const struct msg_resolve *m)
 {
+	enum dns_type type;
+	if (dns_type_from_name(m->type, &type) && is_in_hosts(control, m, type))
+		return;
 	struct question *q = mem_new(struct question);
 	q->id = m->id;
 	q->control = control;

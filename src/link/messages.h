@@ -128,11 +128,13 @@ enum upstream_scheme {
 	/* control -> fetch: a TLS handshake with one of our own listeners; the leaf it served */  \
 	X(probe, INT(id) TEXT(address) INT(port) TEXT(server_name) INT(timeout))                   \
 	X(probed, INT(id) INT(error) TEXT(sentence) TEXT(leaf_pem))                                \
-	/* control -> fetch: one DNS question; servers "ADDRESS:PORT\n…", empty: the system's */   \
-	X(resolve, INT(id) TEXT(name) TEXT(type) TEXT(servers) INT(timeout))                       \
-	/* the words of dns/dns.h; owner: where it was found; aliases and records a line each */    \
+	/* control -> fetch: one DNS question; servers "ADDRESS:PORT\n…", empty: the system's;      \
+	 * hosts: what /etc/hosts says goes first */                                               \
+	X(resolve, INT(id) TEXT(name) TEXT(type) TEXT(servers) INT(timeout) FLAG(hosts))           \
+	/* the words of dns/dns.h; owner: where it was found; aliases and records a line each, which \
+	 * may be remembered for ttl seconds */                                                    \
 	X(resolved, INT(id) TEXT(outcome) TEXT(owner) TEXT(aliases) TEXT(records) TEXT(server)     \
-		INT(ms) TEXT(sentence))                                                            \
+		INT(ms) TEXT(sentence) INT(ttl))                                                   \
 	/* control -> fetch: a GET of our own nonce at that address, as a CA would ask for it */   \
 	X(dial, INT(id) TEXT(url) TEXT(address) TEXT(expected) INT(http_port) INT(https_port)      \
 		FLAG(anywhere) INT(timeout))                                                       \

@@ -66,6 +66,9 @@ struct portal_host_ops {
 	size_t (*listeners)(struct portal_host *h, struct portal_listener *ret, size_t most);
 	/* Where the page is and how that stands, as a member, or null if it is off. */
 	void (*page)(struct portal_host *h, struct json_writer *w, const char *key);
+	/* How the applications with these texts do: an array. */
+	void (*upstreams)(struct portal_host *h, struct json_writer *w, const char *key,
+	        const struct str *shown, size_t count);
 	/* False: nobody can be asked, `done` will not fire. */
 	bool (*holder)(struct portal_host *h, struct portal_holder *q);
 	void (*holder_abort)(struct portal_host *h, struct portal_holder *q);

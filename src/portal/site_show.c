@@ -119,6 +119,17 @@ static void write_certificate(struct json_writer *w, const struct site_entry *e)
 		json_write_null(w, "certificate");
 }
 
+static void write_states(struct json_writer *w, const struct config_site *s)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct str *shown = arena_array(&a, struct str, s->upstream_count);
+	for (size_t i = 0; i < s->upstream_count; i++)
+		shown[i] = s->upstreams[i].shown;
+	if (portal_host->ops->upstreams)
+		portal_host->ops->upstreams(
+		        portal_host, w, "upstream_states", shown, s->upstream_count);
+}
+
 void site_entry_write(struct json_writer *w, const char *key, const struct site_entry *e)
 {
 	const struct config_site *s = &e->site.settings;
@@ -135,6 +146,7 @@ void site_entry_write(struct json_writer *w, const char *key, const struct site_
 	for (size_t i = 0; i < s->shown_rule_count; i++)
 		json_write_text(w, NULL, s->shown_rules[i]);
 	json_write_end(w);
+	write_states(w, s);
 	json_write_bool(w, "force_ssl", s->force_ssl);
 	write_hsts(w, &s->hsts);
 	json_write_time(w, "hsts_promised_until",

@@ -21,7 +21,7 @@ class Names:
     NXDOMAIN. Everything else is NXDOMAIN, or no such record."""
 
     def __init__(self):
-        self.records, self.asked = {}, []
+        self.records, self.asked, self.ttl = {}, [], 60
         owner = self
 
         class Udp(socketserver.BaseRequestHandler):
@@ -73,7 +73,7 @@ class Names:
                     data = bytes([int(flags), len(tag)]) + tag.encode() + text.encode()
                     reply.add_answer(dnslib.RR(name, 257, rdata=dnslib.RD(data)))
                 else:
-                    reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 {kind} {value}"))
+                    reply.add_answer(*dnslib.RR.fromZone(f"{name}. {self.ttl} {kind} {value}"))
         return reply.pack()
 
     def stop(self):

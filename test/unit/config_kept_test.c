@@ -55,7 +55,7 @@ static void upstreams(void **state)
 		{ "[::]:3000", "write [::1]:3000" },
 		{ "/run/app.sock", "Unix socket" },
 		{ "unix:/run/app.sock", "Unix socket" },
-		{ "app:3000", "app is a host name" },
+		{ "app:3000", NULL },
 		{ "http://127.0.0.1:3000/", NULL },
 		{ "https://app.example.com", "cannot be served yet" },
 		{ "https://127.0.0.1", "cannot be served yet" },

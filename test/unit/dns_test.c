@@ -79,6 +79,7 @@ static void answers_are_read(void **state)
 	assert_int_equal(a.outcome, DNS_FOUND);
 	assert_string_equal(buf_c(&a.aliases), "b.example.net\n");
 	assert_string_equal(buf_c(&a.records), "203.0.113.9\n");
+	assert_int_equal(a.ttl, 60);
 
 	begin(&b, &(struct answer){ 7, 0x8180, TYPE_CAA, "example.com", 1 });
 	add_record(&b, "example.com", TYPE_CAA, STR("\x80\x05issueca.net; a=b\n\x01"));
@@ -107,6 +108,58 @@ static void outcomes_are_told_apart(void **state)
 		assert_int_equal(a.cut, cases[i].cut);
 	}
 	dns_answer_done(&a);
+}
+
+/* The least of what led to the addresses; RFC 2181 8: the highest bit makes it none. */
+static void the_least_time_counts(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned char alias[4], address[4];
+		uint32_t ttl;
+	} cases[] = {
+		{ { 0, 0, 0, 30 }, { 0, 0, 0, 60 }, 30 },
+		{ { 0, 0, 1, 0 }, { 0, 0, 0, 7 }, 7 },
+		{ { 0x80, 0, 0, 1 }, { 0, 0, 0, 7 }, 0 },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		BUF_AUTO b = BUF(4096), target = BUF(256);
+		struct dns_answer a;
+		dns_answer_init(&a);
+		add_name(&target, "b.example.net");
+		begin(&b, &(struct answer){ 7, 0x8180, TYPE_A, "a.example", 2 });
+		add_record(&b, "a.example", TYPE_CNAME, buf_str(&target));
+		memcpy(b.p + b.n - target.n - 6, cases[i].alias, 4);
+		add_record(&b, "b.example.net", TYPE_A, STR("\xcb\x00\x71\x09"));
+		memcpy(b.p + b.n - 4 - 6, cases[i].address, 4);
+		assert_true(dns_read(buf_str(&b), STR("a.example"), DNS_A, 7, &a));
+		assert_int_equal(a.ttl, cases[i].ttl);
+		dns_answer_done(&a);
+	}
+}
+
+static void a_hosts_file_names_addresses(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *found;
+		enum dns_type type;
+	} cases[] = {
+		{ "app", "10.0.0.1\n10.0.0.3\n", DNS_A },
+		{ "APP.internal", "10.0.0.1\n", DNS_A },
+		{ "app", "fd00::1\n", DNS_AAAA },
+		{ "comment", "", DNS_A },
+		{ "odd", "", DNS_A },
+		{ "10.0.0.1", "", DNS_A },
+	};
+	const struct str file = STR("# comment\n10.0.0.1\tapp.internal app # comment\n"
+	                            "fd00::1 app\nnonsense odd\n\n 10.0.0.3  app");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		BUF_AUTO lines = BUF(1000);
+		bool any = dns_hosts_find(file, str_c(cases[i].name), cases[i].type, &lines);
+		assert_string_equal(buf_c(&lines), cases[i].found);
+		assert_int_equal(any, lines.n > 0);
+	}
 }
 
 /* RFC 5452 9.1: what does not repeat id and question is not our answer. */
@@ -416,6 +469,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_are_read),
+		cmocka_unit_test(the_least_time_counts),
+		cmocka_unit_test(a_hosts_file_names_addresses),
 		cmocka_unit_test(outcomes_are_told_apart),
 		cmocka_unit_test(foreign_answers_do_not_count),
 		cmocka_unit_test(questions_are_made_of_names_only),

@@ -1,0 +1,221 @@
+"""Several applications behind a site, and names that stand for them."""
+import re
+import threading
+
+import pytest
+
+from api import Api
+from network import Upstream, ask, reply, until
+from test_diagnosis import Names
+
+
+@pytest.fixture
+def names(stage):
+    server = stage.keep(Names())
+    server.name = "names"
+    server.ttl = 0  # which is taken for 5 s
+    return server
+
+
+def state_of(everseal, shown):
+    for upstream in everseal.status()["upstreams"]:
+        if upstream["upstream"] == shown:
+            return upstream
+    return None
+
+
+def states(everseal, shown):
+    return {a["address"]: a["state"] for a in state_of(everseal, shown)["addresses"]}
+
+
+def get(everseal, name="a.example", headers=()):
+    return ask(everseal.http, name, headers=headers)
+
+
+# ---- names ----
+
+def test_a_name_is_resolved_again_and_its_last_addresses_are_kept(stage, names):
+    first = stage.upstream(answer=lambda heard: reply(b"first"))
+    second = stage.keep(Upstream(answer=lambda heard: reply(b"second"), host="127.0.0.2", port=first.port))
+    shown = f"App.Example.net:{first.port}"
+    everseal = stage.everseal(head=f"resolver 127.0.0.1:{names.port}",
+                              sites=f"site * {{ proxy {shown} }}").start()
+    answer = get(everseal)
+    assert answer.status == 502
+    assert "cannot be found: its name does not resolve." in answer.text
+    everseal.logged(r"name app\.example\.net cannot be resolved \(there is no such name in DNS\); it is asked "
+                    r"for again, and requests are answered with 502")
+    assert state_of(everseal, shown) == {"upstream": shown, "addresses": [],
+                                         "unresolved": "there is no such name in DNS"}
+    names.set("app.example.net", A="127.0.0.1")
+    until("the name resolves", lambda: get(everseal).body == b"first", 20)
+    assert state_of(everseal, shown)["unresolved"] is None
+    assert states(everseal, shown) == {first.address: "up"}
+    everseal.logged(r"name app\.example\.net stands for 127\.0\.0\.1\.")
+    generation = everseal.status()["generation"]
+    names.set("app.example.net", A="127.0.0.2")
+    until("the other address is used", lambda: get(everseal).body == b"second", 20)
+    assert everseal.status()["generation"] == generation
+    names.set("app.example.net", A="SERVFAIL", AAAA="SERVFAIL")
+    everseal.logged(r"cannot be resolved \(the name's own DNS servers do not answer\), keeping its last addresses: "
+                    r"127\.0\.0\.2\.", 20)
+    assert get(everseal).body == b"second"
+    assert state_of(everseal, shown)["unresolved"] == "the name's own DNS servers do not answer"
+    assert states(everseal, shown) == {second.address: "up"}
+    everseal.wait_back("serve", everseal.kill("serve"))
+    until("the new one knows it, too", lambda: answers(everseal, b"second"), 10)
+
+
+def answers(everseal, body):
+    try:
+        return get(everseal).body == body
+    except OSError:
+        return False
+
+
+def test_what_a_name_given_by_api_may_not_stand_for(stage, names, upstream):
+    everseal = stage.everseal(head=f"resolver 127.0.0.1:{names.port}",
+                              sites=f"site a.example {{ proxy self.example.net:{upstream.port} }}").start()
+    api = Api(everseal.state)
+    names.set("self.example.net", A=["127.0.0.1", "169.254.169.254"])
+    shown = f"self.example.net:{everseal.http}"
+    api.post("/api/sites", {"names": ["b.example"], "proxy": [shown]}).ok(201)
+    assert get(everseal, "b.example").status == 502
+    found = until("it was asked for", lambda: (s := state_of(everseal, shown)) and s["unresolved"] and s, 10)
+    assert found["addresses"] == [] and re.search("is a link-local address|is where Everseal itself listens",
+                                                  found["unresolved"])
+    site = api.get("/api/sites/b.example").ok()
+    assert site["upstream_states"] == [found]
+    assert site["upstreams"] == [shown]
+    # The file may say it: then the same name is another thing.
+    until("the file's resolves", lambda: get(everseal).body == b"hello", 20)
+
+
+# ---- several ----
+
+def test_one_that_fails_is_left_out_and_comes_back(stage):
+    steady = stage.upstream(answer=lambda heard: reply(b"steady"))
+    shaky = Upstream(answer=lambda heard: reply(b"shaky"))
+    everseal = stage.everseal(
+        sites=f"site * {{ proxy {steady.address} {shaky.address} {{ down 300ms }} }}").start()
+    assert {get(everseal).body for _ in range(8)} == {b"steady", b"shaky"}
+    shaky.stop()
+    assert {get(everseal).body for _ in range(8)} == {b"steady"}
+    found = until("it is told of", lambda: states(everseal, shaky.address)[shaky.address] == "failing")
+    failing = state_of(everseal, shaky.address)["addresses"][0]
+    assert failing["why"] == "Connection refused" and failing["since"]
+    everseal.wait_back("control", everseal.kill("control"))
+    everseal.wait_serving()
+    until("a new control is told, too",
+          lambda: states(everseal, shaky.address)[shaky.address] == "failing")
+    again = stage.keep(Upstream(answer=lambda heard: reply(b"again"), port=shaky.port))
+    until("it comes back", lambda: get(everseal).body == b"again", 20)
+    # By each worker that has found it failing, with the next request that it sends there.
+    until("that is told, too", lambda: get(everseal) and states(everseal, again.address)[again.address] == "up")
+    assert found
+
+
+def test_health_is_asked_for(stage):
+    well = stage.upstream(answer=lambda heard: reply(b"well"))
+    broken = {"is": True}
+
+    def answer(heard):
+        if heard.line.startswith("GET /up "):
+            return reply(b"", status="500 No" if broken["is"] else "204 Yes")
+        return reply(b"sick")
+
+    sick = stage.upstream(answer=answer)
+    everseal = stage.everseal(sites=f"""site * {{
+        proxy {sick.address} http://{well.address}/ {{ health /up {{ interval 150ms; expect 204 }} }} }}""")
+    well.answer = lambda heard: reply(b"", status="204 Yes") if heard.line.startswith("GET /up ") else reply(b"well")
+    everseal.start()
+    until("it is found sick", lambda: states(everseal, sick.address)[sick.address] == "failing")
+    assert state_of(everseal, sick.address)["addresses"][0]["why"] == \
+        "Its health check was answered with 500, not 204."
+    assert {get(everseal).body for _ in range(8)} == {b"well"}
+    asked = [h for h in sick.heard if h.line == "GET /up HTTP/1.1"]
+    assert asked[0].value("Host") == sick.address and asked[0].value("User-Agent") == "Everseal"
+    broken["is"] = False
+    until("it is well again", lambda: states(everseal, sick.address)[sick.address] == "up")
+    assert {get(everseal).body for _ in range(8)} == {b"well", b"sick"}
+
+
+def test_visitors_stay_over_reload_and_restart(stage):
+    apps = [stage.upstream(answer=lambda heard, n=n: reply(f"app {n}".encode())) for n in range(3)]
+    site = f"site * {{ proxy {' '.join(a.address for a in apps)} {{ sticky SID }} }}"
+    everseal = stage.everseal(sites=site).start()
+    first = get(everseal)
+    cookie = re.fullmatch(r"(SID=[0-9a-f]{16}); Path=/; HttpOnly; SameSite=Lax", first.headers["Set-Cookie"])[1]
+
+    def stays():
+        for _ in range(6):
+            answer = get(everseal, headers=[f"Cookie: x=y; {cookie}"])
+            assert answer.body == first.body and answer.headers["Set-Cookie"] is None
+
+    stays()
+    everseal.write(site + "\nsite other.example { proxy 127.0.0.1:9 }")
+    everseal.reload().ok()
+    stays()
+    everseal.restart()
+    stays()
+    apps[int(first.body.split()[1])].stop()
+    moved = get(everseal, headers=[f"Cookie: {cookie}"])
+    assert moved.status == 200 and moved.body != first.body
+    assert moved.headers["Set-Cookie"].startswith("SID=")
+
+
+def test_those_beyond_the_most_wait_and_those_beyond_the_queue_do_not(stage):
+    let_go = threading.Event()
+    under_way, most, lock = [0], [0], threading.Lock()
+
+    def slow(heard):
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        let_go.wait(20)
+        with lock:
+            under_way[0] -= 1
+        return reply(b"slow")
+
+    app = stage.upstream(answer=slow)
+    everseal = stage.everseal(head="workers 1", sites=f"""site * {{
+        proxy {app.address} {{ max-connections 2; queue 3; queue-timeout 20s }} }}""").start()
+    results = []
+
+    def one():
+        results.append(get(everseal))
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    until("three find no place", lambda: len(results) == 3)
+    assert {a.status for a in results} == {503}
+    assert all(a.headers["Retry-After"] == "1" and "has too many requests under way" in a.text for a in results)
+    let_go.set()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(a.status for a in results) == [200] * 5 + [503] * 3
+    assert most[0] == 2
+
+
+def test_waiting_ends(stage):
+    let_go = threading.Event()
+    app = stage.upstream(answer=lambda heard: let_go.wait(20) and reply(b"slow"))
+    everseal = stage.everseal(head="workers 1", sites=f"""site * {{
+        proxy {app.address} {{ max-connections 1; queue 5; queue-timeout 200ms }} }}""").start()
+    first = []
+    thread = threading.Thread(target=lambda: first.append(get(everseal)))
+    thread.start()
+    until("the first is there", lambda: app.heard)
+    answer = get(everseal)
+    assert answer.status == 503 and answer.headers["Retry-After"] == "1"
+    let_go.set()
+    thread.join(20)
+    assert first[0].status == 200
+
+
+def test_a_time_out_of_the_group_s_own(stage):
+    silent = stage.upstream(answer=lambda heard: threading.Event().wait(20))
+    everseal = stage.everseal(sites=f"site * {{ proxy {silent.address} {{ first-byte-timeout 200ms }} }}").start()
+    answer = get(everseal)
+    assert answer.status == 504 and "did not answer in time" in answer.text
