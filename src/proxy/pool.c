@@ -275,13 +275,31 @@ static void leave_out(struct pool *p, const struct upstream_options *o, const ch
 		tell(p, /* up= */ false, why);
 }
 
-static void take_back(struct pool *p)
+static void forgive(struct pool *p)
 {
 	struct pool_health *h = &p->health;
 	h->marks = h->bad = 0;
-	h->unreachable = false;
+	h->unreachable = h->suspect = false;
 	h->back = pools_now(p->pools);
+}
+
+static void take_back(struct pool *p)
+{
+	forgive(p);
 	tell(p, /* up= */ true, "");
+}
+
+void proxy_state_told(struct proxy_pools *p, struct str address, bool up)
+{
+	MAP_EACH (node, &p->pools) {
+		struct pool *pool = OWNER(node, struct pool, node);
+		if (!str_eq_c(address, pool->shown))
+			continue;
+		if (!up)
+			pool->health.suspect = true;
+		else if (pool->health.marks > 0 || pool->health.suspect)
+			forgive(pool);
+	}
 }
 
 void pool_connect_failed(struct pool *p, const struct upstream_options *o, const char *why)
@@ -336,7 +354,7 @@ void pool_answered(struct pool *p)
 {
 	struct log log = log_of(p);
 	p->health.bad = 0;
-	if (p->health.marks == 0)
+	if (p->health.marks == 0 && !p->health.suspect)
 		return;
 	take_back(p);
 	log_info(&log, "The application answers as it should again.");

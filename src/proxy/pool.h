@@ -32,6 +32,7 @@ struct channel {
 struct pool_health {
 	unsigned marks;   /* how often it was left out, since the last good answer */
 	unsigned bad;     /* failed answers in a row */
+	bool suspect;     /* a worker has found it failing, and none has found it well since */
 	bool unreachable; /* the last mark was for a connection: the next one that stands ends it */
 	int64_t down_until; /* mono ms */
 	int64_t back;       /* mono ms, when it was well again; 0: it always was */

@@ -35,6 +35,9 @@ void proxy_pools_free(struct proxy_pools **p);
 void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses);
 /* What came of a health check (msg_health), told to every worker. */
 void proxy_health_told(struct proxy_pools *p, const struct msg_health *told);
+/* A worker has found that upstream ("10.0.0.5:3000") failing: whoever finds it well says so, too.
+ * One has found it well: nobody leaves it out any more. */
+void proxy_state_told(struct proxy_pools *p, struct str address, bool up);
 /* The worker has committed: health checks of this generation begin, those of others end. */
 void proxy_committed(struct proxy_pools *p, struct generation *g);
 /* A control process is new: which upstreams fail. */

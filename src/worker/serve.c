@@ -191,6 +191,16 @@ static void told_host(struct serve *s, const struct msg_host *m)
 	threads_order(&s->threads, r);
 }
 
+static void told_state(struct serve *s, const struct msg_upstream_state *m)
+{
+	if (!s->threads.at)
+		return;
+	struct round *r = round_new(ORDER_STATE, round_free);
+	r->token = str_dup(m->address);
+	r->well = m->up;
+	threads_order(&s->threads, r);
+}
+
 static void told_health(struct serve *s, const struct msg_health *m)
 {
 	if (!s->threads.at)
@@ -342,6 +352,8 @@ static void report_dropped(struct serve *s)
 static void hear_event(const struct msg *m)
 {
 	struct serve *s = serve;
+	if (m->type == MSG_upstream_state)
+		told_state(s, &m->is.upstream_state);
 	if (m->type == MSG_health) {
 		told_health(s, &m->is.health);
 	} else if (link_alive(&s->control)) {

@@ -136,6 +136,9 @@ static bool obey(struct thread *t, struct command *c)
 	case ORDER_HOST:
 		proxy_host_told(t->worker.proxy, str_c(r->token), str_c(r->text));
 		break;
+	case ORDER_STATE:
+		proxy_state_told(t->worker.proxy, str_c(r->token), r->well);
+		break;
 	case ORDER_HEALTH:
 		tell_health(t, r);
 		break;

@@ -20,6 +20,7 @@ enum order {
 	ORDER_CHALLENGE_GONE,
 	ORDER_TICKETS,
 	ORDER_HOST,     /* token: a name; text: its addresses */
+	ORDER_STATE,    /* token: an upstream that a worker found well, or failing */
 	ORDER_HEALTH,   /* number: the upstreams; token: which; well, text: why not */
 	ORDER_PASSWORD, /* control has compared one */
 	ORDER_DRAIN,    /* answered when no connection is left, or after the drain time-out */

@@ -88,6 +88,24 @@ static void failed_answers_count(void **state)
 		assert_int_equal(ask_once(r, GET, OK_CLOSE), 1);
 }
 
+static void another_worker_s_word_counts(void **state)
+{
+	struct rig *r = *state;
+	char text[ADDRESS_TEXT];
+	both(r);
+	r->group.options.down = DAY;
+	r->group.options.fails = 1;
+	assert_int_equal(ask_once(r, GET,
+	                         "HTTP/1.1 502 No\r\nConnection: close\r\nContent-Length: "
+	                         "0\r\n\r\n"),
+	        0);
+	assert_int_equal(ask_once(r, GET, OK_CLOSE), 1);
+	assert_int_equal(ask_once(r, GET, OK_CLOSE), 1);
+	proxy_state_told(r->worker.proxy, str_c(address_text_port(&r->upstreams[0].address, text)),
+	        /* up= */ true);
+	assert_int_equal(ask_once(r, GET, OK_CLOSE) + ask_once(r, GET, OK_CLOSE), 1);
+}
+
 enum { COOKIE = sizeof "SID=0123456789abcdef" };
 
 static void cookie(struct rig *r, char ret_text[COOKIE])
@@ -343,6 +361,7 @@ int main(void)
 		TEST(what_can_be_repeated_goes_elsewhere),
 		TEST(what_was_sent_does_not),
 		TEST(failed_answers_count),
+		TEST(another_worker_s_word_counts),
 		TEST(visitors_stay),
 		TEST(strange_marks_are_none),
 		TEST(those_that_wait_come_through),
