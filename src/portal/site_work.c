@@ -15,6 +15,7 @@ struct site_work {
 	struct waiting_call *waiting;
 	struct kept_change kept;
 	struct serving_change change, back;
+	struct site_turn turn;
 	struct renew_request removal; /* of registrations */
 	unsigned status;
 	struct arena arena;
@@ -22,7 +23,9 @@ struct site_work {
 	struct str name; /* the site's, for what is said */
 	struct served_site was;
 	struct kept_site *record;
-	struct str certificate;
+	struct str *stay; /* the names that it has afterwards */
+	size_t stay_count;
+	struct str certificate, registered; /* the registration tried last; its first name */
 };
 
 static struct list works = { &works, &works };
@@ -34,6 +37,7 @@ static void end(struct site_work *work)
 	list_remove(&work->node);
 	arena_done(&work->arena);
 	free(work);
+	site_turn_over();
 }
 
 static void fail(struct site_work *work, const struct err *err)
@@ -195,13 +199,82 @@ static void not_stored(struct site_work *work, const struct err *err)
 		call_fail(c, &said);
 }
 
+/* ---- registrations of names that go ---- */
+
+static bool has_name(const struct str *names, size_t count, struct str name)
+{
+	bool has = false;
+	for (size_t i = 0; !has && i < count; i++)
+		has = str_eq(names[i], name);
+	return has;
+}
+
+/* A name that the site had and is not to have any more. */
+static bool name_goes(const struct site_work *work, struct str name)
+{
+	const struct config_site *was = &work->was.settings;
+	return has_name(was->names, was->name_count, name) &&
+	       !has_name(work->stay, work->stay_count, name);
+}
+
+/* A registration in the store whose names all go. */
+static bool find_registration(struct site_work *work, struct renew_view *ret)
+{
+	const struct config_site *s = &work->was.settings;
+	for (size_t i = 0; i < s->name_count; i++) {
+		if (!renew_find(portal_renewals, s->names[i], ret) || !ret->in_store)
+			continue;
+		size_t going = 0;
+		for (size_t k = 0; k < ret->name_count; k++)
+			going += name_goes(work, ret->names[k]);
+		if (going == ret->name_count && !str_eq(ret->id, work->certificate))
+			return true;
+	}
+	return false;
+}
+
+static void drop_next(struct site_work *work);
+
+/* The site is stored as it was wished, so that the call succeeds all the same. */
+static void dropped(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err)
+{
+	struct site_work *work = OWNER(q, struct site_work, removal);
+	(void)task, (void)existing;
+	if (err) {
+		log_warning(portal.log, "A name that %.*s no longer has stays registered: %s",
+		        STR_ARG(work->name), err->text);
+		answer(work);
+		return;
+	}
+	audit_add_by(&work->author, "Registration removed", work->registered, STR_NONE, STR_NONE);
+	work->certificate = arena_str(&work->arena, id); /* not tried twice */
+	drop_next(work);
+}
+
+/* Else a name that goes would stand on, as a site that is registered. */
+static void drop_next(struct site_work *work)
+{
+	struct renew_view v;
+	if (!work->stay_count || !find_registration(work, &v)) {
+		answer(work);
+		return;
+	}
+	work->registered = arena_str(&work->arena, v.names[0]);
+	renew_remove(portal_renewals, &work->removal, v.id, /* despite_hsts= */ true, dropped);
+}
+
+/* ---- stored ---- */
+
 static void stored(struct kept_change *kept, const struct err *err)
 {
 	struct site_work *work = OWNER(kept, struct site_work, kept);
-	if (err)
+	if (err) {
 		not_stored(work, err);
-	else
-		answer(work);
+		return;
+	}
+	work->kept.site = NULL;
+	drop_next(work);
 }
 
 static void in_force(struct serving_change *change, const struct err *err)
@@ -242,6 +315,14 @@ static void keep_before(struct site_work *work, const struct site_entry *e)
 	s->upstreams = upstreams;
 }
 
+static void keep_names(struct site_work *work, const struct kept_value *v)
+{
+	work->stay = arena_array(&work->arena, struct str, v->name_count);
+	work->stay_count = v->name_count;
+	for (size_t i = 0; i < v->name_count; i++)
+		work->stay[i] = arena_str(&work->arena, v->names[i]);
+}
+
 void site_work_start(struct site_input *in, struct kept_site *site, unsigned status)
 {
 	struct err err = ERR_INIT;
@@ -249,6 +330,7 @@ void site_work_start(struct site_input *in, struct kept_site *site, unsigned sta
 	struct site_work *work = work_new(in->call, in->value->names[0], status);
 	if (in->entry)
 		keep_before(work, in->entry);
+	keep_names(work, in->value);
 	if (!kept_try(kept, &work->kept, site, in->value, &err)) {
 		kept_value_free(&in->value);
 		fail(work, &err);
@@ -289,23 +371,6 @@ bool site_may_lock_out(
 	return false;
 }
 
-/* A registration in the store for the site, whose names are all its own. */
-static bool find_registration(struct site_work *work, struct renew_view *ret)
-{
-	const struct config_site *s = &work->was.settings;
-	for (size_t i = 0; i < s->name_count; i++) {
-		if (!renew_find(portal_renewals, s->names[i], ret) || !ret->in_store)
-			continue;
-		size_t own = 0;
-		for (size_t k = 0; k < ret->name_count; k++)
-			for (size_t n = 0; n < s->name_count; n++)
-				own += str_eq(ret->names[k], s->names[n]);
-		if (own == ret->name_count && !str_eq(ret->id, work->certificate))
-			return true;
-	}
-	return false;
-}
-
 static void remove_next(struct site_work *work);
 
 static void removed(struct renew_request *q, struct str id, struct str task, bool existing,
@@ -324,6 +389,13 @@ static void removed(struct renew_request *q, struct str id, struct str task, boo
 		remove_next(work);
 }
 
+static void remove_record(struct site_work *work);
+
+static void remove_now(struct site_turn *turn)
+{
+	remove_record(OWNER(turn, struct site_work, turn));
+}
+
 static void remove_record(struct site_work *work)
 {
 	struct err err = ERR_INIT;
@@ -336,6 +408,8 @@ static void remove_record(struct site_work *work)
 		answer(work);
 		return;
 	}
+	if (site_turn_await(&work->turn, site, remove_now))
+		return;
 	if (!kept_try(kept, &work->kept, site, NULL, &err)) {
 		fail(work, &err);
 		return;
@@ -379,8 +453,10 @@ void site_work_close(void)
 		renew_request_abort(&work->removal);
 		list_remove(&work->change.node);
 		list_remove(&work->back.node);
+		list_remove(&work->turn.node);
 		if (work->kept.site)
 			kept_take_back(&work->kept);
 		end(work);
 	}
+	site_turns_close();
 }

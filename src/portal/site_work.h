@@ -20,6 +20,20 @@ bool site_may_lock_out(
 /* Answers 403: what the file sets stays. Always false. */
 bool site_locked(struct call *c, const struct config_at *at, const char *what_to_do);
 
+/* One change of a site at a time. True if there is one: `come` or `run` is then called, on the
+ * loop, once that has ended, and looks anew. Who goes before that takes the node out of its list; a
+ * call that ends does so by itself. */
+struct site_turn {
+	struct list node;
+	void (*come)(struct site_turn *turn);
+};
+MUST_CHECK bool site_turn_await(
+        struct site_turn *turn, const struct kept_site *site, void (*come)(struct site_turn *turn));
+MUST_CHECK bool site_turn_await_call(
+        struct call *c, const struct kept_site *site, void (*run)(struct call *c));
+void site_turn_over(void); /* a change has ended */
+void site_turns_close(void);
+
 /* Takes the value over, and answers the call with the site once it stands and is stored. */
 void site_work_start(struct site_input *in, struct kept_site *site, unsigned status);
 void site_work_remove(struct call *c, struct site_entry *e);

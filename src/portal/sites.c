@@ -118,10 +118,10 @@ static struct kept_value *value_of(const struct site_entry *e)
 static void put_site(struct call *c)
 {
 	struct site_entry *e = find(c);
-	struct kept_value *v = e ? value_of(e) : NULL;
-	struct site_input in = { .call = c, .entry = e, .value = v };
-	if (!e)
+	if (!e || site_turn_await_call(c, e->site.kept, put_site))
 		return;
+	struct kept_value *v = value_of(e);
+	struct site_input in = { .call = c, .entry = e, .value = v };
 	if (!site_input_read(&in)) {
 		kept_value_free(&v);
 		return;
@@ -148,13 +148,16 @@ static void post_site(struct call *c)
 		return;
 	}
 	struct kept_site *overlay = kept_with_name(kept, v->names[0], /* overlay= */ true);
-	site_work_start(&in, overlay, 201);
+	if (site_turn_await_call(c, overlay, post_site))
+		kept_value_free(&v);
+	else
+		site_work_start(&in, overlay, 201);
 }
 
 static void delete_site(struct call *c)
 {
 	struct site_entry *e = find(c);
-	if (e)
+	if (e && !site_turn_await_call(c, e->site.kept, delete_site))
 		site_work_remove(c, e);
 }
 

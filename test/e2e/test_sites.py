@@ -191,6 +191,24 @@ def test_a_registered_name_gets_an_overlay(stage, pebble):
         422, "Nothing stands behind nothing.example.com", field="proxy")
 
 
+def test_a_name_that_goes_is_no_longer_registered(stage, pebble):
+    """Else it would stand on as a site of its own, and be renewed."""
+    upstream = stage.keep(Upstream())
+    everseal = stage.everseal(ca=pebble, sites=f"site * {{ proxy 127.0.0.1:{upstream.port} }}").start()
+    api = Api(everseal.state)
+    everseal.register("shop.example.com")
+    everseal.register("both.example.com", "stays.example.com")
+    api.put("/api/sites/shop.example.com", {"names": ["store.example.com"]}).ok()
+    api.get("/api/sites/shop.example.com").failed(404)
+    assert everseal.certificate("shop.example.com")["state"] == "retired", "its certificate is kept"
+    assert ("Registration removed", "shop.example.com") in audited(everseal)
+    api.put("/api/sites/both.example.com", {"names": ["stays.example.com"]}).ok()
+    assert everseal.certificate("stays.example.com")["state"] == "ok", "a name of it stays"
+    everseal.restart()
+    assert {s["name"] for s in api.get("/api/sites").ok()["items"]} >= {"*", "store.example.com", "stays.example.com"}
+    api.get("/api/sites/shop.example.com").failed(404)
+
+
 def test_commands(house, shop):
     added = house.cli("site", "add", "shop.example.com", "www.shop.example.com", "--proxy", proxy(shop),
                       "--force-ssl", "--hsts", "1y")
@@ -407,13 +425,29 @@ def test_only_one_changes_a_site_at_a_time(house, shop):
     assert len(done) == 1, [r.body for r in replies]
     for reply in replies:
         if reply.status != 200:
-            assert reply.status in (409, 503), reply.body
+            reply.failed(409, "was changed meanwhile")
     site = house.api.get("/api/sites/shop.example.com").ok()
     assert site["hsts"]["max_age"] == done[0].json["hsts"]["max_age"] and site["version"] == 2
 
 
-def audited(house):
-    return [(i["what"], i["subject"]) for i in house.api.get("/api/audit").ok()["items"]]
+def test_changes_at_once_come_one_after_another(house, shop):
+    """Nobody is told to try again: who does not say which version he saw is served in turn."""
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)]}).ok(201)
+    pid = house.kill("serve", signal.SIGSTOP)
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(house.api.put, "/api/sites/shop.example.com", {"hsts": {"max_age": 300 + i}})
+                 for i in range(7)]
+        until("the first one is being tried", lambda: house.api.get("/api/sites/shop.example.com").ok()["hsts"], 10)
+        asked.append(pool.submit(house.api.delete, "/api/sites/shop.example.com"))
+        os.kill(pid, signal.SIGCONT)
+        statuses = sorted(a.result().status for a in asked)
+    assert set(statuses) <= {200, 404}, statuses
+    assert len([what for what, _ in audited(house) if what == "Site removed"]) == 1
+    house.api.get("/api/sites/shop.example.com").failed(404)
+
+
+def audited(everseal):
+    return [(i["what"], i["subject"]) for i in Api(everseal.state).get("/api/audit").ok()["items"]]
 
 
 @contextlib.contextmanager
