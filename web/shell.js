@@ -1,10 +1,10 @@
 /* What stands around every view: strip with lamps, host, Live and the person's menu; navigation. */
 import {h, icon, update} from './h.js';
-import {session as calls} from './api.js';
+import {post, session as calls} from './api.js';
 import * as live from './live.js';
-import {go} from './router.js';
+import {go, may} from './router.js';
 import {words} from './time.js';
-import {button, menu, notice, stateName, stateNames} from './parts.js';
+import {button, failure, menu, notice, stateName, stateNames} from './parts.js';
 
 const places = [
 	['Configuration', [['#/lets-encrypt', "Let's Encrypt"], ['#/sites', 'Sites'], ['#/bindings', 'Bindings'], ['#/issuers', 'Issuers'], ['#/people', 'People']]],
@@ -13,7 +13,7 @@ const places = [
 ];
 const always = ['problem', 'warning', 'working', 'temporary', 'ok'];
 
-let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false;
+let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false, draining = false, notEnded = null;
 
 function lamp(name) {
 	const n = counts[name] ?? 0;
@@ -74,9 +74,26 @@ function drawNav() {
 	h('button', {type: 'button', class: 'plain sign-out', onclick: signOut}, 'Sign out'));
 }
 
+function endDraining() {
+	post('drain', {on: false}).then(() => noteDraining(false), error => {
+		notEnded = error;
+		drawNotes();
+	});
+}
+
 function drawNotes() {
 	update(notes, live.state.updated ? notice('note', [h('p', {}, 'Everseal was updated.'),
-		button('Reload', () => location.reload(), {small: true})]) : null);
+		button('Reload', () => location.reload(), {small: true})], {key: 'updated'}) : null,
+	draining ? notice('warning', [h('p', {}, 'Load balancers are told to send no visitors here. Whoever comes all the same is served.'),
+		may('operate') ? button('Send visitors again', endDraining, {small: true}) : null], {key: 'draining'}) : null,
+	notEnded ? h('div', {key: 'not-ended'}, failure(notEnded)) : null);
+}
+
+function noteDraining(on) {
+	draining = on;
+	notEnded = null;
+	if (notes)
+		drawNotes();
 }
 
 function skip(event) {
@@ -110,8 +127,15 @@ export function updatePerson(person) {
 	drawStrip();
 }
 
-live.on('counts', event => { counts = event.counts; if (strip) drawStrip(); });
-live.on('snapshot', overview => { counts = overview.counts; if (strip) drawStrip(); });
+function note(overview) {
+	counts = overview.counts;
+	if (strip)
+		drawStrip();
+	noteDraining(overview.draining);
+}
+
+live.on('counts', note);
+live.on('snapshot', note);
 live.on('state', () => { if (strip) { drawStrip(); drawNotes(); } });
 live.on('route', to => {
 	hash = to;

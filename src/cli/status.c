@@ -64,6 +64,15 @@ static struct str seen(struct arena *a, const struct json *c, int64_t now)
 	return arena_printf(a, "reached from outside: %.*s", STR_ARG(date));
 }
 
+static struct str revoked(struct arena *a, const struct json *c, int64_t now)
+{
+	const struct str at = json_text(c, "revoked");
+	if (!at.n)
+		return STR_NONE;
+	const struct str date = show_date(a, at, now);
+	return arena_printf(a, "revoked: %.*s, it is to be replaced", STR_ARG(date));
+}
+
 static struct str last_error(struct arena *a, const struct json *c)
 {
 	const struct str error = text_or(a, c, "last_error", "message");
@@ -82,6 +91,7 @@ static void add_certificate(struct table *t, const struct json *c, size_t names,
 	row->cells[2] = in_words(a, json_text(c, "state"));
 	row->cells[3] = show_date(a, json_text(c, "not_after"), now);
 	row->cells[4] = show_date(a, json_text(c, "next_renewal"), now);
+	table_note(t, row, revoked(a, c, now));
 	table_note(t, row, because(a, c));
 	table_note(t, row, served_as(a, c, now));
 	table_note(t, row, seen(a, c, now));
@@ -219,6 +229,11 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	const struct str problem = show_clean(&a, json_text(status, "problem"));
 	if (problem.n)
 		buf_printf(out, "\nProblem: %.*s\n", STR_ARG(problem));
+	bool draining = false;
+	if (json_bool(status, "draining", &draining) && draining)
+		buf_add_c(out,
+		        "\nLoad balancers are told to send no visitors here: `everseal drain off` "
+		        "ends that.\n");
 	show_listeners(status, &a, out);
 	show_sites(status, &a, out);
 	buf_add_c(out, "\nCertificates\n");

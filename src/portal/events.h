@@ -39,5 +39,6 @@ const char *events_boot(void); /* another one at each start */
 /* feed.c: sites, counts and tasks as renew/ and the configuration change them. */
 void feed_open(void);
 void feed_close(void);
+void feed_counts(void); /* what `counts` tells may differ: that is told, once a second at most */
 
 #endif

@@ -15,6 +15,7 @@ static bool write_counts(struct json_writer *w, struct str unused)
 	(void)unused;
 	json_write_object(w, NULL);
 	sites_write_counts(w, "counts");
+	json_write_bool(w, "draining", portal_host->draining);
 	json_write_end(w);
 	return true;
 }
@@ -41,7 +42,7 @@ static void tell_counts(struct timer *t)
 	events_changed(&counts_kind, STR("all"));
 }
 
-static void counts_may_differ(void)
+void feed_counts(void)
 {
 	if (!timer_active(&counts))
 		timer_start(&counts, portal.loop, COUNTS_EACH, tell_counts);
@@ -51,7 +52,7 @@ static void site_changed(struct sites_watch *w, struct str name)
 {
 	(void)w;
 	events_changed(&site_kind, name);
-	counts_may_differ();
+	feed_counts();
 }
 
 static void site_gone(struct sites_watch *w, struct str name)
@@ -65,7 +66,7 @@ static void site_gone(struct sites_watch *w, struct str name)
 	json_write_text(&writer, "name", name);
 	json_write_end(&writer);
 	events_say("gone", buf_str(&json));
-	counts_may_differ();
+	feed_counts();
 }
 
 /* What a registration is to a person, its site says. */

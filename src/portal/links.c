@@ -133,42 +133,28 @@ static struct setup_link *find(struct str token)
 	return l && !l->row.leaving ? l : NULL;
 }
 
-/* "24 Nov, 09:14" in the server's zone. */
-static void show_time(int64_t wall, char ret_text[32])
-{
-	time_t t = (time_t)(wall / SECOND);
-	struct tm tm;
-	localtime_r(&t, &tm);
-	snprintf(ret_text, 32, "?");
-	(void)strftime(ret_text, 32, "%e %b, %H:%M", &tm);
-	if (*ret_text == ' ')
-		memmove(ret_text, ret_text + 1, strlen(ret_text));
-}
-
 #define ANOTHER ERR_REMEDY "Make a new one on the server: `everseal admin link`."
 
 bool link_is_good(struct str token, struct call_failure *f, struct err *err)
 {
 	const struct setup_link *l = find(token);
-	char when[32];
+	char when[CLOCK_TEXT];
 	f->status = l ? 410 : 404;
 	f->code = l ? "used" : NULL;
 	if (!l)
 		return err_set(err, ERR_NOT_FOUND,
 		        "This link is not known here: it is another server's, or too old." ANOTHER);
-	show_time(l->used, when);
 	if (l->used)
 		return err_set(err, ERR_CONFLICT,
 		        "This link was used on %s; make a new one there: `everseal admin link`",
-		        when);
+		        clock_rfc3339(l->used, when));
 	if (l->taken)
 		return err_set(
 		        err, ERR_CONFLICT, "This link is being used at this moment." ANOTHER);
-	show_time(l->created + LINK_LIFE, when);
 	if (loop_wall(portal.loop) >= l->created + LINK_LIFE)
 		return err_set(err, ERR_CONFLICT,
 		        "This link expired on %s; make a new one there: `everseal admin link`",
-		        when);
+		        clock_rfc3339(l->created + LINK_LIFE, when));
 	f->status = 0;
 	return true;
 }

@@ -18,6 +18,7 @@ static void get_overview(struct call *c)
 	json_write_time(&w, "server_time", loop_wall(portal.loop));
 	json_write_c(&w, "primary", has ? arena_str(&c->arena, primary.id).p : NULL);
 	json_write_bool(&w, "https_seen", has && primary.seen);
+	json_write_bool(&w, "draining", portal_host->draining);
 	json_write_c(&w, "event", event);
 	json_write_end(&w);
 	call_answer(c, 200);

@@ -1,5 +1,5 @@
 /* The state of things, and the configuration read again. */
-#include "portal/call.h"
+#include "portal/events.h"
 
 static void get_status(struct call *c)
 {
@@ -21,8 +21,10 @@ static void reloaded(struct portal_reload *r, const struct err *err)
 	call_done(c);
 }
 
+/* Told before its outcome: the client may have left by then, and may not be let in any more. */
 static void post_reload(struct call *c)
 {
+	audit_add(c, "Configuration file read again", STR_NONE, STR_NONE, STR_NONE);
 	c->reload.done = reloaded;
 	portal_host->ops->reload(portal_host, &c->reload);
 }
@@ -62,6 +64,7 @@ static void post_drain(struct call *c)
 	if (on != portal_host->draining)
 		audit_add(c, on ? "Draining on" : "Draining off", STR_NONE, STR_NONE, STR_NONE);
 	portal_host->draining = on;
+	feed_counts();
 	call_done(c);
 }
 

@@ -334,3 +334,24 @@ def test_many_at_once_but_one(promised, open_page):
     browser.sees("Open it to disable it: its name has to be typed")
     assert promised.certificate(NAME)["state"] == "ok"
     assert promised.certificate("a.example.com")["state"] == "disabled"
+
+
+# ---- what load balancers are told ----
+
+def test_draining_is_seen_and_ended(everseal, open_page):
+    browser = open_page()
+    browser.visit("#/bindings", "Bindings$")
+    everseal.cli("drain", "on").ok()
+    browser.sees("Load balancers are told to send no visitors here")
+    judge(browser, "draining-1440-light")
+    browser.open().sees("Load balancers are told to send no visitors here")
+    assert "everseal drain off" in everseal.cli("status").ok().out
+    browser.press("^Send visitors again$")
+    until("they are told otherwise", lambda: not everseal.status()["draining"])
+    until("it is no longer said", lambda: "Load balancers" not in browser.text)
+
+
+def test_a_file_read_again_is_in_the_audit(everseal, open_page):
+    browser = open_page()
+    everseal.reload().ok()
+    browser.visit("#/audit", "Audit$").sees("Configuration file read again")

@@ -712,7 +712,8 @@ static void a_path_carries_any_name(void **state)
 }
 
 static const char status_json[] =
-        "{\"version\":\"0.1.0\",\"started\":\"2026-11-24T15:43:00Z\",\"state\":\"/var/lib/"
+        "{\"draining\":true,"
+        "\"version\":\"0.1.0\",\"started\":\"2026-11-24T15:43:00Z\",\"state\":\"/var/lib/"
         "everseal\","
         "\"fences\":[{\"process\":\"serve\",\"standing\":\"landlock, no-new-privs\"}],"
         "\"listeners\":[{\"address\":\"0.0.0.0\",\"port\":80,\"scheme\":\"http\",\"state\":"
@@ -728,6 +729,8 @@ static const char status_json[] =
         "\"not_after\":\"2027-01-12T09:14:00Z\",\"next_renewal\":\"2026-12-22T09:14:00Z\","
         "\"reason\":\"21 days before it expires\",\"last_error\":\"The CA did not "
         "answer.\\u001b[2J\"},"
+        "{\"names\":[\"r.test\"],\"issuer\":\"corp\",\"state\":\"revoked\","
+        "\"revoked\":\"2026-11-24T17:42:00Z\"},"
         "{\"names\":[\"d.test\"],\"issuer\":null,\"state\":\"temporary\",\"not_after\":null,"
         "\"temporary\":true,\"next_renewal\":null,\"reason\":\"an attempt is under way\","
         "\"served\":\"stored\",\"served_at\":\"2026-11-24T17:42:00Z\","
@@ -746,6 +749,9 @@ static void status_is_laid_out_for_people(void **state)
 	assert_string_equal(buf_c(&out),
 	        "Everseal 0.1.0, started 24 Nov 2026, 15:43 (2 hours ago), state in "
 	        "/var/lib/everseal\n"
+	        "\n"
+	        "Load balancers are told to send no visitors here: `everseal drain off` ends "
+	        "that.\n"
 	        "\n"
 	        "Listeners\n"
 	        "  ADDRESS     PROTOCOL  STATE\n"
@@ -772,6 +778,8 @@ static void status_is_laid_out_for_people(void **state)
 	        "27 days)\n"
 	        "    renewal: 21 days before it expires\n"
 	        "    last error: The CA did not answer.?[2J\n"
+	        "  r.test  corp    revoked      -                                -\n"
+	        "    revoked: 24 Nov 2026, 17:42 (60 seconds ago), it is to be replaced\n"
 	        "  d.test  -       self-signed  -                                -\n"
 	        "    renewal: an attempt is under way\n"
 	        "    served: this certificate, seen by a handshake 24 Nov 2026, 17:42 (60 seconds "
