@@ -74,6 +74,28 @@ bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHA
 	return true;
 }
 
+bool certs_from_pem(struct str pem, struct buf *ret_ders, struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct str rest = pem, der;
+	size_t count = 0;
+	while (next_block(&a, &rest, &der)) {
+		struct err why = ERR_INIT;
+		struct cert ignored;
+		count++;
+		if (!cert_read(&a, der, &ignored, &why))
+			return err_set(err, ERR_INPUT, "Certificate %zu cannot be used: %s", count,
+			        why.text);
+		buf_add(ret_ders, der);
+	}
+	if (rest.n > 0)
+		return err_set(err, ERR_INPUT,
+		        "Certificate %zu cannot be read: its PEM is broken or cut off.", count + 1);
+	if (count == 0)
+		return err_set(err, ERR_INPUT, "There is no certificate in PEM in the text.");
+	return buf_ok(ret_ders) || err_set(err, ERR_LIMIT, "These are too many certificates.");
+}
+
 /* RFC 7468 2, 5.1: lines of 64 characters. */
 void cert_to_pem(struct str der, struct buf *out)
 {

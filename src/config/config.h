@@ -60,6 +60,8 @@ struct config_proxy {
 	} *options; /* those given, of the rows in config_source's proxy and health */
 	size_t option_count;
 	struct str sticky, health; /* STR_NONE: not given */
+	struct str server_name;    /* likewise */
+	struct str trust;          /* likewise: certificates in DER, one behind the other */
 	struct config_weight {     /* taken over by the upstreams when all are known */
 		struct config_at at;
 		struct str upstream;

@@ -125,6 +125,8 @@ void config_set_site_renew_before(struct reader *r, const struct node *n);
 void config_set_proxy(struct reader *r, const struct node *n);
 void config_set_weight(struct reader *r, const struct node *n);
 void config_set_sticky(struct reader *r, const struct node *n);
+void config_set_server_name(struct reader *r, const struct node *n);
+void config_set_upstream_trust(struct reader *r, const struct node *n);
 void config_set_health(struct reader *r, const struct node *n);
 /* A row that was handed in for the block of `proxy` or `health`. */
 void config_set_option(struct reader *r, const struct setting *s, const struct word *w);

@@ -1,6 +1,9 @@
 /* `proxy` in a site: its applications, and how they share the work. */
 #include "config/parts.h"
 
+#include "certs/cert.h"
+#include "certs/name.h"
+
 enum { TRUST_MOST = 1 << 20, HEALTH_MOST = 1024, COOKIE_MOST = 64, WEIGHT_MOST = 1000 };
 
 static bool is_new(struct reader *r, const struct word *w, const struct config_upstream *u)
@@ -114,6 +117,32 @@ void config_set_sticky(struct reader *r, const struct node *n)
 		config_problem(&r->problems, w->at,
 		        "\"%.*s\" cannot name a cookie: write one word of letters and digits.",
 		        STR_ARG(config_shown(w->text)));
+}
+
+void config_set_server_name(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	struct err err = ERR_INIT;
+	struct name name;
+	if (name_read(&r->c->arena, w->text, /* public_only= */ false, &name, &err))
+		r->site.proxy.server_name = name.ascii;
+	else
+		config_problem(&r->problems, w->at, "%s", err.text);
+}
+
+void config_set_upstream_trust(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	BUF_AUTO ders = BUF_INIT(TRUST_MOST);
+	struct err err = ERR_INIT;
+	struct str pem;
+	if (!config_value_file(&r->scratch, w->text, TRUST_MOST, &pem, &err))
+		config_problem(&r->problems, w->at, "%s", err.text);
+	else if (!certs_from_pem(pem, &ders, &err))
+		config_problem(&r->problems, w->at, "\"%.*s\" is of no use: %s",
+		        STR_ARG(config_shown(w->text)), err.text);
+	else
+		r->site.proxy.trust = arena_str(&r->c->arena, buf_str(&ders));
 }
 
 static bool is_path(struct str s)

@@ -221,6 +221,14 @@ static const struct row proxy_rows[] = {
 		"Visitors stay with the application that answered them first, by a cookie of this name; "
 		"they go to another one when theirs is left out." },
 	  .special = config_set_sticky, .least_params = 1, .most_params = 1 },
+	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
+		"Certificates in PEM that vouch for these applications where they are https://, instead of "
+		"the system's: their authority's, or their own. Read when the configuration is read." },
+	  .special = config_set_upstream_trust, .least_params = 1, .most_params = 1 },
+	{ .setting = { "server-name", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"The name that an https:// application is asked for and that its certificate has to have. "
+		"Without this line it is the name or IP address by which it is written." },
+	  .special = config_set_server_name, .least_params = 1, .most_params = 1 },
 	{ .setting = { "health", SETTING_SPECIAL, .params = "PATH [{ … }]", .fallback = "", .help =
 		"Ask each application for this path again and again, by GET with the address as Host; one "
 		"that does not answer as expected is left out until it does." },

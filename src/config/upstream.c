@@ -116,7 +116,7 @@ bool config_value_upstream(
 /* What the data plane has no transport for yet. */
 static bool is_served(const struct config_upstream *u, struct err *err)
 {
-	if (u->scheme == UPSTREAM_HTTPS || u->scheme == UPSTREAM_UNIX)
+	if (u->scheme == UPSTREAM_UNIX)
 		return err_set(err, ERR_INPUT,
 		        "\"%.*s\" cannot be served yet: give an address that speaks plain "
 		        "HTTP.",

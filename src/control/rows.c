@@ -1,12 +1,20 @@
 /* What the configuration and the registrations mean, as rows for serve. */
 #include "control/control.h"
 
+#include "certs/cert.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+enum { SYSTEM_TRUST_MOST = 8 << 20, PIECE = 64 << 10 };
+
 struct building {
 	struct control *control;
 	const struct config *config;
 	const struct sites *sites;
 	struct rows *rows;
 	int64_t last_site, last_route;
+	int64_t last_trust, system_trust; /* 0: none yet */
 };
 
 void rows_add(struct rows *r, const struct msg *m)
@@ -19,6 +27,21 @@ void rows_add(struct rows *r, const struct msg *m)
 }
 #define ADD(r, name, ...)                                                                          \
 	rows_add((r), &(const struct msg){ .type = MSG_##name, .is.name = { ._ = 0, __VA_ARGS__ } })
+
+static bool read_whole(const char *file, struct buf *out)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : 1;
+	while (n > 0) {
+		char *room = buf_room(out, PIECE);
+		n = room ? read(fd, room, PIECE) : -1;
+		if (n > 0)
+			buf_grew(out, (size_t)n);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return n == 0;
+}
 
 static struct str keep(struct building *b, struct str text)
 {
@@ -66,6 +89,49 @@ static void add_names(struct building *b, int64_t site, const struct config_site
 		ADD(b->rows, site_name, .site = site, .name = keep(b, s->names[i]));
 }
 
+/* Rows are sent again to a serve that is new: they keep the descriptor. */
+static int64_t add_trust(struct building *b, struct str ders)
+{
+	int fd = memfd_create("trust", MFD_CLOEXEC);
+	if (fd < 0 || write(fd, ders.p, ders.n) != (ssize_t)ders.n) {
+		log_error(&b->control->log,
+		        "The certificates that vouch for applications cannot be handed on: %s",
+		        strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+		return 0;
+	}
+	ADD(b->rows, trust, .id = ++b->last_trust, .fd = fd);
+	return b->last_trust;
+}
+
+/* As the system has them, where it has them. */
+static int64_t system_trust(struct building *b)
+{
+	static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
+	struct err err = ERR_INIT;
+	if (b->system_trust)
+		return b->system_trust;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		BUF_AUTO pem = BUF(SYSTEM_TRUST_MOST), ders = BUF(SYSTEM_TRUST_MOST);
+		if (read_whole(files[i], &pem) && certs_from_pem(buf_str(&pem), &ders, &err))
+			return b->system_trust = add_trust(b, buf_str(&ders));
+	}
+	log_warning(&b->control->log,
+	        "This system has no list of certificate authorities (install ca-certificates): "
+	        "applications by https:// can only be verified by `trust`.");
+	return 0;
+}
+
+static int64_t trust_of(struct building *b, const struct config_site *s)
+{
+	for (size_t i = 0; i < s->upstream_count; i++)
+		if (s->upstreams[i].scheme == UPSTREAM_HTTPS)
+			return s->proxy.trust.n ? add_trust(b, s->proxy.trust) : system_trust(b);
+	return 0;
+}
+
 /* Their number is the site's. */
 static void add_upstreams(struct building *b, int64_t id, const struct config_site *s)
 {
@@ -73,7 +139,7 @@ static void add_upstreams(struct building *b, int64_t id, const struct config_si
 	if (!s->upstream_count)
 		return;
 	ADD(b->rows, upstreams, .id = id, .sticky = keep(b, p->sticky),
-	        .health = keep(b, p->health));
+	        .health = keep(b, p->health), .trust = trust_of(b, s));
 	for (size_t i = 0; i < p->option_count; i++)
 		ADD(b->rows, upstreams_option, .upstreams = id,
 		        .name = keep(b, str_c(p->options[i].name)), .value = p->options[i].value);
@@ -81,7 +147,7 @@ static void add_upstreams(struct building *b, int64_t id, const struct config_si
 		const struct config_upstream *u = &s->upstreams[i];
 		ADD(b->rows, upstream, .upstreams = id, .scheme = u->scheme, .port = u->port,
 		        .host = resolve_key(&b->rows->arena, u, p), .shown = keep(b, u->shown),
-		        .server_name = keep(b, u->server_name),
+		        .server_name = keep(b, p->server_name.n ? p->server_name : u->server_name),
 		        .weight = u->weight ? u->weight : 1);
 	}
 }
@@ -168,6 +234,9 @@ void rows_free(struct rows **r)
 		return;
 	config_free(&(*r)->config);
 	routes_close_roots(*r);
+	for (size_t i = 0; i < (*r)->count; i++)
+		if ((*r)->at[i].type == MSG_trust)
+			(void)close((*r)->at[i].is.trust.fd);
 	free((*r)->at);
 	arena_done(&(*r)->arena);
 	free(*r);

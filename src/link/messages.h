@@ -71,7 +71,9 @@ enum upstream_scheme {
 		INT(upstreams))                                                                    \
 	X(site_name, INT(site) TEXT(name))                                                         \
 	/* applications that answer in each other's place, by number; 0 in a site: it has none */  \
-	X(upstreams, INT(id) TEXT(sticky) TEXT(health))                                            \
+	X(upstreams, INT(id) TEXT(sticky) TEXT(health) INT(trust))                                            \
+	/* certificates that vouch for applications: DER one behind the other, in a memfd */        \
+	X(trust, INT(id) FD(fd))                                                                   \
 	X(upstreams_option, INT(upstreams) TEXT(name) INT(value)) /* by its setting's name */      \
 	/* host: an address, or a name that `host` tells the addresses of */                       \
 	X(upstream, INT(upstreams) INT(scheme) TEXT(host) INT(port) TEXT(shown)                    \

@@ -19,7 +19,7 @@ static void member_free(struct member *m)
 static struct member *member_of(
         struct group *g, const struct upstream *u, const struct sockaddr_storage *address)
 {
-	struct pool *pool = pool_of(g->pools, u, address);
+	struct pool *pool = pool_of(g->pools, g->says, u, address);
 	LIST_EACH (node, &pool->members) {
 		struct member *m = OWNER(node, struct member, node);
 		if (m->group == g)

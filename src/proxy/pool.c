@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/group.h"
+#include "tls/tls.h"
 #include <inttypes.h>
 
 enum { FORGET_AFTER = 10 * 60 * 1000, TELL_EVERY = 10 * 1000, DOWN_FIRST = 1000, DOUBLINGS = 16 };
@@ -21,6 +22,9 @@ static void pool_free(struct pool *pool)
 {
 	CHECK(pool->open == 0 && list_empty(&pool->members));
 	map_remove(&pool->pools->pools, &pool->node);
+	tls_session_free(&pool->session);
+	tls_trust_unref(&pool->trust);
+	free(pool->server_name);
 	free(pool->key);
 	free(pool);
 }
@@ -90,11 +94,13 @@ static void forget_old(struct proxy_pools *p)
 }
 
 /* All that makes a connection to it what it is. */
-static void add_key(struct buf *key, const struct upstream *u, const char *shown)
+static void add_key(
+        struct buf *key, const struct upstreams *says, const struct upstream *u, const char *shown)
 {
 	buf_printf(key, "%d %s ", (int)u->scheme, shown);
 	if (u->scheme == UPSTREAM_HTTPS)
-		buf_add(key, u->server_name);
+		buf_printf(
+		        key, "%.*s %016" PRIx64, STR_ARG(u->server_name), hash_keyed(says->trust));
 }
 
 static struct pool *pool_new(struct proxy_pools *p, const struct buf *key)
@@ -107,18 +113,28 @@ static struct pool *pool_new(struct proxy_pools *p, const struct buf *key)
 	return pool;
 }
 
-struct pool *pool_of(
-        struct proxy_pools *p, const struct upstream *u, const struct sockaddr_storage *address)
+static void set_tls(struct pool *pool, const struct upstreams *says, const struct upstream *u)
+{
+	struct tls_worker *tls = pool->pools->worker->tls;
+	if (u->scheme != UPSTREAM_HTTPS || pool->trust || !tls)
+		return;
+	pool->trust = tls_trust_ref(tls, says->trust);
+	pool->server_name = str_dup(u->server_name);
+}
+
+struct pool *pool_of(struct proxy_pools *p, const struct upstreams *says, const struct upstream *u,
+        const struct sockaddr_storage *address)
 {
 	BUF_AUTO key = BUF_INIT(4096);
 	char shown[ADDRESS_TEXT];
-	add_key(&key, u, address_text_port(address, shown));
+	add_key(&key, says, u, address_text_port(address, shown));
 	struct map_node *node = map_find(&p->pools, buf_str(&key));
 	struct pool *pool = node ? OWNER(node, struct pool, node) : pool_new(p, &key);
 	pool->scheme = u->scheme;
 	pool->address = *address;
 	memcpy(pool->shown, shown, sizeof shown);
 	pool->used = pools_now(p);
+	set_tls(pool, says, u);
 	return pool;
 }
 
@@ -180,10 +196,26 @@ static bool has_descriptor(struct proxy_pools *p)
 	return false;
 }
 
+/* NULL if there is nothing to trust. */
+static struct conn *secured(struct pool *p, struct conn *below)
+{
+	char text[ADDRESS_TEXT];
+	const struct tls_peer peer = {
+		.name = str_c(p->server_name),
+		.address = str_c(address_text(&p->address, text)),
+		.trust = p->trust,
+		.session = &p->session,
+	};
+	return conn_tls_connect(below, &peer);
+}
+
 struct conn *pool_connect(struct pool *p)
 {
 	struct loop *loop = p->pools->worker->loop;
-	return p->dial ? p->dial(p) : conn_tcp_connect(loop, &p->address);
+	if (p->dial)
+		return p->dial(p);
+	struct conn *conn = conn_tcp_connect(loop, &p->address);
+	return p->scheme == UPSTREAM_HTTPS ? secured(p, conn) : conn;
 }
 
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)

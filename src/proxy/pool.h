@@ -53,6 +53,9 @@ struct pool {
 	/* In place of a connection to `address`; NULL: none. Returns NULL if it cannot be had. What
 	 * it returns is connected already. */
 	struct conn *(*dial)(struct pool *p);
+	struct tls_trust *trust; /* of https; the pool's */
+	struct ssl_session_st *session;
+	char *server_name;        /* of https; heap */
 	char shown[ADDRESS_TEXT]; /* for logs and status */
 	char *key;                /* heap */
 };
@@ -74,8 +77,8 @@ static inline int64_t pools_now(const struct proxy_pools *p)
 }
 
 /* The pool of that upstream at this address (its own, or one that its name stands for). */
-struct pool *pool_of(
-        struct proxy_pools *p, const struct upstream *u, const struct sockaddr_storage *address);
+struct pool *pool_of(struct proxy_pools *p, const struct upstreams *says, const struct upstream *u,
+        const struct sockaddr_storage *address);
 
 /* A pool that the caller owns, and that no group has. */
 void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(struct pool *p));

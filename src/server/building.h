@@ -13,11 +13,17 @@ struct option_row {
 	int64_t upstreams, value;
 	struct str name;
 };
+struct trust_row {
+	int64_t id;
+	struct str ders; /* in the arena */
+};
 struct building_upstreams {
 	struct upstreams *groups;
+	int64_t *trusted; /* of each group */
+	struct trust_row *trusts;
 	struct upstream_row *members;
 	struct option_row *options;
-	size_t group_count, member_count, option_count;
+	size_t group_count, member_count, option_count, trust_count;
 };
 MUST_CHECK bool building_upstreams_row(struct building_upstreams *b, struct arena *a,
         enum msg_type type, const void *fields, struct err *err);

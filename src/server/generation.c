@@ -201,6 +201,7 @@ bool generation_row(
 		return add_site(b, fields, err);
 	case MSG_site_name:
 		return add_name(b, fields);
+	case MSG_trust:
 	case MSG_upstreams:
 	case MSG_upstreams_option:
 	case MSG_upstream:

@@ -72,6 +72,7 @@ struct upstreams {
 	struct upstream_options options;
 	struct str sticky; /* the cookie's name; empty: none */
 	struct str health; /* the path that is asked; empty: nobody asks */
+	struct str trust;  /* of https: certificates in DER, one behind the other */
 };
 
 struct site {

@@ -4,7 +4,9 @@
 #include "server/building.h"
 #include "server/settings.h"
 
-enum { WEIGHT_MOST = 1000, TEXT_MOST = 1 << 20 };
+#include <sys/stat.h>
+
+enum { WEIGHT_MOST = 1000, TEXT_MOST = 1 << 20, TRUST_MOST = 16 << 20 };
 
 static bool add_group(struct building_upstreams *b, struct arena *a, const struct msg_upstreams *m,
         struct err *err)
@@ -12,6 +14,8 @@ static bool add_group(struct building_upstreams *b, struct arena *a, const struc
 	if (m->id <= 0)
 		return err_set(err, ERR_INPUT, "A group of applications has no number.");
 	b->groups = mem_grow(b->groups, sizeof *b->groups, b->group_count + 1);
+	b->trusted = mem_grow(b->trusted, sizeof *b->trusted, b->group_count + 1);
+	b->trusted[b->group_count] = m->trust;
 	struct upstreams *u = &b->groups[b->group_count++];
 	*u = (struct upstreams){
 		.id = m->id, .sticky = arena_str(a, m->sticky), .health = arena_str(a, m->health)
@@ -54,11 +58,31 @@ static bool add_member(struct building_upstreams *b, struct arena *a, const stru
 	return true;
 }
 
+static bool add_trust(
+        struct building_upstreams *b, struct arena *a, const struct msg_trust *m, struct err *err)
+{
+	struct stat st;
+	bool fits =
+	        m->fd >= 0 && fstat(m->fd, &st) == 0 && st.st_size > 0 && st.st_size <= TRUST_MOST;
+	char *bytes = fits ? arena_alloc(a, (size_t)st.st_size) : NULL;
+	fits = fits && pread(m->fd, bytes, (size_t)st.st_size, 0) == st.st_size;
+	if (m->fd >= 0)
+		(void)close(m->fd);
+	if (!fits)
+		return err_set(err, ERR_INPUT,
+		        "The certificates that vouch for applications cannot be read.");
+	b->trusts = mem_grow(b->trusts, sizeof *b->trusts, b->trust_count + 1);
+	b->trusts[b->trust_count++] = (struct trust_row){ m->id, str_n(bytes, (size_t)st.st_size) };
+	return true;
+}
+
 bool building_upstreams_row(struct building_upstreams *b, struct arena *a, enum msg_type type,
         const void *fields, struct err *err)
 {
 	if (type == MSG_upstreams)
 		return add_group(b, a, fields, err);
+	if (type == MSG_trust)
+		return add_trust(b, a, fields, err);
 	if (type == MSG_upstreams_option)
 		return add_option(b, a, fields, err);
 	return add_member(b, a, fields, err);
@@ -92,6 +116,22 @@ static struct upstreams *must_find(const struct generation *g, int64_t id, struc
 		(void)err_set(err, ERR_PROTOCOL,
 		        "A row speaks of the applications %lld, which no row made.", (long long)id);
 	return u;
+}
+
+static bool settle_trust(struct building_upstreams *b, struct err *err)
+{
+	for (size_t i = 0; i < b->group_count; i++) {
+		size_t k = 0;
+		while (k < b->trust_count && b->trusts[k].id != b->trusted[i])
+			k++;
+		if (k < b->trust_count)
+			b->groups[i].trust = b->trusts[k].ders;
+		else if (b->trusted[i])
+			return err_set(err, ERR_PROTOCOL,
+			        "A row speaks of the certificates %lld, which no row brought.",
+			        (long long)b->trusted[i]);
+	}
+	return true;
 }
 
 static bool settle_groups(struct building_upstreams *b, struct generation *g, struct err *err)
@@ -155,6 +195,7 @@ static uint64_t identity_of(const struct upstreams *u)
 	BUF_AUTO text = BUF_INIT(TEXT_MOST);
 	add_text(&text, u->sticky);
 	add_text(&text, u->health);
+	buf_add_u64(&text, hash_keyed(u->trust));
 	buf_add(&text, str_n(&u->options, sizeof u->options));
 	for (size_t i = 0; i < u->count; i++) {
 		const struct upstream *m = &u->at[i];
@@ -168,7 +209,8 @@ static uint64_t identity_of(const struct upstreams *u)
 
 bool building_upstreams_settle(struct building_upstreams *b, struct generation *g, struct err *err)
 {
-	if (!settle_groups(b, g, err) || !settle_options(b, g, err) || !settle_members(b, g, err))
+	if (!settle_trust(b, err) || !settle_groups(b, g, err) || !settle_options(b, g, err) ||
+	        !settle_members(b, g, err))
 		return false;
 	for (size_t i = 0; i < g->upstreams_count; i++)
 		g->upstreams[i].identity = identity_of(&g->upstreams[i]);
@@ -180,5 +222,7 @@ void building_upstreams_done(struct building_upstreams *b)
 	free(b->groups);
 	free(b->members);
 	free(b->options);
+	free(b->trusted);
+	free(b->trusts);
 	*b = (struct building_upstreams){ 0 };
 }

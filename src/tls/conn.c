@@ -171,7 +171,9 @@ static const char *tls_failure(const struct conn *c)
 {
 	const struct tls_conn *t = tls_of(c);
 	const char *below = conn_failure(t->below.conn);
-	return below[0] != '\0' ? below : "The peer broke off TLS";
+	if (below[0] != '\0')
+		return below;
+	return t->client && t->fault ? t->fault->text : "The peer broke off TLS";
 }
 
 /* What only waits for the end of the turn is not held up by the peer. */
@@ -199,6 +201,8 @@ static void handshake(struct tls_conn *t)
 	int result = SSL_do_handshake(t->ssl);
 	if (result != 1 && SSL_get_error(t->ssl, result) == SSL_ERROR_WANT_READ) {
 		tls_flush(t);
+		if (t->client && t->failed)
+			t->conn.ready(&t->conn, CONN_OUT);
 		return;
 	}
 	if (result == 1) {
@@ -206,11 +210,13 @@ static void handshake(struct tls_conn *t)
 		t->default_name = STR_NONE;
 		later_start(&t->flush, t->worker->loop, flush_later);
 	} else {
+		if (t->client)
+			tls_client_failed(t);
 		ERR_clear_error();
 		tls_flush(t);
 		t->failed = true;
 	}
-	t->conn.ready(&t->conn, CONN_IN);
+	t->conn.ready(&t->conn, t->client ? CONN_IN | CONN_OUT : CONN_IN);
 }
 
 /* What was held back is written; if that was the last of a connection that we have shut, so is
@@ -243,19 +249,25 @@ static void below_ready(struct conn *below, unsigned events)
 		t->conn.ready(&t->conn, told);
 }
 
-struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name)
+struct tls_conn *tls_conn_new(struct tls_worker *w, struct conn *below, SSL_CTX *ctx)
 {
 	struct tls_conn *t = mem_new(struct tls_conn);
 	t->conn.ops = &tls_ops;
 	t->worker = w;
-	t->default_name = default_name;
 	conn_hold(&t->below, below, below_ready);
-	t->ssl = SSL_new(w->intermediate);
+	t->ssl = SSL_new(ctx);
 	BIO *bio = BIO_new(w->bio);
 	CHECK(t->ssl && bio);
 	BIO_set_data(bio, t);
 	SSL_set_bio(t->ssl, bio, bio);
 	SSL_set_app_data(t->ssl, t);
+	return t;
+}
+
+struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name)
+{
+	struct tls_conn *t = tls_conn_new(w, below, w->intermediate);
+	t->default_name = default_name;
 	SSL_set_accept_state(t->ssl);
 	return &t->conn;
 }

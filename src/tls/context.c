@@ -103,21 +103,30 @@ static void set_callbacks(SSL_CTX *ctx, struct tls_worker *w)
 	tls_tickets_use(ctx);
 }
 
+void tls_context_init(SSL_CTX *ctx)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_read_ahead(ctx, 1);
+}
+
+bool tls_context_policy(SSL_CTX *ctx)
+{
+	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_set_cipher_list(ctx, SUITES) == 1 &&
+	       SSL_CTX_set1_groups_list(ctx, GROUPS) == 1;
+}
+
 static SSL_CTX *intermediate_new(struct tls_worker *w)
 {
 	static const unsigned char policy[] = "intermediate"; /* tickets are good for it alone */
 	SSL_CTX *ctx = SSL_CTX_new_ex(w->lib, NULL, TLS_server_method());
 	if (!ctx)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-	                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	tls_context_init(ctx);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_read_ahead(ctx, 1);
-	bool ok = SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-	          SSL_CTX_set_cipher_list(ctx, SUITES) == 1 &&
-	          SSL_CTX_set1_groups_list(ctx, GROUPS) == 1 &&
-	          SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
+	bool ok = tls_context_policy(ctx) && SSL_CTX_set_num_tickets(ctx, 1) == 1 &&
 	          SSL_CTX_set_session_id_context(ctx, policy, sizeof policy - 1) == 1;
 	if (!ok) {
 		SSL_CTX_free(ctx);

@@ -15,10 +15,19 @@ struct tls_worker {
 	struct pair_cache *pairs;
 	EVP_CIPHER *ticket_cipher;
 	struct tls_ticket_keys tickets;
-	char *gather; /* TLS_RECORD bytes: small parts of one write become one record */
+	struct tls_trust *trusts; /* of applications that are spoken to by TLS */
+	char *gather;             /* TLS_RECORD bytes: small parts of one write become one record */
 };
 
 enum { TLS_RECORD = 16 << 10 };
+
+struct tls_trust {
+	struct tls_worker *worker;
+	struct tls_trust *next;
+	uint64_t hash; /* of the certificates */
+	unsigned refs;
+	SSL_CTX *ctx; /* NULL: they cannot be used */
+};
 
 struct tls_conn {
 	struct conn conn;
@@ -36,7 +45,12 @@ struct tls_conn {
 	bool offers_http2, chose_http2;
 	struct buf plain;  /* they are no TLS but text: what came */
 	struct err *fault; /* heap; NULL: none */
+	bool client;
+	struct ssl_session_st **session; /* of a client: where the next one finds it */
 };
+struct tls_conn *tls_conn_new(struct tls_worker *w, struct conn *below, SSL_CTX *ctx);
+/* client.c: puts into words why the handshake has failed. */
+void tls_client_failed(struct tls_conn *t);
 
 /* bio.c: the lower edge. Small writes are gathered until tls_flush, large ones pass; a write is
  * always taken, so that libssl never has to repeat one. */
@@ -48,5 +62,7 @@ void tls_tickets_use(SSL_CTX *ctx);
 
 /* context.c */
 struct tls_conn *tls_conn_of(const SSL *ssl);
+void tls_context_init(SSL_CTX *ctx);
+bool tls_context_policy(SSL_CTX *ctx); /* versions, suites, groups */
 
 #endif

@@ -52,4 +52,26 @@ struct conn *conn_tls_plain(struct conn **c, struct buf *ret_bytes);
 /* NULL, or why a certificate of ours cannot be used. */
 const struct err *conn_tls_fault(const struct conn *c);
 
+/* ---- the client's side, to an application (client.c) ---- */
+
+/* Certificates that may vouch for it, in DER one behind the other, as OpenSSL has them; shared by
+ * all that trust the same. Unref'd before the worker is freed. */
+struct tls_trust;
+struct tls_trust *tls_trust_ref(struct tls_worker *w, struct str ders);
+void tls_trust_unref(struct tls_trust **t);
+
+struct ssl_session_st; /* OpenSSL's */
+void tls_session_free(struct ssl_session_st **session);
+
+struct tls_peer {
+	struct str name;    /* asked for, and expected in its certificate; empty: the address is */
+	struct str address; /* numeric */
+	struct tls_trust *trust;
+	struct ssl_session_st **session; /* resumed if there is one, and kept; outlives it */
+};
+/* Over `below`, which it owns and which may be connecting still. CONN_OUT tells that the handshake
+ * has ended: conn_write then works, or conn_failure says why not. NULL if the trust cannot be used;
+ * `below` is freed then. */
+struct conn *conn_tls_connect(struct conn *below, const struct tls_peer *peer);
+
 #endif

@@ -1,11 +1,19 @@
 """Several applications behind a site, and names that stand for them."""
+import contextlib
+import datetime
+import ipaddress
 import re
+import ssl
+import subprocess
 import threading
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from api import Api
-from network import Upstream, ask, reply, until
+from network import Upstream, ask, free_port, reply, until
 from test_diagnosis import Names
 
 
@@ -218,3 +226,133 @@ def test_a_time_out_of_the_group_s_own(stage):
     everseal = stage.everseal(sites=f"site * {{ proxy {silent.address} {{ first-byte-timeout 200ms }} }}").start()
     answer = get(everseal)
     assert answer.status == 504 and "did not answer in time" in answer.text
+
+
+# ---- by TLS ----
+
+class Authority:
+    def __init__(self, folder, name="Test authority"):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.folder = folder
+        self.file = folder / "authority.pem"
+        self.file.write_bytes(self.sign(self.name, self.key.public_key(), None)
+                              .public_bytes(serialization.Encoding.PEM))
+        self.file.chmod(0o644)
+
+    def sign(self, subject, key, names, days=(-30, 30)):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key)
+                   .serial_number(x509.random_serial_number())
+                   .not_valid_before(now + datetime.timedelta(days[0]))
+                   .not_valid_after(now + datetime.timedelta(days[1]))
+                   .add_extension(x509.BasicConstraints(ca=names is None, path_length=None), critical=True))
+        if names:
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        return builder.sign(self.key, hashes.SHA256())
+
+    def context(self, *names, days=(-30, 30)):
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "app")])
+        certificate = self.sign(subject, key.public_key(), names, days)
+        path = self.folder / f"app{len(list(self.folder.iterdir()))}.pem"
+        path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+class ByTls(Upstream):
+    """Speaks TLS alone; keeps which names it was asked for, and which sessions were resumed."""
+
+    def __init__(self, context, **options):
+        self.context, self.names, self.resumed = context, [], []
+        context.sni_callback = lambda _, name, __: self.names.append(name)
+        super().__init__(**options)
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError):
+            connection = self.context.wrap_socket(connection, server_side=True)
+            self.resumed.append(connection.session_reused)
+        super().serve(connection)
+
+
+@pytest.fixture
+def authority(stage):
+    return Authority(stage.new_folder("authority"))
+
+
+def test_https_to_an_application_that_is_verified(stage, authority):
+    app = stage.keep(ByTls(authority.context(x509.DNSName("app.internal")), answer=lambda heard: reply(
+        b"by TLS", headers=["Connection: close"])))
+    app.name = "app"
+    everseal = stage.everseal(head="workers 1", sites=f"""site * {{
+        proxy https://{app.address} {{ trust {authority.file}; server-name app.internal }} }}""").start()
+    for _ in range(3):
+        assert get(everseal).body == b"by TLS"
+    assert app.names == ["app.internal"] * 3
+    assert app.resumed[0] is False and True in app.resumed
+    assert app.heard[0].value("Host") == "a.example"
+
+
+def test_https_by_address(stage, authority):
+    app = stage.keep(ByTls(authority.context(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))))
+    everseal = stage.everseal(
+        sites=f"site * {{ proxy https://{app.address} {{ trust {authority.file} }} }}").start()
+    body = b"x" * 300_000
+    answer = ask(everseal.http, "a.example", "/", "POST", body=body)
+    assert answer.body == b"hello" and app.heard[0].body == body
+    assert app.names == [None]
+
+
+@pytest.mark.parametrize("case, sentence", [
+    ("name", r"its certificate is for another name: say which by `server-name`"),
+    ("expired", r"its certificate has expired"),
+    ("unknown", r"nobody who is trusted vouches for its certificate: name its authority by `trust`"),
+    ("plain", r"it does not speak TLS: write http:// instead"),
+])
+def test_https_that_cannot_be_verified(stage, authority, upstream, case, sentence):
+    name = x509.IPAddress(ipaddress.ip_address("127.0.0.2" if case == "name" else "127.0.0.1"))
+    app = upstream
+    if case == "plain":  # as web servers answer what is no request
+        app.script = lambda connection, _: connection.recv(9) and connection.sendall(reply(status="400 Bad"))
+    else:
+        app = stage.keep(ByTls(authority.context(name, days=(-9, -1) if case == "expired" else (-9, 9))))
+    trust = "" if case == "unknown" else f"{{ trust {authority.file} }}"
+    everseal = stage.everseal(sites=f"site * {{ proxy https://{app.address} {trust} }}").start()
+    answer = get(everseal)
+    assert answer.status == 502 and "cannot be reached" in answer.text
+    everseal.logged(r"cannot be reached \(" + sentence + r"\)")
+    assert not app.heard
+    assert re.search(sentence, state_of(everseal, f"https://{app.address}")["addresses"][0]["why"])
+
+
+def test_https_to_nginx_and_openssl(stage, authority):
+    context = authority.context(x509.DNSName("app.internal"))
+    del context
+    pem = sorted(authority.folder.glob("app*.pem"))[-1]
+    port = free_port()
+    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", pem, "-key", pem,
+                               "-www", "-quiet"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    nginx_port = free_port()
+    conf = authority.folder / "nginx.conf"
+    conf.write_text(f"""daemon off; master_process off; pid {authority.folder}/nginx.pid; error_log stderr;
+events {{ }}
+http {{ access_log off;
+    client_body_temp_path {authority.folder}; proxy_temp_path {authority.folder}; fastcgi_temp_path {authority.folder};
+    uwsgi_temp_path {authority.folder}; scgi_temp_path {authority.folder};
+    server {{ listen 127.0.0.1:{nginx_port} ssl; ssl_certificate {pem}; ssl_certificate_key {pem};
+        location / {{ return 200 "nginx $ssl_server_name"; }} }} }}""")
+    nginx = subprocess.Popen(["nginx", "-c", conf, "-e", "stderr"], stderr=subprocess.DEVNULL)
+    try:
+        options = f"{{ trust {authority.file}; server-name app.internal }}"
+        everseal = stage.everseal(sites=f"""site openssl.example {{ proxy https://127.0.0.1:{port} {options} }}
+site nginx.example {{ proxy https://127.0.0.1:{nginx_port} {options} }}""").start()
+        until("openssl answers", lambda: b"s_server" in get(everseal, "openssl.example").body)
+        until("nginx answers", lambda: get(everseal, "nginx.example").body == b"nginx app.internal")
+    finally:
+        for process in (server, nginx):
+            process.kill()
+            process.wait()

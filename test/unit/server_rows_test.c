@@ -43,6 +43,8 @@ static void rows_that_are_refused(void **state)
 		                .port = 1,
 		                .shown = STR("app:1") },
 		        "app:1 is no address and port of an application." },
+		{ MSG_trust, &(struct msg_trust){ .id = 1, .fd = -1 },
+		        "The certificates that vouch for applications cannot be read." },
 		{ MSG_upstreams, &(struct msg_upstreams){ .id = 0 },
 		        "A group of applications has no number." },
 		{ MSG_upstreams_option, &(struct msg_upstreams_option){ .name = STR("colour") },
@@ -158,6 +160,8 @@ static void groups_that_do_not_fit(void **state)
 	refuse(MSG_upstreams_option,
 	        &(struct msg_upstreams_option){ .upstreams = 8, .name = STR("fails"), .value = 1 },
 	        "A row speaks of the applications 8, which no row made.");
+	refuse(MSG_upstreams, &(struct msg_upstreams){ .id = 8, .trust = 5 },
+	        "A row speaks of the certificates 5, which no row brought.");
 	refuse(MSG_site, &(struct msg_site){ .id = 1, .name = STR("a.test"), .upstreams = 8 },
 	        "The site a.test has the applications 8, which no row made.");
 }
