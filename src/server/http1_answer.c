@@ -1,8 +1,9 @@
 #include "server/http1_session.h"
 
-/* A handler may have that much waiting to be sent before it must pause. Pieces from DIRECT on are
- * not copied if the connection takes them at once. */
-enum { OUT_MOST = 64 << 10, DIRECT = 8 << 10 };
+/* A handler may have that much waiting to be sent before it must pause. As long as the client takes
+ * all at once nothing waits, and larger pieces cost less. Pieces from DIRECT on are not copied if
+ * the connection takes them at once. */
+enum { OUT_MOST = 64 << 10, OUT_AT_ONCE = 256 << 10, DIRECT = 8 << 10 };
 
 static struct http1_session *session_of(struct exchange *ex)
 {
@@ -31,7 +32,8 @@ bool http1_may_flush(const struct http1_session *s)
 
 static ptrdiff_t room(const struct http1_session *s)
 {
-	return OUT_MOST - (ptrdiff_t)http1_unsent(s);
+	size_t unsent = http1_unsent(s);
+	return unsent == 0 ? OUT_AT_ONCE : OUT_MOST - (ptrdiff_t)unsent;
 }
 
 /* The connection took n bytes (or gives CONN_AGAIN, CONN_FAILED) of `offered`. */

@@ -18,7 +18,7 @@ struct proxy_pools; /* proxy/'s upstream connections, made by worker/ */
 struct auth;        /* server/auth.h */
 struct tls_worker;  /* tls/'s contexts, decoded certificates and ticket keys of this thread */
 
-enum { WORKER_SCRATCH = 64 << 10 };
+enum { WORKER_SCRATCH = 256 << 10 };
 
 struct worker {
 	struct loop *loop;

@@ -4,6 +4,7 @@ One Everseal and one application for the whole file; each test gives the applica
 import contextlib
 import os
 import pathlib
+import queue
 import shutil
 import socket
 import ssl
