@@ -92,7 +92,8 @@ static int head_began(nghttp2_session *session, const nghttp2_frame *frame, void
 		s = h->user->ops->opened(h->user);
 		s->id = h->last_id = frame->hd.stream_id;
 		s->connection = h;
-		s->out = BUF(OUT_CEILING);
+		if (s->out.ceiling == 0)
+			s->out = BUF(OUT_CEILING);
 		s->is_request = true;
 		(void)nghttp2_session_set_stream_user_data(session, s->id, s);
 	}
@@ -207,8 +208,7 @@ static int closed(nghttp2_session *session, int32_t id, uint32_t code, void *con
 	if (s->is_request)
 		h->in_head = false;
 	h->unsent -= s->out.n - s->sent;
-	buf_done(&s->out);
-	s->sent = 0;
+	http2_stream_clear(s);
 	s->connection = NULL;
 	h->user->ops->closed(s);
 	return 0;

@@ -32,9 +32,10 @@ enum {
  * it; one that does more gains nothing by it, and costs us and the applications behind us work. */
 #define HTTP2_NUISANCES(X)                                                                         \
 	/* name, at once, per second, what it does */                                              \
-	X(RESET, 200, 20, "resets its streams too often")        /* CVE-2023-44487 */              \
+	/* CVE-2023-44487; each answer that is let end makes up for one */                         \
+	X(RESET, 200, 20, "resets its streams too often")                                          \
 	X(FAULT, 100, 5, "makes us reset its streams too often") /* CVE-2025-8671 */               \
-	X(PING, 500, 50, "sends too many PINGs")                                                   \
+	X(PING, 500, 50, "sends too many PINGs") /* one for each DATA is free: gRPC measures */    \
 	X(SETTINGS, 50, 2, "changes its settings too often")                                       \
 	X(EMPTY, 200, 20, "sends too many frames without content")                                 \
 	X(PRIORITY, 500, 50, "changes priorities too often")                                       \
@@ -61,7 +62,7 @@ struct http2_user; /* lives in whoever has the connection */
 struct http2_stream;
 
 struct http2_ops {
-	/* A request begins: its zeroed place, with `arena` set. */
+	/* A request begins: its place, zeroed but for `arena`, and for `out` if it was kept. */
 	struct http2_stream *(*opened)(struct http2_user *u);
 	/* Its head is whole: s->request, or s->refusal says why it is refused. */
 	void (*request)(struct http2_stream *s);
@@ -98,7 +99,7 @@ struct http2_stream {
 	size_t sent;
 	struct str lent;
 	struct headers out_trailers;
-	bool has_content, ended, is_request;
+	bool has_content, ended, is_request, is_tunnel;
 };
 
 /* tls: how the connection came; it decides on the scheme. now: mono ms. */
@@ -128,6 +129,9 @@ void http2_take_back(struct http2_stream *s);
 /* Trailers may be NULL. Whatever the client still sends of its request is dropped after it. */
 void http2_end(struct http2_stream *s, const struct headers *trailers);
 void http2_reset(struct http2_stream *s, enum http2_error code);
+/* Of one that is closed, or whose connection is gone: content that waits is dropped; memory for a
+ * short answer stays in `out`. */
+void http2_stream_clear(struct http2_stream *s);
 size_t http2_unsent(const struct http2_stream *s);
 size_t http2_unsent_all(const struct http2 *h);
 

@@ -2,6 +2,7 @@
 #include "base/err.h"
 #include "http/http2_inside.h"
 
+enum { OUT_KEPT = 4 << 10 }; /* memory for a short answer is kept for the next one */
 enum { FRAME_HEAD = 9, NUMBER_MOST = 20, GOAWAY_SIZE = FRAME_HEAD + 8 };
 
 static nghttp2_nv pair(struct str name, struct str value, uint8_t flags)
@@ -72,6 +73,7 @@ void http2_respond(struct http2_stream *s, const struct response *r)
 		        session, NGHTTP2_FLAG_NONE, s->id, NULL, v, count, NULL);
 		return;
 	}
+	s->is_tunnel = tunnel;
 	s->has_content = has_content(r, tunnel);
 	nghttp2_data_provider content = { .source.ptr = s, .read_callback = next_content };
 	(void)nghttp2_submit_response(session, s->id, v, count, s->has_content ? &content : NULL);
@@ -111,6 +113,15 @@ static ssize_t next_content(nghttp2_session *session, int32_t id, uint8_t *unuse
 	return (ssize_t)n;
 }
 
+void http2_stream_clear(struct http2_stream *s)
+{
+	s->sent = 0;
+	if (s->out.cap > OUT_KEPT)
+		buf_done(&s->out);
+	else
+		buf_clear(&s->out);
+}
+
 static void take(struct http2_stream *s, struct buf *out, size_t n)
 {
 	struct str kept = str_head(str_from(buf_str(&s->out), s->sent), n);
@@ -119,10 +130,8 @@ static void take(struct http2_stream *s, struct buf *out, size_t n)
 	s->lent = str_from(s->lent, n - kept.n);
 	s->sent += kept.n;
 	s->connection->unsent -= kept.n;
-	if (s->sent == s->out.n) {
-		buf_done(&s->out);
-		s->sent = 0;
-	}
+	if (s->sent == s->out.n)
+		http2_stream_clear(s);
 }
 
 static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_t *head, size_t n,
@@ -136,8 +145,10 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 	buf_add(h->out, str_n(head, FRAME_HEAD));
 	take(s, h->out, n);
 	s->sent_at = h->now;
-	if (n > 0)
+	if (n > 0) {
 		http2_forgives(h, HTTP2_NUISANCE_WINDOW, 2);
+		http2_forgives(h, HTTP2_NUISANCE_PING, 1);
+	}
 	return 0;
 }
 
@@ -217,7 +228,8 @@ size_t http2_unsent_all(const struct http2 *h)
 static void drop_rest(struct http2 *h, const nghttp2_frame *frame)
 {
 	struct http2_stream *s = http2_stream_of(h->session, frame->hd.stream_id);
-	if (s && !s->request_ended && !s->request.websocket)
+	http2_forgives(h, HTTP2_NUISANCE_RESET, 1);
+	if (s && !s->request_ended && !s->is_tunnel)
 		http2_reset(s, HTTP2_NO_ERROR);
 }
 

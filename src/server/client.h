@@ -58,6 +58,7 @@ void client_deadline(struct client *c, int64_t after_ms);
 
 struct session *http1_session_new(struct client *c);
 struct session *http2_session_new(struct client *c);
+void http2_session_spare_done(struct worker *w); /* frees w->spare */
 /* Right after it: this port speaks HTTPS, and the client does not. His request, which begins with
  * `bytes`, is answered with 400. May free the client. */
 void http1_session_misplaced(struct session *s, struct str bytes);

@@ -7,6 +7,7 @@ enum {
 	LINGER_MOST = 1 << 20,
 	LINGER_TIME = 2000, /* without a byte */
 	LINGER_TIME_MOST = 10000,
+	SPARE_MOST = 64,        /* streams kept for their memory, some KiB each */
 	ROUNDS = 16,            /* of one connection before others have their turn */
 	OUT_CEILING = 64 << 20, /* never reached: nothing is made while something is unsent */
 	/* After we have said that we leave, streams that were on their way are still served. */
@@ -108,10 +109,52 @@ void http2_write(struct http2_session *s)
 
 /* --- requests */
 
+/* One that a stream had before, whoever's it was: its memory is as good as new. */
+static struct http2_passenger *passenger_new(struct worker *w)
+{
+	struct list *node = list_first(&w->spare);
+	if (!node)
+		return mem_new(struct http2_passenger);
+	struct http2_passenger *p = at_node(node);
+	list_remove(node);
+	w->spare_count--;
+	struct arena arena = p->arena;
+	struct buf out = p->stream.out;
+	CHECK(out.n == 0);
+	*p = (struct http2_passenger){ .arena = arena, .stream.out = out };
+	return p;
+}
+
+static void passenger_done(struct http2_passenger *p)
+{
+	buf_done(&p->stream.out);
+	arena_done(&p->arena);
+	free(p);
+}
+
+static void passenger_spare(struct worker *w, struct http2_passenger *p)
+{
+	if (w->spare_count == SPARE_MOST || w->draining) {
+		passenger_done(p);
+		return;
+	}
+	http2_stream_clear(&p->stream); /* the next one must begin with nothing of this one's */
+	arena_clear(&p->arena);
+	list_add_first(&w->spare, &p->node);
+	w->spare_count++;
+}
+
+void http2_session_spare_done(struct worker *w)
+{
+	LIST_EACH (node, &w->spare)
+		passenger_done(at_node(node));
+	list_init(&w->spare);
+}
+
 static struct http2_stream *opened(struct http2_user *u)
 {
 	struct http2_session *s = OWNER(u, struct http2_session, user);
-	struct http2_passenger *p = mem_new(struct http2_passenger);
+	struct http2_passenger *p = passenger_new(s->client->worker);
 	p->session = s;
 	p->stream.arena = &p->arena;
 	p->in = BUF(HTTP2_WINDOW);
@@ -295,9 +338,7 @@ static void free_passenger(struct http2_passenger *p)
 	generation_unref(&p->ex.generation);
 	use_up(p, p->in.n);
 	buf_done(&p->in);
-	buf_done(&p->stream.out);
-	arena_done(&p->arena);
-	free(p);
+	passenger_spare(p->session->client->worker, p);
 }
 
 static void reap(struct http2_session *s)

@@ -12,6 +12,7 @@ void worker_init(struct worker *w, struct loop *loop)
 	w->scratch = mem_alloc(WORKER_SCRATCH);
 	w->intake = mem_alloc(WORKER_SCRATCH);
 	w->frames = BUF(FRAMES_CEILING);
+	list_init(&w->spare);
 	list_init(&w->connections);
 	list_init(&w->listeners);
 }
@@ -39,6 +40,7 @@ void worker_done(struct worker *w)
 	free(w->scratch);
 	free(w->intake);
 	buf_done(&w->frames);
+	http2_session_spare_done(w);
 }
 
 static bool listens(int fd)

@@ -48,7 +48,9 @@ struct worker {
 	char *scratch;     /* WORKER_SCRATCH bytes for what is read and used up at once */
 	char *intake;      /* as many for frames of HTTP/2: handlers have scratch meanwhile */
 	struct buf frames; /* scratch: those that are about to be written */
-	char date[32];     /* for Date headers, of date_second */
+	struct list spare; /* streams of HTTP/2 whose memory the next ones have */
+	size_t spare_count;
+	char date[32]; /* for Date headers, of date_second */
 	int64_t date_second;
 	/* While draining: the last connection has ended. May be NULL. */
 	void (*emptied)(struct worker *w);

@@ -212,6 +212,17 @@ def test_one_large_answer_beside_small_ones(front):
         assert len(c.answer(large).body) == 1_000_000
 
 
+def test_nothing_is_left_of_streams_that_were_cut(front):
+    """What waited for one client is never seen by another."""
+    for _ in range(3):
+        with Client(front.https, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 1}, windows=False) as c:
+            ids = [c.request("/bytes/3000") for _ in range(80)]
+            c.until(lambda: all(c.stream(i).body for i in ids))
+        with Client(front.https) as c:
+            ids = [c.request("/") for _ in range(90)]
+            assert {c.answer(i).body for i in ids} == {b"hello"}
+
+
 def test_a_client_that_resets_lets_go_of_the_application(stage):
     gone = []
 
@@ -528,6 +539,7 @@ def test_a_websocket_that_is_refused(stage):
         stream_id, stream = open_tunnel(c)
         c.answer(stream_id)
         assert (stream.status, stream.body) == (403, b"no") and c.ping()
+        assert stream.reset == NO_ERROR  # nothing of the stream is left, though we did not end our side
 
 
 def test_a_wrong_accept_is_502(stage):

@@ -1,6 +1,7 @@
 """What a client of HTTP/2 may do to a server without any use to itself: it is disconnected with
 ENHANCE_YOUR_CALM, what it cost is bounded, and nobody else notices."""
 import contextlib
+import functools
 import pathlib
 import socket
 import struct
@@ -10,6 +11,7 @@ from hyperframe.frame import (ContinuationFrame, DataFrame, ExtensionFrame, Head
                               PriorityFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame)
 
 from http2 import CANCEL, ENHANCE_YOUR_CALM, NAME, REFUSED_STREAM, Client, data
+from house import BUILD
 from network import reply, until
 from test_http2 import start
 
@@ -31,6 +33,12 @@ def resident(everseal):
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
+@functools.cache
+def keeps_what_was_freed():
+    """AddressSanitizer does, so that its memory says nothing."""
+    return b"__asan_init" in (BUILD / "everseal-serve").read_bytes()
+
+
 @contextlib.contextmanager
 def nobody_else_notices(everseal, memory=20 * MEGABYTE):
     """The process is the same, grows by no more than that, and answers another client during and after."""
@@ -40,7 +48,7 @@ def nobody_else_notices(everseal, memory=20 * MEGABYTE):
         yield other
         assert other.ask("/").status == 200
         assert everseal.pid("serve") == pid
-        assert resident(everseal) - before < memory
+        assert resident(everseal) - before < memory or keeps_what_was_freed()
     until("nobody is connected to the application for nothing", lambda: len(everseal.application.open) < 20)
 
 
@@ -93,6 +101,23 @@ def test_rapid_reset(front):
     before = len(front.application.heard)
     must_calm_down(front, rapid_reset, 1000)
     assert len(front.application.heard) - before < 400
+
+
+def test_resets_beside_answers_are_borne(front):
+    """A gRPC client, say, that gives up on every second call."""
+    with nobody_else_notices(front), Client(front.https) as c:
+        for _ in range(500):
+            stream_id = c.new_id()
+            c.send(c.head(stream_id, c.fields()), RstStreamFrame(stream_id, error_code=CANCEL))
+            assert c.ask("/").status == 200
+
+
+def test_pings_beside_content_are_borne(front):
+    """So gRPC measures what a path can carry."""
+    with nobody_else_notices(front), Client(front.https) as c:
+        for _ in range(1500):
+            assert c.ask("/").status == 200
+            assert c.ping()
 
 
 def reset_by_window_overflow(c):
@@ -280,7 +305,7 @@ def test_uploads_that_the_application_does_not_take(stage):
             c.send(DataFrame(ids[rounds % 100], data=bytes(10000)))
             left, rounds = left - 10000, rounds + 1
         assert c.ping()
-        assert resident(everseal) - before < 20 * MEGABYTE
+        assert resident(everseal) - before < 20 * MEGABYTE or keeps_what_was_freed()
         release.append(True)
 
 
