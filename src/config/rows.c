@@ -206,7 +206,9 @@ static const struct row site_rows[] = {
 		"alone, with or without a slash at its end. Of several routes the one with the longest "
 		"path is for a request; what none is for, the site answers itself, or with 404 if it only "
 		"has routes. Upper and lower case differ. A path that programs may read in several ways is "
-		"refused if these lead to different routes; see PATHS." },
+		"refused if these lead to different routes; see PATHS. A name that is registered or added on "
+		"the page has the rules of *site \\**; its routes, too, unless it was given an application "
+		"of its own." },
 	  .special = config_set_route, .least_params = 1, .most_params = 1, .repeats = true,
 	  .block = SCOPE_ROUTE },
 	RULE_ROWS,

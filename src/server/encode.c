@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "http/coding.h"
+#include "server/worker.h"
 
 enum {
 	SMALL = 512,            /* shorter content is not worth it */
@@ -128,7 +129,8 @@ void encode_begin(struct exchange *ex, struct response *r)
 	if (!headers_list_has(&r->headers, STR("vary"), name) &&
 	        !headers_list_has(&r->headers, STR("vary"), STR("*")))
 		headers_add(&r->headers, ex->arena, STR("vary"), name);
-	if (!http_accepts(&ex->request.headers, STR("gzip")))
+	if (!http_accepts(&ex->request.headers, STR("gzip")) ||
+	        ex->worker->encodings >= ENCODINGS_MOST)
 		return;
 	headers_add(&r->headers, ex->arena, STR("content-encoding"), STR("gzip"));
 	(void)headers_remove(&r->headers, STR("accept-ranges"));
@@ -144,4 +146,12 @@ void encode_begin(struct exchange *ex, struct response *r)
 	};
 	ex->encoding = e;
 	ex->ops = &encoding_ops;
+	ex->worker->encodings++;
+}
+
+void encode_end(struct exchange *ex)
+{
+	if (ex->encoding)
+		ex->worker->encodings--;
+	ex->encoding = NULL;
 }

@@ -77,6 +77,7 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 
 void exchange_done(struct exchange *ex)
 {
+	encode_end(ex);
 	access_log_note(ex);
 	counters_end(ex);
 }

@@ -29,6 +29,7 @@ struct worker {
 	struct tls_worker *tls;
 	struct proxy_pools *proxy;
 	struct auth *auth; /* NULL until it is needed */
+	size_t encodings;  /* answers that are being compressed */
 	const struct handler *handlers[SITE_KIND_COUNT];
 	struct list connections; /* of clients */
 	size_t connection_count;

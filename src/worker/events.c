@@ -61,7 +61,7 @@ uint64_t events_dropped(void)
 void events_post(enum msg_type type, const void *fields)
 {
 	struct event *e = mem_new(struct event);
-	e->bytes = BUF(LINK_MESSAGE_MOST);
+	e->bytes = BUF_SECRET(LINK_MESSAGE_MOST); /* a password may be in it */
 	msg_encode(type, fields, &e->bytes, &e->fd);
 	if (atomic_fetch_add_explicit(&waiting, 1, memory_order_relaxed) < WAITING_MOST) {
 		mail_post(mailbox, &e->letter);

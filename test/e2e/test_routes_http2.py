@@ -105,7 +105,7 @@ def test_everything_at_once_on_one_connection(front):
 def test_streams_that_are_reset_while_they_wait(front):
     """Files, questions to control and to an application are let go with the stream."""
     wrong = ("authorization", "Basic " + base64.b64encode(b"ann:wrong").decode())
-    with Client(front.https, windows=False) as client:
+    with Client(front.https) as client:
         for path in ("/files/big.bin", "/ann/x", "/door/x", "/gzip") * 5:
             stream_id = client.request(path, more=[wrong, ("accept-encoding", "gzip")])
             client.send(RstStreamFrame(stream_id, error_code=CANCEL))

@@ -4,6 +4,7 @@
 #include "net/address.h"
 #include "server/auth.h"
 #include "server/client.h"
+#include "server/encode.h"
 #include "server/rules.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -440,10 +441,24 @@ static void answers_are_compressed(void **state)
 			assert_null(strstr(got, "content-length"));
 		}
 	}
+}
+
+static void compressing_has_its_bounds(void **state)
+{
+	(void)state;
+	ROUTE(.beneath = true, .kind = SITE_RESPOND, .status = 200, .text = STR(LONG),
+	        .gzip = true);
+	HEADER(.change = HEADER_SET, .name = STR("etag"), .value = STR("\"x\""));
+	build();
 	const char *got = ask("HEAD / HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip\r\n\r\n");
 	assert_non_null(strstr(got, "content-encoding: gzip\r\n"));
 	assert_non_null(strstr(got, "etag: W/\"x\"\r\n"));
 	assert_true(str_ends(str_c(got), STR("\r\n\r\n")));
+	assert_int_equal(rig.worker.encodings, 0);
+	rig.worker.encodings = ENCODINGS_MOST; /* no more at once */
+	got = ask("GET / HTTP/1.1\r\nHost: a.test\r\nAccept-Encoding: gzip\r\n\r\n");
+	assert_non_null(strstr(got, "vary: accept-encoding\r\n"));
+	assert_non_null(strstr(got, "\r\n\r\n" TEN));
 }
 
 /* --- basic-auth, with the test in control's place */
@@ -597,6 +612,7 @@ int main(void)
 		CASE(redirects),
 		CASE(answers_of_the_file),
 		CASE(answers_are_compressed),
+		CASE(compressing_has_its_bounds),
 		CASE(passwords_are_asked_of_control),
 		CASE(rows_that_do_not_fit),
 	};
