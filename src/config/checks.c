@@ -139,6 +139,8 @@ static void inherit(struct config *c)
 			s->issuer = c->issuer;
 		if (!s->hsts.set)
 			s->hsts = c->hsts;
+		if (!s->tls_policy_set)
+			s->modern_tls = c->modern_tls;
 		if (!s->force_ssl_set) {
 			s->force_ssl = c->force_ssl;
 			s->force_ssl_set = c->force_ssl_set;

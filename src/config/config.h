@@ -138,6 +138,8 @@ struct config_site {
 	struct str email;  /* the site's, else the file's; STR_NONE if neither */
 	struct str issuer; /* likewise; STR_NONE: by rule */
 	bool challenge_pass, unlogged;
+	bool modern_tls, tls_policy_set; /* the site's, else the file's */
+	struct str client_ca;            /* DER, one behind the other; STR_NONE: none */
 	bool renew_before_set;
 	int64_t renew_before;      /* ms */
 	struct config_rules rules; /* its action is never PROXY: upstreams say that */
@@ -191,6 +193,7 @@ struct config {
 	struct str *trusted_proxies;              /* CIDRs */
 	size_t trusted_proxy_count;
 	struct config_access_log access_log;
+	bool modern_tls;
 	uint64_t workers; /* 0: one per core */
 	struct config_site *sites;
 	size_t site_count;

@@ -91,6 +91,11 @@ static const struct row top_rows[] = {
 		"Everseal may write beneath the directories that this line named when it started, and "
 		"/var/log/everseal." },
 	  .special = config_set_access_log, .least_params = 1, .most_params = 2 },
+	{ .setting = { "tls-policy", SETTING_SPECIAL, .params = "modern|intermediate",
+		.fallback = "intermediate", .help =
+		"Which TLS is spoken, by Mozilla's recommendations: *intermediate* is TLS 1.2 and 1.3, "
+		"which every browser of the last ten years speaks; *modern* is TLS 1.3 alone." },
+	  .special = config_set_tls_policy, .least_params = 1, .most_params = 1 },
 	{ .setting = { "workers", SETTING_COUNT, offsetof(struct config, workers), .fallback = "0",
 		.least = 0, .most = 1024, .restart = true, .help =
 		"Threads that serve. 0 is one for each processor." } },
@@ -193,6 +198,17 @@ static const struct row site_rows[] = {
 		"Hand requests for challenges that are not ours to the application, which has an ACME "
 		"client of its own." },
 	  .special = config_set_site_challenge, .least_params = 1, .most_params = 1 },
+	{ .setting = { "tls-policy", SETTING_SPECIAL, .params = "modern|intermediate", .fallback = "",
+		.help =
+		"As at top level, for this site. A request for it on a connection that was made for a site "
+		"with another policy or *client-ca* is answered with 421." },
+	  .special = config_set_site_tls_policy, .least_params = 1, .most_params = 1 },
+	{ .setting = { "client-ca", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
+		"Serve only clients that show a certificate issued by one of the authorities in FILE, in "
+		"PEM, at most ten of them. The application is told by X-Client-Cert-Subject, -Fingerprint "
+		"(SHA-256) and -Serial; such headers of clients are dropped. Plain HTTP is redirected. Read "
+		"when the configuration is read." },
+	  .special = config_set_client_ca, .least_params = 1, .most_params = 1 },
 	{ .setting = { "access-log", SETTING_SPECIAL, .params = "off", .fallback = "", .help =
 		"Keep this site's requests out of the access log." },
 	  .special = config_set_site_access_log, .least_params = 1, .most_params = 1 },

@@ -2,8 +2,10 @@
 #include "config/parts.h"
 
 #include "base/clock.h"
+#include "certs/cert.h"
 #include "certs/name.h"
 
+enum { CLIENT_CA_MOST = 48 << 10 }; /* within one message to serve */
 enum { NAMES_MOST = 100 }; /* in one certificate: what Let's Encrypt's default profile allows */
 
 static void take_email(struct reader *r, const struct word *w, struct str *ret_email)
@@ -116,6 +118,47 @@ void config_set_site_issuer(struct reader *r, const struct node *n)
 	const struct word *w = &n->params[0];
 	r->site.issuer = arena_str(&r->c->arena, w->text);
 	LIST_PUSH(&r->scratch, r->uses, r->use_count, (struct issuer_use){ w->text, w->at });
+}
+
+static bool read_tls_policy(struct reader *r, const struct word *w)
+{
+	bool modern = str_eq_c(w->text, "modern");
+	if (!modern && !str_eq_c(w->text, "intermediate"))
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is no policy for TLS: write modern or intermediate.",
+		        STR_ARG(config_shown(w->text)));
+	return modern;
+}
+
+void config_set_tls_policy(struct reader *r, const struct node *n)
+{
+	r->c->modern_tls = read_tls_policy(r, &n->params[0]);
+}
+
+void config_set_site_tls_policy(struct reader *r, const struct node *n)
+{
+	r->site.modern_tls = read_tls_policy(r, &n->params[0]);
+	r->site.tls_policy_set = true;
+}
+
+void config_set_client_ca(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	struct err err = ERR_INIT;
+	struct str pem, der[CHAIN_MOST];
+	size_t count = 0;
+	BUF_AUTO all = BUF_INIT(CLIENT_CA_MOST);
+	if (config_value_file(&r->scratch, w->text, 4 * CLIENT_CA_MOST, &pem, &err) &&
+	        cert_chain_from_pem(&r->scratch, pem, der, &count, &err)) {
+		for (size_t i = 0; i < count; i++)
+			buf_add(&all, der[i]);
+		if (!buf_ok(&all))
+			(void)err_set(&err, ERR_LIMIT, "These certificates are too large.");
+	}
+	if (err.code)
+		config_problem(&r->problems, w->at, "%s", err.text);
+	else
+		r->site.client_ca = arena_str(&r->c->arena, buf_str(&all));
 }
 
 void config_set_site_challenge(struct reader *r, const struct node *n)

@@ -192,7 +192,9 @@ static void add_site(struct building *b, const struct served_site *served)
 	        .url_port = site_url_port(b->config, served),
 	        .hsts_age = hsts->set ? hsts->max_age : -1, .hsts_subdomains = hsts->subdomains,
 	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass,
-	        .unlogged = s->unlogged, .upstreams = s->upstream_count ? id : 0);
+	        .unlogged = s->unlogged,
+	        .modern_tls = s->tls_policy_set ? s->modern_tls : b->config->modern_tls,
+	        .client_ca = keep(b, s->client_ca), .upstreams = s->upstream_count ? id : 0);
 	add_names(b, id, s);
 	add_upstreams(b, id, s);
 	add_routes(b, id, s);

@@ -67,7 +67,7 @@ enum upstream_scheme {
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) FLAG(proxy_protocol) \
 		TEXT(default_name) FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
-		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass) FLAG(unlogged)        \
+		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass) FLAG(unlogged) FLAG(modern_tls) TEXT(client_ca)        \
 		INT(upstreams))                                                                    \
 	X(site_name, INT(site) TEXT(name))                                                         \
 	/* applications that answer in each other's place, by number; 0 in a site: it has none */  \

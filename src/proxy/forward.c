@@ -53,6 +53,14 @@ static bool is_same_folded(struct str name, struct str with)
 	return true;
 }
 
+#define CLIENT_CERT STR("x-client-cert-")
+
+/* Ours alone, whoever sends one: an application may take it for proof. */
+static bool is_client_cert(struct str name)
+{
+	return name.n > CLIENT_CERT.n && is_same_folded(str_head(name, CLIENT_CERT.n), CLIENT_CERT);
+}
+
 static enum forwarding forwarding_named(struct str name)
 {
 	char first = name.p[0];
@@ -72,6 +80,8 @@ static void sort_headers(
 	out->cap = in->count + FORWARDING_COUNT;
 	out->at = arena_array(ex->arena, struct header, out->cap);
 	for (size_t i = 0; i < in->count; i++) {
+		if (is_client_cert(in->at[i].name))
+			continue;
 		enum forwarding f = forwarding_named(in->at[i].name);
 		if (f == FORWARDING_COUNT) {
 			out->at[out->count++] = in->at[i];
@@ -130,6 +140,16 @@ static void set_ours(
 	set(h, ex, REAL_IP, said->of[REAL_IP]);
 }
 
+static void set_client_cert(const struct exchange *ex, struct headers *h)
+{
+	const struct tls_client *peer = ex->secured ? ex->secured->client : NULL;
+	if (!peer)
+		return;
+	headers_add(h, ex->arena, STR("x-client-cert-subject"), str_trim(str_c(peer->subject)));
+	headers_add(h, ex->arena, STR("x-client-cert-fingerprint"), str_c(peer->fingerprint));
+	headers_add(h, ex->arena, STR("x-client-cert-serial"), str_c(peer->serial));
+}
+
 bool forward_request(const struct exchange *ex, struct str via, struct request *ret_request)
 {
 	struct said said = { 0 };
@@ -141,6 +161,7 @@ bool forward_request(const struct exchange *ex, struct str via, struct request *
 	if (!trusted)
 		said.of[VIA] = STR_NONE;
 	set_ours(ex, via, &said, &headers);
+	set_client_cert(ex, &headers);
 	*ret_request = ex->request;
 	ret_request->headers = headers;
 	ret_request->keep_alive = true;

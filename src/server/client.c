@@ -23,6 +23,7 @@ static void free_parts(struct client *c)
 	timer_stop(&c->timer);
 	list_remove(&c->node);
 	place_leave(c);
+	free(c->secured.client);
 	free(c);
 	leave(w);
 }
@@ -109,6 +110,15 @@ static bool speaks_plainly(struct client *c)
 	return true;
 }
 
+static void know_client(struct client *c)
+{
+	struct tls_client peer;
+	if (!conn_tls_client(c->held.conn, &peer))
+		return;
+	c->secured.client = mem_new(struct tls_client);
+	*c->secured.client = peer;
+}
+
 static void handshake_ready(struct conn *conn, unsigned events)
 {
 	struct client *c = OWNER(conn->holder, struct client, held);
@@ -119,6 +129,7 @@ static void handshake_ready(struct conn *conn, unsigned events)
 	}
 	c->temporary = conn_tls_temporary(conn);
 	c->secured.version = conn_tls_version(conn);
+	know_client(c);
 	start_session_of(c, conn_tls_chose_http2(conn) ? http2_session_new : http1_session_new);
 	c->session->ops->ready(c->session, events);
 }
@@ -131,11 +142,32 @@ static bool offers_http2(const struct client *c)
 	return !fallback || fallback->kind != SITE_CONTROL;
 }
 
+/* Without a server name the certificate is that of the listener's default name, and so are the
+ * rules. */
+static const struct tls_rules *rules_for(struct tls_hello *h, struct str server_name)
+{
+	struct client *c = OWNER(h, struct client, hello);
+	char lower[256];
+	struct str name = server_name.n > 0 ? server_name : c->default_name;
+	if (name.n > sizeof lower)
+		return NULL;
+	for (size_t i = 0; i < name.n; i++)
+		lower[i] = ascii_lower(name.p[i]);
+	const struct site *site = generation_site(c->generation, str_n(lower, name.n));
+	if (!site)
+		return NULL;
+	memcpy(c->secured.identity, site->tls.identity, sizeof c->secured.identity);
+	return &site->tls;
+}
+
 static void start_handshake(struct client *c)
 {
 	c->tls = true;
 	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, c->listener->default_name),
 	        handshake_ready);
+	c->default_name = c->listener->default_name;
+	c->hello.rules = rules_for;
+	conn_tls_ask(c->held.conn, &c->hello);
 	if (offers_http2(c))
 		conn_tls_offer_http2(c->held.conn);
 	c->listener = NULL;

@@ -6,6 +6,7 @@
 
 #include "net/conn.h"
 #include "server/worker.h"
+#include "tls/tls.h"
 
 struct client;
 struct session;
@@ -35,7 +36,9 @@ struct client {
 	struct sockaddr_storage address;
 	const struct listener_row *listener; /* until the handshake has begun; held by generation */
 	struct keepsake *kept;
-	struct secured secured; /* without a version: it is not */
+	struct tls_hello hello;
+	struct str default_name; /* of the listener; held by generation */
+	struct secured secured;  /* without a version: it is not */
 	bool tls, temporary;
 };
 

@@ -137,6 +137,20 @@ static bool add_listener(
 	return true;
 }
 
+/* Zeros if there are none beyond the usual. Two halves under keys that every process has: what a
+ * file says is nobody's attack. */
+static struct tls_rules rules_of(struct generation_builder *b, const struct msg_site *m)
+{
+	static const uint64_t keys[2][2] = { { 1, 2 }, { 3, 4 } };
+	struct tls_rules rules = { .modern = m->modern_tls, .client_ca = keep(b, m->client_ca) };
+	bool usual = !rules.modern && rules.client_ca.n == 0;
+	for (size_t i = 0; i < 2 && !usual; i++) {
+		uint64_t half = siphash(keys[i], m->client_ca) + m->modern_tls;
+		memcpy(rules.identity + i * sizeof half, &half, sizeof half);
+	}
+	return rules;
+}
+
 static bool add_site(struct generation_builder *b, const struct msg_site *m, struct err *err)
 {
 	if (m->kind < 0 || m->kind >= SITE_KIND_COUNT)
@@ -154,6 +168,7 @@ static bool add_site(struct generation_builder *b, const struct msg_site *m, str
 		.hsts_preload = m->hsts_preload,
 		.challenge_pass = m->challenge_pass,
 		.unlogged = m->unlogged,
+		.tls = rules_of(b, m),
 		.url_port = (uint16_t)m->url_port,
 		.hsts_age = m->hsts_age,
 	};

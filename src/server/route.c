@@ -79,6 +79,29 @@ static void ask_application(struct exchange *ex)
 		serve(ex);
 }
 
+static bool same_rules(const struct exchange *ex)
+{
+	static const struct secured usual;
+	const struct secured *has = ex->secured ? ex->secured : &usual;
+	return memcmp(has->identity, ex->site->tls.identity, sizeof has->identity) == 0;
+}
+
+/* RFC 9110 7.4, 15.5.20: what was agreed on with one site is no word for another that asks for
+ * other certificates of clients, or another policy. Over plain HTTP nobody has shown any. */
+static bool misdirected(struct exchange *ex)
+{
+	if (!ex->tls && ex->site->tls.client_ca.n > 0) {
+		redirect_to_https(ex);
+		return true;
+	}
+	if (!ex->tls || same_rules(ex))
+		return false;
+	exchange_answer(ex, 421,
+	        "This connection was made for another site, which has other rules for TLS or for "
+	        "certificates of clients: open a new one for this name.");
+	return true;
+}
+
 void exchange_route(struct exchange *ex)
 {
 	ex->started = loop_mono(ex->worker->loop);
@@ -91,6 +114,8 @@ void exchange_route(struct exchange *ex)
 		answer_unknown(ex);
 		return;
 	}
+	if (misdirected(ex))
+		return;
 	if (redirected(ex) || !route_choose(ex))
 		return;
 	if (ex->route && !rules_admit(ex))

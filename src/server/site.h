@@ -10,6 +10,7 @@
 #include "link/messages.h"
 #include "net/address.h"
 #include "server/exchange.h"
+#include "tls/tls.h"
 #include <stdatomic.h>
 
 /* Who answers for a site.
@@ -80,6 +81,7 @@ struct site {
 	struct str name; /* the first of its names, for logs and counters; "*" for the fallback */
 	bool fallback;
 	enum site_kind kind;
+	struct tls_rules tls;
 	bool unlogged; /* not in the access log */
 	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
 	uint16_t url_port;                 /* the port in an https URL to it; 443 is left out */

@@ -282,6 +282,11 @@ bool conn_tls_chose_http2(const struct conn *c)
 	return tls_of(c)->chose_http2;
 }
 
+void conn_tls_ask(struct conn *c, struct tls_hello *hello)
+{
+	tls_of(c)->hello = hello;
+}
+
 bool conn_tls_established(const struct conn *c)
 {
 	return tls_of(c)->established;

@@ -9,7 +9,8 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
 	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-#define GROUPS "X25519:prime256v1:secp384r1"
+#define GROUPS       "X25519:prime256v1:secp384r1"
+#define GROUPS_LATER "X25519MLKEM768:" GROUPS /* known to OpenSSL since 3.5 */
 
 enum { PAIRS_MOST = 4096 };
 
@@ -94,9 +95,52 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned ch
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* RFC 6066 3: a list of one host_name, as it stands in the ClientHello. */
+static struct str server_name_sent(SSL *ssl)
+{
+	const unsigned char *p;
+	size_t n;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &p, &n) != 1 || n < 5)
+		return STR_NONE;
+	size_t size = (size_t)p[3] << 8 | p[4];
+	if (p[2] != TLSEXT_NAMETYPE_host_name || size != n - 5)
+		return STR_NONE;
+	struct sockaddr_storage unused;
+	struct str name = str_n(p + 5, size);
+	return address_parse(name, 0, &unused) ? STR_NONE : name;
+}
+
+static bool is_usual(const struct tls_rules *rules)
+{
+	return !rules->modern && rules->client_ca.n == 0;
+}
+
+static bool follow(struct tls_conn *t, const struct tls_rules *rules)
+{
+	if (SSL_set_session_id_context(t->ssl, rules->identity, sizeof rules->identity) != 1)
+		return false;
+	if (rules->modern && SSL_set_min_proto_version(t->ssl, TLS1_3_VERSION) != 1)
+		return false;
+	return rules->client_ca.n == 0 || tls_require_client(t, rules);
+}
+
+/* The first of all callbacks: no version is chosen yet, and no ticket looked at. */
+static int greet(SSL *ssl, int *ret_alert, void *unused)
+{
+	(void)unused;
+	struct tls_conn *t = tls_conn_of(ssl);
+	const struct tls_rules *rules =
+	        t->hello ? t->hello->rules(t->hello, server_name_sent(ssl)) : NULL;
+	if (!rules || is_usual(rules) || follow(t, rules))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*ret_alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
 static void set_callbacks(SSL_CTX *ctx, struct tls_worker *w)
 {
 	SSL_CTX_set_app_data(ctx, w);
+	SSL_CTX_set_client_hello_cb(ctx, greet, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, choose);
 	SSL_CTX_set_cert_cb(ctx, attach, NULL);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
@@ -115,7 +159,8 @@ bool tls_context_policy(SSL_CTX *ctx)
 {
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_cipher_list(ctx, SUITES) == 1 &&
-	       SSL_CTX_set1_groups_list(ctx, GROUPS) == 1;
+	       (SSL_CTX_set1_groups_list(ctx, GROUPS_LATER) == 1 ||
+	               SSL_CTX_set1_groups_list(ctx, GROUPS) == 1);
 }
 
 static SSL_CTX *intermediate_new(struct tls_worker *w)
@@ -145,6 +190,7 @@ struct tls_worker *tls_worker_new(
 	w->loop = loop;
 	w->certs = certs;
 	w->gather = mem_alloc(TLS_RECORD);
+	list_init(&w->stores);
 	w->bio = tls_bio_new();
 	w->lib = OSSL_LIB_CTX_new();
 	if (w->lib) {
@@ -166,6 +212,7 @@ void tls_worker_free(struct tls_worker **w)
 	*w = NULL;
 	if (!gone)
 		return;
+	tls_stores_free(gone);
 	pair_cache_free(&gone->pairs);
 	EVP_CIPHER_free(gone->ticket_cipher);
 	SSL_CTX_free(gone->intermediate);

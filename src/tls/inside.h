@@ -2,6 +2,7 @@
 #ifndef TLS_INSIDE_H
 #define TLS_INSIDE_H
 
+#include "base/list.h"
 #include "keys/pair.h"
 #include "tls/tls.h"
 #include <openssl/ssl.h>
@@ -15,6 +16,8 @@ struct tls_worker {
 	struct pair_cache *pairs;
 	EVP_CIPHER *ticket_cipher;
 	struct tls_ticket_keys tickets;
+	struct list stores; /* of client CAs, the last used first */
+	size_t store_count;
 	struct tls_trust *trusts; /* of applications that are spoken to by TLS */
 	char *gather;             /* TLS_RECORD bytes: small parts of one write become one record */
 };
@@ -35,6 +38,7 @@ struct tls_conn {
 	struct tls_worker *worker;
 	SSL *ssl;
 	struct str default_name; /* until established */
+	struct tls_hello *hello; /* NULL: nobody is asked */
 	char *out;               /* records that wait to be written; NULL if none */
 	size_t out_size, out_cap;
 	struct later flush; /* what the handshake leaves goes with the first answer of the turn */
@@ -59,6 +63,10 @@ void tls_flush(struct tls_conn *t);
 
 /* tickets.c */
 void tls_tickets_use(SSL_CTX *ctx);
+
+/* client_ca.c: client certificates are asked for and verified by these CAs. */
+MUST_CHECK bool tls_require_client(struct tls_conn *t, const struct tls_rules *rules);
+void tls_stores_free(struct tls_worker *w);
 
 /* context.c */
 struct tls_conn *tls_conn_of(const SSL *ssl);

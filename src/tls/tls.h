@@ -18,6 +18,20 @@
  * of them in this process. */
 void tls_memory_use(void);
 
+/* What a site asks of connections beyond the policy that all have. The identity stands for all of
+ * it, zeros for nothing: tickets are good for the same one alone. */
+struct tls_rules {
+	bool modern; /* TLS 1.3 only */
+	struct str
+	        client_ca; /* DER, one certificate behind the other; empty: no client certificates */
+	unsigned char identity[16];
+};
+/* Whoever knows the sites. Asked once, before anything of the handshake is decided; the rules have
+ * to live until the handshake has ended. NULL: none beyond the policy. */
+struct tls_hello {
+	const struct tls_rules *(*rules)(struct tls_hello *h, struct str server_name);
+};
+
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another
  * began. The previous key still opens tickets, the current one seals them. */
 struct tls_ticket_key {
@@ -41,6 +55,13 @@ void tls_worker_ticket_keys(struct tls_worker *w, const struct tls_ticket_keys *
 struct conn *conn_tls_new(struct tls_worker *w, struct conn *below, struct str default_name);
 /* ALPN: before HTTP/1, to clients that know it. Before the handshake has begun. */
 void conn_tls_offer_http2(struct conn *c);
+void conn_tls_ask(struct conn *c, struct tls_hello *hello); /* before its first event */
+/* What the client has shown, verified by the rules' client_ca: its subject (RFC 4514), and SHA-256
+ * of the DER in hex. False: nothing. */
+struct tls_client {
+	char subject[1024], fingerprint[65], serial[64];
+};
+MUST_CHECK bool conn_tls_client(const struct conn *c, struct tls_client *ret_client);
 bool conn_tls_established(const struct conn *c);
 bool conn_tls_chose_http2(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3" */

@@ -4,7 +4,7 @@
 #include "worker/log_writer.h"
 
 enum { CREDIT = 256, EVENTS_QUEUED_MOST = 1 << 20 };
-static const int64_t TICKET_LIFE = 4 * HOUR;
+static const int64_t TICKET_LIFE = 12 * HOUR;
 
 /* Rounds and events have no other way back to the process's one object. */
 static struct serve *serve;

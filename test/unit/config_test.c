@@ -197,6 +197,8 @@ static const struct mistake mistakes[] = {
 	{ "site a.example { proxy 127.0.0.1:1; access-log on }",
 	        "f:1:48: A site knows `access-log off` alone: where the log is stands at top "
 	        "level.\n" },
+	{ "tls-policy old",
+	        "f:1:12: \"old\" is no policy for TLS: write modern or intermediate.\n" },
 	{ "agree-to-terms yes", "f:1:1: `agree-to-terms yes` needs an `email MAIL` beside it.\n" },
 	{ "state var", "f:1:7: \"var\" is not an absolute path: write one that begins with /.\n" },
 	{ "user nobody-like-this", "f:1:6: This machine has no user \"nobody-like-this\": create "

@@ -1,0 +1,171 @@
+"""TLS policies and client certificates by site: nobody gets past them by another server name, another Host,
+a ticket, or a connection that was made for another site."""
+import contextlib
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from network import ask, read_answer, request_bytes
+from test_import import Authority
+
+SITES = """
+site * {{ proxy {app} }}
+site a.example {{ proxy {app} }}
+site mtls.example {{ proxy {app}; client-ca {ca} }}
+site other.example {{ proxy {app}; client-ca {other} }}
+site second.example {{ proxy {app}; client-ca {ca} }}
+site modern.example {{ proxy {app}; tls-policy modern }}
+"""
+
+
+class Place:
+    def __init__(self, stage):
+        self.folder = stage.new_folder("certificates")
+        self.folder.chmod(0o755)
+        self.ca, self.other = Authority("Clients"), Authority("Others")
+        self.app = stage.upstream()
+        sites = SITES.format(app=self.app.address, ca=self.write("ca.pem", self.ca.pem),
+                             other=self.write("other.pem", self.other.pem))
+        self.everseal = stage.everseal(sites=sites, email=None).start()
+        self.mine = self.write("mine.pem", *self.ca.issue("ana"))
+        self.theirs = self.write("theirs.pem", *self.other.issue("bob"))
+        self.expired = self.write("expired.pem", *self.ca.issue("eve", begin=-9, days=-1))
+
+    def write(self, name, *parts):
+        (path := self.folder / name).write_bytes(b"".join(parts))
+        return path
+
+    def context(self, certificate=None, newest=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if certificate:
+            context.load_cert_chain(certificate)
+        if newest:
+            context.maximum_version = newest
+        return context
+
+    def connect(self, name, context, session=None):
+        plain = socket.create_connection(("127.0.0.1", self.everseal.https), timeout=10)
+        return contextlib.closing(context.wrap_socket(plain, server_hostname=name, session=session))
+
+    def status(self, name, context, host=None, session=None, headers=()):
+        """The answer's status; None if there is no connection to be had."""
+        try:
+            with self.connect(name, context, session) as s:
+                s.sendall(request_bytes(host or name, "/", headers=headers, port=self.everseal.https))
+                return read_answer(s).status
+        except (OSError, ValueError, Exception) as why:
+            if isinstance(why, AssertionError):
+                raise
+            return None
+
+
+@pytest.fixture(scope="module")
+def place(module_stage):
+    return Place(module_stage)
+
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("version", VERSIONS)
+def test_certificates_of_clients(place, version):
+    assert place.status("mtls.example", place.context(place.mine, version)) == 200
+    assert place.status("mtls.example", place.context(None, version)) is None
+    assert place.status("mtls.example", place.context(place.theirs, version)) is None
+    assert place.status("mtls.example", place.context(place.expired, version)) is None
+    assert place.status("a.example", place.context(None, version)) == 200
+
+
+def test_application_is_told_and_nobody_else_tells_it(place):
+    forged = ["X-Client-Cert-Subject: CN=root", "X_Client_Cert_Fingerprint: 00", "X-Client-Cert-Other: 1"]
+    assert place.status("mtls.example", place.context(place.mine), headers=forged) == 200
+    heard = place.app.heard[-1]
+    assert heard.value("X-Client-Cert-Subject") == "CN=ana"
+    assert len(heard.value("X-Client-Cert-Fingerprint")) == 64
+    assert not heard.values("X_Client_Cert_Fingerprint") and not heard.values("X-Client-Cert-Other")
+    assert place.status("a.example", place.context(place.mine), headers=forged) == 200
+    assert b"client-cert" not in place.app.heard[-1].head.lower().replace(b"_", b"-")
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("name, certificate, host", [
+    ("a.example", None, "mtls.example"), ("a.example", None, "second.example"),
+    ("mtls.example", "mine", "other.example"), ("other.example", "theirs", "mtls.example"),
+    (None, None, "mtls.example"), ("nobody.example", None, "mtls.example"),
+    ("a.example", None, "MTLS.example"), ("a.example", None, "modern.example"),
+])
+def test_another_host_is_421(place, name, certificate, host):
+    place.app.heard.clear()
+    context = place.context(getattr(place, certificate) if certificate else None)
+    assert place.status(name, context, host) == 421
+    assert not place.app.heard
+
+
+def test_names_under_the_same_authority_share_a_connection(place):
+    assert place.status("mtls.example", place.context(place.mine), "second.example") == 200
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tickets_open_no_other_site(place, version):
+    """Whoever holds a ticket of one site comes to another by a full handshake only."""
+    def ticket_of(name, context):
+        with place.connect(name, context) as s:
+            s.sendall(request_bytes(name, "/", port=place.everseal.https))
+            assert read_answer(s).status == 200
+            return s.session
+    context = place.context(None, version)
+    ticket = ticket_of("a.example", context)
+    with place.connect("a.example", context, ticket) as s:
+        s.sendall(request_bytes("a.example", "/", port=place.everseal.https))
+        assert read_answer(s).status == 200
+        assert s.session_reused
+    assert place.status("mtls.example", context, session=ticket) is None
+    context = place.context(place.theirs, version)
+    ticket = ticket_of("other.example", context)
+    assert place.status("mtls.example", context, session=ticket) is None
+    assert place.status("other.example", context, session=ticket) == 200
+    context = place.context(place.mine, version)
+    ticket = ticket_of("mtls.example", context)
+    with place.connect("mtls.example", context, ticket) as s:
+        s.sendall(request_bytes("mtls.example", "/", port=place.everseal.https))
+        assert read_answer(s).status == 200
+        assert s.session_reused
+    assert place.app.heard[-1].value("X-Client-Cert-Subject") == "CN=ana"
+
+
+def test_http2_connection_is_for_its_site_alone(place):
+    def curl(host, *more):
+        port = place.everseal.https
+        done = subprocess.run(["curl", "-sk", "--http2", "--resolve", f"a.example:{port}:127.0.0.1",
+                               "-H", f"Host: {host}:{port}", "-o", "/dev/null", "-w", "%{http_version} %{http_code}",
+                               f"https://a.example:{port}/", *more], capture_output=True, text=True)
+        return done.stdout
+    assert curl("a.example") == "2 200"
+    assert curl("mtls.example") == "2 421"
+    assert curl("modern.example", "--cert", str(place.mine)) == "2 421"
+
+
+def test_plain_http_is_redirected(place):
+    place.app.heard.clear()
+    answer = ask(place.everseal.http, "mtls.example")
+    assert answer.status == 301
+    assert answer.headers["Location"] == f"https://mtls.example:{place.everseal.https}/"
+    assert not place.app.heard
+
+
+def test_modern_is_tls_13_alone(place):
+    assert place.status("modern.example", place.context(None, ssl.TLSVersion.TLSv1_3)) == 200
+    assert place.status("modern.example", place.context(None, ssl.TLSVersion.TLSv1_2)) is None
+    assert place.status("a.example", place.context(None, ssl.TLSVersion.TLSv1_2)) == 200
+
+
+def test_authority_that_cannot_be_read_refuses_the_file(place):
+    path = place.folder / "check.conf"
+    path.write_text("site a.example { proxy 127.0.0.1:1; client-ca /nowhere/ca.pem }\n")
+    from house import run_program
+    outcome = run_program("check", "--config", path)
+    assert outcome.status == 1 and "ca.pem" in outcome.out + outcome.err
