@@ -247,7 +247,7 @@ export async function load(place, what, request, show, outer, failed = () => {})
 			throw error;
 		if (outer?.aborted)
 			return;
-		failed();
+		failed(error);
 		update(place, failure(error, () => load(place, what, request, show, outer, failed)));
 	}
 }

@@ -16,8 +16,9 @@
  *   go('#/sites') goes there. */
 import {update} from './h.js';
 import * as live from './live.js';
-import {band, load} from './parts.js';
+import {band, link, load, paper} from './parts.js';
 
+const lists = {sites: 'All sites', tasks: 'All tasks', diagnosis: 'Diagnosis'};
 const scopes = ['read', 'operate', 'administer', 'owner'];
 const kept = new Map(); // history entry → scroll and input
 let routes = [], place = null, waiting = null, current = null, session = null, entry = 0, entries = Date.now(), problems = 0;
@@ -101,6 +102,13 @@ function redraw(children) {
 		place.querySelector('h1')?.focus({preventScroll: true});
 }
 
+/* What is there instead of a view that could not be loaded; the sentence stands above it. */
+function notLoaded(title, error) {
+	const [list] = split(location.hash).parts;
+	return [band({path: [[title]], subject: error.status === 404 ? 'Not found' : 'Not loaded'}),
+		paper(lists[list] ? link(lists[list], `#/${list}`) : null)];
+}
+
 function makePage(query, saved) {
 	const left = new AbortController(), ends = [];
 	let drawn = false, title = '';
@@ -130,7 +138,7 @@ function makePage(query, saved) {
 				scrollTo(0, 0);
 		},
 		load: (what, request, show) => load(waiting, what, request, show, left.signal,
-			() => drawn || page.draw(band({path: [[title]]}))),
+			error => drawn || page.draw(...notLoaded(title, error))),
 		on: (kind, listener) => ends.push(live.on(kind, listener)),
 		every(ms, act) {
 			const timer = setInterval(act, ms);

@@ -161,12 +161,26 @@ static void add_group(struct buf *out, struct str group)
 	}
 }
 
+static struct str last_word(struct str words)
+{
+	for (size_t space; (space = str_find(words, ' ')) < words.n;)
+		words = str_from(words, space + 1);
+	return words;
+}
+
+/* One that is right but for the group it is in is meant rather than one that is written alike. */
 bool command_unknown(struct str words, struct err *err)
 {
 	struct nearest nearest = { .typed = words };
-	for (enum verb v = 0; v < VERB_COUNT; v++)
-		nearest_try(&nearest, verbs[v].words);
-	const bool close = nearest_is_close(&nearest);
+	bool close = false;
+	for (enum verb v = 0; v < VERB_COUNT && !close; v++) {
+		close = str_eq(last_word(words), last_word(str_c(verbs[v].words)));
+		if (close)
+			nearest.word = verbs[v].words;
+		else
+			nearest_try(&nearest, verbs[v].words);
+	}
+	close = close || nearest_is_close(&nearest);
 	return err_set(err, ERR_INPUT,
 	        "There is no command \"%.*s\"%s%s%s; `everseal help` lists all.",
 	        STR_ARG(str_head(words, 80)), close ? ": the nearest is `" : "",

@@ -23,7 +23,9 @@ static bool read_line(struct buf *out, struct err *err)
 	wipe(&c, sizeof c);
 	if (!buf_ok(out))
 		return err_set(err, ERR_INPUT, "The password is too long.");
-	return out->n || err_set(err, ERR_INPUT, "No password was given.");
+	return out->n || err_set(err, ERR_INPUT,
+	                         "No password was given: type it at the terminal, or give it on "
+	                         "standard input, as one line.");
 }
 
 static bool ask_once(const char *question, const char *whom, struct buf *out, struct err *err)

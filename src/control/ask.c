@@ -56,7 +56,7 @@ size_t ask_listeners(struct portal_host *h, struct portal_listener *ret, size_t 
 			.tls = b->tls,
 			.state = binding_state(c, b),
 			.holder = b->holder && *b->holder ? b->holder : NULL,
-			.error = b->error ? strerror(b->error) : NULL,
+			.error = binding_why(b),
 		};
 	}
 	return count;

@@ -179,6 +179,13 @@ const struct binding *binding_by_id(const struct control *c, int64_t id)
 	return binding_in(&c->bindings, id);
 }
 
+const char *binding_why(const struct binding *b)
+{
+	if (b->error == EADDRNOTAVAIL)
+		return "This machine does not have that address";
+	return b->error ? strerror(b->error) : NULL;
+}
+
 bool binding_error(const struct binding *b, struct err *err)
 {
 	if (b->holder && *b->holder)
@@ -191,6 +198,11 @@ bool binding_error(const struct binding *b, struct err *err)
 		        "Port %u of %s needs a right that Everseal does not "
 		        "have: start it as root, or give it CAP_NET_BIND_SERVICE.",
 		        b->port, b->host);
+	if (b->error == EADDRNOTAVAIL)
+		return err_set(err, ERR_BUSY,
+		        "This machine does not have the address %s: give it that address, or "
+		        "choose another.",
+		        b->host);
 	return err_sys(err, ERR_BUSY, b->error, "Port %u of %s cannot be bound", b->port, b->host);
 }
 

@@ -197,7 +197,9 @@ bool bindings_heard(struct control *c, const struct msg_bound *m);
 const struct binding *binding_by_id(const struct control *c, int64_t id);
 /* "listening", "failed", "binding", "held back". */
 const char *binding_state(const struct control *c, const struct binding *b);
-/* Why it is not bound, for people. Always false. */
+/* Why it is not bound, without a full stop; NULL: it is, or nothing is known yet. */
+const char *binding_why(const struct binding *b);
+/* The same as a sentence that says what to do. Always false. */
 bool binding_error(const struct binding *b, struct err *err);
 
 /* generation.c */

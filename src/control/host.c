@@ -43,7 +43,7 @@ static void write_listeners(struct control *c, struct json_writer *w)
 		json_write_c(w, "scheme", b->tls ? "https" : "http");
 		json_write_c(w, "state", binding_state(c, b));
 		json_write_c(w, "holder", b->holder && *b->holder ? b->holder : NULL);
-		json_write_c(w, "error", b->error ? strerror(b->error) : NULL);
+		json_write_c(w, "error", binding_why(b));
 		json_write_end(w);
 	}
 	json_write_end(w);

@@ -108,6 +108,7 @@ struct fact_listener {
 	struct str address; /* "0.0.0.0:80" */
 	bool tls, bound;
 	struct str why; /* not bound: a sentence, or STR_NONE */
+	bool held;      /* by another program */
 };
 
 struct fact_limit {

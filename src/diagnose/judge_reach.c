@@ -338,8 +338,10 @@ static void say_listener_failed(struct findings *out, const struct fact_listener
 	                .what = l->address,
 	                .sentence = arena_printf(a, "Everseal does not listen there. %.*s",
 	                        STR_ARG(l->why.n ? l->why : STR("It is still being bound."))),
-	                .fix = STR("Stop who holds the port, or move it; Everseal takes it within "
-	                           "a second.") });
+	                .fix = l->held ? STR("Stop who holds the port, or move it; Everseal takes "
+	                                     "it within a second.")
+	                               : STR("Mend that; Everseal takes the address within a "
+	                                     "second.") });
 }
 
 void judge_listeners(struct findings *out)

@@ -177,9 +177,12 @@ static bool check_scope(const struct call *c, const struct route *route, struct 
 		return err_set(err, ERR_PERMISSION,
 		        "Only the machine's owner may do this." ERR_REMEDY
 		        "Use `everseal admin` on the server.");
+	const bool looks = !strcmp(route->method, "GET");
 	return err_set(err, ERR_PERMISSION,
 	        "%s: your scope is %s, and this needs %s." ERR_REMEDY "Ask an administrator.",
-	        c->who.scope == SCOPE_READ ? "You can look, not change" : "You may not do this",
+	        looks                        ? "You may not see this"
+	        : c->who.scope == SCOPE_READ ? "You can look, not change"
+	                                     : "You may not do this",
 	        scope_name(c->who.scope), scope_name(route->scope));
 }
 

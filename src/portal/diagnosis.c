@@ -89,7 +89,8 @@ static void fill_listeners(struct arena *a, struct facts *f, struct diagnose_her
 		        (struct fact_listener){ .address = endpoint(a, &l->address),
 			        .tls = l->tls,
 			        .bound = bound,
-			        .why = bound ? STR_NONE : why_not(a, l) };
+			        .why = bound ? STR_NONE : why_not(a, l),
+			        .held = l->holder };
 		if (bound && l->tls && !here->own_address.n) {
 			here->own_address = dialled(a, l->address.host);
 			here->own_port = l->address.port;

@@ -355,3 +355,36 @@ def test_a_file_read_again_is_in_the_audit(everseal, open_page):
     browser = open_page()
     everseal.reload().ok()
     browser.visit("#/audit", "Audit$").sees("Configuration file read again")
+
+
+# ---- where one may land ----
+
+def test_a_site_that_is_not_there(open_page):
+    browser = open_page()
+    browser.expect_error("api/sites/nowhere.example.com.*404")
+    browser.visit("#/sites/nowhere.example.com", "nowhere.example.com").sees("There is no site nowhere.example.com")
+    browser.sees("Not found")
+    judge(browser, "no-site-1440-light")
+    browser.press("^All sites$", role="link").title("^Sites")
+
+
+def test_home_without_a_name_of_its_own(everseal, open_page):
+    """Sites have HTTPS, though none is the one that was configured first."""
+    for name in (NAME, "second.example.com"):
+        everseal.register(name)
+        everseal.wait_served(name)
+    Api(everseal.state).delete(f"/api/sites/{NAME}").ok()
+    assert Api(everseal.state).get("/api/overview").ok()["primary"] is None
+    until("its state is known", lambda: Api(everseal.state).get("/api/sites/second.example.com").ok()["state"] == "ok")
+    browser = open_page()
+    browser.visit("#/lets-encrypt", "Let's Encrypt$").sees("HTTPS stands for 1 site")
+    assert "HTTPS is not set up" not in browser.text
+    judge(browser, "home-no-primary-1440-light")
+
+
+def test_an_address_that_the_machine_does_not_have(everseal, open_page):
+    Api(everseal.state).post("/api/registrations", {
+        "names": [NAME], "email": "ops@example.com", "agree_tos": True, "address": "203.0.113.9", "port": 8443}).ok(201)
+    browser = open_page()
+    browser.visit("#/bindings", "Bindings$").sees("This machine does not have that address", seconds=30)
+    assert "This machine does not have the address 203.0.113.9: give it that address" in everseal.log()

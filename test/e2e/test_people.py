@@ -353,7 +353,7 @@ def test_reading_asks_nobody_outside(everseal):
     reader = Api(None, everseal.page, admin(everseal, "token", "add", "look", "--scope", "read"))
     other = Api(None, everseal.page, admin(everseal, "token", "add", "other", "--scope", "read"))
     operator = Api(None, everseal.page, admin(everseal, "token", "add", "work", "--scope", "operate"))
-    reader.get("/api/lookup", name="a.example.com").failed(403, "You can look, not change", code="permission")
+    reader.get("/api/lookup", name="a.example.com").failed(403, "You may not see this: your scope is read", code="permission")
     reader.get("/api/issuers/letsencrypt/directory").failed(403, "this needs operate", code="permission")
     operator.get("/api/lookup", name="a b").ok()
     run = reader.post("/api/diagnosis", {"name": "a.example.com"}).ok(201)["id"]

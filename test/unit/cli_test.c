@@ -176,6 +176,11 @@ static void a_wrong_word_is_named(void **state)
 		                  "disable, revoke, diagnose.\n" },
 		{ "lets-encrypt renw", "There is no command \"lets-encrypt renw\": the nearest is "
 		                       "`lets-encrypt renew`; `everseal help` lists all.\n" },
+		{ "lets-encrypt export",
+		        "There is no command \"lets-encrypt export\": the nearest is "
+		        "`export`; `everseal help` lists all.\n" },
+		{ "register", "There is no command \"register\": the nearest is `lets-encrypt "
+		              "register`; `everseal help` lists all.\n" },
 		{ "status --jsn",
 		        "There is no option --jsn: the nearest is --json; `everseal help` "
 		        "lists the commands.\n" },

@@ -181,6 +181,7 @@ static void port_held(struct facts *f)
 {
 	f->listeners[0].bound = false;
 	f->listeners[0].why = STR("nginx (process 812) holds the port.");
+	f->listeners[0].held = true;
 }
 static void one_of_two_held(struct facts *f)
 {
@@ -415,7 +416,8 @@ static const struct {
 	        "0.0.0.0:80. Challenges are answered before every redirect.", NULL },
 	{ port_held, AREA_PORT80, FINDING_PROBLEM, true, "nginx (process 812) holds the port.",
 	        "Stop who holds the port" },
-	{ one_of_two_held, AREA_PORT80, FINDING_WARNING, false, "still being bound", "Stop" },
+	{ one_of_two_held, AREA_PORT80, FINDING_WARNING, false, "still being bound",
+	        "Mend that; Everseal takes the address" },
 	{ nothing, AREA_FIREWALL, FINDING_UNSEEN, false, "cannot see the router's rules",
 	        "Let's Encrypt publishes no addresses" },
 	{ nothing, AREA_REDIRECTS, FINDING_OK, false, "answers at once; no CDN in between", NULL },

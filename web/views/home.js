@@ -6,13 +6,17 @@ import {siteView} from './site-view.js';
 
 const path = [['Configuration'], ["Let's Encrypt"]];
 
-function empty(page, sites) {
+/* Those that have a certificate for sure. */
+const secured = ({ok = 0, warning = 0, unknown = 0}) => ok + warning + unknown;
+
+function empty(page, sites, withHttps) {
 	const may = page.may('operate');
-	page.draw(band({path, subject: 'HTTPS is not set up'}),
+	page.draw(band({path, subject: withHttps ? `HTTPS stands for ${withHttps === 1 ? '1 site' : `${withHttps.toLocaleString('en')} sites`}` : 'HTTPS is not set up'}),
 		paper(section(null, h('div', {class: 'empty'},
+			withHttps ? h('p', {}, 'The one that Configure makes is shown here, and there is none. ', link('Sites', '#/sites'), ' tells how each one stands.') : null,
 			h('p', {}, "Give your application's DNS name; Everseal gets a certificate and renews it."),
 			may ? link('Configure', '#/lets-encrypt/configure', {class: 'button filled'}) : noPermission(page.session.scope),
-			sites ? h('p', {class: 'hint'}, link(sites === 1 ? '1 site' : `${sites} sites`, '#/sites'), sites === 1 ? ' stands' : ' stand', ' in the configuration.') : null))));
+			sites && !withHttps ? h('p', {class: 'hint'}, link(sites === 1 ? '1 site' : `${sites} sites`, '#/sites'), sites === 1 ? ' stands' : ' stand', ' in the configuration.') : null))));
 }
 
 /* The site of the certificate that Configure made; one that has no site yet, or none any more, is
@@ -32,6 +36,6 @@ export function view(page) {
 		const sites = Object.values(overview.counts).reduce((sum, n) => sum + n, 0);
 		if (overview.primary)
 			return siteView(page, {path, load: signal => primarySite(overview.primary, signal)});
-		empty(page, sites);
+		empty(page, sites, secured(overview.counts));
 	});
 }
