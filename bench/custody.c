@@ -38,7 +38,7 @@ struct answer {
 static int to_signer = -1;
 static enum custody custody;
 static struct answer answers[UNDER_WAY]; /* by slot, for jobs; size 0: none yet */
-static uint32_t current; /* the slot of the handshake that runs */
+static uint32_t current;                 /* the slot of the handshake that runs */
 static int waits[UNDER_WAY];
 
 static void check(int good, const char *what)
@@ -101,8 +101,8 @@ static void take_answers(int wait)
 	}
 }
 
-static int sign(int type, const unsigned char *digest, int n, unsigned char *signature, unsigned *size,
-        const BIGNUM *kinv, const BIGNUM *r, EC_KEY *key)
+static int sign(int type, const unsigned char *digest, int n, unsigned char *signature,
+        unsigned *size, const BIGNUM *kinv, const BIGNUM *r, EC_KEY *key)
 {
 	(void)type, (void)kinv, (void)r, (void)key;
 	struct question q = { .slot = current, .size = (uint32_t)n };
@@ -144,8 +144,8 @@ static X509 *certificate(EVP_PKEY *key)
 	ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
 	X509_gmtime_adj(X509_getm_notBefore(x), 0);
 	X509_gmtime_adj(X509_getm_notAfter(x), 86400);
-	X509_NAME_add_entry_by_txt(
-	        X509_get_subject_name(x), "CN", MBSTRING_ASC, (const unsigned char *)"bench.test", -1, -1, 0);
+	X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN", MBSTRING_ASC,
+	        (const unsigned char *)"bench.test", -1, -1, 0);
 	X509_set_issuer_name(x, X509_get_subject_name(x));
 	X509_set_pubkey(x, key);
 	check(X509_sign(x, key, EVP_sha256()) > 0, "certificate");
@@ -195,7 +195,8 @@ static SSL_CTX *server_context(EVP_PKEY *key, X509 *x)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	SSL_CTX_set_num_tickets(ctx, 1);
-	check(SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1, "context");
+	check(SSL_CTX_use_certificate(ctx, x) == 1 && SSL_CTX_use_PrivateKey(ctx, key) == 1,
+	        "context");
 	if (custody == JOBS)
 		SSL_CTX_set_mode(ctx, SSL_MODE_ASYNC);
 	return ctx;

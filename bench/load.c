@@ -39,8 +39,8 @@ struct conn {
 	size_t in_n;
 	char head[HEAD_MOST]; /* of the answer, until it is complete */
 	size_t head_n;
-	int64_t left; /* of the answer's content; -1: its head is not complete */
-	bool over;    /* the unit of this connection is counted */
+	int64_t left;  /* of the answer's content; -1: its head is not complete */
+	bool over;     /* the unit of this connection is counted */
 	unsigned life; /* counts what this memory stood for */
 };
 

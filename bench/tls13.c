@@ -96,8 +96,8 @@ static void derive(const uint8_t secret[TLS13_HASH], const char *label,
 }
 
 /* HKDF-Extract with what "derived" makes of the secret before. */
-static void next_secret(const uint8_t before[TLS13_HASH], const uint8_t input[TLS13_HASH],
-        uint8_t ret[TLS13_HASH])
+static void next_secret(
+        const uint8_t before[TLS13_HASH], const uint8_t input[TLS13_HASH], uint8_t ret[TLS13_HASH])
 {
 	uint8_t salt[TLS13_HASH];
 	derive(before, "derived", empty_hash, salt);
@@ -116,8 +116,8 @@ static void transcript_now(const struct tls13 *t, uint8_t ret[TLS13_HASH])
 	SHA256_Final(ret, &copy);
 }
 
-static void finished(const uint8_t secret[TLS13_HASH], const uint8_t hash[TLS13_HASH],
-        uint8_t ret[TLS13_HASH])
+static void finished(
+        const uint8_t secret[TLS13_HASH], const uint8_t hash[TLS13_HASH], uint8_t ret[TLS13_HASH])
 {
 	uint8_t key[TLS13_HASH];
 	expand_label(secret, "finished", NULL, 0, key, sizeof key);

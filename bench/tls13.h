@@ -55,8 +55,8 @@ enum tls13_event {
 	TLS13_BAD,
 };
 /* One whole record, its header included; it is decrypted in place. out has room for 128 bytes. */
-enum tls13_event tls13_record(
-        struct tls13 *t, uint8_t *record, size_t n, uint8_t *out, uint8_t **ret_data, size_t *ret_n);
+enum tls13_event tls13_record(struct tls13 *t, uint8_t *record, size_t n, uint8_t *out,
+        uint8_t **ret_data, size_t *ret_n);
 
 /* One record with this content; out has n + 32 bytes. The result is its length. */
 enum { TLS13_ALERT = 21, TLS13_HANDSHAKE = 22, TLS13_APPLICATION = 23 };
