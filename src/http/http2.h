@@ -9,7 +9,7 @@
  * and http2_free never. Within them the user may respond, put, end and reset, but neither receive
  * nor collect.
  *
- * Disadvantage: nghttp2 has about 30 KiB for each connection, whatever it does. */
+ * Disadvantage: nghttp2 has about 20 KiB for each connection, whatever it does. */
 #ifndef HTTP_HTTP2_H
 #define HTTP_HTTP2_H
 

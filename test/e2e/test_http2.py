@@ -16,6 +16,7 @@ from hyperframe.frame import DataFrame, HeadersFrame, RstStreamFrame, SettingsFr
 
 from http2 import CANCEL, INTERNAL_ERROR, NAME, NO_ERROR, Client, connect, data
 from network import free_port, read_all, reply, served, until
+from test_upgrade import installed, upgrade  # noqa: F401 (a fixture)
 
 
 def has_certificate_at(port):
@@ -456,6 +457,31 @@ def test_a_drain_lets_what_is_under_way_end(stage):
         assert c.answer(stream_id).body == b"hello"
         assert c.end_of_connection() == NO_ERROR and c.goaway.last_stream_id == stream_id
     everseal.process.wait(20)
+
+
+def test_an_upgrade_lets_what_is_under_way_or_on_its_way_end(stage, installed):  # noqa: F811
+    go_on = []
+
+    def script(connection, upstream):
+        heard, _ = upstream.hear(connection)
+        if heard and path_of(heard) == "/wait":
+            until("it may answer", lambda: go_on, 60)
+        if heard:
+            connection.sendall(reply(headers=["Connection: close"]))
+    everseal = start(stage, stage.upstream(script=script), head="drain-timeout 20s")
+    with Client(everseal.https) as c, Client(everseal.https) as late:
+        waits = c.request("/wait")
+        assert late.ask("/").status == 200
+        until("the application has it", lambda: len(everseal.application.heard) == 2)
+        upgrade(everseal).ok()
+        # This one does not read, so it has not heard that it should go: what it sends is served.
+        assert late.ask("/").body == b"hello"
+        assert late.end_of_connection() == NO_ERROR
+        go_on.append(True)
+        assert c.answer(waits).body == b"hello"
+        assert c.end_of_connection() == NO_ERROR and c.goaway.last_stream_id == waits
+        with Client(everseal.https) as new:
+            assert new.ask("/").status == 200
 
 
 # ---- which site ----
