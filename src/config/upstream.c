@@ -4,7 +4,7 @@
 #include "base/url.h"
 #include "net/address.h"
 
-enum { SOCKET_PATH_MOST = 1024, SOCKET_NAME_MOST = 80, PORT_HTTP = 80, PORT_HTTPS = 443 };
+enum { SOCKET_PATH_MOST = 107, SOCKET_NAME_MOST = 80, PORT_HTTP = 80, PORT_HTTPS = 443 };
 
 #define EXAMPLE "such as 127.0.0.1:3000"
 
@@ -113,22 +113,9 @@ bool config_value_upstream(
 	return true;
 }
 
-/* What the data plane has no transport for yet. */
-static bool is_served(const struct config_upstream *u, struct err *err)
-{
-	if (u->scheme == UPSTREAM_UNIX)
-		return err_set(err, ERR_INPUT,
-		        "\"%.*s\" cannot be served yet: give an address that speaks plain "
-		        "HTTP.",
-		        STR_ARG(config_shown(u->shown)));
-	return true;
-}
-
 bool config_upstream_is_somewhere(const struct config_upstream *u, struct err *err)
 {
 	struct sockaddr_storage at;
-	if (!is_served(u, err))
-		return false;
 	if (u->scheme == UPSTREAM_UNIX || !address_parse(u->host, u->port, &at) ||
 	        !address_is_any(&at))
 		return true;

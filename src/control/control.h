@@ -285,10 +285,12 @@ struct resolve_about {
 	struct str addresses; /* with spaces between; maybe those of before */
 	struct str why;       /* it does not resolve now; empty: it does */
 };
+void resolve_failing(struct control *c, struct str address); /* an upstream began to fail */
 bool resolve_find(const struct control *c, struct str key, struct resolve_about *ret);
 
 /* upstreams.c: how applications do */
 void upstreams_heard(struct control *c, const struct msg_upstream_state *m, int64_t now);
+bool upstreams_fails(const struct control *c, struct str address);
 void upstreams_forget(struct control *c); /* serve is gone */
 /* Of all, of those with these texts: an array. */
 void upstreams_write(const struct control *c, struct json_writer *w, const char *key);

@@ -8,6 +8,8 @@
 
 #include "dns/dns.h"
 #include "net/address.h"
+#include <errno.h>
+#include <fcntl.h>
 
 enum { ADDRESSES_MOST = 4096, HOST_NAME_MOST = 300 };
 static const int64_t LEAST = 5 * SECOND, MOST = HOUR, RETRY_MOST = MINUTE;
@@ -31,6 +33,8 @@ struct host {
 	struct buf told;   /* to serve */
 	unsigned failures; /* in a row */
 	struct timer again;
+	int folder; /* of a Unix socket, else -1 */
+	ino_t is;   /* which that is */
 	char key[];
 };
 
@@ -40,6 +44,8 @@ static struct host *host_of(struct map_node *n)
 }
 
 static void ask(struct host *h);
+static void find_socket(struct host *h);
+static bool is_socket(const struct host *h);
 
 static void due(struct timer *t)
 {
@@ -48,8 +54,8 @@ static void due(struct timer *t)
 
 static void tell(const struct host *h)
 {
-	(void)link_send(
-	        &h->control->serve, host, .name = h->node.key, .addresses = buf_str(&h->told));
+	(void)link_send(&h->control->serve, host, .name = h->node.key,
+	        .addresses = buf_str(&h->told), .fd = h->folder);
 }
 
 /* ---- what came ---- */
@@ -209,6 +215,10 @@ static void ask_for(struct host *h, struct answer *a, const char *type, struct s
 
 static void ask(struct host *h)
 {
+	if (is_socket(h)) {
+		find_socket(h);
+		return;
+	}
 	const struct config *config = h->control->config;
 	BUF_AUTO servers = BUF(ADDRESSES_MOST);
 	for (size_t i = 0; i < config->resolver_count; i++)
@@ -220,6 +230,69 @@ static void ask(struct host *h)
 	ask_for(h, &h->v6, "AAAA", buf_str(&servers));
 }
 
+/* ---- Unix sockets ---- */
+
+static bool is_socket(const struct host *h)
+{
+	return str_starts(h->name, STR("unix:/"));
+}
+
+static bool is_failing(const struct host *h)
+{
+	return upstreams_fails(h->control, h->node.key);
+}
+
+static void open_folder(struct host *h, const char *folder, struct str file)
+{
+	struct stat st;
+	int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	buf_clear(&h->why);
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		h->failures++;
+		buf_printf(&h->why, "%s: %s", folder, strerror(errno));
+		if (h->failures == 1)
+			log_warning(&h->control->log,
+			        "The directory of the application's socket %.*s cannot be opened "
+			        "(%s); it is looked for again.",
+			        STR_ARG(h->name), buf_c(&h->why));
+		return;
+	}
+	h->failures = 0;
+	if (h->folder >= 0 && h->is == st.st_ino) {
+		(void)close(fd);
+		return;
+	}
+	if (h->folder >= 0)
+		(void)close(h->folder);
+	h->folder = fd;
+	h->is = st.st_ino;
+	buf_clear(&h->told);
+	buf_add(&h->told, file);
+	tell(h);
+}
+
+/* An application that is started anew may make its directory anew: it is looked at while the
+ * application fails. */
+static void find_socket(struct host *h)
+{
+	struct str path = str_from(h->name, 5);
+	size_t name = path.n;
+	while (path.p[name - 1] != '/')
+		name--;
+	char *folder = str_dup(str_head(path, name));
+	open_folder(h, folder, str_from(path, name));
+	free(folder);
+	if (h->failures || is_failing(h))
+		timer_start(&h->again, h->control->loop, SECOND, due);
+}
+
+void resolve_failing(struct control *c, struct str address)
+{
+	struct map_node *n = map_find(&c->hosts, address);
+	if (n && is_socket(host_of(n)))
+		find_socket(host_of(n));
+}
+
 /* ---- which there are ---- */
 
 static struct host *host_new(struct control *c, struct str key, struct str name, uint16_t port)
@@ -229,6 +302,7 @@ static struct host *host_new(struct control *c, struct str key, struct str name,
 	h->control = c;
 	h->name = str_n(h->key + (name.p - key.p), name.n);
 	h->port = port;
+	h->folder = -1;
 	h->found = h->told = BUF(ADDRESSES_MOST);
 	h->why = BUF(1024);
 	map_add(&c->hosts, str_n(h->key, key.n), &h->node);
@@ -244,6 +318,8 @@ static void host_free(struct host *h)
 	buf_done(&h->found);
 	buf_done(&h->told);
 	buf_done(&h->why);
+	if (h->folder >= 0)
+		(void)close(h->folder);
 	free(h);
 }
 
@@ -259,8 +335,9 @@ struct str resolve_key(
 static void want(struct control *c, const struct msg_upstream *m)
 {
 	struct sockaddr_storage at;
-	struct str name = str_head(m->host, str_find(m->host, ' '));
-	if (m->scheme == UPSTREAM_UNIX || address_parse(m->host, 0, &at))
+	bool limited = m->scheme != UPSTREAM_UNIX && str_has(m->host, ' ');
+	struct str name = limited ? str_head(m->host, str_find(m->host, ' ')) : m->host;
+	if (address_parse(m->host, 0, &at))
 		return;
 	struct map_node *node = map_find(&c->hosts, m->host);
 	struct host *h =
@@ -290,6 +367,9 @@ void resolve_settle(struct control *c)
 		if (h->wanted)
 			continue;
 		buf_clear(&h->told);
+		if (h->folder >= 0)
+			(void)close(h->folder);
+		h->folder = -1;
 		tell(h);
 		host_free(h);
 	}

@@ -32,6 +32,14 @@ void upstreams_heard(struct control *c, const struct msg_upstream_state *m, int6
 	s->since = now;
 	s->why = str_n(s->text + m->address.n, m->why.n);
 	map_add(&c->upstream_states, str_n(s->text, m->address.n), &s->node);
+	if (!s->up)
+		resolve_failing(c, s->node.key);
+}
+
+bool upstreams_fails(const struct control *c, struct str address)
+{
+	struct map_node *n = map_find(&c->upstream_states, address);
+	return n && !OWNER(n, struct upstream_state, node)->up;
 }
 
 void upstreams_forget(struct control *c)
@@ -83,7 +91,7 @@ static void write_upstream(
 		write_address(c, w, m->host);
 	else if (!named)
 		write_one(c, w, m->host, (uint16_t)m->port);
-	while (str_split(&about.addresses, ' ', &address))
+	while (m->scheme != UPSTREAM_UNIX && str_split(&about.addresses, ' ', &address))
 		write_one(c, w, address, (uint16_t)m->port);
 	json_write_end(w);
 	if (about.why.n)

@@ -60,8 +60,9 @@ enum upstream_scheme {
 	X(access_log_file, FD(fd))                                                                 \
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
-	/* control -> serve, likewise: what a name stands for, addresses with spaces between */    \
-	X(host, TEXT(name) TEXT(addresses))                                                        \
+	/* control -> serve, likewise: what a name stands for, addresses with spaces between; of a   \
+	 * Unix socket: its directory, and its name there */                                       \
+	X(host, TEXT(name) TEXT(addresses) FD(fd))                                                 \
 	/* control -> serve: a generation: begin, rows, end; then commit or abort */               \
 	X(generation, INT(number) TEXT(thumbprint) TEXT(sticky_key))                                                \
 	X(listener, INT(id) TEXT(address) INT(port) FLAG(tls) FLAG(plain_too) FLAG(proxy_protocol) \

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <sys/un.h>
 
 /* The address as bytes: 4 for IPv4 and mapped IPv4, 16 for IPv6, none for another family. */
 static struct str bytes_of(const struct sockaddr_storage *a)
@@ -78,6 +79,8 @@ socklen_t address_size(const struct sockaddr_storage *a)
 {
 	if (a->ss_family == AF_INET)
 		return sizeof(struct sockaddr_in);
+	if (a->ss_family == AF_UNIX)
+		return sizeof(struct sockaddr_un);
 	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof *a;
 }
 

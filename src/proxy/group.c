@@ -48,6 +48,10 @@ static void take(struct group *g, const struct upstream *u, const struct sockadd
 static void take_resolved(struct group *g, const struct upstream *u)
 {
 	const struct host *host = host_find(g->pools, u->host);
+	const struct sockaddr_storage nowhere = { .ss_family = AF_UNIX };
+	/* A socket whose directory is not there yet is an upstream that fails: control looks again. */
+	if (u->scheme == UPSTREAM_UNIX && (!host || host->count == 0))
+		take(g, u, &nowhere);
 	for (size_t i = 0; host && i < host->count; i++) {
 		struct sockaddr_storage a = host->at[i];
 		address_set_port(&a, u->port);

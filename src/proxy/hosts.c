@@ -1,6 +1,9 @@
 /* What control says that names stand for. */
 #include "proxy/group.h"
 
+#include <fcntl.h>
+#include <sys/un.h>
+
 const struct host *host_find(const struct proxy_pools *p, struct str name)
 {
 	struct map_node *node = map_find(&p->hosts, name);
@@ -32,23 +35,37 @@ static struct host *host_new(struct proxy_pools *p, struct str name)
 	return h;
 }
 
-static void add_address(struct host *h, struct str text)
+static void add_address(struct host *h, struct sockaddr_storage a)
 {
-	struct sockaddr_storage a;
-	if (!address_parse(text, 0, &a))
-		return;
 	h->at = mem_grow(h->at, sizeof *h->at, h->count + 1);
 	h->at[h->count++] = a;
 }
 
-void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses)
+/* serve opens no path: it reaches the socket from the directory that it was given. A path of its
+ * own would do no more, since connecting is not what the fence around files is about. */
+static void add_socket(struct host *h, struct str file)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct sockaddr_storage any = { 0 };
+	snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/%.*s", h->fd, STR_ARG(file));
+	memcpy(&any, &a, sizeof a);
+	add_address(h, any);
+}
+
+void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses, int folder)
 {
 	struct map_node *node = map_find(&p->hosts, name);
+	struct sockaddr_storage a;
 	struct str text;
 	if (node)
 		host_free(p, OWNER(node, struct host, node));
 	struct host *h = host_new(p, name);
-	while (str_split(&addresses, ' ', &text))
-		add_address(h, text);
+	if (folder >= 0)
+		h->fd = fcntl(folder, F_DUPFD_CLOEXEC, 0);
+	if (h->fd >= 0)
+		add_socket(h, addresses);
+	while (h->fd < 0 && str_split(&addresses, ' ', &text))
+		if (address_parse(text, 0, &a))
+			add_address(h, a);
 	p->hosts_version++;
 }

@@ -122,12 +122,23 @@ static void set_tls(struct pool *pool, const struct upstreams *says, const struc
 	pool->server_name = str_dup(u->server_name);
 }
 
+static void show(const struct upstream *u, const struct sockaddr_storage *address,
+        char ret_shown[UPSTREAM_SHOWN])
+{
+	char text[ADDRESS_TEXT];
+	if (u->scheme == UPSTREAM_UNIX)
+		snprintf(ret_shown, UPSTREAM_SHOWN, "%.*s", STR_ARG(u->host));
+	else
+		snprintf(ret_shown, UPSTREAM_SHOWN, "%s", address_text_port(address, text));
+}
+
 struct pool *pool_of(struct proxy_pools *p, const struct upstreams *says, const struct upstream *u,
         const struct sockaddr_storage *address)
 {
 	BUF_AUTO key = BUF_INIT(4096);
-	char shown[ADDRESS_TEXT];
-	add_key(&key, says, u, address_text_port(address, shown));
+	char shown[UPSTREAM_SHOWN];
+	show(u, address, shown);
+	add_key(&key, says, u, shown);
 	struct map_node *node = map_find(&p->pools, buf_str(&key));
 	struct pool *pool = node ? OWNER(node, struct pool, node) : pool_new(p, &key);
 	pool->scheme = u->scheme;

@@ -7,6 +7,9 @@
 #include "net/conn.h"
 #include "proxy/proxy.h"
 
+/* "unix:" and a path that a socket can have fit in, an address in any case. */
+enum { UPSTREAM_SHOWN = 120 };
+
 struct channel;
 
 /* Whoever has a channel; told of its events until it is kept or closed. */
@@ -55,9 +58,9 @@ struct pool {
 	struct conn *(*dial)(struct pool *p);
 	struct tls_trust *trust; /* of https; the pool's */
 	struct ssl_session_st *session;
-	char *server_name;        /* of https; heap */
-	char shown[ADDRESS_TEXT]; /* for logs and status */
-	char *key;                /* heap */
+	char *server_name;          /* of https; heap */
+	char shown[UPSTREAM_SHOWN]; /* for logs and status */
+	char *key;                  /* heap */
 };
 
 struct proxy_pools {

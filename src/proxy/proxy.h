@@ -31,8 +31,9 @@ extern const struct handler control_handler;
 struct proxy_pools *proxy_pools_new(struct worker *w);
 void proxy_pools_free(struct proxy_pools **p);
 
-/* What control says that a name stands for: addresses with spaces between; none: nothing. */
-void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses);
+/* What control says that a name stands for: addresses with spaces between; none: nothing. Of a Unix
+ * socket its name in the directory `folder`, which is duplicated; else that is -1. */
+void proxy_host_told(struct proxy_pools *p, struct str name, struct str addresses, int folder);
 /* What came of a health check (msg_health), told to every worker. */
 void proxy_health_told(struct proxy_pools *p, const struct msg_health *told);
 /* A worker has found that upstream ("10.0.0.5:3000") failing: whoever finds it well says so, too.

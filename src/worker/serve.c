@@ -186,6 +186,7 @@ static void told_password(struct serve *s, const struct msg_password_checked *m)
 static void told_host(struct serve *s, const struct msg_host *m)
 {
 	struct round *r = round_new(ORDER_HOST, round_free);
+	r->folder = m->fd;
 	r->token = str_dup(m->name);
 	r->text = str_dup(m->addresses);
 	threads_order(&s->threads, r);

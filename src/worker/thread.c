@@ -26,7 +26,7 @@ struct round *round_new(enum order order, void (*done)(struct round *r))
 	struct round *r = mem_new(struct round);
 	r->order = order;
 	r->done = done;
-	r->ruleset = -1;
+	r->ruleset = r->folder = -1;
 	return r;
 }
 
@@ -35,6 +35,8 @@ void round_free(struct round *r)
 	generation_unref(&r->generation);
 	if (r->ruleset >= 0)
 		(void)close(r->ruleset);
+	if (r->folder >= 0)
+		(void)close(r->folder);
 	free(r->token);
 	free(r->thumbprint);
 	free(r->text);
@@ -134,7 +136,7 @@ static bool obey(struct thread *t, struct command *c)
 		auth_heard(&t->worker, &r->password);
 		break;
 	case ORDER_HOST:
-		proxy_host_told(t->worker.proxy, str_c(r->token), str_c(r->text));
+		proxy_host_told(t->worker.proxy, str_c(r->token), str_c(r->text), r->folder);
 		break;
 	case ORDER_STATE:
 		proxy_state_told(t->worker.proxy, str_c(r->token), r->well);

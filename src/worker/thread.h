@@ -35,6 +35,7 @@ struct round {
 	unsigned waiting;              /* for so many answers */
 	int64_t number;                /* of the generation */
 	struct generation *generation; /* a reference of the round's */
+	int folder;                    /* HOST: of a Unix socket; -1: none. The round's. */
 	int ruleset;                   /* PREPARE: the fence to raise; -1: none. The round's. */
 	char *token, *thumbprint, *text;
 	bool well;

@@ -2,7 +2,10 @@
 import contextlib
 import datetime
 import ipaddress
+import os
 import re
+import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -226,6 +229,65 @@ def test_a_time_out_of_the_group_s_own(stage):
     everseal = stage.everseal(sites=f"site * {{ proxy {silent.address} {{ first-byte-timeout 200ms }} }}").start()
     answer = get(everseal)
     assert answer.status == 504 and "did not answer in time" in answer.text
+
+
+# ---- by a Unix socket ----
+
+class BySocket(Upstream):
+    def __init__(self, path, **options):
+        self.path = path
+        super().__init__(**options)
+        self.unix = socket.socket(socket.AF_UNIX)
+        path.unlink(missing_ok=True)
+        self.unix.bind(str(path))
+        path.chmod(0o666)
+        self.unix.listen(64)
+        threading.Thread(target=self.accept_unix, daemon=True).start()
+
+    def accept_unix(self):
+        while True:
+            try:
+                connection, _ = self.unix.accept()
+            except OSError:
+                return
+            with self.lock:
+                self.open.add(connection)
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.unix.shutdown(socket.SHUT_RDWR)
+        self.unix.close()
+        super().stop()
+
+
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_a_unix_socket(stage, user):
+    folder = stage.new_folder("run")
+    state = stage.new_folder("state")
+    if user:
+        os.chown(state, 65534, 65534)
+    shown = f"unix:{folder}/app/app.sock"
+    everseal = stage.everseal(sites=f"site * {{ proxy {shown} {{ down 500ms }} }}", state=state)
+    everseal.start(as_user=user)
+    answer = get(everseal)
+    assert answer.status == 502 and "cannot be reached" in answer.text
+    everseal.logged(r"The directory of the application's socket unix:\S+ cannot be opened "
+                    r"\(\S+: No such file or directory\); it is looked for again\.")
+    for round_ in range(2):  # with its directory made anew, as service managers do
+        (folder / "app").mkdir()
+        app = BySocket(folder / "app" / "app.sock", answer=lambda heard: reply(b"by socket"))
+        until("it is found", lambda: get(everseal).body == b"by socket", 20)
+        assert until("and said so", lambda: states(everseal, shown) == {shown: "up"})
+        app.stop()
+        until("it is gone", lambda: get(everseal).status == 502)
+        # The same directory: nothing has to be looked for.
+        app = BySocket(folder / "app" / "app.sock", answer=lambda heard: reply(b"again"))
+        until("it is found again", lambda: get(everseal).body == b"again", 20)
+        app.stop()
+        shutil.rmtree(folder / "app")
+        until("it is gone again", lambda: get(everseal).status == 502)
+    assert get(everseal).status == 502
 
 
 # ---- by TLS ----

@@ -255,9 +255,9 @@ static void names_stand_for_addresses(void **state)
 	ask(r, GET);
 	assert_true(r->ended && client_has(r, "502 "));
 	assert_true(client_has(r, "cannot be found: its name does not resolve."));
-	proxy_host_told(r->worker.proxy, STR("app.internal"), STR("127.0.0.1"));
+	proxy_host_told(r->worker.proxy, STR("app.internal"), STR("127.0.0.1"), -1);
 	assert_int_equal(ask_once(r, GET, OK_CLOSE), 0);
-	proxy_host_told(r->worker.proxy, STR("app.internal"), STR(""));
+	proxy_host_told(r->worker.proxy, STR("app.internal"), STR(""), -1);
 	ask(r, GET);
 	assert_true(r->ended && client_has(r, "does not resolve"));
 }
@@ -270,7 +270,8 @@ static void each_address_is_an_upstream(void **state)
 	r->upstreams[0].port = address_port(&r->upstreams[0].address);
 	r->upstreams[0].address = (struct sockaddr_storage){ 0 };
 	r->group.identity++;
-	proxy_host_told(r->worker.proxy, STR("app.internal"), STR("127.9.9.9 nonsense 127.0.0.1"));
+	proxy_host_told(
+	        r->worker.proxy, STR("app.internal"), STR("127.9.9.9 nonsense 127.0.0.1"), -1);
 	assert_int_equal(ask_once(r, GET, OK_CLOSE), 0);
 	assert_int_equal(counts(r).connects_failed, 1);
 }
