@@ -60,8 +60,8 @@ static const struct row top_rows[] = {
 		"one is served." },
 	  .special = config_set_hsts, .least_params = 1 },
 	{ .setting = { "resolver", SETTING_SPECIAL, .params = "ADDRESS[:PORT]…", .fallback = "", .help =
-		"DNS servers to ask for diagnosis and DNS challenges; port 53 if none is given. Without "
-		"this line the system's are asked." },
+		"DNS servers to ask for names of applications, for diagnosis and DNS challenges; port 53 if "
+		"none is given. Without this line the system's are asked." },
 	  .special = config_set_resolver, .least_params = 1, .repeats = true },
 	{ .setting = { "site", SETTING_SPECIAL, .params = "NAME… { … } | * { … }", .fallback = "",
 		.help =

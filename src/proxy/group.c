@@ -49,7 +49,8 @@ static void take_resolved(struct group *g, const struct upstream *u)
 {
 	const struct host *host = host_find(g->pools, u->host);
 	const struct sockaddr_storage nowhere = { .ss_family = AF_UNIX };
-	/* A socket whose directory is not there yet is an upstream that fails: control looks again. */
+	/* A socket whose directory is not there yet is an upstream that fails: control looks
+	 * again. */
 	if (u->scheme == UPSTREAM_UNIX && (!host || host->count == 0))
 		take(g, u, &nowhere);
 	for (size_t i = 0; host && i < host->count; i++) {

@@ -1,12 +1,17 @@
 /* The handler of sites with upstreams: a request goes to one of them over HTTP/1.1, its answer
  * streams back.
  *
- * Upstream: of those that are not marked as failed the one with the fewest requests under way, in
- * turn among equals. A failed connect marks it for a while (1 s, doubling up to 30 s) and the next
- * one is tried; when all are marked, all are tried. Connections are kept per worker and address,
- * last used first, with one request at a time. A request is sent again only if nothing of it was
- * sent, or, once and on a fresh connection, if a kept one died before the first byte of an answer
- * and the request is idempotent and has no content.
+ * Upstream: of those that are well the one with the fewest requests under way by its weight, each
+ * in its turn among equals (group.h). A connection that fails, or several failed answers in a row,
+ * leave it out for a while (1 s, doubling up to `down`) and the next one is tried; a health check
+ * that fails does until one does not (health.h). When all are left out, all are tried. Connections
+ * are kept per worker and upstream, last used first, with one request at a time.
+ *
+ * A request is sent again only if nothing of it was sent, or if it is idempotent and has no content
+ * and no byte of an answer has come: once on a fresh connection if a kept one died, once on another
+ * upstream if a fresh one did.
+ *
+ * Where every upstream that is well has max-connections, a bounded number of requests waits.
  *
  * Both directions stream: no more content is wanted from the client than the upstream took, and no
  * more is read from the upstream than the client has room for. Buffers are held only while a peer
