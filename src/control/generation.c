@@ -40,7 +40,6 @@ void generation_init(struct control *c)
 
 void generation_done(struct control *c)
 {
-	passwords_forget(c);
 	timer_stop(&c->patience);
 	later_stop(&c->turn);
 	rows_free(&c->plan);

@@ -215,6 +215,7 @@ void control_done(struct control *c)
 {
 	socket_close(c);
 	page_close(c);
+	passwords_forget(c); /* before what compares them ends */
 	portal_close();
 	issuer_key_abort(&c->key_call);
 	renewals_free(&c->renewals);

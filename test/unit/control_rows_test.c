@@ -111,6 +111,18 @@ static void rows_of_those_who_are_asked(void **state)
 	place_done(&p);
 }
 
+/* Control may end while a password is compared: nothing of that is touched afterwards. */
+static void a_password_is_compared_to_the_end(void **state)
+{
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN SHOP);
+	link_send(&p.serve, check_password, .id = 7, .users = STR("of nobody"),
+	        .client = STR("192.0.2.1"), .user = STR("ann"), .password = STR("secret"));
+	until(&p, !list_empty(&p.c.password_checks));
+	place_done(&p);
+}
+
 static void registered_names_have_sites(void **state)
 {
 	struct place p;
@@ -798,6 +810,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_of_files),
 		cmocka_unit_test(rows_of_routes),
+		cmocka_unit_test(a_password_is_compared_to_the_end),
 		cmocka_unit_test(rows_of_those_who_are_asked),
 		cmocka_unit_test(registered_names_have_sites),
 		cmocka_unit_test(a_name_has_one_site),
