@@ -6,7 +6,18 @@
 #include "tls/tls.h"
 #include <inttypes.h>
 
-enum { FORGET_AFTER = 10 * 60 * 1000, TELL_EVERY = 10 * 1000, DOWN_FIRST = 1000, DOUBLINGS = 16 };
+enum {
+	FORGET_AFTER = 10 * 60 * 1000,
+	TELL_EVERY = 10 * 1000,
+	DOWN_FIRST = 1000,
+	DOUBLINGS = 16,
+	SUSPECTS_MOST = 10000
+};
+
+struct suspect {
+	struct map_node node;
+	char shown[];
+};
 
 struct proxy_pools *proxy_pools_new(struct worker *w)
 {
@@ -70,6 +81,11 @@ void proxy_pools_free(struct proxy_pools **p)
 		pool_done(pool);
 		pool_free(pool);
 	}
+	MAP_EACH (node, &(*p)->suspects) {
+		map_remove(&(*p)->suspects, node);
+		free(OWNER(node, struct suspect, node));
+	}
+	map_done(&(*p)->suspects);
 	hosts_done(*p);
 	map_done(&(*p)->groups);
 	map_done(&(*p)->pools);
@@ -141,6 +157,7 @@ struct pool *pool_of(struct proxy_pools *p, const struct upstreams *says, const 
 	add_key(&key, says, u, shown);
 	struct map_node *node = map_find(&p->pools, buf_str(&key));
 	struct pool *pool = node ? OWNER(node, struct pool, node) : pool_new(p, &key);
+	pool->health.suspect |= map_find(&p->suspects, str_c(shown)) != NULL;
 	pool->scheme = u->scheme;
 	pool->address = *address;
 	memcpy(pool->shown, shown, sizeof shown);
@@ -332,8 +349,23 @@ static void take_back(struct pool *p)
 	tell(p, /* up= */ true, "");
 }
 
+/* Of one that this worker has had nothing to do with yet, too. */
+static void note_suspect(struct proxy_pools *p, struct str shown, bool is)
+{
+	struct map_node *node = map_find(&p->suspects, shown);
+	if (node && !is) {
+		map_remove(&p->suspects, node);
+		free(OWNER(node, struct suspect, node));
+	} else if (!node && is && p->suspects.count < SUSPECTS_MOST) {
+		struct suspect *s = mem_alloc(sizeof *s + shown.n);
+		memcpy(s->shown, shown.p, shown.n);
+		map_add(&p->suspects, str_n(s->shown, shown.n), &s->node);
+	}
+}
+
 void proxy_state_told(struct proxy_pools *p, struct str address, bool up)
 {
+	note_suspect(p, address, !up);
 	MAP_EACH (node, &p->pools) {
 		struct pool *pool = OWNER(node, struct pool, node);
 		if (!str_eq_c(address, pool->shown))

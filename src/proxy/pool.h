@@ -69,8 +69,9 @@ struct proxy_pools {
 	struct map groups; /* by identity (group.h) */
 	struct map hosts;  /* by name (hosts.c) */
 	uint64_t hosts_version;
-	struct buf head; /* scratch: a request head on its way out */
-	char via[32];    /* our pseudonym in Via: one per process, told to nobody else */
+	struct map suspects; /* by what is shown: those that a worker has found failing */
+	struct buf head;     /* scratch: a request head on its way out */
+	char via[32];        /* our pseudonym in Via: one per process, told to nobody else */
 	struct proxy_counts counts;
 };
 

@@ -640,8 +640,8 @@ static void every_row_is_in_the_manual(void **state)
 		"\n*renew-before* TIME\n",
 		"\n*proxy-protocol*\n\tEvery connection",
 		"\n## IN A PROXY\n\n*weight* UPSTREAM NUMBER\n",
-		"\n*answer-timeout* TIME\n\tAs at top level.\n\n\tFrom 10ms to 1d.\n\n## IN A "
-		"HEALTH CHECK\n\n*interval* TIME\n",
+		"\n*answer-timeout* TIME\n\tAs at top level.\n\n\tFrom 10ms to 1d.\n",
+		"\n## IN A HEALTH CHECK\n\n*interval* TIME\n",
 		"\n## IN AN ISSUER\n",
 	};
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
