@@ -16,7 +16,7 @@
  *   go('#/sites') goes there. */
 import {update} from './h.js';
 import * as live from './live.js';
-import {band, link, load, paper} from './parts.js';
+import {band, link, load, paper, tellAll} from './parts.js';
 
 const lists = {sites: 'All sites', tasks: 'All tasks', diagnosis: 'Diagnosis'};
 const scopes = ['read', 'operate', 'administer', 'owner'];
@@ -177,6 +177,7 @@ async function open() {
 	const match = matching(parts) ?? {load: routes.at(-1)[1], given: [location.hash]};
 	current?.leave();
 	update(waiting);
+	tellAll('');
 	const page = current = makePage(query, saved);
 	live.tell('route', location.hash);
 	const module = await match.load();

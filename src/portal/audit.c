@@ -315,7 +315,7 @@ static void write_place(struct page *p)
 
 static bool read_page(struct call *c, struct page *p, struct err *err)
 {
-	uint64_t limit = LIMIT;
+	uint64_t limit = LIMIT, id;
 	struct str text = call_query(c, "limit");
 	*p = (struct page){ .scan.each = take, .call = c };
 	p->search = call_query(c, "search");
@@ -326,6 +326,8 @@ static bool read_page(struct call *c, struct page *p, struct err *err)
 	if (text.n && (!str_to_u64(text, &limit) || limit < 1 || limit > LIMIT_MOST))
 		return err_set(err, ERR_INPUT, "`limit` is a number from 1 to %d.", LIMIT_MOST);
 	p->limit = (size_t)limit;
+	if (p->cursor.n && !str_to_u64(p->cursor, &id))
+		return err_set(err, ERR_INPUT, "`cursor` is not one of this list's: leave it out.");
 	p->newer_ids = arena_array(&c->arena, struct str, p->limit + 1);
 	return true;
 }
@@ -335,7 +337,7 @@ static void get_audit(struct call *c)
 	struct page p;
 	struct err err = ERR_INIT;
 	if (!read_page(c, &p, &err)) {
-		call_fail_field(c, &err, "limit", STR_NONE);
+		call_fail_field(c, &err, p.limit ? "cursor" : "limit", STR_NONE);
 		return;
 	}
 	call_object(c, &p.w);

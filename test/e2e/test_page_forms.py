@@ -388,3 +388,22 @@ def test_an_address_that_the_machine_does_not_have(everseal, open_page):
     browser = open_page()
     browser.visit("#/bindings", "Bindings$").sees("This machine does not have that address", seconds=30)
     assert "This machine does not have the address 203.0.113.9: give it that address" in everseal.log()
+
+
+def test_names_as_long_as_they_may_be(everseal, upstream, open_page):
+    name = ".".join(["a" * 60, "b" * 60, "c" * 60, "example.com"])
+    add_site(everseal, name, upstream=upstream)
+    browser = open_page()
+    for width in (1440, 390):
+        browser.look(width=width)
+        for path, heading in (("#/audit", "Audit$"), ("#/sites", "Sites$"), (f"#/sites/{name}", "com$")):
+            browser.visit(path, heading).sees(name[:20])
+            judge(browser, f"long-{heading[:5]}-{width}-light")
+
+
+def test_all_other_names_have_nothing_to_do(open_page):
+    """None can be registered for them."""
+    browser = open_page()
+    browser.visit("#/sites/*", "Any other name$").sees("For you to do\\s+Nothing")
+    browser.expect_error("api/audit.*422")
+    browser.go("#/audit?cursor=none").sees("cursor is not one of this list's")

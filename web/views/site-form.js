@@ -135,7 +135,7 @@ function draw(page, site) {
 /* name: of the site to change; null: a new one. */
 export function siteForm(page, name) {
 	if (name === null)
-		draw(page, null);
-	else
-		page.load(name, signal => get(`sites/${segment(name)}`, {}, signal), site => draw(page, site));
+		return draw(page, null);
+	page.title(`Edit ${name}`);
+	page.load(name, signal => get(`sites/${segment(name)}`, {}, signal), site => draw(page, site));
 }

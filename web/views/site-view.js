@@ -87,6 +87,8 @@ function toDo(site) {
 		return todo('Set the clock', 'of this server; see below');
 	if (c?.revoked)
 		return ends(c) ? todo('Register', link('It brings a new certificate', configure(site))) : todo('Renew now', 'It brings a new certificate');
+	if (site.fallback && !c)
+		return todo('Nothing', 'Each name is registered by itself');
 	if (!c || c.state === 'temporary')
 		return c?.reason ? todo('Nothing') : todo('Register', link('It takes a minute', configure(site)));
 	if (c.failures && c.last_error) {
