@@ -135,8 +135,9 @@ struct control {
 	bool serve_logs;   /* it was given the access log's file */
 	int64_t deaths[3]; /* mono: when serve last died under what it was told */
 	struct map
-	        held_back;  /* struct held_back: what went with a generation that was rolled back */
-	bool rolled_back;   /* and the file was not read since */
+	        held_back; /* struct held_back: what went with a generation that was rolled back */
+	bool rolled_back;  /* and the file was not read since */
+	struct buf counting, counted; /* objects for people; what comes in, what came last */
 	struct buf trouble; /* what became of the last generation that did not come to stand */
 
 	struct map hosts;           /* applications' names (resolve.c) */
@@ -354,6 +355,12 @@ MUST_CHECK bool access_log_usable(const struct config *config, struct err *err);
 char *access_log_folder(const struct config *config); /* heap; NULL: none */
 /* That of the configuration in force is opened anew and given to serve. */
 void access_log_reopen(struct control *c);
+
+/* counted.c */
+void counted_init(struct control *c);
+void counted_done(struct control *c);
+bool counted_heard(struct control *c, const struct msg *m); /* false: it is something else */
+void counted_write(struct control *c, struct json_writer *w, const char *key);
 
 /* peers.c */
 /* What both serves say of their own work. False if it is something else. */

@@ -119,6 +119,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	write_listeners(c, w);
 	page_write(c, w, "page");
 	write_sites(c, w);
+	counted_write(c, w, "counters");
 	upstreams_write(c, w, "upstreams");
 }
 

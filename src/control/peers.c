@@ -63,7 +63,7 @@ static void serve_heard(struct link *l, const struct msg *m)
 		passwords_check(c, &m->is.check_password);
 		break;
 	default:
-		if (!peers_heard_serve(c, PROCESS_SERVE, l, m))
+		if (!counted_heard(c, m) && !peers_heard_serve(c, PROCESS_SERVE, l, m))
 			msg_close_fd(m);
 	}
 }

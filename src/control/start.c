@@ -12,6 +12,7 @@ void control_init(struct control *c, struct loop *loop, int supervisor_fd)
 		c->fences[i] = BUF(1024);
 	generation_init(c);
 	host_init(c);
+	counted_init(c);
 	page_init(c);
 	peers_init(c, supervisor_fd);
 }
@@ -230,6 +231,7 @@ void control_done(struct control *c)
 	master_free(&c->master);
 	serving_done(c);
 	host_done(c);
+	counted_done(c);
 	link_done(&c->serve);
 	generation_done(c);
 	page_done(c);

@@ -58,6 +58,10 @@ enum upstream_scheme {
 	X(challenge_gone, TEXT(token))                                                             \
 	/* control -> serve: where lines of the access log go from now on; none: nowhere */        \
 	X(access_log_file, FD(fd))                                                                 \
+	/* control -> serve: what has been counted, answered by `counted` each and `counted_end` */ \
+	X(count, )                                                                                 \
+	X(counted, INT(kind) TEXT(name) TEXT(numbers)) /* as server/counters.h prints them */      \
+	X(counted_end, )                                                                           \
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve, likewise: what a name stands for, addresses with spaces between; of a   \

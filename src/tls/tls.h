@@ -21,9 +21,8 @@ void tls_memory_use(void);
 /* What a site asks of connections beyond the policy that all have. The identity stands for all of
  * it, zeros for nothing: tickets are good for the same one alone. */
 struct tls_rules {
-	bool modern; /* TLS 1.3 only */
-	struct str
-	        client_ca; /* DER, one certificate behind the other; empty: no client certificates */
+	bool modern;          /* TLS 1.3 only */
+	struct str client_ca; /* DER, one behind the other; empty: nobody is asked for any */
 	unsigned char identity[16];
 };
 /* Whoever knows the sites. Asked once, before anything of the handshake is decided; the rules have

@@ -214,6 +214,22 @@ static void told_health(struct serve *s, const struct msg_health *m)
 	threads_order(&s->threads, r);
 }
 
+/* --- counters */
+
+static void counted(struct round *r)
+{
+	BUF_AUTO numbers = BUF_INIT(4096);
+	for (int kind = 0; kind < COUNTERS_KINDS; kind++)
+		MAP_EACH (node, &r->counted.of[kind]) {
+			buf_clear(&numbers);
+			counters_print(OWNER(node, struct counters, node), &numbers);
+			(void)link_send(&serve->control, counted, .kind = kind, .name = node->key,
+			        .numbers = buf_str(&numbers));
+		}
+	(void)link_send(&serve->control, counted_end);
+	round_free(r);
+}
+
 /* --- links */
 
 static void give_credit(struct serve *s)
@@ -239,6 +255,9 @@ static void control_heard(struct link *l, const struct msg *m)
 		break;
 	case MSG_challenge_gone:
 		told_challenge_gone(s, &m->is.challenge_gone);
+		break;
+	case MSG_count:
+		threads_order(&s->threads, round_new(ORDER_COUNT, counted));
 		break;
 	case MSG_access_log_file:
 		log_writer_use(m->is.access_log_file.fd);

@@ -19,6 +19,7 @@ struct command {
 	struct round *round;
 	bool refused;
 	struct err why;
+	struct counts counted;
 };
 
 struct round *round_new(enum order order, void (*done)(struct round *r))
@@ -37,6 +38,7 @@ void round_free(struct round *r)
 		(void)close(r->ruleset);
 	if (r->folder >= 0)
 		(void)close(r->folder);
+	counts_done(&r->counted);
 	free(r->token);
 	free(r->thumbprint);
 	free(r->text);
@@ -144,6 +146,9 @@ static bool obey(struct thread *t, struct command *c)
 	case ORDER_HEALTH:
 		tell_health(t, r);
 		break;
+	case ORDER_COUNT:
+		counts_add(&c->counted, &t->worker.counts);
+		break;
 	case ORDER_DRAIN:
 		start_draining(t, c);
 		return true;
@@ -172,6 +177,8 @@ static void open_answer(struct mailbox *m, struct letter *l)
 		r->refused = true;
 		r->why = c->why;
 	}
+	counts_add(&r->counted, &c->counted);
+	counts_done(&c->counted);
 	free(c);
 	if (--r->waiting == 0)
 		r->done(r);

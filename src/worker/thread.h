@@ -19,6 +19,7 @@ enum order {
 	ORDER_CHALLENGE,
 	ORDER_CHALLENGE_GONE,
 	ORDER_TICKETS,
+	ORDER_COUNT,    /* what each has counted is summed up in the round */
 	ORDER_HOST,     /* token: a name; text: its addresses */
 	ORDER_STATE,    /* token: an upstream that a worker found well, or failing */
 	ORDER_HEALTH,   /* number: the upstreams; token: which; well, text: why not */
@@ -43,6 +44,7 @@ struct round {
 	struct tls_ticket_keys tickets;
 	struct msg_password_checked password;
 	bool patient; /* DRAIN: as worker_drain has it */
+	struct counts counted;
 	bool refused;
 	struct err why; /* refused: the first thread's reason */
 };

@@ -136,3 +136,18 @@ def test_fifo_that_nobody_empties_costs_lines_and_no_request(stage, log):
         everseal.stop()
     finally:
         os.close(reader)
+
+
+def test_status_counts_by_site_and_application(stage):
+    everseal = start(stage, "access-log off", "site b.example { proxy 127.0.0.1:9 }").start()
+    for _ in range(3):
+        ask(everseal.http, "a.example")
+    ask(everseal.http, "b.example")
+
+    def counted():
+        found = {c.get("site") or c.get("upstream"): c for c in everseal.status()["counters"]}
+        return found if "b.example" in found and found.get("*", {}).get("2xx") == 3 else None
+    found = until("serve has told", counted)
+    assert found["*"]["bytes"] == 15 and found["*"]["under_way"] == 0 and sum(found["*"]["latencies"]) == 3
+    assert found["b.example"]["5xx"] == 1
+    assert found[everseal.app.address]["2xx"] == 3
