@@ -77,7 +77,7 @@ struct tls_client;
 struct secured {
 	const char *version;        /* "TLSv1.3" */
 	unsigned char identity[16]; /* of the rules that its server name's site had (tls/tls.h) */
-	struct tls_client *client;    /* heap; NULL: no certificate was asked for */
+	struct tls_client *client;  /* heap; NULL: no certificate was asked for */
 };
 
 struct exchange {

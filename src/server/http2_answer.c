@@ -77,7 +77,8 @@ static ptrdiff_t body(struct exchange *ex, struct str piece)
 		p->left -= piece.n;
 	}
 	http2_time(p->session->codec, loop_mono(ex->worker->loop));
-	/* The last content carries the end: alone it would wait for a window that it does not need. */
+	/* The last content carries the end, which alone would wait for a window that it has no need
+	 * of. */
 	if (p->bounded && p->left == 0 && !ex->request.trailers)
 		http2_end(&p->stream, NULL);
 	if (piece.n >= DIRECT && http2_may_write(p->session))

@@ -69,9 +69,8 @@ static void the_json_format(void **state)
 	(void)state;
 	begin("json");
 	struct far *f = rig_connect("192.0.2.7", NULL);
-	rig_say(f,
-	        "GET /a HTTP/1.1\r\nHost: www.shop.test:80\r\n"
-	        "User-Agent: \xc3\xa4\xff\"\t\r\n\r\n");
+	rig_say(f, "GET /a HTTP/1.1\r\nHost: www.shop.test:80\r\n"
+	           "User-Agent: \xc3\xa4\xff\"\t\r\n\r\n");
 	assert_logged(
 	        "{\"time\":\"2026-11-24T15:43:29Z\",\"client\":\"192.0.2.7\",\"method\":\"GET\","
 	        "\"host\":\"www.shop.test:80\",\"path\":\"/a\",\"version\":\"HTTP/1.1\","
