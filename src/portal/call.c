@@ -41,8 +41,10 @@ static void call_free(struct call *c)
 	renew_request_abort(&c->request);
 	task_read_stop(&c->reader);
 	portal_host->ops->reload_abort(portal_host, &c->reload);
-	for (struct call_part *p = c->parts; p; p = p->next)
+	for (struct call_part *p = c->parts, *next; p; p = next) {
+		next = p->next; /* whoever lets go may end */
 		p->let_go(p);
+	}
 	json_free(&c->json);
 	buf_done(&c->body);
 	buf_done(&c->answer);
