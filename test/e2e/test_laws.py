@@ -428,7 +428,8 @@ def test_many_clients_at_once(stage):
     def client():
         try:
             for _ in range(20):
-                assert ask(everseal.http, "a.example.com").body == b"hello"
+                answer = ask(everseal.http, "a.example.com")
+                assert answer.body == b"hello", (answer.status, answer.text)
         except Exception as error:  # noqa: BLE001: every way to fail counts
             failures.append(repr(error))
     threads = [threading.Thread(target=client) for _ in range(32)]
