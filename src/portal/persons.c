@@ -160,10 +160,10 @@ static void put_person(struct call *c)
 {
 	struct err err = ERR_INIT;
 	struct person *p = named(c, c->item);
-	struct str password = json_text(c->json, "password");
 	size_t removed = 0;
 	if (!p)
 		return;
+	struct str password = json_text(c->json, "password");
 	if (password.n && !person_password(password, str_c(p->name), &err))
 		call_wrong(c, &err, "password");
 	else if (password.n)
@@ -202,9 +202,9 @@ static void post_password(struct call *c)
 {
 	struct err err = ERR_INIT;
 	const struct person *p = named(c, json_text(c->json, "name"));
-	struct str password = json_text(c->json, "password");
 	if (!p)
 		return;
+	struct str password = json_text(c->json, "password");
 	if (!person_password(password, str_c(p->name), &err))
 		call_wrong(c, &err, "password");
 	else
