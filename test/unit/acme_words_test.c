@@ -1,12 +1,13 @@
 /* What the flow's words are: for people, and in the protected header. */
+/* Before cmocka, which has a `fail`, too. */
+#include "acme/step.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "acme/flow.h"
 
 static void a_ca_is_called_by_its_name(void **state)
 {
@@ -56,12 +57,30 @@ static void steps_have_names_and_words(void **state)
 	assert_string_equal(acme_step_name(ACME_STEP_download), "download");
 }
 
+static void words_of_a_problem_have_a_length(void **state)
+{
+	(void)state;
+	enum { MOST = 640 };
+	static char detail[MOST + 1];
+	struct flow f = { 0 };
+	memset(detail, 'x', sizeof detail);
+	f.problem.detail = str_n(detail, MOST);
+	assert_true(str_eq(problem_words(&f), str_n(detail, MOST)));
+	f.problem.detail = str_n(detail, MOST + 1);
+	const struct str cut = problem_words(&f);
+	assert_int_equal(cut.n, MOST + strlen("…"));
+	assert_true(str_starts(cut, str_n(detail, MOST)));
+	assert_true(str_ends(cut, STR("…")));
+	arena_done(&f.problem_arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ca_is_called_by_its_name),
 		cmocka_unit_test(the_protected_header_names_account_or_key),
 		cmocka_unit_test(steps_have_names_and_words),
+		cmocka_unit_test(words_of_a_problem_have_a_length),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

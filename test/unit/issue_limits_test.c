@@ -130,6 +130,28 @@ static void what_is_left(void **state)
 	}
 }
 
+/* As the CAs publish them. */
+static void the_figures(void **state)
+{
+	(void)state;
+	static const unsigned most[2][LIMIT_COUNT] = { { 300, 50, 5, 5 },
+		{ 1500, 30000, 30000, 200 } };
+	static const int64_t windows[LIMIT_COUNT] = { 3 * HOUR, 7 * DAY, 7 * DAY, HOUR };
+	const struct str name = STR("a.example.com");
+	struct limit all[LIMIT_COUNT];
+	for (size_t ca = 0; ca < 2; ca++) {
+		assert_int_equal(limits_of(limits, ca ? STAGING : CA, &name, 1, all), LIMIT_COUNT);
+		for (size_t i = 0; i < LIMIT_COUNT; i++) {
+			assert_int_equal(all[i].kind, i);
+			assert_int_equal(all[i].most, most[ca][i]);
+			assert_int_equal(all[i].window, windows[i]);
+			assert_int_equal(all[i].used, 0);
+			assert_int_equal(all[i].next, 0);
+		}
+	}
+	assert_int_equal(limits_of(limits, CA, &name, 0, all), 0);
+}
+
 static bool may_order(int64_t *ret_after)
 {
 	struct err err = ERR_INIT;
@@ -340,6 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_left),
+		T(the_figures),
 		T(room_comes_back_by_and_by),
 		T(who_lives_at_the_limit_has_no_more_room),
 		T(a_restart_forgets_nothing),

@@ -377,6 +377,29 @@ static void a_refused_proof_comes_with_the_words_of_the_ca(void **state)
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 }
 
+/* Its caller may begin it anew, and is told so once: the next attempt is told of by itself. */
+static void a_proof_that_nobody_answered_for_is_interrupted(void **state)
+{
+	(void)state;
+	static struct job j;
+	for (int lapsed = 1; lapsed >= 0; lapsed--) {
+		struct attempt before = j.attempt;
+		job_init(&j, "shop", "shop.example.com", NULL);
+		j.attempt.interrupted = before.interrupted;
+		place.ca.refused = "shop.example.com";
+		buf_clear(&place.diary);
+		job_start(&j);
+		turn_until(&place, diary_count(&place, "ask challenge"));
+		if (lapsed) {
+			serve_detach(&place, 0);
+			serve_attach(&place, 0);
+		}
+		job_end(&j);
+		assert_int_equal(j.failed.err.code, ERR_REFUSED);
+		assert_int_equal(j.attempt.interrupted, lapsed);
+	}
+}
+
 /* The account key */
 
 static void an_account_key_that_cannot_be_read_is_kept(void **state)
@@ -863,6 +886,7 @@ int main(void)
 		T(a_wrong_certificate_is_refused),
 		T(what_is_no_certificate_is_refused),
 		T(a_refused_proof_comes_with_the_words_of_the_ca),
+		T(a_proof_that_nobody_answered_for_is_interrupted),
 		T(an_account_key_that_cannot_be_read_is_kept),
 		T(what_is_sealed_as_account_key_must_be_a_key),
 		T(a_full_disk_makes_no_account),

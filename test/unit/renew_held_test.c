@@ -73,6 +73,41 @@ static void a_length_has_four_bytes(void **state)
 	logged_has("cannot be served: The stored certificate is damaged.");
 }
 
+static void a_chain_has_its_most(void **state)
+{
+	(void)state;
+	struct str given[CHAIN_MOST + 1], chain[CHAIN_MOST];
+	BUF_AUTO blob = BUF_INIT(1024);
+	struct err err = ERR_INIT;
+	size_t count = 0;
+	for (size_t i = 0; i <= CHAIN_MOST; i++)
+		given[i] = STR("DER");
+	held_blob(&blob, given, CHAIN_MOST);
+	buf_add_c(&blob, "the key");
+	struct str rest = buf_str(&blob);
+	assert_true(held_read_chain(&rest, chain, &count, &err));
+	assert_int_equal(count, CHAIN_MOST);
+	assert_true(str_eq_c(chain[CHAIN_MOST - 1], "DER"));
+	assert_true(str_eq_c(rest, "the key"));
+	buf_clear(&blob);
+	held_blob(&blob, given, CHAIN_MOST + 1);
+	rest = buf_str(&blob);
+	assert_false(held_read_chain(&rest, chain, &count, &err));
+	assert_int_equal(err.code, ERR_CORRUPT);
+}
+
+static void who_is_freed_is_no_longer_pointed_to(void **state)
+{
+	(void)state;
+	world_start(BASE);
+	struct registration *g = registration_new(world.renewals, STR("x"));
+	assert_ptr_equal(registration_by_id(world.renewals, STR("x")), g);
+	registration_free(&g);
+	assert_null(g);
+	assert_null(registration_by_id(world.renewals, STR("x")));
+	registration_free(&g);
+}
+
 static void before_the_first_look_none_is_promised(void **state)
 {
 	(void)state;
@@ -155,6 +190,8 @@ int main(void)
 		WORLD_TEST(the_same_names_again_are_there_already),
 		WORLD_TEST(what_is_damaged_is_said_in_status),
 		WORLD_TEST(a_length_has_four_bytes),
+		WORLD_TEST(a_chain_has_its_most),
+		WORLD_TEST(who_is_freed_is_no_longer_pointed_to),
 		WORLD_TEST(before_the_first_look_none_is_promised),
 		WORLD_TEST(an_own_ca_issues_for_a_name_of_one_label),
 		WORLD_TEST(who_waits_for_the_ca_takes_no_place),

@@ -198,6 +198,33 @@ static void a_ca_that_is_down_is_asked_again(void **state)
 	assert_int_equal(diary_count(place, "ask revoke 4"), 1);
 }
 
+/* Each restart ends the tasks that it knows nothing of: then it gets another one. */
+static void its_task_may_be_gone_after_a_restart(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	place->ca.down = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	assert_string_equal(w.task, "0000000002");
+	record_put(
+	        place, "task", w.task, STR("{\"state\":\"Failed\",\"name\":\"Revoke\"}"), STR_NONE);
+	world_kill();
+	place->ca.down = false;
+	world_start(NULL);
+	until_ended("0000000003");
+	the_old_one_is_revoked();
+	task_is("0000000003", "directory: Reach ca.test\n"
+	                      "revoke: Revoke the certificate\n"
+	                      "end: The certificate is revoked\n"
+	                      "RevokeLetsEncrypt Success");
+	assert_string_equal(task(w.task)->state, "Failed");
+}
+
 /* Killed at every change of the store and every request. */
 static void it_survives_every_kill(void **state)
 {
@@ -270,6 +297,7 @@ int main(void)
 		T(what_cannot_be_revoked),
 		T(a_refusal_ends_it),
 		T(a_ca_that_is_down_is_asked_again),
+		T(its_task_may_be_gone_after_a_restart),
 		T(it_survives_every_kill),
 		T(a_wish_that_cannot_be_stored),
 	};

@@ -287,6 +287,25 @@ static void a_wait_for_the_ca_is_told_while_it_lasts(void **state)
 	assert_string_equal(said("shop.example.com", "reason"), "\"21 days are left\"");
 }
 
+/* That of a CA at work is none: nothing is wrong. */
+static void a_ca_that_takes_its_time_is_no_trouble(void **state)
+{
+	(void)state;
+	place->ca.processing = 10;
+	world_start(BY_FILE SHOP);
+	turn_until(place, place->ca.finalized);
+	for (int i = 0; i < 5; i++) {
+		run_for(place, SECOND);
+		status_is("shop.example.com", "working");
+		assert_string_equal(
+		        said("shop.example.com", "reason"), "\"an attempt is under way\"");
+		assert_string_equal(said("shop.example.com", "next_renewal"), "null");
+	}
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(logged_count("warning"), 0);
+}
+
 /* A store that fails */
 
 static void fill_disk(struct scripted_ca *ca)
@@ -348,6 +367,23 @@ static void a_full_disk_registers_nothing(void **state)
 	status_is("shop.example.com", "ok");
 	run_for(place, 70 * DAY);
 	assert_int_equal(place->ca.order_count, 2);
+}
+
+/* Nothing is known of it, not that its renewal is disabled either. */
+static void what_was_not_registered_is_free_for_the_file(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	store_full(place, true);
+	wish_name(&w, "shop.example.com");
+	turn_until(place, w.done);
+	store_full(place, false);
+	assert_int_equal(w.err.code, ERR_IO);
+	world_configure(BY_FILE SHOP);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(world.renewals->registrations.count, 1);
 }
 
 static void a_failure_that_cannot_be_stored_waits_all_the_same(void **state)
@@ -488,6 +524,33 @@ static void each_is_looked_at_after_start_and_daily(void **state)
 	run_until_idle();
 	run_for(place, DAY);
 	assert_int_equal(place->ca.probes, 6 + 2 + 1 + 2);
+}
+
+/* The first and the last moment of a day that a certificate that nobody renews is told of. */
+static void it_is_told_from_when_it_is_due_until_it_expires(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	struct registration *g = registration_find(world.renewals, STR("shop.example.com"));
+	struct cert *leaf = &g->held.leaf;
+	for (int i = 0; i < 4; i++) {
+		int64_t at = look_at_next(world.renewals);
+		leaf->not_before = at - 69 * DAY + (i == 0);
+		leaf->not_after = i < 2 ? leaf->not_before + 90 * DAY : at - (i == 3);
+		if (i < 2)
+			assert_int_equal(
+			        renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at,
+			        at + (i == 0));
+		run_to(place, at);
+		run_for(place, 0);
+		assert_int_equal(logged_count("is not renewed"), i < 2 ? i : 2);
+	}
 }
 
 static void a_look_gives_way_to_a_renewal(void **state)
@@ -775,14 +838,17 @@ int main(void)
 		WORLD_TEST(a_ca_that_is_down_for_days_costs_nothing),
 		WORLD_TEST(a_limit_of_the_ca_is_waited_for),
 		WORLD_TEST(a_wait_for_the_ca_is_told_while_it_lasts),
+		WORLD_TEST(a_ca_that_takes_its_time_is_no_trouble),
 		WORLD_TEST(a_certificate_that_cannot_be_stored_is_not_served),
 		WORLD_TEST(a_full_disk_registers_nothing),
+		WORLD_TEST(what_was_not_registered_is_free_for_the_file),
 		WORLD_TEST(a_failure_that_cannot_be_stored_waits_all_the_same),
 		WORLD_TEST(a_listener_that_lags_is_asked_again),
 		WORLD_TEST(a_listener_that_shows_another_is_named),
 		WORLD_TEST(handshakes_that_fail_are_said),
 		WORLD_TEST(an_address_of_its_own_is_waited_for),
 		WORLD_TEST(each_is_looked_at_after_start_and_daily),
+		WORLD_TEST(it_is_told_from_when_it_is_due_until_it_expires),
 		WORLD_TEST(a_look_gives_way_to_a_renewal),
 		WORLD_TEST(what_another_certificate_replaced_is_left_alone),
 		WORLD_TEST(a_visitor_from_outside_is_remembered),
