@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -631,14 +630,12 @@ def test_urgent_streams_come_first(front):
 
 # ---- other implementations ----
 
-@pytest.mark.skipif(not shutil.which("h2load"), reason="nghttp2-client is not installed")
 def test_h2load(front):
     done = subprocess.run(["h2load", "-n", "2000", "-c", "4", "-m", "32", f"--connect-to=127.0.0.1:{front.https}",
                            f"https://{NAME}/"], capture_output=True, text=True, timeout=60)
     assert re.search(r"2000 succeeded, 0 failed, 0 errored, 0 timeout", done.stdout), done.stdout
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 def test_curl(front):
     done = subprocess.run(["curl", "-sk", "--http2", "--resolve", f"{NAME}:{front.https}:127.0.0.1",
                            "-d", "hello from curl", "-w", " %{http_version}", f"https://{NAME}:{front.https}/echo"],
