@@ -23,6 +23,14 @@ __attribute__((format(printf, 2, 3))) bool key_openssl_failed(
 /* The names as a subjectAltName extension: iPAddress for what reads as an address, else dNSName. */
 MUST_CHECK X509_EXTENSION *key_alt_names(const struct str *names, size_t count, struct err *err);
 
+/* made.c: what all certificates have in common that we sign. NULL or false: OpenSSL's queue of
+ * errors says why. made_new sets version, serial, times (wall ms) and the key that it is for. */
+X509 *made_new(const struct key *key, int64_t not_before, int64_t not_after);
+bool made_name(X509_NAME *name, const char *common_name);
+/* value: as in openssl's x509v3_config(5). issuer: whose certificate signs it. */
+bool made_extension(X509 *cert, X509 *issuer, int nid, const char *value);
+bool made_sign(X509 *cert, const struct key *signer, struct buf *out_der);
+
 /* Appends what an i2d function made (n bytes at der, or n <= 0), and frees it. */
 MUST_CHECK bool key_add_der(struct buf *out, unsigned char *der, int n);
 
