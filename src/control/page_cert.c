@@ -108,7 +108,7 @@ static bool load(struct control *c, struct str value, struct self_made *s, struc
 
 static bool make(struct control *c, struct self_made *s, struct cert *ret_cert, struct err *err)
 {
-	KEY_AUTO *key = key_new(err);
+	KEY_AUTO *key = key_new(KEY_P256, err);
 	BUF_AUTO der = BUF(BLOB_MOST);
 	int64_t now = loop_wall(c->loop);
 	if (!key || !key_self_signed(key, s->names, s->count, now - DAY, now + LIFE, &der, err))

@@ -66,7 +66,7 @@ static bool self_sign(
 	const struct str shown = STR("localhost");
 	bool star = count == 1 && str_eq_c(names[0], "*");
 	int64_t now = loop_wall(c->loop);
-	if (!c->temporary_key && !(c->temporary_key = key_new(err)))
+	if (!c->temporary_key && !(c->temporary_key = key_new(KEY_P256, err)))
 		return false;
 	return key_self_signed(c->temporary_key, star ? &shown : names, count, now - DAY,
 	        now + 3650 * DAY, der, err);

@@ -385,7 +385,7 @@ static bool make_request(struct attempt_state *s, struct err *err)
 	struct str *names = arena_array(&a, struct str, s->flow->name_count);
 	for (size_t i = 0; i < s->flow->name_count; i++)
 		names[i] = s->flow->names[i].name;
-	if (!s->key && !(s->key = key_new(err)))
+	if (!s->key && !(s->key = key_new(KEY_P256, err)))
 		return false;
 	if (!key_csr(s->key, names, s->flow->name_count, &csr, err))
 		return false;

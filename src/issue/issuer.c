@@ -46,7 +46,7 @@ static bool make_key(struct account_key *k, struct err *err)
 {
 	struct issuers *i = k->issuers;
 	struct str kind = STR("account-key"), id = str_c(k->id);
-	k->storing = key_new(err);
+	k->storing = key_new(KEY_P256, err);
 	if (!k->storing)
 		return false;
 	SECRET_AUTO der = key_to_der(k->storing);
@@ -71,8 +71,15 @@ static bool load_key(struct account_key *k, struct err *err)
 	if (!unseal(i->needs.master, (struct seal_for){ r.kind, r.id, r.version }, buf_c(&what),
 	            r.blob, &der, err))
 		return false;
-	k->key = key_from_der(secret_bytes(&der), buf_c(&what), err);
-	return k->key;
+	KEY_AUTO *key = key_from_der(secret_bytes(&der), buf_c(&what), err);
+	enum key_type type;
+	if (!key)
+		return false;
+	if (!key_type_of(key, &type) || type != KEY_P256)
+		return err_set(err, ERR_CORRUPT, "%s is not an ECDSA P-256 key.", buf_c(&what));
+	k->key = key;
+	key = NULL;
+	return true;
 }
 
 static struct account_key *account_key(struct issuers *i, struct str id)

@@ -4,7 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
-enum { KEY_MOST = 32 << 10, RSA_BITS_LEAST = 2048 };
+enum { KEY_MOST = 32 << 10 };
 
 /* ---- PEM ---- */
 
@@ -84,23 +84,13 @@ static EVP_PKEY *read_key(struct str der)
 	return der.n <= INT32_MAX ? d2i_AutoPrivateKey_ex(NULL, &p, (long)der.n, NULL, NULL) : NULL;
 }
 
-static bool can_serve(const EVP_PKEY *key)
-{
-	char group[32] = "";
-	if (EVP_PKEY_is_a(key, "RSA"))
-		return EVP_PKEY_get_bits(key) >= RSA_BITS_LEAST;
-	return EVP_PKEY_is_a(key, "EC") &&
-	       EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-	       (!strcmp(group, SN_X9_62_prime256v1) || !strcmp(group, SN_secp384r1));
-}
-
 static bool judge_key(const EVP_PKEY *key, X509 *leaf, struct err *err)
 {
 	if (!key)
 		return err_set(err, ERR_INPUT, "Its private key cannot be read.");
-	if (!can_serve(key))
+	if (!key_usable(key))
 		return err_set(err, ERR_INPUT,
-		        "Its key is of a type that is not served with: RSA of at least 2048 bits, "
+		        "Its key is of a type that is not served with: RSA of 2048 to 8192 bits, "
 		        "ECDSA P-256 and P-384 are.");
 	if (!leaf || X509_check_private_key(leaf, key) != 1)
 		return err_set(err, ERR_INPUT,

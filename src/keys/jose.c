@@ -1,4 +1,5 @@
-/* JOSE: JWK (RFC 7517), its thumbprint (RFC 7638), JWS (RFC 7515) with ES256 (RFC 7518 3.4). */
+/* JOSE: JWK (RFC 7517), its thumbprint (RFC 7638), JWS (RFC 7515) with ES256 (RFC 7518 3.4) and
+ * HS256 (3.2). */
 #include "keys/key.h"
 
 #include <openssl/core_names.h>
@@ -25,6 +26,8 @@ static void add_coordinate(const struct key *key, const char *name, struct buf *
 /* RFC 7638 3.2, 3.3: the required members in lexicographic order, without white space. */
 void key_jwk(const struct key *key, struct buf *out)
 {
+	enum key_type type;
+	CHECK(key_type_of(key, &type) && type == KEY_P256);
 	buf_add_c(out, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"");
 	add_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out);
 	buf_add_c(out, "\",\"y\":\"");
@@ -66,28 +69,78 @@ static bool sign(const struct key *key, struct str text, unsigned char ret_raw[2
 	return ok;
 }
 
+/* RFC 7518 3.2 */
+static bool mac(struct str secret, struct str text, unsigned char ret_code[DIGEST])
+{
+	size_t n = 0;
+	return EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, secret.p, secret.n,
+	               (const unsigned char *)text.p, text.n, ret_code, DIGEST, &n) &&
+	       n == DIGEST;
+}
+
+/* RFC 7515 5.1: what is signed is the two parts in base64url with a dot between them. */
+struct jws {
+	struct buf head, body, input;
+};
+
+static bool jws_init(struct jws *j, struct str protected_header, struct str payload, size_t most)
+{
+	*j = (struct jws){ BUF_INIT(most), BUF_INIT(most), BUF_INIT(most) };
+	buf_add_base64url(&j->head, protected_header);
+	buf_add_base64url(&j->body, payload);
+	buf_add_buf(&j->input, &j->head);
+	buf_add_char(&j->input, '.');
+	buf_add_buf(&j->input, &j->body);
+	return buf_ok(&j->head) && buf_ok(&j->body) && buf_ok(&j->input);
+}
+
+static void jws_done(struct jws *j)
+{
+	buf_done(&j->head);
+	buf_done(&j->body);
+	buf_done(&j->input);
+}
+
+static bool jws_write(const struct jws *j, struct str signature, struct buf *out, struct err *err)
+{
+	buf_add_c(out, "{\"protected\":\"");
+	buf_add_buf(out, &j->head);
+	buf_add_c(out, "\",\"payload\":\"");
+	buf_add_buf(out, &j->body);
+	buf_add_c(out, "\",\"signature\":\"");
+	buf_add_base64url(out, signature);
+	buf_add_c(out, "\"}");
+	return buf_ok(out) || err_set(err, ERR_LIMIT, "The signed message is too long.");
+}
+
 bool key_jws(const struct key *key, struct str protected_header, struct str payload,
         struct buf *out, struct err *err)
 {
-	BUF_AUTO head = BUF_INIT(out->ceiling), body = BUF_INIT(out->ceiling);
-	BUF_AUTO signed_text = BUF_INIT(out->ceiling);
+	struct jws j;
 	unsigned char raw[2 * COORDINATE];
-	buf_add_base64url(&head, protected_header);
-	buf_add_base64url(&body, payload);
-	/* RFC 7515 5.1: the JWS signing input. */
-	buf_add_buf(&signed_text, &head);
-	buf_add_char(&signed_text, '.');
-	buf_add_buf(&signed_text, &body);
-	if (!buf_ok(&head) || !buf_ok(&body) || !buf_ok(&signed_text))
-		return err_set(err, ERR_LIMIT, "The message to be signed is too long.");
-	if (!sign(key, buf_str(&signed_text), raw))
-		return key_openssl_failed(err, "The message could not be signed");
-	buf_add_c(out, "{\"protected\":\"");
-	buf_add_buf(out, &head);
-	buf_add_c(out, "\",\"payload\":\"");
-	buf_add_buf(out, &body);
-	buf_add_c(out, "\",\"signature\":\"");
-	buf_add_base64url(out, str_n(raw, sizeof raw));
-	buf_add_c(out, "\"}");
-	return buf_ok(out) || err_set(err, ERR_LIMIT, "The signed message is too long.");
+	bool ok;
+	if (!jws_init(&j, protected_header, payload, out->ceiling))
+		ok = err_set(err, ERR_LIMIT, "The message to be signed is too long.");
+	else if (!sign(key, buf_str(&j.input), raw))
+		ok = key_openssl_failed(err, "The message could not be signed");
+	else
+		ok = jws_write(&j, str_n(raw, sizeof raw), out, err);
+	jws_done(&j);
+	return ok;
+}
+
+bool key_jws_hmac(struct str secret, struct str protected_header, struct str payload,
+        struct buf *out, struct err *err)
+{
+	struct jws j;
+	unsigned char code[DIGEST];
+	bool ok;
+	if (!jws_init(&j, protected_header, payload, out->ceiling))
+		ok = err_set(err, ERR_LIMIT, "The message to be signed is too long.");
+	else if (!mac(secret, buf_str(&j.input), code))
+		ok = key_openssl_failed(err, "The message could not be signed");
+	else
+		ok = jws_write(&j, str_n(code, sizeof code), out, err);
+	jws_done(&j);
+	return ok;
 }

@@ -6,6 +6,8 @@
 #include <openssl/obj_mac.h>
 #include <pthread.h>
 
+enum { RSA_BITS_LEAST = 2048, RSA_BITS_MOST = 8192 };
+
 static EVP_MD *sha256;
 
 static void fetch_sha256(void)
@@ -56,31 +58,110 @@ static struct key *wrap(EVP_PKEY *pkey, struct err *err)
 	return NULL;
 }
 
-struct key *key_new(struct err *err)
+/* Types */
+
+static const struct {
+	const char *group;      /* ECDSA: as EVP_EC_gen calls it */
+	const char *group_name; /* and EVP_PKEY_get_group_name */
+	int bits;               /* RSA */
+} types[] = {
+	[KEY_P256] = { .group = "P-256", .group_name = SN_X9_62_prime256v1 },
+	[KEY_P384] = { .group = "P-384", .group_name = SN_secp384r1 },
+	[KEY_RSA2048] = { .bits = 2048 },
+	[KEY_RSA3072] = { .bits = 3072 },
+	[KEY_RSA4096] = { .bits = 4096 },
+};
+
+const char *key_type_name(enum key_type type)
 {
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	static const char *const names[] = {
+#define X(name, text) text,
+		KEY_TYPES(X)
+#undef X
+	};
+	CHECK(type < KEY_TYPE_COUNT);
+	return names[type];
+}
+
+bool key_type_from_name(struct str name, enum key_type *ret_type)
+{
+	for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++)
+		if (str_eq_c(name, key_type_name(type))) {
+			*ret_type = type;
+			return true;
+		}
+	return false;
+}
+
+static bool is_of(const EVP_PKEY *pkey, enum key_type type)
+{
+	char group[32] = "";
+	if (types[type].bits)
+		return EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) == types[type].bits;
+	return EVP_PKEY_is_a(pkey, "EC") &&
+	       EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 &&
+	       strcmp(group, types[type].group_name) == 0;
+}
+
+bool key_type_of(const struct key *key, enum key_type *ret_type)
+{
+	for (enum key_type type = 0; type < KEY_TYPE_COUNT; type++)
+		if (is_of(key->pkey, type)) {
+			*ret_type = type;
+			return true;
+		}
+	return false;
+}
+
+bool key_usable(const EVP_PKEY *pkey)
+{
+	const int bits = EVP_PKEY_get_bits(pkey);
+	if (EVP_PKEY_is_a(pkey, "RSA"))
+		return bits >= RSA_BITS_LEAST && bits <= RSA_BITS_MOST;
+	return is_of(pkey, KEY_P256) || is_of(pkey, KEY_P384);
+}
+
+struct key *key_new(enum key_type type, struct err *err)
+{
+	EVP_PKEY *pkey = types[type].bits ? EVP_RSA_gen((unsigned)types[type].bits)
+	                                  : EVP_EC_gen(types[type].group);
 	if (pkey)
 		return wrap(pkey, err);
 	key_openssl_failed(err, "No key could be made");
 	return NULL;
 }
 
-static bool is_p256(const EVP_PKEY *pkey)
+static bool verifies(EVP_PKEY *pkey, const unsigned char *signature, size_t n, struct str digest)
 {
-	char group[32] = "";
-	return EVP_PKEY_is_a(pkey, "EC") &&
-	       EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL) == 1 &&
-	       strcmp(group, SN_X9_62_prime256v1) == 0;
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	bool fits =
+	        ctx && EVP_PKEY_verify_init(ctx) == 1 &&
+	        EVP_PKEY_verify(ctx, signature, n, (const unsigned char *)digest.p, digest.n) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	return fits;
 }
 
 /* A private key without its public half is legal in SEC 1; a wrong half would sign what nobody can
- * verify. */
-static bool halves_fit(EVP_PKEY *pkey)
+ * verify. OpenSSL's own check looks for the primes of RSA anew, which takes a second. */
+static bool halves_fit(const struct key *key)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	bool fit = ctx && EVP_PKEY_pairwise_check(ctx) == 1;
-	EVP_PKEY_CTX_free(ctx);
-	return fit;
+	static const char digest[] = "a digest of thirty-two bytes ...";
+	unsigned char signature[RSA_BITS_MOST / 8];
+	size_t n = sizeof signature;
+	return EVP_PKEY_sign(key->signer, signature, &n, (const unsigned char *)digest,
+	               strlen(digest)) == 1 &&
+	       verifies(key->pkey, signature, n, str_c(digest));
+}
+
+static struct key *wrap_fitting(EVP_PKEY *pkey, const char *what, struct err *err)
+{
+	struct key *key = wrap(pkey, err);
+	if (!key || halves_fit(key))
+		return key;
+	ERR_clear_error();
+	err_set(err, ERR_CORRUPT, "%s is damaged: its private and public halves do not fit.", what);
+	key_free(&key);
+	return NULL;
 }
 
 struct key *key_from_der(struct str der, const char *what, struct err *err)
@@ -90,15 +171,14 @@ struct key *key_from_der(struct str der, const char *what, struct err *err)
 	if (der.n > 0 && der.n <= INT32_MAX)
 		pkey = d2i_AutoPrivateKey_ex(NULL, &p, (long)der.n, NULL, NULL);
 	bool whole = pkey && p == (const unsigned char *)der.p + der.n;
-	if (whole && is_p256(pkey) && halves_fit(pkey))
-		return wrap(pkey, err);
+	if (whole && key_usable(pkey))
+		return wrap_fitting(pkey, what, err);
 	ERR_clear_error();
-	if (whole && !is_p256(pkey))
+	if (whole)
 		err_set(err, ERR_INPUT,
-		        "%s is not an ECDSA P-256 key; other types are not used here.", what);
-	else if (whole)
-		err_set(err, ERR_CORRUPT,
-		        "%s is damaged: its private and public halves do not fit.", what);
+		        "%s is of a type that is not used here: ECDSA P-256 and P-384 are, and "
+		        "RSA of 2048 to 8192 bits.",
+		        what);
 	else
 		err_set(err, ERR_CORRUPT, "%s is not a private key in DER (SEC 1 or PKCS#8).",
 		        what);

@@ -12,6 +12,9 @@ struct key {
 	EVP_PKEY_CTX *signer; /* prepared once: each signature reuses it */
 };
 
+/* Whether it is of a type that we sign with: ECDSA P-256 and P-384, RSA of 2048 to 8192 bits. */
+bool key_usable(const EVP_PKEY *pkey);
+
 /* SHA-256, fetched once per process. */
 const EVP_MD *key_sha256(void);
 

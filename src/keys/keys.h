@@ -1,7 +1,7 @@
 /* Private keys: made, used, never seen. No other module names EVP_PKEY.
  *
  * A `struct key` is decoded and usable; at rest a key is DER inside a `struct secret`, sealed by
- * seal.h before it reaches the store. P-256 only until the issue on ACME brings the other types. */
+ * seal.h before it reaches the store. */
 #ifndef KEYS_KEYS_H
 #define KEYS_KEYS_H
 
@@ -9,24 +9,45 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+#define KEY_TYPES(X)                                                                               \
+	X(P256, "p256")                                                                            \
+	X(P384, "p384") X(RSA2048, "rsa2048") X(RSA3072, "rsa3072") X(RSA4096, "rsa4096")
+enum key_type {
+#define X(name, text) KEY_##name,
+	KEY_TYPES(X)
+#undef X
+	        KEY_TYPE_COUNT
+};
+const char *key_type_name(enum key_type type);
+bool key_type_from_name(struct str name, enum key_type *ret_type);
+
 struct key;
-MUST_CHECK struct key *key_new(struct err *err); /* ECDSA P-256 */
-/* SEC 1 ECPrivateKey or PKCS#8 PrivateKeyInfo. `what` names it in the sentence. */
+/* An RSA key takes from a tenth of a second to several: where a loop waits, issue/maker.h. */
+MUST_CHECK struct key *key_new(enum key_type type, struct err *err);
+/* SEC 1 ECPrivateKey, PKCS#1 RSAPrivateKey or PKCS#8 PrivateKeyInfo, of ECDSA P-256 or P-384, or
+ * RSA of 2048 to 8192 bits. `what` names it in the sentence. */
 MUST_CHECK struct key *key_from_der(struct str der, const char *what, struct err *err);
-struct secret key_to_der(const struct key *key); /* SEC 1 ECPrivateKey, with its public key */
+/* SEC 1 ECPrivateKey, with its public key, or PKCS#1 RSAPrivateKey */
+struct secret key_to_der(const struct key *key);
+/* False for an RSA key of a size that is none of ours. */
+bool key_type_of(const struct key *key, enum key_type *ret_type);
 void key_free(struct key **key);
 #define KEY_AUTO __attribute__((cleanup(key_free))) struct key
 
 /* Whether the certificate (DER) is for this key. */
 bool key_fits(const struct key *key, struct str leaf_der);
 
-/* JOSE (RFC 7515, 7517, 7518, 7638). */
+/* JOSE (RFC 7515, 7517, 7518, 7638), by a P-256 key. */
 enum { JWK_THUMBPRINT = 43 }; /* base64url of SHA-256, without the NUL */
 void key_jwk(
         const struct key *key, struct buf *out); /* {"crv":…,"kty":…,"x":…,"y":…}: RFC 7638 order */
 void key_thumbprint(const struct key *key, char ret_text[JWK_THUMBPRINT + 1]);
 /* Flattened JWS over a protected header (JSON text) and a payload (bytes): appends JSON. */
 MUST_CHECK bool key_jws(const struct key *key, struct str protected_header, struct str payload,
+        struct buf *out, struct err *err);
+
+/* The same with HS256 (RFC 7518 3.2), by a secret that both sides know. */
+MUST_CHECK bool key_jws_hmac(struct str secret, struct str protected_header, struct str payload,
         struct buf *out, struct err *err);
 
 /* PKCS#10 request for these names (ASCII, at least one): SAN only, no CN, DER. */

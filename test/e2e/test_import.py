@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused(place, root, between):
     bring(place, name, leaf, root.pem, between.pem, key).failed("Certificate 1 of the chain was not issued")
     bring(place, name, old, old_key).failed("has expired on ")
     bring(place, name, early, early_key).failed("is not valid before ")
-    bring(place, name, weak, weak_key).failed("RSA of at least 2048 bits")
+    bring(place, name, weak, weak_key).failed("RSA of 2048 to 8192 bits")
     bring(place, "http://shop.example.com", leaf, key).failed("shop.example.com")
     place.cli("import", name, place.folder / "no.pem").failed("no.pem cannot be read: No such file")
     place.cli("import", name).failed("everseal import NAME FILE", status=2)

@@ -217,7 +217,7 @@ static void each_serve_has_its_own_certificates(void **state)
 	struct cert_record r;
 	assert_true(cert_table_find(s.p.certs, STR("shop.example.com"), &r));
 	site_of_another(&s, STR("shop.example.com"));
-	KEY_AUTO *key = key_new(&(struct err){ 0 });
+	KEY_AUTO *key = key_new(KEY_P256, &(struct err){ 0 });
 	BUF_AUTO der = BUF(1 << 16);
 	struct str name = STR("page.example.com");
 	struct err err = ERR_INIT;

@@ -565,7 +565,7 @@ static inline void make_certificate(const char *name, struct buf *der, struct se
 {
 	struct err err = ERR_INIT;
 	struct str names[] = { str_c(name) };
-	KEY_AUTO *key = key_new(&err);
+	KEY_AUTO *key = key_new(KEY_P256, &err);
 	if (!key || !key_self_signed(key, names, 1, (WALL - 10 * 86400) * SECOND,
 	                    (WALL + 80 * 86400) * SECOND, der, &err))
 		fail_msg("%s", err.text);

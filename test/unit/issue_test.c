@@ -420,20 +420,33 @@ static void an_account_key_that_cannot_be_read_is_kept(void **state)
 	assert_int_equal(record_version(&place, "account-key", CA_DIRECTORY), 1);
 }
 
-static void what_is_sealed_as_account_key_must_be_a_key(void **state)
+static void account_key_is_refused(const struct secret *secret, const char *sentence)
 {
-	(void)state;
 	static struct job j;
 	BUF_AUTO blob = BUF(1024);
-	SECRET_AUTO secret = secret_copy(STR("not a key"));
-	seal(place.master, (struct seal_for){ STR("account-key"), STR(CA_DIRECTORY), 1 }, &secret,
-	        &blob);
+	struct seal_for what = { STR("account-key"), STR(CA_DIRECTORY), 1 };
+	seal(place.master, what, secret, &blob);
 	record_put(&place, "account-key", CA_DIRECTORY, STR("{}"), buf_str(&blob));
 	job_init(&j, "shop", "shop.example.com", NULL);
 	job_start(&j);
 	job_end(&j);
-	assert_non_null(strstr(j.failed.err.text, "The account key for " CA_DIRECTORY));
+	if (!strstr(j.failed.err.text, sentence))
+		fail_msg("%s", j.failed.err.text);
 	assert_int_equal(place.ca.requests, 0);
+}
+
+static void what_is_sealed_as_account_key_must_be_a_key(void **state)
+{
+	(void)state;
+	SECRET_AUTO none = secret_copy(STR("not a key"));
+	account_key_is_refused(&none, "The account key for " CA_DIRECTORY);
+	teardown(NULL);
+	setup(NULL);
+	struct err err = ERR_INIT;
+	KEY_AUTO *key = key_new(KEY_P384, &err);
+	SECRET_AUTO other = key_to_der(key);
+	account_key_is_refused(
+	        &other, "The account key for " CA_DIRECTORY " is not an ECDSA P-256 key.");
 }
 
 static void a_full_disk_makes_no_account(void **state)

@@ -36,7 +36,7 @@ static struct buf bytes_of(const char *base64url)
 static struct key *made(void)
 {
 	struct err err = ERR_INIT;
-	struct key *key = key_new(&err);
+	struct key *key = key_new(KEY_P256, &err);
 	if (!key)
 		fail_msg("%s", err.text);
 	return key;
@@ -114,21 +114,28 @@ static void what_is_no_key_is_refused(void **state)
 	(void)state;
 	static const char no_der[] =
 	        "The account key is not a private key in DER (SEC 1 or PKCS#8).";
-	static const char no_p256[] =
-	        "The account key is not an ECDSA P-256 key; other types are not used here.";
+	static const char other_type[] =
+	        "The account key is of a type that is not used here: ECDSA P-256 and P-384 are, "
+	        "and RSA of 2048 to 8192 bits.";
 	assert_no_key(STR(""), no_der);
 	assert_no_key(STR("-----BEGIN PRIVATE KEY-----"), no_der);
 	assert_no_key(STR("\x30\x82\xff\xff"), no_der);
-	BUF_AUTO p384 = der_of(EVP_EC_gen("P-384"));
-	assert_no_key(buf_str(&p384), no_p256);
+	BUF_AUTO p521 = der_of(EVP_EC_gen("P-521"));
+	assert_no_key(buf_str(&p521), other_type);
+	BUF_AUTO rsa = der_of(EVP_RSA_gen(1024));
+	assert_no_key(buf_str(&rsa), other_type);
 	BUF_AUTO ed25519 = der_of(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"));
-	assert_no_key(buf_str(&ed25519), no_p256);
+	assert_no_key(buf_str(&ed25519), other_type);
 	BUF_AUTO der = bytes_of(rfc7515_sec1);
 	buf_add_char(&der, 0);
 	assert_no_key(buf_str(&der), no_der);
 	assert_no_key(str_head(buf_str(&der), 100), no_der);
 	der.p[10] ^= 1; /* of the private half */
 	assert_no_key(str_head(buf_str(&der), 121),
+	        "The account key is damaged: its private and public halves do not fit.");
+	BUF_AUTO damaged = der_of(EVP_RSA_gen(2048));
+	damaged.p[40] ^= 1; /* of the modulus */
+	assert_no_key(buf_str(&damaged),
 	        "The account key is damaged: its private and public halves do not fit.");
 }
 
@@ -282,6 +289,78 @@ static void a_name_that_no_certificate_can_hold_is_refused(void **state)
 		assert_false(key_self_signed(key, &bad[i], 1, 0, 1, &der, &err));
 		assert_int_equal(der.n, 0);
 	}
+}
+
+/* All that is made of a key, with each type. */
+static void assert_usable(enum key_type type)
+{
+	struct err err = ERR_INIT;
+	enum key_type got = KEY_TYPE_COUNT;
+	KEY_AUTO *key = key_new(type, &err);
+	assert_non_null(key);
+	assert_true(key_type_of(key, &got));
+	assert_int_equal(got, type);
+	SECRET_AUTO der = key_to_der(key);
+	KEY_AUTO *again = key_from_der(secret_bytes(&der), "The key", &err);
+	assert_non_null(again);
+	assert_true(key_type_of(again, &got));
+	assert_int_equal(got, type);
+	BUF_AUTO request = BUF_INIT(10000), leaf = BUF_INIT(10000);
+	assert_true(key_csr(again, four_names, COUNT(four_names), &request, &err));
+	const unsigned char *p = (const unsigned char *)request.p;
+	X509_REQ *csr = d2i_X509_REQ(NULL, &p, (long)request.n);
+	assert_int_equal(X509_REQ_verify(csr, X509_REQ_get0_pubkey(csr)), 1);
+	X509_REQ_free(csr);
+	assert_true(key_self_signed(key, four_names, 1, 0, 1000, &leaf, &err));
+	assert_true(key_fits(again, buf_str(&leaf)));
+}
+
+static void each_type_of_key_is_made_and_used(void **state)
+{
+	(void)state;
+	enum key_type type = KEY_TYPE_COUNT;
+	for (enum key_type t = 0; t < KEY_TYPE_COUNT; t++) {
+		assert_usable(t);
+		assert_true(key_type_from_name(str_c(key_type_name(t)), &type));
+		assert_int_equal(type, t);
+	}
+	type = KEY_P384;
+	assert_false(key_type_from_name(STR("rsa1024"), &type));
+	assert_false(key_type_from_name(STR(""), &type));
+	assert_int_equal(type, KEY_P384);
+}
+
+/* Somebody else's key may be of a size that we do not make. */
+static void an_rsa_key_of_another_size_is_used_too(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	enum key_type type;
+	BUF_AUTO der = der_of(EVP_RSA_gen(2304));
+	KEY_AUTO *key = key_from_der(buf_str(&der), "The key", &err);
+	assert_non_null(key);
+	assert_false(key_type_of(key, &type));
+}
+
+/* RFC 7515 A.1 */
+static void a_jws_by_hmac_is_the_rfc_s(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	BUF_AUTO secret = bytes_of("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75"
+	                           "aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow");
+	BUF_AUTO out = BUF_INIT(1000), little = BUF_INIT(100);
+	static const struct str head = STR_INIT("{\"typ\":\"JWT\",\r\n \"alg\":\"HS256\"}"),
+	                        body = STR_INIT("{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n "
+	                                        "\"http://example.com/is_root\":true}");
+	assert_true(key_jws_hmac(buf_str(&secret), head, body, &out, &err));
+	assert_string_equal(buf_c(&out),
+	        "{\"protected\":\"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9\",\"payload\":"
+	        "\"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFt"
+	        "cGxlLmNvbS9pc19yb290Ijp0cnVlfQ\",\"signature\":"
+	        "\"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk\"}");
+	assert_false(key_jws_hmac(buf_str(&secret), head, body, &little, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
 }
 
 static X509 *cert_of(struct str der)
@@ -551,6 +630,9 @@ int main(void)
 		cmocka_unit_test(verification_knows_the_rfc_s_signature),
 		cmocka_unit_test(a_jws_verifies),
 		cmocka_unit_test(a_jws_too_long_for_its_buf_is_an_error),
+		cmocka_unit_test(each_type_of_key_is_made_and_used),
+		cmocka_unit_test(an_rsa_key_of_another_size_is_used_too),
+		cmocka_unit_test(a_jws_by_hmac_is_the_rfc_s),
 		cmocka_unit_test(a_request_carries_the_names_and_no_subject),
 		cmocka_unit_test(a_name_that_no_certificate_can_hold_is_refused),
 		cmocka_unit_test(the_temporary_certificate_is_whole),

@@ -225,7 +225,7 @@ static void add_certificate(struct segments *s, const char *name, unsigned flags
 {
 	struct err err;
 	struct str names[] = { str_c(name) };
-	KEY_AUTO *key = key_new(&err);
+	KEY_AUTO *key = key_new(KEY_P256, &err);
 	BUF_AUTO der = BUF_INIT(64 << 10);
 	assert_true(key_self_signed(key, names, 1, 0, DAY, &der, &err));
 	SECRET_AUTO secret = key_to_der(key);
