@@ -38,7 +38,7 @@ static void start(struct made *m, const struct str *names, size_t count)
 		.loop = place.loop, .store = place.store, .master = place.master, .log = &place.log
 	};
 	*m = (struct made){ .call = { .names = names, .name_count = count, .done = done } };
-	m->key = key_new(&m->err);
+	m->key = key_new(KEY_P256, &m->err);
 	m->call.key = m->key;
 	internal_start(&m->call, &needs);
 	assert_false(m->told);

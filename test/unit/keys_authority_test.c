@@ -18,7 +18,7 @@ static const struct str permitted[] = { STR_INIT("test"), STR_INIT("home.arpa") 
 static struct key *made(void)
 {
 	struct err err = ERR_INIT;
-	struct key *key = key_new(&err);
+	struct key *key = key_new(KEY_P256, &err);
 	assert_non_null(key);
 	return key;
 }
