@@ -196,7 +196,7 @@ static void sign(struct internal_call *c, const struct root *root)
 static bool replace(struct internal_call *c, int64_t version, struct err *err)
 {
 	BUF_AUTO der = BUF(64 << 10);
-	KEY_AUTO *key = key_new(err);
+	KEY_AUTO *key = key_new(KEY_P256, err);
 	if (!key || !root_make(c, key, &der, err))
 		return false;
 	root_store(c, key, buf_str(&der), version);
