@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from authority import Gate, Pebble  # noqa: E402
+from difficult import Difficult  # noqa: E402
 from house import Everseal  # noqa: E402
 from network import Upstream  # noqa: E402
 
@@ -60,6 +61,9 @@ class Stage:
 
     def pebble(self, **options):
         return self.keep(Pebble(self.new_folder("pebble"), **options))
+
+    def difficult(self, **options):
+        return self.keep(Difficult(self.new_folder("difficult"), **options))
 
     def gate(self, pebble, hook=None):
         return self.keep(Gate(self.new_folder("gate"), pebble, hook))
