@@ -130,6 +130,63 @@ static void what_is_left(void **state)
 	}
 }
 
+/* Of the domains and names of one order the fullest counts, of those the one that has to wait
+ * longest; of several limits the one that does. */
+static const struct {
+	unsigned first, second; /* certificates for a.com, for b.com */
+	bool b_later;           /* by a minute, else a.com's are */
+	unsigned used;
+	const char *about;
+	int64_t before; /* what is left of the wait once the later ones are spent */
+} fullest[] = {
+	{ 3, 2, true, 3, "a.com", 0 },
+	{ 2, 3, true, 3, "b.com", 0 },
+	{ 3, 2, false, 3, "a.com", 0 },
+	{ 50, 50, true, 50, "b.com", 0 },
+	{ 50, 50, false, 50, "a.com", 0 },
+	{ 51, 50, true, 51, "a.com", MINUTE },
+};
+
+static void the_fullest_counts(void **state)
+{
+	const struct str names[] = { STR("www.b.com"), STR("www.a.com") };
+	struct limit all[LIMIT_COUNT];
+	for (size_t i = 0; i < sizeof fullest / sizeof *fullest; i++) {
+		const bool b_later = fullest[i].b_later;
+		spend(b_later ? fullest[i].first : fullest[i].second, SPENT_CERTIFICATE, CA,
+		        b_later ? "a.com" : "b.com");
+		run_for(&place, MINUTE);
+		spend(b_later ? fullest[i].second : fullest[i].first, SPENT_CERTIFICATE, CA,
+		        b_later ? "b.com" : "a.com");
+		assert_int_equal(limits_of(limits, CA, names, 2, all), LIMIT_COUNT);
+		const struct limit *domain = &all[LIMIT_DOMAIN];
+		assert_int_equal(domain->used, fullest[i].used);
+		assert_true(str_eq_c(domain->about, fullest[i].about));
+		if (fullest[i].used >= 50)
+			assert_int_equal(domain->next - loop_wall(place.loop),
+			        (fullest[i].used - 49) * (7 * DAY / 50) - fullest[i].before);
+		teardown(state);
+		setup(state);
+	}
+}
+
+static void of_several_limits_the_last_to_end_is_said(void **state)
+{
+	static const enum spent_what others[] = { SPENT_ORDER, SPENT_FAILURE };
+	static const unsigned times[] = { 300, 5 };
+	for (size_t i = 0; i < 2; i++) {
+		int64_t after;
+		struct err err = ERR_INIT;
+		spend(times[i], others[i], CA, "a.example.com");
+		spend(5, SPENT_CERTIFICATE, CA, "a.example.com");
+		assert_false(allowed(CA, "a.example.com", &after, &err));
+		assert_int_equal(after, 7 * DAY / 5);
+		assert_non_null(strstr(err.text, "5 certificates a week for the same names"));
+		teardown(state);
+		setup(state);
+	}
+}
+
 /* As the CAs publish them. */
 static void the_figures(void **state)
 {
@@ -230,10 +287,11 @@ static unsigned records(void)
 static void what_no_limit_looks_back_to_is_dropped(void **state)
 {
 	(void)state;
+	const int64_t start = loop_wall(place.loop);
 	spend(4, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 4);
-	run_for(&place, 28 * DAY);
+	run_to(&place, start + 28 * DAY);
 	spend(1, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 1);
@@ -348,6 +406,9 @@ static void attempts_are_counted(void **state)
 	run_job("bad.example.com");
 	place.ca.down = true;
 	run_job("down.example.com");
+	place.ca.down = false;
+	place.ca.rejected = "rejected.example.com"; /* no proof has failed */
+	run_job("rejected.example.com");
 	place.ca.complaint = NULL;
 	whats(&out);
 	assert_string_equal(buf_c(&out), "order good.example.com\n"
@@ -362,6 +423,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_left),
+		T(the_fullest_counts),
+		T(of_several_limits_the_last_to_end_is_said),
 		T(the_figures),
 		T(room_comes_back_by_and_by),
 		T(who_lives_at_the_limit_has_no_more_room),

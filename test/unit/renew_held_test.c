@@ -118,8 +118,11 @@ static void before_the_first_look_none_is_promised(void **state)
 	place_open(place);
 	world_begin(NULL);
 	assert_string_equal(said("shop.example.com", "next_check"), "null");
+	assert_string_equal(said("shop.example.com", "lamp"), "\"ok\"");
 	renewals_begin(world.renewals);
+	assert_string_equal(said("shop.example.com", "lamp"), "\"unknown\"");
 	run_for(place, SECOND);
+	assert_string_equal(said("shop.example.com", "lamp"), "\"ok\"");
 	assert_string_not_equal(said("shop.example.com", "next_check"), "null");
 }
 

@@ -225,6 +225,28 @@ static void its_task_may_be_gone_after_a_restart(void **state)
 	assert_string_equal(task(w.task)->state, "Failed");
 }
 
+static void without_its_issuer_after_a_restart_it_ends(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	place->ca.down = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	world_kill();
+	world_start("site * { proxy 127.0.0.1:3000; }\n");
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Failed");
+	assert_string_equal(task(w.task)->error->text,
+	        "The issuer ca, which the certificate is from, is not configured any more. Add it "
+	        "to the configuration with `issuer ca { directory URL }`.");
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+	status_is("shop.example.com", "disabled");
+}
+
 /* Killed at every change of the store and every request. */
 static void it_survives_every_kill(void **state)
 {
@@ -298,6 +320,7 @@ int main(void)
 		T(a_refusal_ends_it),
 		T(a_ca_that_is_down_is_asked_again),
 		T(its_task_may_be_gone_after_a_restart),
+		T(without_its_issuer_after_a_restart_it_ends),
 		T(it_survives_every_kill),
 		T(a_wish_that_cannot_be_stored),
 	};

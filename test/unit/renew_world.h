@@ -21,6 +21,7 @@ struct world {
 	struct shown shown[INSTALLED];
 	unsigned installs, changes;
 	size_t addresses;       /* that are bound */
+	size_t chain;           /* certificates behind each leaf */
 	unsigned lagging;       /* handshakes that still show what was there before */
 	bool dark;              /* handshakes fail */
 	bool unbound;           /* an address of one's own is not bound */

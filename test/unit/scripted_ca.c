@@ -271,6 +271,10 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 		buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->limited_for);
 		return;
 	}
+	if (ca->rejected && !strcmp(ca->rejected, o->names[0])) {
+		problem(r, 400, "rejectedIdentifier", "Not here");
+		return;
+	}
 	r->status = 201;
 	buf_printf(&r->headers, "location: https://ca.test/orders/%u\n", ca->order_count++);
 	say_order(ca, o, r);

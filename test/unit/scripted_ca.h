@@ -47,6 +47,7 @@ struct scripted_ca {
 	bool remembers;             /* knows every name to be proved */
 	const char *revoke_refused; /* the type of the problem, or NULL */
 	const char *refused;        /* a name whose proof is never found */
+	const char *rejected;       /* a name that it issues nothing for */
 	const char *limited; /* a name whose order is rate limited, for `limited_for` seconds */
 	int64_t limited_for;
 	/* Whether a visitor gets an answer for that token now; the certificate that a handshake

@@ -1,0 +1,406 @@
+/* Certificates that people bring: stored all or none, served at once and after a start, never
+ * renewed by us. */
+#include "keys/keys.h"
+#include "renew/import.h"
+#include "renew_world.h"
+
+#define EARLY (5 * MINUTE) /* how far a certificate's beginning may be ahead of our clock */
+
+/* A certificate with its key, for up to three names, as a file has them. */
+struct brought {
+	char name[64]; /* that it is brought for */
+	struct buf pem;
+};
+
+static void sign(struct brought *b, const char *name, const char *const covers[3], int64_t begins,
+        int64_t ends)
+{
+	struct err err = ERR_INIT;
+	struct str names[3];
+	size_t count = 0;
+	KEY_AUTO *key = key_new(KEY_P256, &err);
+	BUF_AUTO der = BUF(8192);
+	SECRET_AUTO secret = key_to_der(key);
+	while (count < 3 && covers[count]) {
+		names[count] = str_c(covers[count]);
+		count++;
+	}
+	assert_true(key_self_signed(key, names, count, begins, ends, &der, &err));
+	snprintf(b->name, sizeof b->name, "%s", name);
+	b->pem = BUF(16 << 10);
+	cert_to_pem(buf_str(&der), &b->pem);
+	buf_add_c(&b->pem, "-----BEGIN EC PRIVATE KEY-----\n");
+	buf_add_base64(&b->pem, secret_bytes(&secret));
+	buf_add_c(&b->pem, "\n-----END EC PRIVATE KEY-----\n");
+}
+
+static void sign_for(struct brought *b, const char *name)
+{
+	const int64_t now = loop_wall(place->loop);
+	sign(b, name, (const char *const[3]){ name }, now - DAY, now + 90 * DAY);
+}
+
+struct bringing {
+	struct import import;
+	bool told;
+	struct err err;
+};
+
+static void told(struct import *i, const struct err *err)
+{
+	struct bringing *b = OWNER(i, struct bringing, import);
+	assert_false(b->told);
+	b->told = true;
+	b->err = err ? *err : (struct err)ERR_INIT;
+}
+
+static void bring(struct bringing *b, const struct brought *what, size_t count)
+{
+	struct import_want wants[4];
+	*b = (struct bringing){ 0 };
+	for (size_t i = 0; i < count; i++)
+		wants[i] = (struct import_want){ str_c(what[i].name), buf_str(&what[i].pem) };
+	import_start(world.renewals, &b->import, wants, count, told);
+	assert_false(b->told);
+}
+
+static void is_taken(struct brought *what)
+{
+	struct bringing b;
+	bring(&b, what, 1);
+	turn_until(place, b.told);
+	assert_string_equal(b.err.text, "");
+	buf_done(&what->pem);
+}
+
+static void is_refused(struct brought *what, const char *sentence)
+{
+	struct bringing b;
+	bring(&b, what, 1);
+	turn_until(place, b.told);
+	assert_string_equal(b.err.text, sentence);
+	buf_done(&what->pem);
+}
+
+static const char *shown_for(const char *name)
+{
+	for (size_t i = 0; i < INSTALLED; i++)
+		if (!strcmp(world.shown[i].name, name))
+			return buf_c(&world.shown[i].pem);
+	return NULL;
+}
+
+static void restart(void)
+{
+	world_kill();
+	memset(world.shown, 0, sizeof world.shown);
+	world_start(NULL);
+}
+
+/* The row of certificates[] with that id, or NULL. */
+static const struct json *listed(struct json **json, const char *id)
+{
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	BUF_AUTO text = BUF(64 << 10);
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	renew_status(world.renewals, &w);
+	json_write_end(&w);
+	*json = json_parse(buf_str(&text), "The status", &err);
+	const struct json *rows = json_array(*json, "certificates");
+	for (size_t i = 0; i < json_count(rows); i++)
+		if (str_eq_c(json_text(json_at(rows, i), "id"), id))
+			return json_at(rows, i);
+	return NULL;
+}
+
+static void listed_as(const char *id, const char *state, int64_t not_after)
+{
+	JSON_AUTO *json = NULL;
+	BUF_AUTO names = BUF(1024);
+	char until[CLOCK_TEXT];
+	const struct json *row = listed(&json, id);
+	assert_non_null(row);
+	assert_true(str_eq_c(json_text(row, "state"), state));
+	assert_true(str_eq_c(json_text(row, "not_after"), clock_rfc3339(not_after, until)));
+	json_print(json_member(row, "names"), &names);
+	assert_string_equal(buf_c(&names), "[\"shop.example.com\",\"www.example.com\"]");
+	assert_true(json_text(row, "issuer").n);
+	assert_true(json_member_is_null(row, "next_renewal"));
+	assert_true(
+	        str_eq_c(json_text(row, "reason"), "it was imported: whoever issued it renews it"));
+}
+
+static void it_is_served_at_once_and_after_a_start(void **state)
+{
+	(void)state;
+	struct brought b;
+	BUF_AUTO shown = BUF(16 << 10), value = BUF(4096);
+	world_start(BASE);
+	const int64_t now = loop_wall(place->loop), ends = now + 90 * DAY;
+	sign(&b, "Shop.example.com",
+	        (const char *const[3]){ "shop.example.com", "www.example.com" }, now - DAY, ends);
+	is_taken(&b);
+	assert_int_equal(world.installs, 1);
+	assert_non_null(shown_for("shop.example.com"));
+	buf_add_c(&shown, shown_for("shop.example.com"));
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(shown_for("shop.example.com"), buf_c(&shown));
+		assert_string_equal(shown_for("www.example.com"), buf_c(&shown));
+		listed_as("shop.example.com", "imported", ends);
+		restart();
+	}
+	record_value(place, "imported", "shop.example.com", &value);
+	static const char *const members[] = {
+		"\"names\":[\"shop.example.com\",\"www.example.com\"]", "\"serial\":\"",
+		"\"not_before\":\"2026-12-31T00:00:00Z\"", "\"since\":\"2027-01-01T00:00:0",
+		"\"not_after\":\"2027-04-01T00:00:00Z\"", "\"thumbprint\":\""
+	};
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		if (!strstr(buf_c(&value), members[i]))
+			fail_msg("no %s in %s", members[i], buf_c(&value));
+	run_to(place, ends - 1);
+	listed_as("shop.example.com", "imported", ends);
+	run_to(place, ends);
+	listed_as("shop.example.com", "expired", ends);
+	assert_int_equal(place->ca.requests, 0); /* nobody renewed it */
+}
+
+static void it_takes_the_place_of_one_brought_before(void **state)
+{
+	(void)state;
+	struct brought b;
+	BUF_AUTO first = BUF(16 << 10), second = BUF(16 << 10);
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	buf_add_c(&first, shown_for("shop.example.com"));
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	buf_add_c(&second, shown_for("shop.example.com"));
+	assert_string_not_equal(buf_c(&first), buf_c(&second));
+	restart();
+	assert_string_equal(shown_for("shop.example.com"), buf_c(&second));
+	assert_int_equal(record_version(place, "imported", "shop.example.com"), 2);
+}
+
+/* What stands behind the leaf goes to visitors, too. */
+static void its_chain_is_served_after_a_start(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	const struct str name = STR("shop.example.com");
+	BUF_AUTO der = BUF(8192), blob = BUF(32 << 10);
+	world_start(BASE);
+	KEY_AUTO *key = key_new(KEY_P256, &err);
+	SECRET_AUTO secret = key_to_der(key);
+	assert_true(key_self_signed(key, &name, 1, 0, 4 * 365 * DAY, &der, &err));
+	const struct str chain[] = { buf_str(&der), buf_str(&der), buf_str(&der) };
+	held_blob(&blob, chain, 3);
+	seal(place->master, (struct seal_for){ STR("imported"), name, 1 }, &secret, &blob);
+	record_put(place, "imported", "shop.example.com", STR("{\"names\":[]}"), buf_str(&blob));
+	world.chain = 2;
+	restart();
+	assert_int_equal(world.installs, 1);
+	assert_non_null(shown_for("shop.example.com"));
+}
+
+static void a_wildcard_needs_no_proof(void **state)
+{
+	(void)state;
+	struct brought b;
+	world_start(BASE);
+	sign_for(&b, "*.example.com");
+	is_taken(&b);
+	assert_non_null(shown_for("*.example.com"));
+	assert_int_equal(record_version(place, "imported", "*.example.com"), 1);
+}
+
+/* What was registered keeps its names, whatever else is brought. */
+static void a_name_that_is_registered_is_left_to_its_own(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct brought b;
+	BUF_AUTO before = BUF(16 << 10);
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	buf_add_c(&before, shown_for("shop.example.com"));
+	sign_for(&b, "shop.example.com");
+	is_refused(&b, "shop.example.com cannot be imported: Everseal renews the certificate for "
+	               "shop.example.com itself. Disable that first: everseal lets-encrypt disable "
+	               "shop.example.com.");
+	const int64_t now = loop_wall(place->loop);
+	sign(&b, "www.example.com",
+	        (const char *const[3]){ "www.example.com", "shop.example.com", "a.example.com" },
+	        now - DAY, now + DAY);
+	is_taken(&b);
+	assert_string_equal(shown_for("shop.example.com"), buf_c(&before));
+	assert_string_equal(shown_for("a.example.com"), shown_for("www.example.com"));
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	assert_string_not_equal(shown_for("shop.example.com"), buf_c(&before));
+}
+
+static const struct {
+	const char *name, *covers;
+	int64_t begins, ends; /* from now on */
+	const char *sentence; /* NULL: it is taken */
+} dates[] = {
+	{ "shop.example.com", "www.example.com", -DAY, DAY,
+	        "shop.example.com cannot be imported: The certificate is not for shop.example.com, "
+	        "but for www.example.com." },
+	{ "shop.example.com", "shop.example.com", -DAY, 0,
+	        "shop.example.com cannot be imported: The certificate has expired on "
+	        "2027-01-01T00:00:00Z." },
+	{ "shop.example.com", "shop.example.com", -DAY, SECOND, NULL },
+	{ "shop.example.com", "shop.example.com", EARLY, DAY, NULL },
+	{ "shop.example.com", "shop.example.com", EARLY + SECOND, DAY,
+	        "shop.example.com cannot be imported: The certificate is not valid before "
+	        "2027-01-01T00:05:01Z." },
+	{ "my_shop.example.com", "my_shop.example.com", -DAY, DAY,
+	        "A name with an underscore gets no certificate: CAs issue for letters, digits and "
+	        "hyphens only." },
+};
+
+static void what_does_not_fit_is_refused(void **state)
+{
+	for (size_t i = 0; i < sizeof dates / sizeof *dates; i++) {
+		struct brought b;
+		world_start(BASE);
+		const int64_t now = loop_wall(place->loop);
+		sign(&b, dates[i].name, (const char *const[3]){ dates[i].covers },
+		        now + dates[i].begins, now + dates[i].ends);
+		if (dates[i].sentence)
+			is_refused(&b, dates[i].sentence);
+		else
+			is_taken(&b);
+		assert_int_equal(world.installs, !dates[i].sentence);
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+static void a_key_that_is_missing_or_of_another_is_refused(void **state)
+{
+	(void)state;
+	struct brought b, other;
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	sign_for(&other, "shop.example.com");
+	b.pem.n = (size_t)(strstr(buf_c(&b.pem), "-----BEGIN EC") - b.pem.p);
+	struct brought crossed = { .name = "shop.example.com", .pem = BUF(32 << 10) };
+	buf_add_buf(&crossed.pem, &b.pem);
+	buf_add_c(&crossed.pem, strstr(buf_c(&other.pem), "-----BEGIN EC"));
+	buf_done(&other.pem);
+	is_refused(&b, "shop.example.com cannot be imported: There is no private key in it "
+	               "(-----BEGIN PRIVATE KEY-----). Put certificate, chain and key into one "
+	               "file, in this order.");
+	struct bringing way;
+	bring(&way, &crossed, 1);
+	turn_until(place, way.told);
+	assert_int_equal(way.err.code, ERR_INPUT);
+	buf_done(&crossed.pem);
+	assert_int_equal(world.installs, 0);
+}
+
+static void all_are_taken_or_none(void **state)
+{
+	(void)state;
+	struct brought b[3];
+	struct bringing way;
+	world_start(BASE);
+	sign_for(&b[0], "a.example.com");
+	sign_for(&b[1], "b.example.com");
+	sign_for(&b[2], "c.example.com");
+	snprintf(b[1].name, sizeof b[1].name, "other.example.com");
+	bring(&way, b, 3);
+	turn_until(place, way.told);
+	assert_string_equal(way.err.text,
+	        "other.example.com cannot be imported: The certificate is not for "
+	        "other.example.com, but for b.example.com.");
+	assert_int_equal(diary_count(place, "put imported"), 0);
+	assert_int_equal(world.installs, 0);
+	store_full(place, true);
+	snprintf(b[1].name, sizeof b[1].name, "b.example.com");
+	bring(&way, b, 3);
+	turn_until(place, way.told);
+	store_full(place, false);
+	assert_int_equal(way.err.code, ERR_IO);
+	assert_int_equal(world.installs, 0);
+	bring(&way, b, 3);
+	turn_until(place, way.told);
+	assert_string_equal(way.err.text, "");
+	assert_int_equal(diary_count(place, "put imported"), 3);
+	assert_int_equal(world.installs, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_non_null(shown_for(b[i].name));
+		buf_done(&b[i].pem);
+	}
+}
+
+static void who_asked_may_go_away(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct bringing good, bad;
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	bring(&good, &b, 1);
+	import_abort(&good.import);
+	import_abort(&good.import);
+	snprintf(b.name, sizeof b.name, "other.example.com");
+	bring(&bad, &b, 1);
+	import_abort(&bad.import);
+	run_for(place, SECOND);
+	assert_false(good.told || bad.told);
+	buf_done(&b.pem);
+}
+
+/* One that is damaged is said, and takes no other along. */
+static void a_damaged_record_stops_no_other(void **state)
+{
+	(void)state;
+	static const char *const values[] = { "[", "{}", "{}" };
+	static const char *const blobs[] = { "", "", "\0\0\0\1\0\0\0\1xyz" };
+	static const size_t sizes[] = { 0, 0, 11 };
+	struct brought b;
+	world_start(BASE);
+	sign_for(&b, "b.example.com");
+	is_taken(&b);
+	for (size_t i = 0; i < 3; i++) {
+		record_put(place, "imported", "a.example.com", str_c(values[i]),
+		        str_n(blobs[i], sizes[i]));
+		restart();
+		assert_int_equal(world.installs, i + 2);
+		assert_null(shown_for("a.example.com"));
+		assert_non_null(shown_for("b.example.com"));
+		assert_int_equal(logged_count("The imported certificate for a.example.com cannot "
+		                              "be served: "),
+		        i + 1);
+		JSON_AUTO *json = NULL;
+		assert_int_equal(listed(&json, "a.example.com") != NULL, i > 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(it_is_served_at_once_and_after_a_start),
+		WORLD_TEST(it_takes_the_place_of_one_brought_before),
+		WORLD_TEST(its_chain_is_served_after_a_start),
+		WORLD_TEST(a_wildcard_needs_no_proof),
+		WORLD_TEST(a_name_that_is_registered_is_left_to_its_own),
+		WORLD_TEST(what_does_not_fit_is_refused),
+		WORLD_TEST(a_key_that_is_missing_or_of_another_is_refused),
+		WORLD_TEST(all_are_taken_or_none),
+		WORLD_TEST(who_asked_may_go_away),
+		WORLD_TEST(a_damaged_record_stops_no_other),
+	};
+	return cmocka_run_group_tests_name("renew_import", tests, NULL, NULL);
+}
