@@ -20,6 +20,7 @@
 #ifndef ACME_FLOW_H
 #define ACME_FLOW_H
 
+#include "acme/challenge.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
@@ -74,6 +75,7 @@ enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
 struct flow_name {
 	struct str name;
 	struct str authz, challenge, token; /* URLs and token once known */
+	enum challenge_type type;           /* of `challenge` */
 	bool valid;                         /* the CA says so, or asks no proof of it */
 	bool answered;                      /* we told the CA, or it already knew */
 	bool published;                     /* the token is in place */
