@@ -5,6 +5,7 @@
 
 #include "certs/table.h"
 #include "config/kept.h"
+#include "issue/http01.h"
 #include "link/link.h"
 #include "portal/portal.h"
 #include "server/site.h"
@@ -96,6 +97,7 @@ struct control {
 	struct master *master;
 	struct fetch *fetch;
 	struct board *board;
+	struct prover *http01;
 	struct issuers *issuers;
 	struct renewals *renewals;
 	struct kept kept; /* sites in the store */

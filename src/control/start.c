@@ -148,11 +148,12 @@ static bool open_renewals(struct control *c, struct err *err)
 {
 	c->fetch = fetch_link_new(c->loop);
 	c->board = board_new(c->loop);
+	c->http01 = http01_new(c->board);
 	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop,
 	        .store = c->store,
 	        .master = c->master,
 	        .fetch = c->fetch,
-	        .board = c->board,
+	        .provers = { [CHALLENGE_HTTP_01] = c->http01 },
 	        .log = &c->log });
 	serving_init(c);
 	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop,
@@ -221,6 +222,7 @@ void control_done(struct control *c)
 	issuer_key_abort(&c->key_call);
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);
+	http01_free(&c->http01);
 	board_free(&c->board);
 	resolve_done(c);
 	upstreams_forget(c);

@@ -3,9 +3,9 @@
 
 enum { JWS_MOST = 128 << 10 };
 
-/* A name's token on the board. */
+/* A name's proof, where the CA looks for it. */
 struct place {
-	struct notice notice;
+	struct proving proving;
 	struct attempt_state *state;
 };
 
@@ -15,10 +15,13 @@ struct attempt_state {
 	char *id;
 	struct flow *flow;
 	const struct key *account_key;
+	enum key_type key_type;
 	struct key *key; /* the certificate's */
 	struct secret key_der;
+	bool key_unsaved;
 	int64_t flow_version, key_version; /* in the store; 0: not there */
 	struct issuer_key_call key_call;
+	struct key_making making;
 	struct fetch_call call;
 	struct store_tx tx;
 	struct timer wait;
@@ -69,21 +72,22 @@ static void stop_leading(struct attempt_state *s)
 
 /* Its end */
 
-static void withdraw_notices(struct attempt_state *s)
+static void withdraw_proofs(struct attempt_state *s)
 {
 	for (size_t i = 0; s->places && i < s->flow->name_count; i++)
-		board_withdraw(&s->places[i].notice);
+		prover_withdraw(&s->places[i].proving, s->flow->names[i].valid);
 }
 
 static void state_free(struct attempt_state *s)
 {
 	list_remove(&s->following);
 	issuer_key_abort(&s->key_call);
+	key_make_abort(&s->making);
 	fetch_abort(&s->call);
 	store_tx_abort(&s->tx);
 	timer_stop(&s->wait);
 	later_stop(&s->later);
-	withdraw_notices(s);
+	withdraw_proofs(s);
 	stop_leading(s);
 	if (s->gone)
 		*s->gone = true;
@@ -124,7 +128,7 @@ static bool proof_failed(const struct attempt_state *s, const struct next *n)
 static bool any_lapsed(const struct attempt_state *s)
 {
 	for (size_t i = 0; i < s->flow->name_count; i++)
-		if (s->places[i].notice.lapsed)
+		if (s->places[i].proving.lapsed)
 			return true;
 	return false;
 }
@@ -204,7 +208,19 @@ static void saved(struct store_tx *tx, const struct err *err)
 		return;
 	}
 	s->flow_version++;
+	s->key_version += s->key_unsaved;
+	s->key_unsaved = false;
 	timer_start(&s->wait, needs_of(s)->loop, s->after, waited);
+}
+
+/* The certificate's key is stored before finalize, with the flow that has its request. */
+static void put_key(struct attempt_state *s)
+{
+	BUF_AUTO blob = BUF(16 << 10);
+	struct str kind = STR("flow-key"), id = str_c(s->id);
+	struct seal_for what = { kind, id, s->key_version + 1 };
+	seal(needs_of(s)->master, what, &s->key_der, &blob);
+	store_tx_put(&s->tx, kind, id, s->key_version, STR("{}"), buf_str(&blob));
 }
 
 static void save(struct attempt_state *s, int64_t after)
@@ -216,8 +232,11 @@ static void save(struct attempt_state *s, int64_t after)
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "issuer", s->issuer->name);
+	json_write_c(&w, "key_type", key_type_name(s->key_type));
 	json_write_raw(&w, "flow", buf_str(&flow));
 	json_write_end(&w);
+	if (s->key_unsaved)
+		put_key(s);
 	store_tx_put(&s->tx, STR("flow"), str_c(s->id), s->flow_version, buf_str(&value), STR_NONE);
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
@@ -324,59 +343,71 @@ static void did(struct attempt_state *s, const struct err *failed)
 	heard(s, &n);
 }
 
-/* The token of each name that is not in place yet */
+/* The proof of each name that is not in place yet */
 
-static void place_ready(struct notice *n)
+static void place_ready(struct proving *p, const struct err *err)
 {
-	struct place *p = OWNER(n, struct place, notice);
-	struct attempt_state *s = p->state;
-	if (--s->places_missing == 0)
+	struct attempt_state *s = OWNER(p, struct place, proving)->state;
+	if (err)
+		did(s, err);
+	else if (--s->places_missing == 0)
 		did(s, NULL);
 }
 
-static void place_seen(struct notice *n, struct str client)
+static struct str name_of(const struct place *p)
 {
-	const struct place *p = OWNER(n, struct place, notice);
-	struct attempt_state *s = p->state;
-	if (s->attempt->fetched)
-		s->attempt->fetched(s->attempt, s->flow->names[p - s->places].name, client);
+	return p->state->flow->names[p - p->state->places].name;
+}
+
+static void place_seen(struct proving *proving, struct str client)
+{
+	const struct place *p = OWNER(proving, struct place, proving);
+	struct attempt *a = p->state->attempt;
+	if (a->fetched)
+		a->fetched(a, name_of(p), client);
+}
+
+static void place_said(struct proving *proving, struct str words)
+{
+	const struct place *p = OWNER(proving, struct place, proving);
+	struct attempt *a = p->state->attempt;
+	if (a->waits)
+		a->waits(a, name_of(p), words);
+}
+
+static void place(struct attempt_state *s, size_t i)
+{
+	const struct flow_name *name = &s->flow->names[i];
+	struct place *p = &s->places[i];
+	const struct proof_text text = { .type = name->type,
+		.name = acme_without_wildcard(name->name),
+		.token = name->token,
+		.thumbprint = str_c(s->thumbprint),
+		.account = s->flow->account };
+	prover_withdraw(&p->proving, /* valid= */ false);
+	p->state = s;
+	p->proving.ready = place_ready;
+	p->proving.seen = place_seen;
+	p->proving.said = place_said;
+	prover_place(needs_of(s)->provers[name->type], &p->proving, &text);
+}
+
+static bool to_place(const struct flow_name *name)
+{
+	return !name->published && name->token.n;
 }
 
 static void publish(struct attempt_state *s)
 {
-	for (size_t i = 0; i < s->flow->name_count; i++) {
-		struct flow_name *name = &s->flow->names[i];
-		struct notice *n = &s->places[i].notice;
-		if (name->published || !name->token.n)
-			continue;
-		const struct notice_text text = { name->token, str_c(s->thumbprint), name->name };
-		board_withdraw(n);
-		s->places[i].state = s;
-		n->seen = place_seen;
-		s->places_missing++;
-		board_publish(needs_of(s)->board, n, &text, place_ready);
-	}
+	const struct flow *f = s->flow;
+	for (size_t i = 0; i < f->name_count; i++)
+		s->places_missing += to_place(&f->names[i]);
+	for (size_t i = 0; i < f->name_count; i++)
+		if (to_place(&f->names[i]))
+			place(s, i);
 }
 
-/* The certificate's key and its request: the key is stored before finalize */
-
-static void key_stored(struct store_tx *tx, const struct err *err)
-{
-	struct attempt_state *s = OWNER(tx, struct attempt_state, tx);
-	if (!err)
-		s->key_version++;
-	did(s, err);
-}
-
-static void store_key(struct attempt_state *s)
-{
-	BUF_AUTO blob = BUF(16 << 10);
-	struct str kind = STR("flow-key"), id = str_c(s->id);
-	seal(needs_of(s)->master, (struct seal_for){ kind, id, s->key_version + 1 }, &s->key_der,
-	        &blob);
-	store_tx_put(&s->tx, kind, id, s->key_version, STR("{}"), buf_str(&blob));
-	store_tx_start(needs_of(s)->store, &s->tx, key_stored);
-}
+/* The certificate's key and its request */
 
 static bool make_request(struct attempt_state *s, struct err *err)
 {
@@ -385,28 +416,55 @@ static bool make_request(struct attempt_state *s, struct err *err)
 	struct str *names = arena_array(&a, struct str, s->flow->name_count);
 	for (size_t i = 0; i < s->flow->name_count; i++)
 		names[i] = s->flow->names[i].name;
-	if (!s->key && !(s->key = key_new(KEY_P256, err)))
-		return false;
 	if (!key_csr(s->key, names, s->flow->name_count, &csr, err))
 		return false;
-	secret_done(&s->key_der);
-	s->key_der = key_to_der(s->key);
 	flow_set_csr(s->flow, buf_str(&csr));
 	return true;
 }
 
-static void ask(struct attempt_state *s)
+static void have_key(struct attempt_state *s)
 {
 	struct err err = ERR_INIT;
+	const bool ok = make_request(s, &err);
+	did(s, ok ? NULL : &err);
+}
+
+/* The key is not known outside until it is stored. */
+static void take_key(struct attempt_state *s, struct key *key)
+{
+	s->key = key;
+	s->key_der = key_to_der(key);
+	s->key_unsaved = true;
+}
+
+static void made(struct key_making *making, struct key *key, const struct err *err)
+{
+	struct attempt_state *s = OWNER(making, struct attempt_state, making);
+	if (!key) {
+		did(s, err);
+		return;
+	}
+	take_key(s, key);
+	have_key(s);
+}
+
+static void ask_request(struct attempt_state *s)
+{
+	if (s->key)
+		have_key(s);
+	else
+		key_make(s->issuer->issuers->maker, &s->making, s->key_type, made);
+}
+
+static void ask(struct attempt_state *s)
+{
 	struct acme_ask a = flow_ask(s->flow);
 	if (a.effect == ACME_PUBLISH)
 		publish(s);
-	else if (a.effect != ACME_CSR)
-		send(s, &a);
-	else if (make_request(s, &err))
-		store_key(s);
+	else if (a.effect == ACME_CSR)
+		ask_request(s);
 	else
-		did(s, &err);
+		send(s, &a);
 }
 
 /* Its beginning */
@@ -476,6 +534,16 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	return s;
 }
 
+static bool reuse_key(struct attempt_state *s, const struct secret *der, struct err *err)
+{
+	if (!der)
+		return true;
+	struct key *key = key_from_der(secret_bytes(der), "The key to be used again", err);
+	if (key)
+		take_key(s, key);
+	return key;
+}
+
 void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want)
 {
 	struct issuer *r = issuer_find(i, want->issuer);
@@ -497,10 +565,13 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	};
 	struct flow *f = flow_new(&flow, &s->failed.err);
 	s->failed.what = FLOW_FAIL;
-	if (f)
+	s->key_type = want->key_type;
+	if (f && reuse_key(s, want->reuse_key, &s->failed.err)) {
 		take_flow(s, f);
-	else
-		later_start(&s->later, i->needs.loop, fail_later);
+		return;
+	}
+	flow_free(&f);
+	later_start(&s->later, i->needs.loop, fail_later);
 }
 
 static bool load_flow_key(struct attempt_state *s, struct err *err)
@@ -548,6 +619,8 @@ bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct 
 	}
 	a->state = s;
 	a->interrupted = true;
+	s->key_type = KEY_P256;
+	key_type_from_name(json_text(json, "key_type"), &s->key_type);
 	struct next n = flow_lost(f, loop_wall(i->needs.loop));
 	flow_take(f, &n);
 	take_flow(s, f);

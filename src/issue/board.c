@@ -110,7 +110,7 @@ void board_publish(struct board *b, struct notice *n, const struct notice_text *
 	struct post *p = post_of(b, text->token);
 	n->post = p ? p : post_new(b, text);
 	n->ready = ready;
-	n->told = n->lapsed = false;
+	n->told = false;
 	list_add_last(&n->post->notices, &n->node);
 	settle(n->post);
 }
@@ -159,7 +159,8 @@ static void lapse(struct post *p)
 {
 	LIST_EACH (n, &p->notices) {
 		struct notice *notice = OWNER(n, struct notice, node);
-		notice->lapsed |= notice->told;
+		if (notice->told && notice->lapsed)
+			notice->lapsed(notice);
 	}
 }
 

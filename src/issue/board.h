@@ -19,11 +19,12 @@ struct notice {
 	void (*ready)(struct notice *n);
 	/* May be NULL. Somebody fetched the token, most likely the CA: from that address. */
 	void (*seen)(struct notice *n, struct str client);
+	/* May be NULL. After `ready` there was a moment without any serve that answers it. */
+	void (*lapsed)(struct notice *n);
 	struct list node;  /* among those of its token */
 	struct post *post; /* NULL when not published */
 	struct later later;
 	bool told;
-	bool lapsed; /* after `ready` there was a moment without any serve that answers it */
 };
 struct notice_text {
 	struct str token, thumbprint, name; /* copied */

@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "certs/cert.h"
 #include "fetch/fetch.h"
-#include "issue/board.h"
+#include "issue/prover.h"
 #include "keys/keys.h"
 #include "keys/seal.h"
 #include "loop/loop.h"
@@ -32,7 +32,8 @@ struct issue_needs {
 	struct store *store;
 	struct master *master;
 	struct fetch *fetch;
-	struct board *board;
+	/* By type; NULL: that type cannot be used on this machine. */
+	struct prover *provers[CHALLENGE_TYPE_COUNT];
 	const struct log *log;
 };
 struct issuers *issuers_new(const struct issue_needs *needs);
@@ -76,6 +77,16 @@ struct attempt_want {
 	bool terms_agreed;
 	const struct str *names;
 	size_t name_count;
+	enum key_type key_type;
+	/* DER of the key to use again; NULL: a new one. */
+	const struct secret *reuse_key;
+	/* Common name of the root or top issuer wanted (Link rel="alternate"); STR_NONE: the CA's
+	 * default. */
+	struct str preferred_chain;
+	/* What to prove with, in this order of preference; of them what is offered and can work for
+	 * the name. None: http-01. */
+	const enum challenge_type *types;
+	size_t type_count;
 	/* Not a new certificate, but that this one (DER) be revoked; flow.h. Its names are those
 	 * above. */
 	struct str revoke;
@@ -96,6 +107,9 @@ struct attempt {
 	        const struct next *failed);
 	/* May be NULL. The token for that name was fetched from that address. May not abort it. */
 	void (*fetched)(struct attempt *a, struct str name, struct str client);
+	/* May be NULL. What the proof of that name waits for, before the CA is told. May not abort
+	 * it. */
+	void (*waits)(struct attempt *a, struct str name, struct str words);
 	/* The account is not known yet, and the attempt of another is finding it out: it waits, and
 	 * does nothing meanwhile. */
 	void (*follows)(struct attempt *a);

@@ -141,6 +141,7 @@ struct issuers *issuers_new(const struct issue_needs *needs)
 	struct err err = ERR_INIT;
 	i->needs = *needs;
 	i->limits = limits_new(needs->loop, needs->store, needs->log);
+	i->maker = key_maker_new(needs->loop);
 	if (!limits_load(i->limits, &err))
 		log_warning(needs->log, "What was ordered before is not counted: %s", err.text);
 	return i;
@@ -164,6 +165,7 @@ void issuers_free(struct issuers **issuers)
 	map_done(&i->keys);
 	map_done(&i->by_name);
 	limits_free(&i->limits);
+	key_maker_free(&i->maker);
 	free(i);
 	*issuers = NULL;
 }

@@ -2,8 +2,10 @@
 #ifndef ISSUE_ISSUER_H
 #define ISSUE_ISSUER_H
 
+#include "base/map.h"
 #include "issue/issue.h"
 #include "issue/limits.h"
+#include "issue/maker.h"
 
 /* An account key: of one directory, or of both of Let's Encrypt's. */
 struct account_key {
@@ -37,6 +39,7 @@ struct issuers {
 	struct issue_needs needs;
 	struct map by_name, keys;
 	struct limits *limits;
+	struct key_maker *maker;
 };
 
 struct issuer *issuer_find(struct issuers *i, struct str name);

@@ -120,11 +120,12 @@ void place_open(struct place *p)
 		fail_msg("%s", err.text);
 	store_watch_start(p->store, &p->watch, STR_NONE, changed);
 	p->board = board_new(p->loop);
+	p->http01 = http01_new(p->board);
 	p->issuers = issuers_new(&(struct issue_needs){ .loop = p->loop,
 	        .store = p->store,
 	        .master = p->master,
 	        .fetch = &p->ca.fetch,
-	        .board = p->board,
+	        .provers = { [CHALLENGE_HTTP_01] = p->http01 },
 	        .log = &p->log });
 	serve_attach(p, 0);
 }
@@ -137,6 +138,7 @@ void place_close(struct place *p)
 	for (size_t i = 0; i < SERVES; i++)
 		if (p->serves[i].ours.loop)
 			serve_detach(p, i);
+	http01_free(&p->http01);
 	board_free(&p->board);
 	CHECK(!p->board);
 	board_free(&p->board);

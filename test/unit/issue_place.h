@@ -4,6 +4,7 @@
 #ifndef TEST_ISSUE_PLACE_H
 #define TEST_ISSUE_PLACE_H
 
+#include "issue/http01.h"
 #include "issue/issue.h"
 #include "scripted_ca.h"
 #include <setjmp.h>
@@ -26,6 +27,7 @@ struct place {
 	struct store *store;
 	struct master *master;
 	struct board *board;
+	struct prover *http01;
 	struct issuers *issuers;
 	struct log log;
 	struct store_watch watch;

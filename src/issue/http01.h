@@ -1,0 +1,11 @@
+/* Proof over HTTP (RFC 8555 8.3): the token on the board, which every serve answers from. */
+#ifndef ISSUE_HTTP01_H
+#define ISSUE_HTTP01_H
+
+#include "issue/board.h"
+#include "issue/prover.h"
+
+struct prover *http01_new(struct board *b);
+void http01_free(struct prover **p); /* once all is withdrawn */
+
+#endif
