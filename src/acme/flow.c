@@ -4,7 +4,9 @@
 enum {
 	TURNS_MOST = 5000,     /* 100 names at a CA that refuses nine of ten nonces need 2,300 */
 	BAD_NONCES_MOST = 200, /* in a row: at nine of ten refused, a chance of 1 in 10^9 */
-	TRIES_AT_START = 5,    /* while nothing is ordered, another attempt costs nothing */
+	BAD_NONCES_AT_ONCE = 20,
+	BAD_NONCE_WAIT = 100, /* ms */
+	TRIES_AT_START = 5,   /* while nothing is ordered, another attempt costs nothing */
 };
 
 static const struct {
@@ -184,7 +186,11 @@ static struct next again(struct flow *f, const struct answer *a)
 		        "it comes "
 		        "back, its servers do not know of each other: tell the CA.",
 		        STR_ARG(ca_of(f)), f->bad_nonces_in_row);
-	return stay(f);
+	struct next n = stay(f);
+	n.after = f->bad_nonces_in_row > BAD_NONCES_AT_ONCE ? BAD_NONCE_WAIT : 0;
+	if (n.after)
+		f->waiting_for = STR("the CA refuses the nonces that it gives");
+	return n;
 }
 
 static struct next heard_refusal(struct flow *f, const struct answer *a)

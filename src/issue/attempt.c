@@ -2,6 +2,8 @@
 #include "issue/issuer.h"
 
 enum { JWS_MOST = 128 << 10 };
+/* A clock set to local time is wrong by hours, and its visitors' clocks are right. */
+#define EARLY_MOST DAY
 
 /* A name's proof, where the CA looks for it. */
 struct place {
@@ -177,6 +179,11 @@ static bool check_leaf(struct attempt_state *s, const struct issued *issued, str
 		        "%s sent a certificate that has expired already. Check "
 		        "this machine's clock; if it is right, the CA is at fault.",
 		        s->issuer->name);
+	if (leaf->not_before > loop_wall(needs_of(s)->loop) + EARLY_MOST)
+		return err_set(err, ERR_PROTOCOL,
+		        "%s sent a certificate that is not valid yet. Check "
+		        "this machine's clock; if it is right, the CA is at fault.",
+		        s->issuer->name);
 	return true;
 }
 
@@ -269,6 +276,8 @@ static void heard(struct attempt_state *s, const struct next *n)
 		stop_leading(s);
 	flow_take(s->flow, n);
 	s->attempt->moved(s->attempt, s->flow, n);
+	if (n->what == FLOW_FAIL && n->ca_at_fault)
+		issuer_forget_directory(s->issuer);
 	if (n->what == FLOW_GO)
 		save(s, n->after);
 	else if (n->what == FLOW_FAIL)

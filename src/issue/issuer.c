@@ -302,9 +302,14 @@ static void store_account(struct issuer *r, const struct flow *f)
 	store_tx_start(r->issuers->needs.store, &r->tx, account_stored);
 }
 
+void issuer_forget_directory(struct issuer *r)
+{
+	r->directory_at = 0;
+}
+
 void issuer_learn(struct issuer *r, const struct flow *f)
 {
-	if (f->directory.new_order.n && !issuer_directory(r))
+	if (f->step == ACME_STEP_directory && f->directory.new_order.n)
 		keep_directory(r, &f->directory);
 	if (!f->account.n || (r->account && str_eq_c(f->account, r->account)))
 		return;

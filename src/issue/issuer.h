@@ -49,5 +49,7 @@ void issuer_unref(struct issuer **r);
 const struct acme_directory *issuer_directory(const struct issuer *r);
 /* What a flow has learned is kept for the others; a new account is stored. */
 void issuer_learn(struct issuer *r, const struct flow *f);
+/* It may have changed: the next attempt reads it anew. */
+void issuer_forget_directory(struct issuer *r);
 
 #endif

@@ -333,6 +333,8 @@ static void a_wrong_certificate_is_refused(void **state)
 		{ LEAF_OTHER_NAME, "ca sent a certificate that is not for shop.example.com." },
 		{ LEAF_EXPIRED, "ca sent a certificate that has expired already. Check this "
 		                "machine's clock; if it is right, the CA is at fault." },
+		{ LEAF_EARLY, "ca sent a certificate that is not valid yet. Check this machine's "
+		              "clock; if it is right, the CA is at fault." },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		static struct job j;
@@ -558,6 +560,24 @@ static void what_is_known_is_not_asked_again(void **state)
 	job_succeeds(&j);
 	assert_int_equal(diary_count(&place, "ask directory"), 3);
 	assert_int_equal(diary_count(&place, "ask account"), 2);
+}
+
+/* What stands there may have changed, and is the reason. */
+static void after_a_fault_of_the_ca_its_directory_is_read_anew(void **state)
+{
+	(void)state;
+	static struct job j;
+	job_init(&j, "a", "a.example.com", NULL);
+	place.ca.leaf = LEAF_NO_PEM;
+	job_start(&j);
+	turn_until(&place, j.ended);
+	assert_true(j.failed.ca_at_fault);
+	assert_int_equal(diary_count(&place, "ask directory"), 1);
+	place.ca.leaf = LEAF_GOOD;
+	job_init(&j, "b", "b.example.com", NULL);
+	job_start(&j);
+	job_succeeds(&j);
+	assert_int_equal(diary_count(&place, "ask directory"), 2);
 }
 
 static void an_account_that_the_ca_forgot_is_made_anew(void **state)
@@ -911,6 +931,7 @@ int main(void)
 		T(a_full_disk_makes_no_account),
 		T(each_issuer_has_a_key_but_lets_encrypt_one_for_both),
 		T(what_is_known_is_not_asked_again),
+		T(after_a_fault_of_the_ca_its_directory_is_read_anew),
 		T(an_account_that_the_ca_forgot_is_made_anew),
 		T(another_row_of_the_name_counts_from_the_next_attempt_on),
 		T(the_next_one_leads_when_the_first_fails),

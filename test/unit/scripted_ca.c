@@ -125,6 +125,8 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 		o->not_before -= 2 * DAY;
 		o->not_after = loop_wall(ca->loop) / 1000 * 1000;
 	}
+	if (ca->leaf == LEAF_EARLY)
+		o->not_before += DAY + SECOND;
 	X509_set_pubkey(
 	        leaf, ca->leaf == LEAF_OTHER_KEY ? ca->keys->own : X509_REQ_get0_pubkey(request));
 	add_names(leaf, request, ca->leaf == LEAF_OTHER_NAME);

@@ -11,7 +11,7 @@
 
 enum { CA_ORDERS = 512, CA_ORDER_NAMES = 4, CA_ACCOUNTS = 8 };
 
-enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_NO_PEM };
+enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_EARLY, LEAF_NO_PEM };
 /* What becomes of request number `fault_at` (the first is 1). STOP: the process is to be killed,
  * before or after the CA has heard it; `stopped` says so. */
 enum ca_fault { FAULT_NONE, FAULT_LOST, FAULT_UNANSWERED, FAULT_STOP_BEFORE, FAULT_STOP_AFTER };
