@@ -58,7 +58,8 @@ def new_account(ca, request):
         raise action_required(ca, "the terms of service are not agreed to")
     binding = read_binding(ca, request, payload)
     ca.limit_accounts()
-    account = Account(ca.books.new_id(), request.jwk, jws.thumbprint(request.jwk), contacts, binding=binding)
+    account = Account(ca.books.new_id(), request.jwk, jws.thumbprint(request.jwk), contacts, ca.terms(),
+                      binding=binding)
     ca.books.accounts[account.id] = ca.books.by_key[account.thumbprint] = account
     return Reply(201, show(ca, account), [("Location", url_of(ca, account))])
 
@@ -87,7 +88,7 @@ def account(ca, request):
     if "contact" in payload:
         request.account.contact = read_contacts(payload)
     if read_flag(payload, "termsOfServiceAgreed"):
-        request.account.agreed = True
+        request.account.agreed = ca.terms()
     return Reply(200, show(ca, request.account))
 
 

@@ -10,6 +10,7 @@ import time
 from jws import encode
 
 DAY = 86400
+TIME_MOST = 250_000_000_000  # in the year 9892
 
 
 class Clock:
@@ -22,11 +23,11 @@ class Clock:
 
 def stamp(seconds):
     """RFC 3339."""
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.fromtimestamp(min(seconds, TIME_MOST), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def http_date(seconds):
-    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime(
+    return datetime.datetime.fromtimestamp(min(seconds, TIME_MOST), datetime.timezone.utc).strftime(
         "%a, %d %b %Y %H:%M:%S GMT")
 
 
@@ -36,9 +37,9 @@ class Account:
     jwk: dict
     thumbprint: str
     contact: list
+    agreed: str  # URL of the terms
     status: str = "valid"
     binding: str | None = None
-    agreed: bool = True  # to the terms as they are now
     forgotten: bool = False
     orders: list = dataclasses.field(default_factory=list)
 

@@ -123,7 +123,7 @@ def renewal_info(ca, request):
         raise Problem(500, "serverInternal", "renewal information is out of order")
     found.asked += 1
     start, end = window(ca, found)
-    shown = {"suggestedWindow": {"start": stamp(start), "end": stamp(min(end, 250_000_000_000))}}
+    shown = {"suggestedWindow": {"start": stamp(start), "end": stamp(end)}}
     if how == "no-dates":
         shown["suggestedWindow"] = {"start": "soon", "end": 4711}
     if how == "null-window":

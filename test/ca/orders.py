@@ -104,11 +104,13 @@ def new_order(ca, request):
 
 
 def check_switches(ca, account, identifiers):
-    if ca.switches["account"] == "gone" and not account.forgotten:
-        account.forgotten = True
+    if ca.switches["account"] == "gone":
+        for known in ca.books.accounts.values():
+            known.forgotten = True
+        ca.switches.set({"account": "ok"})
     if account.forgotten:
         raise Problem(400, "accountDoesNotExist", "there is no such account")
-    if ca.switches["terms-changed"] and not account.agreed:
+    if ca.switches["terms-changed"] and account.agreed != ca.terms():
         raise accounts.action_required(ca, "the terms of service have changed: agree to them anew")
     ca.limit_orders([name for _, name in identifiers])
 

@@ -28,7 +28,7 @@ ROWS = [
     # accounts
     ("rollover", "ok", "ok; conflict: the new key is another account's; lost: done, and not answered; "
                        "refused: by a problem"),
-    ("account", "ok", "ok; gone: orders say accountDoesNotExist, once per account"),
+    ("account", "ok", "ok; gone: from the next order on the accounts of now are unknown"),
     # orders
     ("already-replaced", False, "true: every `replaces` gets 409 alreadyReplaced. Or a status such as 404"),
     ("limit", None, "newOrders domain names failed paused accounts overall (limits.py): orders, or "

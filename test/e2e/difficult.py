@@ -92,3 +92,4 @@ class Difficult:
             self.process.terminate()
             self.process.wait(30)
         self.process.stdout.close()
+        assert "Traceback" not in self.log(), self.log()
