@@ -383,7 +383,7 @@ static void resolved(
 	{                                                                                          \
 		resolved(OWNER(r, struct run, questions[DNS_##name]), DNS_##name, came, err);      \
 	}
-DNS_TYPES(X)
+DNS_NAME_TYPES(X)
 #undef X
 
 static void ask_dns(struct run *run)
@@ -391,7 +391,7 @@ static void ask_dns(struct run *run)
 	static void (*const done[])(
 	        struct fetch_resolve *, const struct fetch_resolved *, const struct err *) = {
 #define X(name, text) [DNS_##name] = resolved_##name,
-		DNS_TYPES(X)
+		DNS_NAME_TYPES(X)
 #undef X
 	};
 	for (enum dns_type t = DNS_A; t <= DNS_CAA; t++) {

@@ -1,6 +1,5 @@
 /* One DNS message, by ldns: a question's bytes, and what an answer says. */
-#include "dns/dns.h"
-#include <ldns/ldns.h>
+#include "dns/wire.h"
 
 enum { UDP_MOST = 1232 }; /* passes every path unfragmented (DNS flag day 2020) */
 
@@ -8,12 +7,16 @@ static const ldns_rr_type wire_types[] = {
 	[DNS_A] = LDNS_RR_TYPE_A,
 	[DNS_AAAA] = LDNS_RR_TYPE_AAAA,
 	[DNS_CAA] = LDNS_RR_TYPE_CAA,
+	[DNS_TXT] = LDNS_RR_TYPE_TXT,
+	[DNS_NS] = LDNS_RR_TYPE_NS,
+	[DNS_SOA] = LDNS_RR_TYPE_SOA,
+	[DNS_CNAME] = LDNS_RR_TYPE_CNAME,
 };
 
 void dns_answer_init(struct dns_answer *a)
 {
 	*a = (struct dns_answer){ .aliases = BUF_INIT(DNS_ALIASES_MOST * 1024),
-		.records = BUF_INIT(DNS_RECORDS_MOST * 320) };
+		.records = BUF_INIT(40 << 10) };
 }
 
 void dns_answer_done(struct dns_answer *a)
@@ -22,32 +25,19 @@ void dns_answer_done(struct dns_answer *a)
 	buf_done(&a->records);
 }
 
-static ldns_rdf *name_rdf(struct str name)
+bool dns_question(struct buf *out, const struct dns_asked *asked)
 {
-	char text[DNS_NAME_MOST + 2];
-	if (name.n == 0 || name.n > DNS_NAME_MOST || str_has(name, '\\') || str_has(name, '\0'))
-		return NULL;
-	snprintf(text, sizeof text, "%.*s", STR_ARG(name));
-	return ldns_dname_new_frm_str(text);
-}
-
-bool dns_question(struct buf *out, struct str name, enum dns_type type, uint16_t id)
-{
-	uint8_t *wire = NULL;
-	size_t size = 0;
-	ldns_rdf *rdf = name_rdf(name);
-	ldns_pkt *p =
-	        rdf ? ldns_pkt_query_new(rdf, wire_types[type], LDNS_RR_CLASS_IN, LDNS_RD) : NULL;
+	ldns_rdf *rdf = dns_name_rdf(asked->name);
+	ldns_pkt *p = rdf ? ldns_pkt_query_new(rdf, wire_types[asked->type], LDNS_RR_CLASS_IN,
+	                            asked->authoritative ? 0 : LDNS_RD)
+	                  : NULL;
 	if (!p)
 		return false;
-	ldns_pkt_set_id(p, id);
+	ldns_pkt_set_id(p, asked->id);
 	ldns_pkt_set_edns_udp_size(p, UDP_MOST);
-	const bool made = ldns_pkt2wire(&wire, p, &size) == LDNS_STATUS_OK;
-	if (made)
-		buf_add(out, str_n(wire, size));
-	free(wire);
+	const bool made = dns_add_wire(out, p);
 	ldns_pkt_free(p);
-	return made && buf_ok(out);
+	return made;
 }
 
 /* ---- reading ---- */
@@ -97,6 +87,46 @@ static bool add_caa(struct buf *out, const ldns_rr *rr)
 	add_clean(out, rdf_bytes(ldns_rr_rdf(rr, 2)));
 	buf_add_char(out, '\n');
 	return true;
+}
+
+/* RFC 1035 3.3.14: texts with their lengths before them, read as one. */
+static bool add_txt(struct buf *out, const ldns_rr *rr)
+{
+	BUF_AUTO whole = BUF(DNS_RECORD_MOST - 1);
+	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++)
+		buf_add(&whole, str_from(rdf_bytes(ldns_rr_rdf(rr, i)), 1));
+	/* Too long for any that is looked for. */
+	if (!buf_ok(&whole))
+		buf_clear(&whole);
+	add_clean(out, buf_str(&whole));
+	buf_add_char(out, '\n');
+	return true;
+}
+
+static bool add_first_name(struct buf *out, const ldns_rr *rr)
+{
+	if (!ldns_rr_rd_count(rr) || ldns_rdf_get_type(ldns_rr_rdf(rr, 0)) != LDNS_RDF_TYPE_DNAME)
+		return false;
+	add_name(out, ldns_rr_rdf(rr, 0));
+	return true;
+}
+
+static bool add_record(struct buf *out, const ldns_rr *rr, enum dns_type type)
+{
+	switch (type) {
+	case DNS_A:
+	case DNS_AAAA:
+		return add_address(out, rr);
+	case DNS_CAA:
+		return add_caa(out, rr);
+	case DNS_TXT:
+		return add_txt(out, rr);
+	case DNS_NS:
+	case DNS_SOA:
+	case DNS_CNAME:
+		return add_first_name(out, rr);
+	}
+	return false;
 }
 
 static bool is_question(const ldns_pkt *p, const ldns_rdf *name, enum dns_type type, uint16_t id)
@@ -151,12 +181,12 @@ static void collect(
 {
 	unsigned taken = 0;
 	uint32_t ttl = INT32_MAX;
-	const ldns_rdf *owner = follow(list, name, &a->aliases, &ttl);
+	const ldns_rdf *owner = type == DNS_CNAME ? name : follow(list, name, &a->aliases, &ttl);
 	for (size_t i = 0; i < ldns_rr_list_rr_count(list) && taken < DNS_RECORDS_MOST; i++) {
 		const ldns_rr *rr = ldns_rr_list_rr(list, i);
 		if (!is_of(rr, owner, wire_types[type]))
 			continue;
-		if (type == DNS_CAA ? !add_caa(&a->records, rr) : !add_address(&a->records, rr))
+		if (!add_record(&a->records, rr, type))
 			return;
 		lower_ttl(&ttl, rr);
 		taken++;
@@ -165,13 +195,13 @@ static void collect(
 	a->outcome = taken ? DNS_FOUND : DNS_NONE;
 }
 
-static void judge(
-        const ldns_pkt *p, const ldns_rdf *name, enum dns_type type, struct dns_answer *ret_a)
+static void judge(const ldns_pkt *p, const ldns_rdf *name, const struct dns_asked *asked,
+        struct dns_answer *ret_a)
 {
 	ret_a->cut = ldns_pkt_tc(p);
 	switch (ldns_pkt_get_rcode(p)) {
 	case LDNS_RCODE_NOERROR:
-		collect(ldns_pkt_answer(p), name, type, ret_a);
+		collect(ldns_pkt_answer(p), name, asked->type, ret_a);
 		break;
 	case LDNS_RCODE_NXDOMAIN:
 		follow(ldns_pkt_answer(p), name, &ret_a->aliases, &(uint32_t){ 0 });
@@ -179,17 +209,19 @@ static void judge(
 		break;
 	case LDNS_RCODE_SERVFAIL:
 		ret_a->outcome = DNS_FAILED;
-		break;
+		return;
 	default:
 		ret_a->outcome = DNS_REFUSED;
+		return;
 	}
+	if (asked->authoritative && !ldns_pkt_aa(p))
+		ret_a->outcome = DNS_REFUSED;
 }
 
-bool dns_read(struct str bytes, struct str name, enum dns_type type, uint16_t id,
-        struct dns_answer *ret_a)
+bool dns_read(struct str bytes, const struct dns_asked *asked, struct dns_answer *ret_a)
 {
 	ldns_pkt *p = NULL;
-	ldns_rdf *wanted = name_rdf(name);
+	ldns_rdf *wanted = dns_name_rdf(asked->name);
 	buf_clear(&ret_a->aliases);
 	buf_clear(&ret_a->records);
 	ret_a->cut = false;
@@ -197,9 +229,9 @@ bool dns_read(struct str bytes, struct str name, enum dns_type type, uint16_t id
 	ret_a->outcome = DNS_GARBLED;
 	bool ours = false;
 	if (wanted && ldns_wire2pkt(&p, (const uint8_t *)bytes.p, bytes.n) == LDNS_STATUS_OK)
-		ours = is_question(p, wanted, type, id);
+		ours = is_question(p, wanted, asked->type, asked->id);
 	if (ours)
-		judge(p, wanted, type, ret_a);
+		judge(p, wanted, asked, ret_a);
 	ldns_pkt_free(p);
 	ldns_rdf_deep_free(wanted);
 	if (!buf_ok(&ret_a->aliases) || !buf_ok(&ret_a->records)) {

@@ -60,8 +60,9 @@ struct fetch_resolved {
 struct fetch_resolve {
 	struct str name, servers; /* copied; servers "ADDRESS:PORT\n…", empty: the system's */
 	const char *type;
-	bool hosts;      /* what /etc/hosts says goes before DNS */
-	int64_t timeout; /* ms; 0: 5 s */
+	bool hosts;         /* what /etc/hosts says goes before DNS */
+	bool authoritative; /* the servers are the name's own, and answer as that */
+	int64_t timeout;    /* ms; 0: 5 s */
 	void (*done)(struct fetch_resolve *r, const struct fetch_resolved *resolved,
 	        const struct err *err);
 	struct list node;
@@ -91,6 +92,41 @@ struct fetch_dial {
 	int64_t id;
 };
 
+/* One TXT record added to a zone of that server, or removed (RFC 2136). */
+struct fetch_update {
+	struct str server; /* "ADDRESS:PORT"; all texts are copied */
+	struct str zone, name, value;
+	bool remove;
+	struct str key_name, hmac, secret; /* TSIG, secret in base64; key_name empty: unsigned */
+	int64_t timeout;                   /* ms; 0: 15 s */
+	void (*done)(struct fetch_update *u, const struct err *err); /* err NULL: it is done */
+	struct list node;
+	struct fetch *fetch;
+	int64_t id;
+};
+
+/* The delegated zones that the fetch process answers for. What is here is the caller's, lives while
+ * it is attached, and is told as a whole: when it is attached, when the caller says that it has
+ * changed, and to each new fetch process. */
+struct fetch_value {
+	struct str name, text;
+};
+struct fetch_zone {
+	struct str zone, server, addresses; /* as in dns/dns.h's dns_zone */
+	const struct fetch_value *values;
+	size_t value_count;
+};
+struct fetch_zones {
+	const struct fetch_zone *at;
+	size_t count;
+	const int *sockets; /* listening ones, UDP and TCP; told of only at `sockets_changed` */
+	size_t socket_count;
+	int64_t number; /* of this state, from 1 on */
+	/* The state of that number is answered from now on; 0: nothing is, the process is gone.
+	 * Never within fetch_zones. */
+	void (*served)(struct fetch_zones *z, int64_t number);
+};
+
 struct fetch;
 struct fetch_ops {
 	void (*start)(struct fetch *f, struct fetch_call *call);
@@ -101,6 +137,9 @@ struct fetch_ops {
 	void (*resolve_abort)(struct fetch *f, struct fetch_resolve *resolve);
 	void (*dial)(struct fetch *f, struct fetch_dial *dial);
 	void (*dial_abort)(struct fetch *f, struct fetch_dial *dial);
+	void (*update)(struct fetch *f, struct fetch_update *update);
+	void (*update_abort)(struct fetch *f, struct fetch_update *update);
+	void (*zones)(struct fetch *f, struct fetch_zones *zones, bool sockets_changed);
 };
 struct fetch {
 	const struct fetch_ops *ops;
@@ -140,6 +179,20 @@ static inline void fetch_dial_abort(struct fetch_dial *d)
 {
 	if (d->fetch)
 		d->fetch->ops->dial_abort(d->fetch, d);
+}
+static inline void fetch_update(struct fetch *f, struct fetch_update *u)
+{
+	f->ops->update(f, u);
+}
+static inline void fetch_update_abort(struct fetch_update *u)
+{
+	if (u->fetch)
+		u->fetch->ops->update_abort(u->fetch, u);
+}
+/* Attaches, or tells of a change; NULL: there is none any more. */
+static inline void fetch_zones(struct fetch *f, struct fetch_zones *z, bool sockets_changed)
+{
+	f->ops->zones(f, z, sockets_changed);
 }
 
 /* The real one: over the link to the fetch process. When that process dies, calls under way end

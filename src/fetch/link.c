@@ -8,6 +8,7 @@
 #define PROBE_TIMEOUT   (10 * SECOND)
 #define RESOLVE_TIMEOUT (5 * SECOND)
 #define DIAL_TIMEOUT    (10 * SECOND)
+#define UPDATE_TIMEOUT  (15 * SECOND)
 #define GRACE           (2 * SECOND) /* the fetch process says better what did not answer */
 enum {
 	BODY_MOST = 256 << 10, /* of a reply, unless the call says another figure */
@@ -23,9 +24,10 @@ struct fetch_link {
 	struct list exchanges; /* struct exchange */
 	int64_t last_id;
 	struct buf fences;
+	struct fetch_zones *zones; /* NULL: none */
 };
 
-enum kind { KIND_CALL, KIND_PROBE, KIND_RESOLVE, KIND_DIAL };
+enum kind { KIND_CALL, KIND_PROBE, KIND_RESOLVE, KIND_DIAL, KIND_UPDATE };
 
 /* One of these, from start to done. */
 struct exchange {
@@ -36,12 +38,14 @@ struct exchange {
 	struct fetch_probe *probe;
 	struct fetch_resolve *resolve;
 	struct fetch_dial *dial;
+	struct fetch_update *update;
 	int64_t id, timeout;
 	bool sent, replied;
 	struct buf method, url, headers, body, trust; /* of the call */
 	struct buf address, server_name;              /* of the probe; address: of the dial, too */
 	struct buf name, servers;                     /* of the question */
 	struct buf expected;                          /* of the dial, whose URL is in `url` */
+	struct buf zone, value, key_name, hmac, secret; /* of the update, with name and servers */
 	struct buf reply_headers, reply_body;
 	unsigned status;
 	struct timer deadline;
@@ -54,7 +58,8 @@ static void exchange_free(struct exchange *x)
 	list_remove(&x->node);
 	struct buf *const bufs[] = { &x->method, &x->url, &x->headers, &x->body, &x->trust,
 		&x->address, &x->server_name, &x->reply_headers, &x->reply_body, &x->name,
-		&x->servers, &x->expected };
+		&x->servers, &x->expected, &x->zone, &x->value, &x->key_name, &x->hmac,
+		&x->secret };
 	for (size_t i = 0; i < sizeof bufs / sizeof bufs[0]; i++)
 		buf_done(bufs[i]);
 	free(x);
@@ -91,6 +96,9 @@ static void let_go(struct exchange *x)
 	case KIND_DIAL:
 		x->dial->fetch = NULL;
 		break;
+	case KIND_UPDATE:
+		x->update->fetch = NULL;
+		break;
 	}
 }
 
@@ -113,6 +121,9 @@ static void finish(struct exchange *x, const struct outcome *came, const struct 
 	case KIND_DIAL:
 		x->dial->done(x->dial, err ? NULL : came->dialled, err);
 		break;
+	case KIND_UPDATE:
+		x->update->done(x->update, err);
+		break;
 	}
 	exchange_free(x);
 }
@@ -125,6 +136,7 @@ static struct str subject(const struct exchange *x)
 	case KIND_DIAL:
 		return buf_str(&x->url);
 	case KIND_RESOLVE:
+	case KIND_UPDATE:
 		return buf_str(&x->name);
 	case KIND_PROBE:
 		break;
@@ -191,7 +203,16 @@ static bool send_resolve(struct exchange *x)
 {
 	return link_send(&x->owner->link, resolve, .id = x->id, .name = buf_str(&x->name),
 	        .type = str_c(x->resolve->type), .servers = buf_str(&x->servers),
-	        .timeout = x->timeout, .hosts = x->resolve->hosts);
+	        .timeout = x->timeout, .hosts = x->resolve->hosts,
+	        .authoritative = x->resolve->authoritative);
+}
+
+static bool send_update(struct exchange *x)
+{
+	return link_send(&x->owner->link, update, .id = x->id, .server = buf_str(&x->servers),
+	        .zone = buf_str(&x->zone), .name = buf_str(&x->name), .value = buf_str(&x->value),
+	        .remove = x->update->remove, .key_name = buf_str(&x->key_name),
+	        .hmac = buf_str(&x->hmac), .secret = buf_str(&x->secret), .timeout = x->timeout);
 }
 
 static bool send_dial(struct exchange *x)
@@ -213,6 +234,8 @@ static bool send_it(struct exchange *x)
 		return send_resolve(x);
 	case KIND_DIAL:
 		return send_dial(x);
+	case KIND_UPDATE:
+		return send_update(x);
 	}
 	return false;
 }
@@ -305,6 +328,24 @@ static void dial(struct fetch *fetch, struct fetch_dial *d)
 	send(x);
 }
 
+static void update(struct fetch *fetch, struct fetch_update *u)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	struct exchange *x = exchange_new(f, KIND_UPDATE, u->timeout ? u->timeout : UPDATE_TIMEOUT);
+	x->update = u;
+	copy(&x->servers, 1024, u->server);
+	copy(&x->zone, 256, u->zone);
+	copy(&x->name, 256, u->name);
+	copy(&x->value, 256, u->value);
+	copy(&x->key_name, 256, u->key_name);
+	copy(&x->hmac, 32, u->hmac);
+	x->secret = BUF_SECRET(1024);
+	buf_add(&x->secret, u->secret);
+	u->fetch = fetch;
+	u->id = x->id;
+	send(x);
+}
+
 static struct exchange *find(struct fetch_link *f, int64_t id)
 {
 	LIST_EACH (node, &f->exchanges) {
@@ -350,6 +391,48 @@ static void abort_dial(struct fetch *fetch, struct fetch_dial *d)
 	d->fetch = NULL;
 }
 
+static void abort_update(struct fetch *fetch, struct fetch_update *u)
+{
+	forget(fetch, u->id);
+	u->fetch = NULL;
+}
+
+/* ---- the delegated zones ---- */
+
+static void send_sockets(struct fetch_link *f)
+{
+	const struct fetch_zones *z = f->zones;
+	link_send(&f->link, zone_sockets);
+	for (size_t i = 0; z && i < z->socket_count; i++)
+		link_send(&f->link, zone_socket, .fd = z->sockets[i]);
+}
+
+static void send_zones(struct fetch_link *f)
+{
+	const struct fetch_zones *z = f->zones;
+	link_send(&f->link, zones);
+	for (size_t i = 0; z && i < z->count; i++) {
+		const struct fetch_zone *one = &z->at[i];
+		link_send(&f->link, zone, .zone = one->zone, .server = one->server,
+		        .addresses = one->addresses);
+		for (size_t k = 0; k < one->value_count; k++)
+			link_send(&f->link, zone_value, .name = one->values[k].name,
+			        .text = one->values[k].text);
+	}
+	link_send(&f->link, zones_end, .number = z ? z->number : 0);
+}
+
+static void zones(struct fetch *fetch, struct fetch_zones *z, bool sockets_changed)
+{
+	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
+	f->zones = z;
+	if (!link_alive(&f->link))
+		return;
+	if (sockets_changed)
+		send_sockets(f);
+	send_zones(f);
+}
+
 static const struct fetch_ops ops = {
 	.start = start,
 	.abort = abort_call,
@@ -359,6 +442,9 @@ static const struct fetch_ops ops = {
 	.resolve_abort = abort_resolve,
 	.dial = dial,
 	.dial_abort = abort_dial,
+	.update = update,
+	.update_abort = abort_update,
+	.zones = zones,
 };
 
 /* ---- hearing ---- */
@@ -441,6 +527,13 @@ static void heard_dialled(struct exchange *x, const struct msg_dialled *m)
 		finish(x, &(struct outcome){ .dialled = &dialled }, well ? NULL : &err);
 }
 
+static void heard_updated(struct exchange *x, const struct msg_updated *m)
+{
+	struct err err = ERR_INIT;
+	bool well = outcome(m->error, m->sentence, &err);
+	finish(x, NULL, well ? NULL : &err);
+}
+
 /* The exchange that a message speaks of: of the right kind, and still wanted. */
 static struct exchange *about(struct fetch_link *f, int64_t id, enum kind kind)
 {
@@ -477,6 +570,14 @@ static void heard(struct link *l, const struct msg *m)
 		if ((x = about(f, m->is.dialled.id, KIND_DIAL)))
 			heard_dialled(x, &m->is.dialled);
 		break;
+	case MSG_updated:
+		if ((x = about(f, m->is.updated.id, KIND_UPDATE)))
+			heard_updated(x, &m->is.updated);
+		break;
+	case MSG_zones_served:
+		if (f->zones && m->is.zones_served.number > 0)
+			f->zones->served(f->zones, m->is.zones_served.number);
+		break;
 	case MSG_fences:
 		buf_clear(&f->fences);
 		buf_add(&f->fences, m->is.fences.standing);
@@ -508,6 +609,8 @@ static void lose(struct fetch_link *f)
 	        "again.");
 	while ((x = first_sent(f)))
 		finish(x, NULL, &err);
+	if (f->zones)
+		f->zones->served(f->zones, 0);
 }
 
 static void ended(struct link *l, const struct err *why)
@@ -533,6 +636,10 @@ void fetch_link_attach(struct fetch *fetch, int fd)
 	struct fetch_link *f = OWNER(fetch, struct fetch_link, fetch);
 	lose(f);
 	link_init(&f->link, f->loop, fd, &link_ops);
+	if (f->zones) {
+		send_sockets(f);
+		send_zones(f);
+	}
 	LIST_EACH (node, &f->exchanges)
 		send(OWNER(node, struct exchange, node));
 }

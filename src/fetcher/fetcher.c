@@ -42,6 +42,11 @@ static void abort_one(struct fetcher *f, int64_t id)
 		if (q->id == id)
 			question_free(q);
 	}
+	LIST_EACH (node, &f->changes) {
+		struct change *c = OWNER(node, struct change, node);
+		if (c->id == id)
+			change_free(c);
+	}
 }
 
 static void begin(struct fetcher *f, struct transfer *t)
@@ -90,8 +95,12 @@ static void control_heard(struct link *l, const struct msg *m)
 	case MSG_resolve:
 		question_ask(&f->questions, l, f->loop, &m->is.resolve);
 		break;
+	case MSG_update:
+		change_begin(&f->changes, l, f->loop, &m->is.update);
+		break;
 	default:
-		msg_close_fd(m);
+		if (!responder_heard(&f->responder, l, m))
+			msg_close_fd(m);
 	}
 }
 
@@ -99,6 +108,9 @@ static void drop_all(struct fetcher *f)
 {
 	LIST_EACH (node, &f->questions)
 		question_free(OWNER(node, struct question, node));
+	LIST_EACH (node, &f->changes)
+		change_free(OWNER(node, struct change, node));
+	responder_reset(&f->responder);
 	LIST_EACH (node, &f->transfers)
 		finish(f, OWNER(node, struct transfer, node));
 }
@@ -148,6 +160,8 @@ void fetcher_init(struct fetcher *f, struct loop *loop, int supervisor)
 	*f = (struct fetcher){ .loop = loop, .fences = BUF_INIT(256) };
 	list_init(&f->transfers);
 	list_init(&f->questions);
+	list_init(&f->changes);
+	responder_init(&f->responder, loop);
 	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
 	engine_init(&f->engine, loop, finished);
 	link_init(&f->supervisor, loop, supervisor, &supervisor_ops);
@@ -158,6 +172,7 @@ void fetcher_done(struct fetcher *f)
 	drop_all(f);
 	link_done(&f->control);
 	link_done(&f->supervisor);
+	responder_done(&f->responder);
 	engine_done(&f->engine);
 	curl_global_cleanup();
 	buf_done(&f->fences);

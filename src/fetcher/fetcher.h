@@ -3,6 +3,7 @@
 #ifndef FETCHER_FETCHER_H
 #define FETCHER_FETCHER_H
 
+#include "base/arena.h"
 #include "base/url.h"
 #include "dns/dns.h"
 #include "link/link.h"
@@ -51,6 +52,42 @@ void question_ask(struct list *questions, struct link *control, struct loop *loo
         const struct msg_resolve *m);
 void question_free(struct question *q);
 
+/* update.c: one change of a zone. */
+struct change {
+	struct list node;
+	int64_t id;
+	struct link *control;
+	struct buf texts; /* with the secret in it: wiped */
+	struct dns_change change;
+	struct buf mac;
+	struct err err;
+	struct dns_exchange exchange;
+	struct loop *loop;
+};
+void change_begin(
+        struct list *changes, struct link *control, struct loop *loop, const struct msg_update *m);
+void change_free(struct change *c);
+
+/* responder.c: the delegated zones, as control has told of them. */
+struct responder {
+	struct loop *loop;
+	struct list sockets, clients; /* struct responder_socket, struct responder_client */
+	size_t client_count;
+	struct arena arena; /* of what is answered */
+	struct dns_zone *zones;
+	size_t count;
+	struct arena next_arena; /* of what is being told */
+	struct dns_zone *next;
+	size_t next_count;
+	int64_t second; /* mono, and how many datagrams were answered in it */
+	unsigned answered;
+};
+void responder_init(struct responder *r, struct loop *loop);
+void responder_done(struct responder *r);
+void responder_reset(struct responder *r); /* control is gone, and its table with it */
+/* True if the message was for it. */
+bool responder_heard(struct responder *r, struct link *control, const struct msg *m);
+
 /* A request or a probe, from the first message to the last answer. */
 struct transfer {
 	struct list node;
@@ -97,7 +134,8 @@ struct fetcher {
 	struct loop *loop;
 	struct engine engine;
 	struct link supervisor, control;
-	struct list transfers, questions;
+	struct list transfers, questions, changes;
+	struct responder responder;
 	struct buf fences;
 };
 void fetcher_init(struct fetcher *f, struct loop *loop, int supervisor);

@@ -27,12 +27,12 @@ static void read_file(const char *path, struct buf *out)
 static void choose_servers(struct dns_lookup *l, struct str servers)
 {
 	if (servers.n) {
-		dns_servers_from(servers, &l->servers);
+		dns_servers_from(servers, &l->exchange.servers);
 		return;
 	}
 	BUF_AUTO text = BUF(RESOLV_CONF_MOST);
 	read_file("/etc/resolv.conf", &text);
-	dns_servers_of_system(buf_str(&text), &l->servers);
+	dns_servers_of_system(buf_str(&text), &l->exchange.servers);
 }
 
 void question_free(struct question *q)
@@ -48,7 +48,7 @@ static void answered(struct dns_lookup *l)
 	link_send(q->control, resolved, .id = q->id,
 	        .outcome = str_c(dns_outcome_name(l->answer.outcome)), .owner = l->owner,
 	        .aliases = buf_str(&l->answer.aliases), .records = buf_str(&l->answer.records),
-	        .server = str_c(l->server), .ms = l->ms, .ttl = l->answer.ttl);
+	        .server = str_c(l->exchange.server), .ms = l->exchange.ms, .ttl = l->answer.ttl);
 	question_free(q);
 }
 
@@ -57,7 +57,8 @@ static bool is_in_hosts(struct link *control, const struct msg_resolve *m, enum 
 {
 	BUF_AUTO text = BUF(HOSTS_MOST), found = BUF(PIECE);
 	read_file("/etc/hosts", &text);
-	if (!m->hosts || type == DNS_CAA || !dns_hosts_find(buf_str(&text), m->name, type, &found))
+	if (!m->hosts || (type != DNS_A && type != DNS_AAAA) ||
+	        !dns_hosts_find(buf_str(&text), m->name, type, &found))
 		return false;
 	link_send(control, resolved, .id = m->id, .outcome = str_c(dns_outcome_name(DNS_FOUND)),
 	        .owner = m->name, .records = buf_str(&found), .server = STR("/etc/hosts"),
@@ -75,7 +76,8 @@ void question_ask(struct list *questions, struct link *control, struct loop *loo
 	q->id = m->id;
 	q->control = control;
 	q->lookup.name = m->name;
-	q->lookup.timeout = m->timeout;
+	q->lookup.exchange.timeout = m->timeout;
+	q->lookup.authoritative = m->authoritative;
 	q->lookup.done = answered;
 	if (dns_type_from_name(m->type, &q->lookup.type))
 		choose_servers(&q->lookup, m->servers);

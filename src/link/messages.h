@@ -44,13 +44,18 @@ enum upstream_scheme {
 	X(stop, FLAG(succeeded))                                                                   \
 	/* control -> supervisor */                                                                \
 	X(identity, TEXT(user) INT(uid) INT(gid) INT(workers)) /* whom fetch and the serves become */ \
-	X(bind, INT(id) TEXT(address) INT(port))               /* address without brackets */      \
+	X(bind, INT(id) TEXT(address) INT(port) FLAG(udp))     /* address without brackets */      \
 	X(release, INT(id))                                                                        \
 	X(renew, INT(process))         /* another one beside it; it goes on until `renewed` */     \
 	X(renewed, INT(process))       /* the new one has what it needs */                         \
 	X(who_holds, INT(id) TEXT(address) INT(port))          /* answered by `holder` */          \
 	X(ready, TEXT(status))                                 /* first generation stands */       \
 	X(upgrade, )                                           /* answered by `upgraded` */        \
+	/* a program with its arguments and environment, NUL after each, as that user (-1: as who    \
+	 * we are, unless that is root) */                                                         \
+	X(program, INT(id) TEXT(arguments) TEXT(environment) INT(uid) INT(gid) INT(timeout))       \
+	/* supervisor -> control: error is errno, status as from waitpid */                        \
+	X(program_ended, INT(id) INT(error) INT(status) FLAG(late) TEXT(output))                   \
 	/* control -> serve: certificates and challenges, outside of generations */                \
 	X(segment, INT(index) FD(fd))                                                              \
 	X(segment_valid, INT(index) INT(valid))                                                    \
@@ -137,11 +142,28 @@ enum upstream_scheme {
 	X(probed, INT(id) INT(error) TEXT(sentence) TEXT(leaf_pem))                                \
 	/* control -> fetch: one DNS question; servers "ADDRESS:PORT\n…", empty: the system's;      \
 	 * hosts: what /etc/hosts says goes first */                                               \
-	X(resolve, INT(id) TEXT(name) TEXT(type) TEXT(servers) INT(timeout) FLAG(hosts))           \
+	X(resolve, INT(id) TEXT(name) TEXT(type) TEXT(servers) INT(timeout) FLAG(hosts)            \
+		FLAG(authoritative))                                                               \
 	/* the words of dns/dns.h; owner: where it was found; aliases and records a line each, which \
 	 * may be remembered for ttl seconds */                                                    \
 	X(resolved, INT(id) TEXT(outcome) TEXT(owner) TEXT(aliases) TEXT(records) TEXT(server)     \
 		INT(ms) TEXT(sentence) INT(ttl))                                                   \
+	/* control -> fetch: a TXT record added to a zone of that server, or removed (RFC 2136);   \
+	 * signed if there is a key, whose secret is base64 */                                     \
+	X(update, INT(id) TEXT(server) TEXT(zone) TEXT(name) TEXT(value) FLAG(remove)              \
+		TEXT(key_name) TEXT(hmac) TEXT(secret) INT(timeout))                               \
+	X(updated, INT(id) INT(error) TEXT(sentence))                                              \
+	/* control -> fetch: where the delegated zones are asked for: instead of those before; UDP  \
+	 * and TCP */                                                                              \
+	X(zone_sockets, )                                                                          \
+	X(zone_socket, FD(fd))                                                                     \
+	/* what is answered, instead of what was: zones, each with its values; then the end, which \
+	 * is answered by `zones_served` */                                                        \
+	X(zones, )                                                                                 \
+	X(zone, TEXT(zone) TEXT(server) TEXT(addresses))                                           \
+	X(zone_value, TEXT(name) TEXT(text))                                                       \
+	X(zones_end, INT(number))                                                                  \
+	X(zones_served, INT(number))                                                               \
 	/* control -> fetch: a GET of our own nonce at that address, as a CA would ask for it */   \
 	X(dial, INT(id) TEXT(url) TEXT(address) TEXT(expected) INT(http_port) INT(https_port)      \
 		FLAG(anywhere) INT(timeout))                                                       \

@@ -65,6 +65,7 @@ struct supervisor {
 	struct child children[PROCESS_COUNT];
 	struct list others; /* struct child, on the heap */
 	struct sockets sockets;
+	struct list programs; /* struct program: hooks that run */
 	struct upgrade upgrade;
 	bool identified, ready, stopping;
 	bool become;
@@ -132,6 +133,11 @@ struct spawn_want {
 int program_open(enum process process, struct err *err);
 /* The child's number, or -1. What fails in the child is said on stderr and ends it with 127. */
 pid_t spawn(const struct spawn_want *want, struct err *err);
+
+/* program.c: hooks. */
+void program_run(struct supervisor *s, const struct msg_program *m); /* `program_ended` follows */
+void programs_control_gone(struct supervisor *s);
+void programs_done(struct supervisor *s);
 
 /* rights.c: keeps what binding, becoming another user and ending children need. */
 void rights_drop(void);

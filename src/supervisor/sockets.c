@@ -15,6 +15,7 @@ struct listening {
 	struct sockets *sockets;
 	int64_t id; /* the control's last word for it */
 	bool asked; /* by the control now running */
+	bool udp;
 	union {
 		struct sockaddr any;
 		struct sockaddr_in in;
@@ -44,15 +45,18 @@ static void forget(struct listening *l)
 
 static int make_socket(const struct listening *l)
 {
-	int fd = socket(l->to.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int type = l->udp ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(l->to.any.sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	const int on = 1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	/* Two sockets for datagrams would share what comes, whoever binds the second. */
+	if (!l->udp)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	/* [::] is IPv6 only: the file has a line of its own for IPv4. */
 	if (l->to.any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	if (bind(fd, &l->to.any, l->size) == 0 && listen(fd, BACKLOG) == 0)
+	if (bind(fd, &l->to.any, l->size) == 0 && (l->udp || listen(fd, BACKLOG) == 0))
 		return fd;
 	int error = errno;
 	close(fd);
@@ -115,7 +119,8 @@ static struct listening *find(struct sockets *s, const struct listening *like)
 {
 	LIST_EACH (node, &s->all) {
 		struct listening *l = OWNER(node, struct listening, node);
-		if (!l->asked && l->size == like->size && memcmp(&l->to, &like->to, l->size) == 0)
+		if (!l->asked && l->udp == like->udp && l->size == like->size &&
+		        memcmp(&l->to, &like->to, l->size) == 0)
 			return l;
 	}
 	return NULL;
@@ -126,6 +131,7 @@ static struct listening *listening_new(struct sockets *s, const struct listening
 	struct listening *l = mem_new(struct listening);
 	l->sockets = s;
 	l->to = like->to;
+	l->udp = like->udp;
 	l->size = like->size;
 	l->since = loop_mono(s->loop);
 	l->fd = -1;
@@ -135,7 +141,7 @@ static struct listening *listening_new(struct sockets *s, const struct listening
 
 void sockets_bind(struct sockets *s, const struct msg_bind *m)
 {
-	struct listening like = { 0 };
+	struct listening like = { .udp = m->udp };
 	if (!read_address(&like, m->address, m->port)) {
 		link_send(s->control, bound, .id = m->id, .error = EINVAL);
 		return;
@@ -175,8 +181,12 @@ void sockets_write(const struct sockets *s, struct buf *out)
 bool sockets_adopt(struct sockets *s, int fd, struct str address, int64_t port)
 {
 	struct listening like = { 0 };
-	if (!read_address(&like, address, port))
+	int type = 0;
+	socklen_t size = sizeof type;
+	if (!read_address(&like, address, port) ||
+	        getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
 		return false;
+	like.udp = type == SOCK_DGRAM;
 	listening_new(s, &like)->fd = fd;
 	return true;
 }

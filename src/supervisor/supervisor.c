@@ -127,6 +127,9 @@ static void control_heard(struct supervisor *s, const struct msg *m)
 		upgrade_ready(s);
 		notify("READY=1\nSTATUS=%.*s", STR_ARG(m->is.ready.status));
 		break;
+	case MSG_program:
+		program_run(s, &m->is.program);
+		break;
 	case MSG_upgrade:
 		upgrade_begin(s);
 		break;
@@ -268,8 +271,10 @@ static void child_ended(struct on_exit_of *e, int status)
 	c->pid = 0;
 	link_done(&c->link);
 	timer_stop(&c->timer);
-	if (c->process == PROCESS_CONTROL)
+	if (c->process == PROCESS_CONTROL) {
 		sockets_control_gone(&s->sockets);
+		programs_control_gone(s);
+	}
 	if (s->stopping) {
 		if (all_gone(s))
 			loop_stop(s->loop);
@@ -406,6 +411,7 @@ static void init(struct supervisor *s, const struct supervisor_want *want)
 			.process = (enum process)i, .supervisor = s, .program = -1
 		};
 	list_init(&s->others);
+	list_init(&s->programs);
 	upgrade_init(s);
 	signals_block(signals, sizeof signals / sizeof signals[0]);
 	s->loop = loop_new(&clock_system);
@@ -416,6 +422,7 @@ static void init(struct supervisor *s, const struct supervisor_want *want)
 static void done(struct supervisor *s)
 {
 	sockets_done(&s->sockets);
+	programs_done(s);
 	timer_stop(&s->patience);
 	on_signal_stop(&s->signals);
 	upgrade_done(s);

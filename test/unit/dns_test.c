@@ -75,7 +75,8 @@ static void answers_are_read(void **state)
 	add_record(&b, "b.example.net", TYPE_A, STR("\xcb\x00\x71\x09"));
 	add_record(&b, "shop.example.com", TYPE_CNAME, buf_str(&target));
 	add_record(&b, "other.example.net", TYPE_A, STR("\x01\x02\x03\x04"));
-	assert_true(dns_read(buf_str(&b), STR("Shop.example.com"), DNS_A, 7, &a));
+	assert_true(dns_read(
+	        buf_str(&b), &(struct dns_asked){ STR("Shop.example.com"), DNS_A, 7, false }, &a));
 	assert_int_equal(a.outcome, DNS_FOUND);
 	assert_string_equal(buf_c(&a.aliases), "b.example.net\n");
 	assert_string_equal(buf_c(&a.records), "203.0.113.9\n");
@@ -83,7 +84,8 @@ static void answers_are_read(void **state)
 
 	begin(&b, &(struct answer){ 7, 0x8180, TYPE_CAA, "example.com", 1 });
 	add_record(&b, "example.com", TYPE_CAA, STR("\x80\x05issueca.net; a=b\n\x01"));
-	assert_true(dns_read(buf_str(&b), STR("example.com"), DNS_CAA, 7, &a));
+	assert_true(dns_read(
+	        buf_str(&b), &(struct dns_asked){ STR("example.com"), DNS_CAA, 7, false }, &a));
 	assert_string_equal(buf_c(&a.records), "128 issue ca.net; a=b??\n");
 	dns_answer_done(&a);
 }
@@ -103,7 +105,8 @@ static void outcomes_are_told_apart(void **state)
 	dns_answer_init(&a);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		begin(&b, &(struct answer){ 9, cases[i].flags, TYPE_AAAA, "example.com", 0 });
-		assert_true(dns_read(buf_str(&b), STR("example.com"), DNS_AAAA, 9, &a));
+		assert_true(dns_read(buf_str(&b),
+		        &(struct dns_asked){ STR("example.com"), DNS_AAAA, 9, false }, &a));
 		assert_int_equal(a.outcome, cases[i].outcome);
 		assert_int_equal(a.cut, cases[i].cut);
 	}
@@ -132,7 +135,8 @@ static void the_least_time_counts(void **state)
 		memcpy(b.p + b.n - target.n - 6, cases[i].alias, 4);
 		add_record(&b, "b.example.net", TYPE_A, STR("\xcb\x00\x71\x09"));
 		memcpy(b.p + b.n - 4 - 6, cases[i].address, 4);
-		assert_true(dns_read(buf_str(&b), STR("a.example"), DNS_A, 7, &a));
+		assert_true(dns_read(
+		        buf_str(&b), &(struct dns_asked){ STR("a.example"), DNS_A, 7, false }, &a));
 		assert_int_equal(a.ttl, cases[i].ttl);
 		dns_answer_done(&a);
 	}
@@ -178,10 +182,13 @@ static void foreign_answers_do_not_count(void **state)
 	dns_answer_init(&a);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		begin(&b, &cases[i]);
-		assert_false(dns_read(buf_str(&b), STR("example.com"), DNS_A, 7, &a));
+		assert_false(dns_read(buf_str(&b),
+		        &(struct dns_asked){ STR("example.com"), DNS_A, 7, false }, &a));
 	}
-	assert_false(dns_read(STR("x"), STR("example.com"), DNS_A, 7, &a));
-	assert_false(dns_read(STR(""), STR("example.com"), DNS_A, 7, &a));
+	assert_false(
+	        dns_read(STR("x"), &(struct dns_asked){ STR("example.com"), DNS_A, 7, false }, &a));
+	assert_false(
+	        dns_read(STR(""), &(struct dns_asked){ STR("example.com"), DNS_A, 7, false }, &a));
 	dns_answer_done(&a);
 }
 
@@ -189,11 +196,12 @@ static void questions_are_made_of_names_only(void **state)
 {
 	(void)state;
 	BUF_AUTO b = BUF(512);
-	assert_true(dns_question(&b, STR("example.com"), DNS_CAA, 0x1234));
+	assert_true(dns_question(
+	        &b, &(struct dns_asked){ STR("example.com"), DNS_CAA, 0x1234, false }));
 	assert_memory_equal(b.p, "\x12\x34\x01\x00\x00\x01", 6);
-	assert_false(dns_question(&b, STR(""), DNS_A, 1));
-	assert_false(dns_question(&b, STR("a..b"), DNS_A, 1));
-	assert_false(dns_question(&b, STR("a\\000b"), DNS_A, 1));
+	assert_false(dns_question(&b, &(struct dns_asked){ STR(""), DNS_A, 1, false }));
+	assert_false(dns_question(&b, &(struct dns_asked){ STR("a..b"), DNS_A, 1, false }));
+	assert_false(dns_question(&b, &(struct dns_asked){ STR("a\\000b"), DNS_A, 1, false }));
 }
 
 /* ---- look-ups ---- */
@@ -331,11 +339,12 @@ static void done(struct dns_lookup *l)
 static void ask(struct server *s, struct asking *a, const char *name, enum dns_type type)
 {
 	char line[32];
-	*a = (struct asking){
-		.lookup = { .name = str_c(name), .type = type, .timeout = 6 * SECOND, .done = done }
-	};
+	*a = (struct asking){ .lookup = { .name = str_c(name),
+		                      .type = type,
+		                      .exchange.timeout = 6 * SECOND,
+		                      .done = done } };
 	snprintf(line, sizeof line, "127.0.0.1:%u", s->port);
-	dns_servers_from(str_c(line), &a->lookup.servers);
+	dns_servers_from(str_c(line), &a->lookup.exchange.servers);
 	dns_lookup_start(&a->lookup, s->loop);
 	assert_int_equal(a->done, 0);
 	int64_t until = loop_mono(s->loop) + 10 * SECOND;
@@ -433,11 +442,12 @@ static void an_aborted_lookup_says_nothing(void **state)
 	(void)state;
 	struct server s;
 	server_init(&s);
-	struct asking a = { .lookup = {
-		                    .name = STR("example.com"), .done = done, .timeout = SECOND } };
+	struct asking a = {
+		.lookup = { .name = STR("example.com"), .done = done, .exchange.timeout = SECOND }
+	};
 	char line[32];
 	snprintf(line, sizeof line, "127.0.0.1:%u", s.port);
-	dns_servers_from(str_c(line), &a.lookup.servers);
+	dns_servers_from(str_c(line), &a.lookup.exchange.servers);
 	dns_lookup_start(&a.lookup, s.loop);
 	loop_turn(s.loop, 0);
 	dns_lookup_abort(&a.lookup);
