@@ -177,7 +177,8 @@ static const struct row site_rows[] = {
 	{ .setting = { "proxy", SETTING_SPECIAL, .params = "UPSTREAM… [{ … }]", .fallback = "", .help =
 		"The application, or several among which requests are shared out: each goes to the one with "
 		"the fewest under way. An _UPSTREAM_ is ADDRESS:PORT or NAME:PORT, with http:// in front if "
-		"you like, or https:// if it speaks TLS, which is verified, or unix: and the path of a socket. "
+		"you like, or https:// if it speaks TLS, which is verified, or h2c:// if it speaks HTTP/2 "
+		"without TLS, as gRPC does, or unix: and the path of a socket. "
 		"localhost is 127.0.0.1. A name is resolved again whenever its DNS records "
 		"expire, and each of its addresses is an application of its own; while it cannot be "
 		"resolved the last addresses are kept. The block says more of all of them." },

@@ -101,11 +101,6 @@ bool config_value_upstream(
 	        !take_host(host, &u, err))
 		return false;
 	u.scheme = scheme->scheme;
-	if (u.scheme == UPSTREAM_H2C)
-		return err_set(err, ERR_INPUT,
-		        "\"%.*s\" asks for HTTP/2 to the application, which this version of "
-		        "Everseal does not speak yet: write http:// if it speaks HTTP/1.1, too.",
-		        STR_ARG(config_shown(text)));
 	u.shown = arena_str(a, text);
 	u.host = lower(a, u.host);
 	u.server_name = u.server_name.n ? lower(a, u.server_name) : STR_NONE;

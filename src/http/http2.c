@@ -4,16 +4,14 @@
 #include "http/http1.h"
 #include "http/http2_inside.h"
 
-enum { OUT_CEILING = 16 << 20 }; /* whoever puts content keeps far below */
-
-#define HEAD_WITHOUT_END "The client sends a header section without end."
+#define HEAD_WITHOUT_END "A header section comes without end."
 
 static struct http2 *http2_of(void *connection)
 {
 	return connection;
 }
 
-static void fail(struct http2 *h, enum http2_error code, const char *why)
+void http2_fail(struct http2 *h, enum http2_error code, const char *why)
 {
 	if (!h->fault) {
 		h->fault = why;
@@ -32,8 +30,24 @@ static int bear(struct http2 *h, enum http2_nuisance what)
 /* Content and heads of streams that we have ended may still be on their way (RFC 9113 5.1). */
 static int bear_late(struct http2 *h, int32_t id)
 {
-	bool ended = id <= h->last_id && !http2_stream_of(h->session, id);
+	bool ended = id <= h->last_id && !http2_heard_by(h->session, id);
 	return ended ? bear(h, HTTP2_NUISANCE_LATE) : 0;
+}
+
+/* Of streams that we reset it may be as much as their windows let go. */
+static int bear_late_content(struct http2 *h, const nghttp2_frame_hd *hd)
+{
+	if (!h->client || http2_heard_by(h->session, hd->stream_id) || hd->length > h->late)
+		return bear_late(h, hd->stream_id);
+	h->late -= hd->length;
+	return 0;
+}
+
+/* RFC 9113 8.4: we have said that we take none. */
+static int bear_push(struct http2 *h)
+{
+	http2_fail(h, HTTP2_PROTOCOL_ERROR, "Something is pushed that nobody may push.");
+	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 /* RFC 9113 6.3, of frames to which nghttp2 does not listen (RFC 9218 2.1). */
@@ -41,7 +55,7 @@ static int bear_priority(struct http2 *h, int32_t id)
 {
 	if (id != 0)
 		return bear(h, HTTP2_NUISANCE_PRIORITY);
-	fail(h, HTTP2_PROTOCOL_ERROR, "A PRIORITY is about no stream.");
+	http2_fail(h, HTTP2_PROTOCOL_ERROR, "A PRIORITY is about no stream.");
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -51,8 +65,11 @@ static int began(nghttp2_session *session, const nghttp2_frame_hd *hd, void *con
 	struct http2 *h = http2_of(connection);
 	switch (hd->type) {
 	case NGHTTP2_DATA:
+		return bear_late_content(h, hd);
 	case NGHTTP2_HEADERS:
 		return bear_late(h, hd->stream_id);
+	case NGHTTP2_PUSH_PROMISE:
+		return bear_push(h);
 	case NGHTTP2_CONTINUATION:
 	case NGHTTP2_GOAWAY:
 		return 0;
@@ -86,14 +103,14 @@ static int drop_frame(
 static int head_began(nghttp2_session *session, const nghttp2_frame *frame, void *connection)
 {
 	struct http2 *h = http2_of(connection);
-	struct http2_stream *s = http2_stream_of(session, frame->hd.stream_id);
+	struct http2_stream *s = http2_heard_by(session, frame->hd.stream_id);
 	h->in_head = true;
 	if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
 		s = h->user->ops->opened(h->user);
 		s->id = h->last_id = frame->hd.stream_id;
 		s->connection = h;
 		if (s->out.ceiling == 0)
-			s->out = BUF(OUT_CEILING);
+			s->out = BUF(HTTP2_OUT_CEILING);
 		s->is_request = true;
 		(void)nghttp2_session_set_stream_user_data(session, s->id, s);
 	}
@@ -107,14 +124,14 @@ static int field(nghttp2_session *session, const nghttp2_frame *frame, nghttp2_r
 {
 	(void)flags;
 	struct http2 *h = http2_of(connection);
-	struct http2_stream *s = http2_stream_of(session, frame->hd.stream_id);
+	struct http2_stream *s = http2_heard_by(session, frame->hd.stream_id);
 	if (!s)
 		return 0;
 	const nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
 	http2_head_add(&s->head, s->arena, str_n(n.base, n.len), str_n(v.base, v.len));
 	if (s->head.bytes <= HTTP2_HEAD_FLOOD)
 		return 0;
-	fail(h, HTTP2_ENHANCE_YOUR_CALM, HEAD_WITHOUT_END);
+	http2_fail(h, HTTP2_ENHANCE_YOUR_CALM, HEAD_WITHOUT_END);
 	return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
@@ -123,7 +140,7 @@ static int bad_field(nghttp2_session *session, const nghttp2_frame *frame, nghtt
         nghttp2_rcbuf *value, uint8_t flags, void *connection)
 {
 	(void)name, (void)value, (void)flags, (void)connection;
-	struct http2_stream *s = http2_stream_of(session, frame->hd.stream_id);
+	struct http2_stream *s = http2_heard_by(session, frame->hd.stream_id);
 	if (s && !s->head.refusal.why)
 		s->head.refusal = (struct refusal){ 400, "A header field is malformed." };
 	return 0;
@@ -131,6 +148,8 @@ static int bad_field(nghttp2_session *session, const nghttp2_frame *frame, nghtt
 
 static void hear_end(struct http2 *h, struct http2_stream *s)
 {
+	if (h->client && !http2_answer_ends(s))
+		return;
 	s->request_ended = true;
 	h->user->ops->body_end(s);
 }
@@ -155,7 +174,11 @@ static void hear_head(struct http2 *h, struct http2_stream *s, bool ended)
 		http2_reset(s, HTTP2_PROTOCOL_ERROR);
 		return;
 	}
-	http2_head_trailers(&s->head, s->arena, &s->trailers);
+	if (h->client && !s->answered) {
+		http2_hear_answer(s, ended);
+	} else {
+		http2_head_trailers(&s->head, s->arena, &s->trailers);
+	}
 	if (ended)
 		hear_end(h, s);
 }
@@ -175,11 +198,17 @@ static int hear_data(struct http2 *h, struct http2_stream *s, const nghttp2_fram
 static int arrived(nghttp2_session *session, const nghttp2_frame *frame, void *connection)
 {
 	struct http2 *h = http2_of(connection);
-	struct http2_stream *s = http2_stream_of(session, frame->hd.stream_id);
+	struct http2_stream *s = http2_heard_by(session, frame->hd.stream_id);
 	if (frame->hd.type == NGHTTP2_DATA)
 		return hear_data(h, s, frame);
 	if (frame->hd.type == NGHTTP2_PING && frame->hd.flags & NGHTTP2_FLAG_ACK)
 		h->leave_heard = h->leaving;
+	if (frame->hd.type == NGHTTP2_RST_STREAM && s)
+		s->reset = true;
+	if (frame->hd.type == NGHTTP2_SETTINGS)
+		h->greeted = true;
+	if (frame->hd.type == NGHTTP2_GOAWAY)
+		h->told_to_leave = true;
 	if (frame->hd.type == NGHTTP2_HEADERS && s)
 		hear_head(h, s, (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0);
 	return 0;
@@ -190,23 +219,24 @@ static int content(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 {
 	(void)flags;
 	struct http2 *h = http2_of(connection);
-	struct http2_stream *s = http2_stream_of(session, id);
-	if (s)
-		h->user->ops->body(s, str_n(p, n));
-	else
+	struct http2_stream *s = http2_heard_by(session, id);
+	if (!s || h->client)
 		(void)nghttp2_session_consume_connection(session, n);
+	if (s && (!h->client || http2_answer_takes(s, n)))
+		h->user->ops->body(s, str_n(p, n));
 	return 0;
 }
 
 static int closed(nghttp2_session *session, int32_t id, uint32_t code, void *connection)
 {
-	(void)code;
 	struct http2 *h = http2_of(connection);
 	struct http2_stream *s = http2_stream_of(session, id);
 	if (!s)
 		return 0;
 	if (s->is_request)
 		h->in_head = false;
+	if (h->client)
+		http2_answer_closed(s, code);
 	h->unsent -= s->out.n - s->sent;
 	http2_stream_clear(s);
 	s->connection = NULL;
@@ -255,20 +285,29 @@ static void say_settings(nghttp2_session *session)
 	              session, NGHTTP2_FLAG_NONE, 0, HTTP2_CONNECTION_WINDOW) == 0);
 }
 
-struct http2 *http2_new(struct http2_user *u, bool tls, int64_t now)
+struct http2 *http2_create(struct http2_user *u, bool client, int64_t now)
 {
 	struct http2 *h = mem_new(struct http2);
 	nghttp2_session_callbacks *callbacks;
 	nghttp2_option *options;
 	h->user = u;
-	h->tls = tls;
+	h->client = client;
 	h->now = h->patience.at = now;
 	CHECK(nghttp2_session_callbacks_new(&callbacks) == 0 && nghttp2_option_new(&options) == 0);
 	set_callbacks(callbacks);
 	set_options(options);
-	CHECK(nghttp2_session_server_new2(&h->session, callbacks, h, options) == 0);
+	int made = client ? nghttp2_session_client_new2(&h->session, callbacks, h, options)
+	                  : nghttp2_session_server_new2(&h->session, callbacks, h, options);
+	CHECK(made == 0);
 	nghttp2_session_callbacks_del(callbacks);
 	nghttp2_option_del(options);
+	return h;
+}
+
+struct http2 *http2_new(struct http2_user *u, bool tls, int64_t now)
+{
+	struct http2 *h = http2_create(u, /* client= */ false, now);
+	h->tls = tls;
 	say_settings(h->session);
 	return h;
 }
@@ -295,11 +334,11 @@ bool http2_receive(struct http2 *h, struct str bytes)
 	if (n == (ssize_t)bytes.n && !h->fault)
 		return true;
 	if (n == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS)
-		fail(h, HTTP2_ENHANCE_YOUR_CALM, HEAD_WITHOUT_END);
+		http2_fail(h, HTTP2_ENHANCE_YOUR_CALM, HEAD_WITHOUT_END);
 	else if (n == NGHTTP2_ERR_FLOODED)
-		fail(h, HTTP2_ENHANCE_YOUR_CALM, "The client wants too many answers at once.");
+		http2_fail(h, HTTP2_ENHANCE_YOUR_CALM, "Too many answers are wanted at once.");
 	else
-		fail(h, HTTP2_PROTOCOL_ERROR, "This is not HTTP/2.");
+		http2_fail(h, HTTP2_PROTOCOL_ERROR, "This is not HTTP/2.");
 	return false;
 }
 
@@ -321,8 +360,10 @@ bool http2_over(const struct http2 *h)
 
 void http2_used(struct http2 *h, int32_t stream_id, size_t bytes)
 {
-	if (!h->over)
-		(void)nghttp2_session_consume(h->session, stream_id, bytes);
+	if (h->over)
+		return;
+	(void)(h->client ? nghttp2_session_consume_stream(h->session, stream_id, bytes)
+	                 : nghttp2_session_consume(h->session, stream_id, bytes));
 }
 
 void http2_leave_soon(struct http2 *h)

@@ -1,4 +1,5 @@
 /* HTTP/2 (RFC 9113), the server's side, without I/O: bytes in, canonical messages out, and back.
+ * http2_client.h adds the other side: both share streams, sending and the measures of patience.
  *
  * nghttp2 knows frames, HPACK, windows and priorities (RFC 9218); what it lets pass and our laws do
  * not is refused here (doc/laws.md). What a client may do to us without any use to itself is
@@ -22,7 +23,8 @@ enum {
 	HTTP2_STREAMS_MOST = 100,
 	HTTP2_WINDOW = 256 << 10,
 	HTTP2_CONNECTION_WINDOW = 1 << 20,
-	HTTP2_CONTINUATIONS_MOST = 8, /* a head of 32 KiB needs one or two */
+	HTTP2_ANSWER_WINDOW = 128 << 10, /* of one answer to us (http2_client.h) */
+	HTTP2_CONTINUATIONS_MOST = 8,    /* a head of 32 KiB needs one or two */
 	/* A head is refused beyond 32 KiB; beyond that much, with what is only referred to
 	 * (RFC 7541 7.3), it is an attack. */
 	HTTP2_HEAD_FLOOD = 512 << 10,
@@ -66,6 +68,8 @@ struct http2_ops {
 	struct http2_stream *(*opened)(struct http2_user *u);
 	/* Its head is whole: s->request, or s->refusal says why it is refused. */
 	void (*request)(struct http2_stream *s);
+	/* To a client instead of both: a head is whole (http2_client.h). */
+	void (*answer)(struct http2_stream *s);
 	void (*body)(struct http2_stream *s, struct str piece);
 	void (*body_end)(struct http2_stream *s); /* s->trailers are whole */
 	/* Ended on both sides, or reset. */
@@ -78,7 +82,7 @@ struct http2_user {
 /* A header section as it comes in, field by field. */
 struct http2_head {
 	struct headers fields;
-	struct str method, scheme, authority, path, protocol; /* p NULL: absent */
+	struct str method, scheme, authority, path, protocol, status; /* p NULL: absent */
 	size_t bytes; /* as SETTINGS_MAX_HEADER_LIST_SIZE counts them */
 	struct refusal refusal;
 };
@@ -100,6 +104,11 @@ struct http2_stream {
 	struct str lent;
 	struct headers out_trailers;
 	bool has_content, ended, is_request, is_tunnel;
+	bool deaf;     /* its user wants to hear of nothing but `closed` */
+	bool asked;    /* by a client: the head has gone */
+	bool reset;    /* by the peer */
+	bool said_all; /* by a client: the end has gone */
+	bool answered; /* to a client: the final head has come */
 };
 
 /* tls: how the connection came; it decides on the scheme. now: mono ms. */
@@ -116,7 +125,7 @@ void http2_collect(struct http2 *h, struct buf *out, size_t most);
 bool http2_over(const struct http2 *h);    /* both sides have said what they had to say */
 bool http2_in_head(const struct http2 *h); /* a header section has begun and has no end yet */
 
-/* The client may send that much more, now that it has been used up. Harmless after `closed`. */
+/* The peer may send that much more, now that it has been used up. Harmless after `closed`. */
 void http2_used(struct http2 *h, int32_t stream_id, size_t bytes);
 
 /* A 1xx or final head; of a tunnel its 101 (which becomes 200, RFC 8441 5). Framing is by

@@ -5,9 +5,10 @@ enum { UNIT = 1000 };
 
 static const struct {
 	int64_t at_once, per_second;
-	const char *sentence;
+	const char *of_client, *of_application;
 } measures[] = {
-#define X(name, at_once, per_second, what) { at_once, per_second, "The client " what "." },
+#define X(name, at_once, per_second, what)                                                         \
+	{ at_once, per_second, "The client " what ".", "The application " what "." },
 	HTTP2_NUISANCES(X)
 #undef X
 };
@@ -31,7 +32,7 @@ bool http2_bears(struct http2 *h, enum http2_nuisance what)
 	h->patience.spent[what] += UNIT;
 	if (h->patience.spent[what] <= measures[what].at_once * UNIT)
 		return true;
-	h->fault = measures[what].sentence;
+	h->fault = h->client ? measures[what].of_application : measures[what].of_client;
 	h->code = HTTP2_ENHANCE_YOUR_CALM;
 	return false;
 }

@@ -27,6 +27,7 @@ static struct str *pseudo_named(struct http2_head *h, struct str name)
 		{ STR_INIT(":authority"), offsetof(struct http2_head, authority) },
 		{ STR_INIT(":path"), offsetof(struct http2_head, path) },
 		{ STR_INIT(":protocol"), offsetof(struct http2_head, protocol) },
+		{ STR_INIT(":status"), offsetof(struct http2_head, status) },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (str_eq(name, known[i].name))
@@ -290,6 +291,8 @@ bool http2_head_request(
 {
 	struct request r = { .version = HTTP_2 };
 	struct meaning m = { .head = h, .arena = a, .request = &r };
+	if (h->status.p)
+		(void)refuse(h, 400, "A pseudo-header field is unknown, repeated or misplaced.");
 	if (h->refusal.why || !hear_method(h, &r) || !hear_scheme(h, tls) || !hear_path(h, &r))
 		return false;
 	r.headers.cap = h->fields.count + 8;

@@ -3,9 +3,9 @@
 #include "http/http2_inside.h"
 
 enum { OUT_KEPT = 4 << 10 }; /* memory for a short answer is kept for the next one */
-enum { FRAME_HEAD = 9, NUMBER_MOST = 20, GOAWAY_SIZE = FRAME_HEAD + 8 };
+enum { FRAME_HEAD = 9, GOAWAY_SIZE = FRAME_HEAD + 8 };
 
-static nghttp2_nv pair(struct str name, struct str value, uint8_t flags)
+nghttp2_nv http2_pair(struct str name, struct str value, uint8_t flags)
 {
 	return (nghttp2_nv){ .name = (uint8_t *)(uintptr_t)name.p,
 		.namelen = name.n,
@@ -15,22 +15,24 @@ static nghttp2_nv pair(struct str name, struct str value, uint8_t flags)
 }
 
 /* Secrets that are short stay out of the table from which they could be guessed (RFC 7541 7.1). */
-static nghttp2_nv pair_of(const struct header *f)
+nghttp2_nv http2_pair_of(const struct header *f)
 {
-	bool secret = str_eq(f->name, STR("set-cookie"));
-	return pair(f->name, f->value, secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+	bool secret = str_eq(f->name, STR("set-cookie")) || str_eq(f->name, STR("cookie")) ||
+	              str_eq(f->name, STR("authorization"));
+	return http2_pair(
+	        f->name, f->value, secret ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
 }
 
 /* --- heads */
 
-static struct str number(uint64_t n, char text[NUMBER_MOST])
+struct str http2_number(uint64_t n, char text[HTTP2_NUMBER])
 {
-	unsigned i = NUMBER_MOST;
+	unsigned i = HTTP2_NUMBER;
 	do {
 		text[--i] = (char)('0' + n % 10);
 		n /= 10;
 	} while (n);
-	return str_n(text + i, NUMBER_MOST - i);
+	return str_n(text + i, HTTP2_NUMBER - i);
 }
 
 static bool has_content(const struct response *r, bool tunnel)
@@ -48,25 +50,22 @@ static bool tells_length(const struct response *r, bool tunnel)
 	return r->body == BODY_LENGTH || (r->body == BODY_NONE && !r->head_only);
 }
 
-static ssize_t next_content(nghttp2_session *session, int32_t id, uint8_t *unused, size_t most,
-        uint32_t *ret_flags, nghttp2_data_source *source, void *connection);
-
 void http2_respond(struct http2_stream *s, const struct response *r)
 {
-	char status[NUMBER_MOST], length[NUMBER_MOST];
+	char status[HTTP2_NUMBER], length[HTTP2_NUMBER];
 	if (!s->connection)
 		return;
 	nghttp2_session *session = s->connection->session;
 	bool tunnel = r->status == 101;
 	size_t count = 0;
 	nghttp2_nv *v = arena_array(s->arena, nghttp2_nv, r->headers.count + 2);
-	v[count++] = pair(
-	        STR(":status"), number(tunnel ? 200 : r->status, status), NGHTTP2_NV_FLAG_NONE);
+	v[count++] = http2_pair(STR(":status"), http2_number(tunnel ? 200 : r->status, status),
+	        NGHTTP2_NV_FLAG_NONE);
 	for (size_t i = 0; i < r->headers.count; i++)
-		v[count++] = pair_of(&r->headers.at[i]);
+		v[count++] = http2_pair_of(&r->headers.at[i]);
 	if (tells_length(r, tunnel))
-		v[count++] = pair(STR("content-length"),
-		        number(r->body == BODY_LENGTH ? r->length : 0, length),
+		v[count++] = http2_pair(STR("content-length"),
+		        http2_number(r->body == BODY_LENGTH ? r->length : 0, length),
 		        NGHTTP2_NV_FLAG_NONE);
 	if (r->status < 200 && !tunnel) {
 		(void)nghttp2_submit_headers(
@@ -75,7 +74,7 @@ void http2_respond(struct http2_stream *s, const struct response *r)
 	}
 	s->is_tunnel = tunnel;
 	s->has_content = has_content(r, tunnel);
-	nghttp2_data_provider content = { .source.ptr = s, .read_callback = next_content };
+	nghttp2_data_provider content = http2_content(s);
 	(void)nghttp2_submit_response(session, s->id, v, count, s->has_content ? &content : NULL);
 }
 
@@ -90,7 +89,7 @@ static void submit_trailers(struct http2_stream *s)
 {
 	nghttp2_nv *v = arena_array(s->arena, nghttp2_nv, s->out_trailers.count);
 	for (size_t i = 0; i < s->out_trailers.count; i++)
-		v[i] = pair_of(&s->out_trailers.at[i]);
+		v[i] = http2_pair_of(&s->out_trailers.at[i]);
 	(void)nghttp2_submit_trailer(s->connection->session, s->id, v, s->out_trailers.count);
 }
 
@@ -111,6 +110,11 @@ static ssize_t next_content(nghttp2_session *session, int32_t id, uint8_t *unuse
 		submit_trailers(s);
 	}
 	return (ssize_t)n;
+}
+
+nghttp2_data_provider http2_content(struct http2_stream *s)
+{
+	return (nghttp2_data_provider){ .source.ptr = s, .read_callback = next_content };
 }
 
 void http2_stream_clear(struct http2_stream *s)
@@ -239,11 +243,38 @@ static bool is_fault(uint32_t code)
 	return code != NGHTTP2_NO_ERROR && code != NGHTTP2_INTERNAL_ERROR && code != NGHTTP2_CANCEL;
 }
 
+static void note_asked(struct http2 *h, const nghttp2_frame *frame)
+{
+	struct http2_stream *s = http2_stream_of(h->session, frame->hd.stream_id);
+	if (!s)
+		return;
+	if (!s->asked)
+		http2_forgives(h, HTTP2_NUISANCE_RESET, 1);
+	s->asked = true;
+	s->said_all = s->said_all || frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+}
+
+/* Each request may be reset, and what was on its way when we reset one may still come. */
+static void sent_to_server(struct http2 *h, const nghttp2_frame *frame)
+{
+	if (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS)
+		note_asked(h, frame);
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		h->late += HTTP2_ANSWER_WINDOW;
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR)
+		http2_fail(h, HTTP2_PROTOCOL_ERROR, "This is not HTTP/2.");
+	h->said_why = h->said_why || frame->hd.type == NGHTTP2_GOAWAY;
+}
+
 static int sent(nghttp2_session *session, const nghttp2_frame *frame, void *connection)
 {
 	(void)session;
 	struct http2 *h = connection;
 	bool carries_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
+	if (h->client) {
+		sent_to_server(h, frame);
+		return 0;
+	}
 	if (carries_end && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 		drop_rest(h, frame);
 	if (frame->hd.type == NGHTTP2_RST_STREAM && is_fault(frame->rst_stream.error_code) &&
@@ -269,7 +300,7 @@ static char *put_u32(char *p, uint32_t n)
 static void put_goaway(const struct http2 *h, struct buf *out, enum http2_error code)
 {
 	char text[GOAWAY_SIZE] = { 0, 0, GOAWAY_SIZE - FRAME_HEAD, NGHTTP2_GOAWAY };
-	char *p = put_u32(text + FRAME_HEAD, (uint32_t)h->last_id);
+	char *p = put_u32(text + FRAME_HEAD, h->client ? 0 : (uint32_t)h->last_id);
 	put_u32(p, code);
 	buf_add(out, str_n(text, sizeof text));
 }

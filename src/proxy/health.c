@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "proxy/trunk.h"
 
 enum { ANSWER_MOST = 8 << 10, PIECE = 1024, BAD_MOST = 2, STATUS_LINE = 13 };
 
@@ -11,7 +12,10 @@ struct check {
 	struct timer timer;      /* until it is asked again, or has to have answered */
 	struct buf in;
 	bool asked;
-	unsigned bad; /* in a row */
+	unsigned bad;               /* in a row */
+	struct ride_user ride_user; /* of h2c, in place of `held` and `in` */
+	struct ride *ride;
+	struct arena arena;
 };
 
 static const struct upstream_options *options_of(const struct check *c)
@@ -20,6 +24,15 @@ static const struct upstream_options *options_of(const struct check *c)
 }
 
 static void start(struct timer *t);
+
+static void let_go(struct check *c)
+{
+	if (c->ride)
+		ride_leave(c->ride);
+	conn_free(&c->held.conn);
+	buf_done(&c->in);
+	arena_done(&c->arena);
+}
 
 static void tell(const struct check *c, bool well, const char *why)
 {
@@ -38,8 +51,7 @@ static void end(struct check *c, bool well, const char *why)
 		tell(c, well, why);
 	else if (next > SECOND)
 		next = SECOND;
-	conn_free(&c->held.conn);
-	buf_done(&c->in);
+	let_go(c);
 	timer_start(&c->timer, c->member->group->pools->worker->loop, next, start);
 }
 
@@ -84,9 +96,8 @@ static unsigned status_in(struct str s)
 	return line && str_to_u64(str_n(s.p + 9, 3), &status) ? (unsigned)status : 0;
 }
 
-static void judge(struct check *c)
+static void judge(struct check *c, unsigned status)
 {
-	unsigned status = status_in(buf_str(&c->in));
 	char why[100] = "";
 	if (status == 0)
 		snprintf(why, sizeof why, "What answered its health check is not HTTP.");
@@ -110,7 +121,7 @@ static void hear(struct check *c)
 		buf_grew(&c->in, (size_t)n);
 		if (c->in.n < STATUS_LINE)
 			continue;
-		judge(c);
+		judge(c, status_in(buf_str(&c->in)));
 		return;
 	}
 }
@@ -124,13 +135,62 @@ static void ready(struct conn *conn, unsigned events)
 		hear(c);
 }
 
+/* ---- by HTTP/2, on a connection that requests use, too ---- */
+
+static struct check *check_of(struct ride_user *u)
+{
+	return OWNER(u, struct check, ride_user);
+}
+
+static void ask_by_ride(struct ride_user *u)
+{
+	struct check *c = check_of(u);
+	const struct member *m = c->member;
+	struct request r = { .version = HTTP_2,
+		.method = STR("GET"),
+		.authority = authority_of(m->upstream),
+		.path = m->group->says->health };
+	headers_add(&r.headers, &c->arena, STR("user-agent"), STR("Everseal"));
+	ride_ask(c->ride, &c->arena, &r);
+}
+
+static void hear_answer(struct ride_user *u, struct response *r)
+{
+	if (r->status >= 200)
+		judge(check_of(u), r->status);
+}
+
+static void hear_failure(struct ride_user *u, const struct ride_failure *f)
+{
+	end(check_of(u), /* well= */ false, f->why);
+}
+
+static const struct ride_user_ops ride_ops = {
+	.connected = ask_by_ride,
+	.answer = hear_answer,
+	.failed = hear_failure,
+};
+
+static void start_ride(struct check *c)
+{
+	c->ride_user.ops = &ride_ops;
+	if (ride_begin(c->member->pool, &c->ride_user, options_of(c)->interval, &c->ride) &&
+	        !ride_connecting(c->ride))
+		ask_by_ride(&c->ride_user);
+}
+
 static void start(struct timer *t)
 {
 	struct check *c = OWNER(t, struct check, timer);
-	struct conn *conn = pool_connect(c->member->pool);
+	bool by_ride = c->member->pool->scheme == UPSTREAM_H2C;
 	c->asked = false;
 	c->in = BUF(ANSWER_MOST);
 	timer_start(&c->timer, c->member->group->pools->worker->loop, options_of(c)->timeout, due);
+	if (by_ride) {
+		start_ride(c);
+		return;
+	}
+	struct conn *conn = pool_connect(c->member->pool);
 	if (conn)
 		conn_hold(&c->held, conn, ready);
 }
@@ -142,8 +202,7 @@ void health_check_free(struct member *m)
 	if (!c)
 		return;
 	timer_stop(&c->timer);
-	conn_free(&c->held.conn);
-	buf_done(&c->in);
+	let_go(c);
 	free(c);
 }
 

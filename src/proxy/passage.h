@@ -8,6 +8,7 @@
 
 #include "http/http1.h"
 #include "proxy/group.h"
+#include "proxy/trunk.h"
 
 struct passage {
 	struct handling handling;
@@ -41,6 +42,14 @@ struct passage {
 	bool full, connect_late;     /* why an upstream could not be had */
 	bool moved_on;               /* to another upstream, once the first has failed */
 	const char *broken, *detail; /* how it failed · what the log says of a failure; or NULL */
+
+	/* By HTTP/2 (passage_http2.c). `in` then is content for which the client has no room. */
+	struct ride_user ride_user;
+	struct ride *ride; /* NULL: none, or it is over */
+	bool by_http2, client_ended, forgotten;
+	struct buf again; /* what the client said of content, until it is too much or answered */
+	unsigned tries;
+	struct headers trailers; /* of the answer */
 };
 
 static inline struct proxy_pools *passage_pools(const struct passage *p)
@@ -72,6 +81,19 @@ bool passage_websocket_accepted(const struct passage *p, struct response *r);
 
 /* Reads what there is. May end the passage. */
 void passage_receive(struct passage *p);
+
+/* passage_http2.c: the same over a trunk. */
+MUST_CHECK bool passage_http2_begin(struct passage *p, int64_t idle_ms); /* false: no connection */
+void passage_http2_send(struct passage *p);
+void passage_http2_body(struct passage *p, struct str piece);
+void passage_http2_body_end(struct passage *p);
+void passage_http2_room(struct passage *p);
+bool passage_http2_asks_client(const struct passage *p); /* the next step is his */
+
+/* No connection could be had; `first`: of those that have shared it. */
+void passage_unreached(struct passage *p, const char *why, bool late, bool first);
+/* The upstream has not looked at the request: again, to the same one. */
+void passage_again(struct passage *p);
 
 /* The final head has come: how its upstream does, and the client's cookie. */
 void passage_answered(struct passage *p, unsigned status);

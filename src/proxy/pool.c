@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "proxy/group.h"
+#include "proxy/trunk.h"
 #include "tls/tls.h"
 #include <inttypes.h>
 
@@ -31,7 +32,7 @@ struct proxy_pools *proxy_pools_new(struct worker *w)
 
 static void pool_free(struct pool *pool)
 {
-	CHECK(pool->open == 0 && list_empty(&pool->members));
+	CHECK(pool->open == 0 && list_empty(&pool->members) && list_empty(&pool->trunks));
 	map_remove(&pool->pools->pools, &pool->node);
 	tls_session_free(&pool->session);
 	tls_trust_unref(&pool->trust);
@@ -51,7 +52,7 @@ static void close_channel(struct channel *c)
 	timer_stop(&c->timer);
 	conn_free(&c->held.conn);
 	pool->open--;
-	pool->pools->counts.open--;
+	pool->pools->counts.open -= !c->is_ride;
 	free(c);
 	groups_released(pool);
 }
@@ -61,12 +62,14 @@ void pool_init(struct pool *p, struct proxy_pools *pools, struct conn *(*dial)(s
 	*p = (struct pool){ .pools = pools, .dial = dial };
 	list_init(&p->kept);
 	list_init(&p->members);
+	list_init(&p->trunks);
 }
 
 void pool_done(struct pool *p)
 {
 	LIST_EACH (entry, &p->kept)
 		close_channel(OWNER(entry, struct channel, node));
+	trunks_done(p);
 	CHECK(p->open == 0);
 }
 
@@ -103,7 +106,7 @@ static void forget_old(struct proxy_pools *p)
 {
 	MAP_EACH (node, &p->pools) {
 		struct pool *pool = OWNER(node, struct pool, node);
-		if (pool->open == 0 && list_empty(&pool->members) &&
+		if (pool->open == 0 && list_empty(&pool->members) && list_empty(&pool->trunks) &&
 		        pools_now(p) - pool->used > FORGET_AFTER)
 			pool_free(pool);
 	}
@@ -209,18 +212,24 @@ bool pool_take(struct pool *p, struct channel_user *u)
 }
 
 /* Descriptors are few: one that another application's kept connection holds is better used. */
-static bool has_descriptor(struct proxy_pools *p)
+static bool spare_one(struct pool *pool)
 {
-	size_t most = p->worker->upstreams_most;
-	if (most == 0 || p->counts.open < most)
+	struct list *last = list_last(&pool->kept);
+	if (!last)
+		return trunks_spare_one(pool);
+	close_channel(OWNER(last, struct channel, node));
+	return true;
+}
+
+bool pool_may_connect(struct pool *p)
+{
+	struct proxy_pools *all = p->pools;
+	size_t most = all->worker->upstreams_most;
+	if (most == 0 || all->counts.open < most)
 		return true;
-	MAP_EACH (node, &p->pools) {
-		struct pool *pool = OWNER(node, struct pool, node);
-		if (list_empty(&pool->kept))
-			continue;
-		close_channel(OWNER(list_last(&pool->kept), struct channel, node));
-		return true;
-	}
+	MAP_EACH (node, &all->pools)
+		if (spare_one(OWNER(node, struct pool, node)))
+			return true;
 	return false;
 }
 
@@ -248,20 +257,24 @@ struct conn *pool_connect(struct pool *p)
 
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
 {
-	if (p->open >= most || !has_descriptor(p->pools))
+	bool is_ride = p->scheme == UPSTREAM_H2C;
+	if (p->open >= most || (!is_ride && !pool_may_connect(p)))
 		return false;
-	struct conn *conn = pool_connect(p);
-	if (!conn)
+	struct conn *conn = is_ride ? NULL : pool_connect(p);
+	if (!conn && !is_ride)
 		return false;
 	struct channel *c = mem_new(struct channel);
 	c->pool = p;
 	c->user = u;
 	c->connecting = !p->dial;
-	conn_hold(&c->held, conn, ready);
+	c->is_ride = is_ride;
 	p->open++;
+	u->channel = c;
+	if (is_ride)
+		return true;
+	conn_hold(&c->held, conn, ready);
 	p->pools->counts.open++;
 	p->pools->counts.connects++;
-	u->channel = c;
 	return true;
 }
 

@@ -28,6 +28,7 @@ struct channel {
 	struct channel_user *user;
 	bool connecting; /* until its first CONN_OUT */
 	bool was_kept;   /* carried a request before this one */
+	bool is_ride;    /* it has no connection of its own (trunk.h) */
 };
 
 /* What is remembered of an upstream that fails. It is left out until down_until, twice as long each
@@ -50,6 +51,8 @@ struct pool {
 	struct sockaddr_storage address;
 	struct list kept; /* last used first */
 	size_t open, kept_count;
+	struct list trunks;  /* of h2c (trunk.h) */
+	uint32_t rides_most; /* on each of them, as the upstream said last; 0: it has not */
 	struct pool_health health;
 	struct list members; /* in whose groups it is */
 	int64_t used;        /* mono ms, last looked up */
@@ -99,8 +102,11 @@ static inline bool pool_is_down(const struct pool *p)
 
 /* A kept channel, or false. */
 bool pool_take(struct pool *p, struct channel_user *u);
-/* A new one: CONN_OUT will tell if it is `connecting`. False if `most` are open. */
+/* A new one: CONN_OUT will tell if it is `connecting`. False if `most` are open. Of h2c it is only
+ * a place for one more ride. */
 bool pool_open(struct pool *p, struct channel_user *u, uint64_t most);
+/* Whether there is a descriptor for one more connection. */
+bool pool_may_connect(struct pool *p);
 /* Connects, outside of what is counted. */
 struct conn *pool_connect(struct pool *p);
 /* A connect failed, did not fail; `why` is for the log. */

@@ -48,7 +48,11 @@ static int64_t time_for_head(struct passage *p)
 static int64_t time_for_silence(const struct passage *p)
 {
 	bool client_slow = p->responded && p->room <= 0;
-	bool client_sends = p->head_sent && !p->content_ended && !p->send_failed && p->out.n == 0;
+	if (p->by_http2 && p->responded && passage_http2_asks_client(p))
+		return client_slow ? INT64_MAX : limits_of(p)->tunnel_idle; /* a dialogue */
+	bool client_sends =
+	        p->by_http2 ? passage_http2_asks_client(p)
+	                    : p->head_sent && !p->content_ended && !p->send_failed && p->out.n == 0;
 	if (client_slow || client_sends)
 		return INT64_MAX;
 	return p->responded ? TIME(p, answer_timeout) : time_for_first_byte(p);
@@ -67,14 +71,22 @@ void passage_wait(struct passage *p)
 	channel_deadline(&p->user, head_begun ? time_for_head(p) : time_for_silence(p));
 }
 
-/* Lets go of everything but the exchange. */
-static void release(struct passage *p)
+/* Lets go of everything but the exchange and what may be sent again. */
+static void let_go(struct passage *p)
 {
 	later_stop(&p->later);
 	group_leave(&p->waiting);
+	if (p->ride)
+		ride_leave(p->ride);
 	channel_close(&p->user);
 	buf_done(&p->out);
 	buf_done(&p->in);
+}
+
+static void release(struct passage *p)
+{
+	let_go(p);
+	buf_done(&p->again);
 }
 
 void passage_fail(struct passage *p, unsigned status, const char *sentence)
@@ -123,9 +135,9 @@ static struct group *group(const struct passage *p)
 	return group_of(passage_pools(p), p->ex->generation, p->ex->site->upstreams);
 }
 
-static void fail_to_connect(struct passage *p, const char *why, bool late)
+void passage_unreached(struct passage *p, const char *why, bool late, bool first)
 {
-	if (!p->own)
+	if (!p->own && first)
 		pool_connect_failed(p->user.channel->pool, options_of(p), why);
 	channel_close(&p->user);
 	p->connect_late = late;
@@ -156,6 +168,11 @@ static bool open_new(struct passage *p, struct pool *pool)
 	uint64_t most = p->own ? limits_of(p)->upstream_connections : group_most(group(p));
 	if (!pool_open(pool, &p->user, most))
 		return false;
+	p->by_http2 = p->user.channel->is_ride;
+	if (p->by_http2 && !passage_http2_begin(p, TIME(p, upstream_idle))) {
+		channel_close(&p->user);
+		return false;
+	}
 	if (p->user.channel->connecting)
 		channel_deadline(&p->user, TIME(p, connect_timeout));
 	else
@@ -166,7 +183,7 @@ static bool open_new(struct passage *p, struct pool *pool)
 /* For a connection of its own, with the same request. */
 static void begin_anew(struct passage *p)
 {
-	release(p);
+	let_go(p);
 	exchange_want(p->ex, 0);
 	p->retried = true;
 	p->head_sent = p->sent_any = p->send_failed = p->content_ended = false;
@@ -206,6 +223,15 @@ void passage_broken(struct passage *p, const char *why)
 	if (elsewhere)
 		go_elsewhere(p, why);
 	else if (!open_new(p, pool))
+		fail_full(p);
+}
+
+void passage_again(struct passage *p)
+{
+	struct pool *pool = p->user.channel->pool;
+	begin_anew(p);
+	passage_pools(p)->counts.retries++;
+	if (!open_new(p, pool))
 		fail_full(p);
 }
 
@@ -259,6 +285,12 @@ static void connect_next(struct passage *p)
 {
 	struct pool *pool;
 	while ((pool = choose(p))) {
+		if (pool->scheme == UPSTREAM_H2C && p->request.websocket) {
+			passage_fail(p, 501,
+			        THE_APPLICATION "is reached by HTTP/2, over which no WebSocket is "
+			                        "passed on to it.");
+			return;
+		}
 		passage_pools(p)->counts.retries += p->broken != NULL;
 		if (take_kept(p, pool)) {
 			passage_send(p);
@@ -303,7 +335,8 @@ static bool has_connected(struct passage *p)
 	if (p->send_failed && !p->sent_any) {
 		later_stop(&p->later);
 		p->head_sent = p->send_failed = false;
-		fail_to_connect(p, conn_failure(c->held.conn), /* late= */ false);
+		passage_unreached(
+		        p, conn_failure(c->held.conn), /* late= */ false, /* first= */ true);
 		return false;
 	}
 	if (!p->own)
@@ -327,8 +360,10 @@ static void channel_ready(struct channel_user *u, unsigned events)
 static void channel_due(struct channel_user *u)
 {
 	struct passage *p = OWNER(u, struct passage, user);
-	if (u->channel->connecting)
-		fail_to_connect(p, "no connection in time", /* late= */ true);
+	if (u->channel->connecting && p->ride)
+		ride_give_up(p->ride);
+	else if (u->channel->connecting)
+		passage_unreached(p, "no connection in time", /* late= */ true, /* first= */ true);
 	else if (p->tunnel)
 		passage_cut(p, "Nobody has said anything for a long time.");
 	else
@@ -374,7 +409,10 @@ static void room(struct handling *h)
 {
 	struct passage *p = passage_of(h);
 	p->room = ROOM_AGAIN;
-	passage_receive(p);
+	if (p->by_http2)
+		passage_http2_room(p);
+	else
+		passage_receive(p);
 }
 
 static void gone(struct handling *h)

@@ -101,6 +101,10 @@ void passage_send(struct passage *p)
 {
 	if (p->upstream)
 		counters_upstream(p->ex, p->upstream->shown);
+	if (p->by_http2) {
+		passage_http2_send(p);
+		return;
+	}
 	p->content_ended = p->request.body == BODY_NONE;
 	/* On a kept connection the head waits for content that comes within this turn. On a new one
 	 * it goes alone, so that a failure to connect is met before the client is asked. */
@@ -114,6 +118,10 @@ void passage_send(struct passage *p)
 void passage_body(struct passage *p, struct str piece)
 {
 	p->content_taken = true;
+	if (p->by_http2) {
+		passage_http2_body(p, piece);
+		return;
+	}
 	send_parts(p, piece, /* last= */ false);
 	want_more(p);
 }
@@ -139,6 +147,10 @@ static void end_tunnel(struct passage *p)
 void passage_body_end(struct passage *p)
 {
 	p->content_ended = true;
+	if (p->by_http2) {
+		passage_http2_body_end(p);
+		return;
+	}
 	if (p->tunnel) {
 		passage_wait(p);
 		end_tunnel(p);

@@ -61,7 +61,7 @@ static void upstreams(void **state)
 		{ "https://127.0.0.1", "is where Everseal itself listens" },
 		{ "http://169.254.1.1", "is a link-local address" },
 		{ "https://app.example.com/x", "has a path" },
-		{ "h2c://app.example.com", "asks for HTTP/2" },
+		{ "h2c://app.example.com/x", "has a path" },
 		{ "127.0.0.1", "The port is missing" },
 		{ "127.0.0.1:0", "The application's address" },
 		{ "", "Give the application's address and port" },

@@ -238,10 +238,9 @@ static const struct mistake mistakes[] = {
 	{ "site a.test { proxy app:3000/ }",
 	        "f:1:21: \"app:3000/\" has a path, but requests are passed on with the path that "
 	        "they have: write app:3000.\n" },
-	{ "site a.test { proxy h2c://app:3000 }",
-	        "f:1:21: \"h2c://app:3000\" asks for HTTP/2 to the application, which this "
-	        "version of Everseal does not speak yet: write http:// if it speaks HTTP/1.1, "
-	        "too.\n" },
+	{ "site a.test { proxy h2c://app:3000/x }",
+	        "f:1:21: \"h2c://app:3000/x\" has a path, but requests are passed on with the path "
+	        "that they have: write h2c://app:3000.\n" },
 	{ "site a.test { proxy 10.0.0.300:80 }",
 	        "f:1:21: \"10.0.0.300\" is neither an IP address nor a host name.\n" },
 	{ "site a.test { proxy unix:app.sock }",
