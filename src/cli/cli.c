@@ -63,6 +63,7 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_SITE_LIST] = command_site_list,
 	[VERB_SITE_REMOVE] = command_site_remove,
 	[VERB_ISSUER_LIST] = command_issuer_list,
+	[VERB_ISSUER_ROOT] = command_issuer_root,
 	[VERB_ISSUER_TEST] = command_issuer_test,
 	[VERB_ADMIN_LINK] = command_admin_link,
 	[VERB_ADMIN_CREATE] = command_admin_create,

@@ -61,6 +61,7 @@ int command_site_set(struct command *c);
 int command_site_list(struct command *c);
 int command_site_remove(struct command *c);
 int command_issuer_list(struct command *c);
+int command_issuer_root(struct command *c);
 int command_issuer_test(struct command *c);
 int command_diagnose(struct command *c);
 int command_admin_link(struct command *c);

@@ -1,4 +1,4 @@
-/* everseal issuer list|test */
+/* everseal issuer list|root|test */
 #include "cli/certificate.h"
 #include "cli/client.h"
 #include "cli/show.h"
@@ -65,5 +65,29 @@ int command_issuer_test(struct command *c)
 	struct str terms = show_clean(&c->arena, json_text(answer, "terms"));
 	printf("%.*s answers.%s%.*s\n", STR_ARG(show_clean(&c->arena, name)),
 	        terms.n ? " Its terms of service: " : "", STR_ARG(terms));
+	return EXIT_DONE;
+}
+
+/* In PEM, to be kept in a file or a browser; the text around it is for people (RFC 7468 5.2). */
+int command_issuer_root(struct command *c)
+{
+	struct err err = ERR_INIT;
+	JSON_AUTO *answer = ask(c, STR("/api/issuers/internal/roots"), &err);
+	const struct json *roots = json_array(answer, "roots");
+	if (answer && !json_count(roots))
+		err_set(&err, ERR_NOT_FOUND,
+		        "The internal authority has no root yet: it is made with the first "
+		        "certificate that it issues.");
+	if (err.code)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON)) {
+		certificate_print(answer);
+		return EXIT_DONE;
+	}
+	for (size_t i = 0; i < json_count(roots); i++) {
+		const struct json *root = json_at(roots, i);
+		printf("%.*s, until %.*s\n%.*s", STR_ARG(json_text(root, "subject")),
+		        STR_ARG(json_text(root, "not_after")), STR_ARG(json_text(root, "pem")));
+	}
 	return EXIT_DONE;
 }

@@ -116,6 +116,11 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_LIST] = { "issuer list", NULL, 0, WHERE | HAS(JSON), 0,
 		"list the certificate authorities",
 		"Lists the certificate authorities that the configuration knows." },
+	[VERB_ISSUER_ROOT] = { "issuer root", NULL, 0, WHERE | HAS(JSON), 0,
+		"print what the internal authority's certificates are trusted by",
+		"Prints the roots of Everseal's own authority (issuer internal) in PEM: install the one for "
+		"private names where certificates for localhost, .test or .internal are to be trusted. Each "
+		"root is good for the names in its subject and for no others." },
 	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"ask a certificate authority for its directory",
 		"Asks the certificate authority for its directory and says whether it answers." },

@@ -94,6 +94,7 @@ extern const struct option_words options[OPTION_COUNT];
 	X(SITE_LIST, "site list")                                                                  \
 	X(SITE_REMOVE, "site remove")                                                              \
 	X(ISSUER_LIST, "issuer list")                                                              \
+	X(ISSUER_ROOT, "issuer root")                                                              \
 	X(ISSUER_TEST, "issuer test")                                                              \
 	X(ADMIN_LINK, "admin link")                                                                \
 	X(ADMIN_CREATE, "admin create")                                                            \

@@ -1,4 +1,5 @@
 /* The driver: executes what the flow's steps ask for, saves the flow before each send. */
+#include "issue/internal.h"
 #include "issue/issuer.h"
 
 enum { JWS_MOST = 128 << 10 };
@@ -33,6 +34,8 @@ struct attempt_state {
 	char thumbprint[JWK_THUMBPRINT + 1];
 	struct place *places; /* one per name */
 	size_t places_missing;
+	struct internal_call internal; /* instead of a flow: `issuer internal` */
+	struct arena names;            /* of that */
 	struct next failed;
 	bool *gone; /* set when it is freed while `done` runs */
 };
@@ -90,6 +93,8 @@ static void state_free(struct attempt_state *s)
 	timer_stop(&s->wait);
 	later_stop(&s->later);
 	withdraw_proofs(s);
+	internal_abort(&s->internal);
+	arena_done(&s->names);
 	stop_leading(s);
 	if (s->gone)
 		*s->gone = true;
@@ -553,6 +558,52 @@ static bool reuse_key(struct attempt_state *s, const struct secret *der, struct 
 	return key;
 }
 
+/* Our own authority: nobody is asked, and nothing is proved */
+
+static void signed_here(struct internal_call *c, struct str leaf, const struct err *failed)
+{
+	struct attempt_state *s = OWNER(c, struct attempt_state, internal);
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct issued out = { .chain = &leaf, .chain_count = 1, .key = &s->key_der };
+	if (failed)
+		fail(s, failed, /* ca_at_fault= */ false);
+	else if (!cert_read(&a, leaf, &out.leaf, &err))
+		fail(s, &err, /* ca_at_fault= */ false);
+	else
+		finish(s, &out, NULL);
+}
+
+static void sign_here(struct attempt_state *s)
+{
+	s->internal.key = s->key;
+	s->internal.done = signed_here;
+	internal_start(&s->internal, needs_of(s));
+}
+
+static void made_here(struct key_making *making, struct key *key, const struct err *err)
+{
+	struct attempt_state *s = OWNER(making, struct attempt_state, making);
+	if (!key) {
+		fail(s, err, /* ca_at_fault= */ false);
+		return;
+	}
+	take_key(s, key);
+	sign_here(s);
+}
+
+static void start_internal(struct attempt_state *s, const struct attempt_want *want)
+{
+	struct str *names = arena_array(&s->names, struct str, want->name_count);
+	for (size_t i = 0; i < want->name_count; i++)
+		names[i] = arena_str(&s->names, want->names[i]);
+	s->internal = (struct internal_call){ .names = names, .name_count = want->name_count };
+	if (s->key)
+		sign_here(s);
+	else
+		key_make(s->issuer->issuers->maker, &s->making, s->key_type, made_here);
+}
+
 void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want)
 {
 	struct issuer *r = issuer_find(i, want->issuer);
@@ -560,6 +611,16 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	struct attempt_state *s = state_new(r, a, want->id);
 	a->state = s;
 	a->interrupted = false;
+	s->failed.what = FLOW_FAIL;
+	s->key_type = want->key_type;
+	if (!reuse_key(s, want->reuse_key, &s->failed.err)) {
+		later_start(&s->later, i->needs.loop, fail_later);
+		return;
+	}
+	if (!r->directory_url[0]) {
+		start_internal(s, want);
+		return;
+	}
 	struct flow_want flow = {
 		.directory_url = str_c(r->directory_url),
 		.email = want->email,
@@ -573,14 +634,10 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 		.now = loop_wall(i->needs.loop),
 	};
 	struct flow *f = flow_new(&flow, &s->failed.err);
-	s->failed.what = FLOW_FAIL;
-	s->key_type = want->key_type;
-	if (f && reuse_key(s, want->reuse_key, &s->failed.err)) {
+	if (f)
 		take_flow(s, f);
-		return;
-	}
-	flow_free(&f);
-	later_start(&s->later, i->needs.loop, fail_later);
+	else
+		later_start(&s->later, i->needs.loop, fail_later);
 }
 
 static bool load_flow_key(struct attempt_state *s, struct err *err)

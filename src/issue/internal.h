@@ -32,9 +32,8 @@ struct internal_call {
 void internal_start(struct internal_call *c, const struct issue_needs *needs);
 void internal_abort(struct internal_call *c); /* harmless if not started */
 
-/* The roots that there are: {"for", "subject", "not_before", "not_after", "sha256", "pem"} each, in the
- * array
- * `name` of w. */
+/* The roots that there are, in the array `name` of w, an object each: "for", "subject",
+ * "not_before", "not_after", "sha256", "pem". */
 void internal_roots_write(struct store *store, struct json_writer *w, const char *name);
 
 #endif

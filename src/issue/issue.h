@@ -40,7 +40,9 @@ struct issuers *issuers_new(const struct issue_needs *needs);
 void issuers_free(struct issuers **i);
 
 struct issuer_row {
-	struct str name, directory, trust; /* trust: PEM, or empty */
+	struct str name;
+	struct str directory; /* empty: our own authority (internal.h) */
+	struct str trust;     /* PEM, or empty */
 };
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
@@ -99,10 +101,10 @@ struct attempt {
 	 * shows. May not abort it. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
 	/* Exactly once: issued, or why not (failed->err, and what the CA said about when); neither:
-	 * it is revoked, as was wanted. The
-	 * caller stores the outcome in a transaction to which attempt_clear, called within `done`,
-	 * adds that the flow is forgotten. `flow` lives during the call; NULL if the attempt failed
-	 * before there was one. It may abort the attempt and start it anew. */
+	 * it is revoked, as was wanted. The caller stores the outcome in a transaction to which
+	 * attempt_clear, called within `done`, adds that the flow is forgotten. `flow` lives during
+	 * the call; NULL of our own authority, and if the attempt failed before there was one. It
+	 * may abort the attempt and start it anew. */
 	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
 	        const struct next *failed);
 	/* May be NULL. The token for that name was fetched from that address. May not abort it. */

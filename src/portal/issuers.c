@@ -1,6 +1,7 @@
 /* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is
  * left of their limits. */
 #include "acme/flow.h"
+#include "issue/internal.h"
 #include "portal/lists.h"
 #include "portal/sites.h"
 
@@ -194,7 +195,9 @@ static void get_directory(struct call *c)
 	if (!i)
 		return;
 	if (!i->directory.n) {
-		err_set(&err, ERR_NOT_FOUND, "%.*s is no CA: it stands for self-made certificates.",
+		err_set(&err, ERR_NOT_FOUND,
+		        "%.*s is Everseal's own authority: there is no directory to ask." ERR_REMEDY
+		        "`everseal issuer root` prints what its certificates are trusted by.",
 		        STR_ARG(i->name));
 		call_fail(c, &err);
 		return;
@@ -228,9 +231,32 @@ static void get_limits(struct call *c)
 	call_answer(c, 200);
 }
 
+/* What clients must trust so that they trust the certificates of our own authority. */
+static void get_roots(struct call *c)
+{
+	const struct config_issuer *i = find(c);
+	struct json_writer w;
+	struct err err = ERR_INIT;
+	if (!i)
+		return;
+	if (i->directory.n) {
+		err_set(&err, ERR_NOT_FOUND,
+		        "The root of %.*s is the CA's: Everseal keeps those of its own authority, "
+		        "`internal`, only.",
+		        STR_ARG(i->name));
+		call_fail(c, &err);
+		return;
+	}
+	call_object(c, &w);
+	internal_roots_write(portal.store, &w, "roots");
+	json_write_end(&w);
+	call_answer(c, 200);
+}
+
 const struct route issuer_routes[] = {
 	{ "GET", "/api/issuers", SCOPE_READ, get_issuers },
 	{ "GET", "/api/issuers/*/directory", SCOPE_OPERATE, get_directory },
 	{ "GET", "/api/issuers/*/limits", SCOPE_READ, get_limits },
+	{ "GET", "/api/issuers/*/roots", SCOPE_READ, get_roots },
 	{ 0 },
 };

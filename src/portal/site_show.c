@@ -8,7 +8,7 @@ const char *issuer_title(struct str name)
 	} known[] = {
 		{ "letsencrypt", "Let's Encrypt" },
 		{ "letsencrypt-staging", "Let's Encrypt (staging)" },
-		{ "internal", "self-made" },
+		{ "internal", "Everseal's own authority" },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (str_eq_c(name, known[i].name))

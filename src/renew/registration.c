@@ -132,8 +132,6 @@ const char *registration_blocked(const struct registration *g)
 		return "nothing asks for it any more; it is only kept";
 	if (!issuer)
 		return "its issuer is not configured any more";
-	if (!issuer->directory.n)
-		return "no public CA issues for it; it keeps its temporary certificate";
 	const struct registration *other = successor(g);
 	return other ? other->supersedes : NULL;
 }

@@ -89,12 +89,19 @@ static void take_file_site(struct renewals *r, const struct config_site *s)
 		g->created = loop_wall(r->needs.loop);
 }
 
+/* A CA wants its terms accepted; our own authority has none. */
+static bool asks_for_certificate(const struct config *c, const struct config_site *s)
+{
+	return !s->fallback &&
+	       ((s->email.n && c->agree_to_terms) || str_eq(s->issuer, STR("internal")));
+}
+
 static void take_file(struct renewals *r)
 {
 	const struct config *c = r->config;
 	for (size_t i = 0; i < c->site_count; i++) {
 		const struct config_site *s = &c->sites[i];
-		if (!s->fallback && s->email.n && c->agree_to_terms)
+		if (asks_for_certificate(c, s))
 			take_file_site(r, s);
 	}
 	if (c->page_name.n && c->email.n && c->agree_to_terms)

@@ -52,12 +52,6 @@ static bool check_issuer(
 		        "There is no issuer %.*s. Known are: %s." ERR_REMEDY "Add it to the "
 		        "configuration with `issuer %.*s { directory URL }`.",
 		        STR_ARG(w->issuer), buf_c(&known), STR_ARG(w->issuer));
-	if (!issuer->directory.n)
-		return err_set(err, ERR_INPUT,
-		        "No public CA issues for %.*s, it keeps its temporary "
-		        "certificate." ERR_REMEDY
-		        "Name a CA of your own with --issuer (known are: %s).",
-		        STR_ARG(w->ascii[0]), buf_c(&known));
 	bool lets_encrypt = str_starts(w->issuer, STR("letsencrypt"));
 	struct name again;
 	for (size_t i = 0; lets_encrypt && i < w->count; i++)
@@ -70,14 +64,17 @@ static bool check_email(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	struct str email = want->email.n ? want->email : r->config->email;
+	if (!email.n && str_eq(w->issuer, STR("internal")))
+		return true;
 	if (!email.n)
 		return err_set(err, ERR_INPUT, "Give an e-mail address for the CA (--email).");
 	return email_read(email, &w->email, err);
 }
 
-static bool check_terms(const struct renewals *r, const struct register_want *want, struct err *err)
+static bool check_terms(const struct renewals *r, const struct wanted *w,
+        const struct register_want *want, struct err *err)
 {
-	if (!want->agree_tos && !r->config->agree_to_terms)
+	if (!want->agree_tos && !r->config->agree_to_terms && !str_eq(w->issuer, STR("internal")))
 		return err_set(err, ERR_INPUT,
 		        "Accept the CA's terms of service to register (--agree-tos).");
 	return true;
@@ -182,7 +179,7 @@ static bool check(struct renew_request *q, struct wanted *w, const struct regist
 	return is_about(q, "names", check_names(w, want, err)) &&
 	       is_about(q, "issuer", check_issuer(r, w, want, err)) &&
 	       is_about(q, "email", check_email(r, w, want, err)) &&
-	       is_about(q, "agree_tos", check_terms(r, want, err)) &&
+	       is_about(q, "agree_tos", check_terms(r, w, want, err)) &&
 	       is_about(q, "key_type", check_kind(want, err)) &&
 	       is_about(q, "address", check_listen(w, want, err)) &&
 	       is_about(q, want->port ? "port" : "address", check_page(r, w, err)) &&
@@ -410,12 +407,13 @@ static bool has_other_issuer(const struct renewals *r, struct str name, struct s
 	return false;
 }
 
-/* Let's Encrypt's staging CA, and those that need a `trust` of their own. */
+/* Not Let's Encrypt's staging CA, nor those that need a `trust` of their own, nor our own. */
 static bool browsers_trust(const struct config_issuer *issuer)
 {
 	static const char staging[] = "acme-staging";
 	const struct str *at = &issuer->directory;
-	return !issuer->trust.n && !memmem(at->p, at->n, staging, sizeof staging - 1);
+	return issuer->directory.n && !issuer->trust.n &&
+	       !memmem(at->p, at->n, staging, sizeof staging - 1);
 }
 
 /* Who was told to come by HTTPS only finds no way past a certificate that he does not trust. */
@@ -516,7 +514,7 @@ static bool may_renew(struct registration *g, struct err *err)
 		        "%.*s is no longer in the configuration, its certificate "
 		        "is only kept: register it again.",
 		        STR_ARG(g->names[0]));
-	if (!issuer || !issuer->directory.n)
+	if (!issuer)
 		return err_set(err, ERR_CONFLICT,
 		        "The issuer %.*s does not issue for %.*s; add it to the "
 		        "configuration with `issuer %.*s { directory URL }`.",

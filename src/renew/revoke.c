@@ -196,7 +196,12 @@ static bool can_ask(const struct revocation *v, struct err *err)
 {
 	const struct config_issuer *issuer =
 	        config_issuer(v->registration->renewals->config, v->issuer);
-	return (issuer && issuer->directory.n) ||
+	if (issuer && !issuer->directory.n)
+		return err_set(err, ERR_CONFLICT,
+		        "The internal authority keeps no list of what is revoked." ERR_WHY
+		        "Its certificates end by themselves within a week." ERR_REMEDY
+		        "Disable the registration, so that no new one is made.");
+	return issuer ||
 	       err_set(err, ERR_CONFLICT,
 	               "The issuer %.*s, which the certificate is from, is not configured any "
 	               "more." ERR_REMEDY

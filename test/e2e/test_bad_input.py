@@ -77,11 +77,6 @@ def test_unknown_issuer(running):
              "nosuch").failed("There is no issuer nosuch. Known are: .*letsencrypt.*pebble")
 
 
-def test_internal_issuer(running):
-    register(running, "--name", "a.internal", "--email", "ops@example.com", "--agree-tos", "--issuer",
-             "internal").failed("keeps its temporary certificate. Name a CA of your own with --issuer")
-
-
 @pytest.mark.parametrize("words, sentence", [
     (("--proxy", "nowhere"), "application's address"),
     (("--proxy", "unix:/run/app.sock"), "give an IP address and port"),

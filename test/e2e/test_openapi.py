@@ -156,6 +156,7 @@ def test_what_is_answered_is_what_is_described(api):
                  "/api/sites/shop.example.com", "/api/sites/*", "/api/sites/file.test", "/api/certificates",
                  "/api/certificates/shop.example.com", "/api/issuers", "/api/issuers/pebble/directory",
                  "/api/issuers/pebble/limits?name=shop.example.com", "/api/issuers/letsencrypt/limits?name=a.example.com",
+                 "/api/issuers/internal/roots",
                  "/api/bindings", f"/api/bindings/holder?port={api.everseal.https}", "/api/lookup?name=shop.example.com",
                  "/api/lookup?name=https://a.b/", "/api/tasks", f"/api/tasks/{task}", "/api/tasks?skip=0&take=1",
                  "/api/letsencryptconfiguration", "/api/people", "/api/tokens", "/api/audit"):
@@ -252,7 +253,8 @@ def ask_everything(api):
     for path in ("/api", "/api/openapi.json", "/api/octopusservernodes/ping", "/api/overview", "/api/status",
                  "/api/sites", "/api/sites/shop.example.com", "/api/certificates",
                  "/api/certificates/shop.example.com", "/api/issuers", "/api/issuers/pebble/directory",
-                 "/api/issuers/pebble/limits?name=shop.example.com", "/api/bindings", "/api/bindings/holder",
+                 "/api/issuers/pebble/limits?name=shop.example.com", "/api/issuers/internal/roots",
+                 "/api/bindings", "/api/bindings/holder",
                  "/api/lookup?name=a.example.com", "/api/tasks", f"/api/tasks/{task}", f"/api/tasks/{task}/details",
                  "/api/letsencryptconfiguration", "/api/people", "/api/tokens", "/api/audit"):
         api.get(path).ok()

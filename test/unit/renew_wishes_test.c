@@ -44,11 +44,6 @@ static const struct {
 	                "There is no issuer nobody. Known are: letsencrypt, letsencrypt-staging, "
 	                "internal, ca. Add it to the configuration with `issuer nobody { "
 	                "directory URL }`." },
-	{ .name = "shop.example.com",
-	        .want = { .issuer = STR_INIT("internal") },
-	        .sentence = "No public CA issues for shop.example.com, it keeps its temporary "
-	                    "certificate. Name a CA of your own with --issuer (known are: "
-	                    "letsencrypt, letsencrypt-staging, internal, ca)." },
 	{ .name = "intranet",
 	        .want = { .issuer = STR_INIT("letsencrypt") },
 	        .sentence =
@@ -211,19 +206,35 @@ static void too_many_names_are_refused(void **state)
 	assert_int_equal(w.err.code, ERR_INPUT);
 }
 
-static void without_issuer_private_names_get_none(void **state)
+/* Nobody is asked: neither an e-mail address nor terms nor a port that a CA could reach. */
+static void private_names_get_a_certificate_of_our_own(void **state)
 {
 	(void)state;
 	struct wish w;
 	world_start("site * { proxy 127.0.0.1:3000; }\n");
-	wish_name(&w, "shop.test");
-	wish_refused(&w, ERR_INPUT,
-	        "No public CA issues for shop.test, it keeps its temporary certificate. "
-	        "Name a CA of your own with --issuer (known are: letsencrypt, "
-	        "letsencrypt-staging, internal).");
-	wish_name(&w, "shop.example");
-	turn_until(place, w.done);
-	assert_int_equal(w.err.code, ERR_INPUT);
+	world.unprovable = "Nobody can ask us.";
+	const struct str names[] = { STR("shop.test"), STR("localhost") };
+	wish_register(&w, &(struct register_want){ .names = names, .name_count = 2 });
+	wish_wait(&w);
+	run_until_idle();
+	assert_string_equal(said("shop.test", "issuer"), "\"internal\"");
+	assert_string_equal(said("shop.test", "last_error"), "null");
+	assert_int_equal(record_version(place, "authority", "private"), 1);
+	wish_renew(&w, "localhost");
+	wish_wait(&w);
+	run_until_idle();
+	assert_int_equal(record_version(place, "authority", "private"), 1);
+	assert_int_equal(world.installs, 2);
+}
+
+static void a_site_that_chooses_internal_needs_no_terms(void **state)
+{
+	(void)state;
+	world_start("site shop.test { proxy 127.0.0.1:3000; issuer internal; }\n"
+	            "site wiki.test { proxy 127.0.0.1:3000; }\n");
+	run_until_idle();
+	assert_string_equal(said("shop.test", "issuer"), "\"internal\"");
+	assert_null(registration_find(world.renewals, STR("wiki.test")));
 }
 
 /* Again */
@@ -890,7 +901,8 @@ int main(void)
 		WORLD_TEST(bad_input_is_refused_in_words),
 		WORLD_TEST(a_name_without_an_application_is_refused),
 		WORLD_TEST(too_many_names_are_refused),
-		WORLD_TEST(without_issuer_private_names_get_none),
+		WORLD_TEST(private_names_get_a_certificate_of_our_own),
+		WORLD_TEST(a_site_that_chooses_internal_needs_no_terms),
 		WORLD_TEST(the_same_again_orders_nothing),
 		WORLD_TEST(by_name_the_newer_is_meant),
 		WORLD_TEST(a_name_is_found_as_it_was_typed),
