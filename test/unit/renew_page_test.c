@@ -45,6 +45,9 @@ static void a_site_at_a_glance(void **state)
 	assert_int_equal(v.next_renewal, v.not_after - 21 * DAY);
 	assert_int_equal(v.why.n, 0);
 	assert_int_equal(v.thumbprint.n, 40);
+	assert_true(str_eq_c(v.serial, "03e9"));
+	assert_true(str_eq_c(v.issued_by, "Script CA"));
+	assert_int_equal(v.created, v.not_before);
 	assert_string_equal(said("shop.example.com", "lamp"), "\"ok\"");
 	assert_string_equal(said("shop.example.com", "chain"), "1");
 	assert_string_equal(said("shop.example.com", "email"), "\"ops@example.com\"");

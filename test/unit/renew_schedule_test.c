@@ -79,6 +79,34 @@ static void what_was_waited_for_before_is_not_said_again(void **state)
 	}
 }
 
+static void state_of_task_is(const struct wish *w, const char *state)
+{
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines(w->task, &lines);
+	assert_true(str_ends(buf_str(&lines), str_c(state)));
+}
+
+/* Ten at a time, but who waits long for the CA lets the next one begin at once. */
+static void who_waits_long_makes_room(void **state)
+{
+	(void)state;
+	static struct wish wishes[12];
+	char name[32];
+	world_start(BASE);
+	for (int i = 0; i < 12; i++) {
+		snprintf(name, sizeof name, "n%d.example.com", i);
+		wish_name(&wishes[i], name);
+		wish_wait(&wishes[i]);
+		if (i == 0)
+			run_until_idle(); /* the account is known from now on */
+		place->ca.down = true;
+	}
+	run_for(place, 5 * SECOND);
+	for (int i = 1; i < 12; i++)
+		state_of_task_is(&wishes[i], " Executing");
+	assert_int_equal(logged_count("error"), 0);
+}
+
 /* Whoever was interrupted has not failed; but a CA that does not answer has. */
 static void a_ca_that_is_down_after_a_restart_is_a_failure(void **state)
 {
@@ -230,6 +258,7 @@ int main(void)
 		WORLD_TEST(what_has_healed_is_forgotten),
 		WORLD_TEST(a_revoked_one_is_renewed_at_once_when_it_is_asked_for_again),
 		WORLD_TEST(what_was_waited_for_before_is_not_said_again),
+		WORLD_TEST(who_waits_long_makes_room),
 		WORLD_TEST(a_ca_that_is_down_after_a_restart_is_a_failure),
 		WORLD_TEST(a_configuration_comes_while_a_wish_is_being_stored),
 		WORLD_TEST(who_takes_whose_place),
