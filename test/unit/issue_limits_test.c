@@ -187,6 +187,24 @@ static void of_several_limits_the_last_to_end_is_said(void **state)
 	}
 }
 
+/* Who comes at the minute that is said comes in time. */
+static void the_minute_that_is_said_is_not_too_early(void **state)
+{
+	static const char *const said[] = { "Next try 1 Jan, 00:01 UTC.",
+		"Next try 1 Jan, 00:02 UTC." };
+	for (int late = 0; late < 2; late++) {
+		int64_t after;
+		struct err err = ERR_INIT;
+		run_for(&place, 24 * SECOND + late);
+		spend(300, SPENT_ORDER, CA, "a.example.com");
+		assert_false(allowed(CA, "a.example.com", &after, &err));
+		assert_int_equal(after, 36 * SECOND);
+		assert_non_null(strstr(err.text, said[late]));
+		teardown(state);
+		setup(state);
+	}
+}
+
 /* As the CAs publish them. */
 static void the_figures(void **state)
 {
@@ -300,6 +318,33 @@ static void what_no_limit_looks_back_to_is_dropped(void **state)
 	spend(1, SPENT_ORDER, CA, "a.example.com");
 	run_for(&place, 100);
 	assert_int_equal(records(), 1);
+}
+
+/* Those that are just being dropped are not dropped once more. */
+static void what_is_being_dropped_is_left_alone(void **state)
+{
+	(void)state;
+	spend(3, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 29 * DAY);
+	spend(2, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 2);
+}
+
+static void what_cannot_be_stored_is_said_and_counted(void **state)
+{
+	(void)state;
+	int64_t after;
+	store_full(&place, true);
+	spend(5, SPENT_CERTIFICATE, CA, "a.example.com");
+	run_for(&place, 100);
+	store_full(&place, false);
+	assert_non_null(strstr(buf_c(&logged),
+	        "warning : What the CA's limits leave could not be stored, it is counted anew "
+	        "after the next start: "));
+	assert_false(may_order(&after));
+	restart();
+	assert_true(may_order(&after));
 }
 
 static void as_json(void **state)
@@ -425,11 +470,14 @@ int main(void)
 		T(what_is_left),
 		T(the_fullest_counts),
 		T(of_several_limits_the_last_to_end_is_said),
+		T(the_minute_that_is_said_is_not_too_early),
 		T(the_figures),
 		T(room_comes_back_by_and_by),
 		T(who_lives_at_the_limit_has_no_more_room),
 		T(a_restart_forgets_nothing),
 		T(what_no_limit_looks_back_to_is_dropped),
+		T(what_is_being_dropped_is_left_alone),
+		T(what_cannot_be_stored_is_said_and_counted),
 		T(as_json),
 		T(attempts_are_counted),
 	};

@@ -70,6 +70,7 @@ static void is_taken(struct brought *what)
 	bring(&b, what, 1);
 	turn_until(place, b.told);
 	assert_string_equal(b.err.text, "");
+	import_abort(&b.import); /* too late */
 	buf_done(&what->pem);
 }
 

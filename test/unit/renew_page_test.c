@@ -74,6 +74,10 @@ static void lists_go_through_all(void **state)
 	wish_name(&w, "good.example.com");
 	wish_wait(&w);
 	run_until_idle();
+	store_full(place, true);
+	wish_name(&w, "never.example.com"); /* nobody knows of it */
+	turn_until(place, w.done);
+	store_full(place, false);
 	renew_each(world.renewals, &s.each);
 	assert_int_equal(s.count, 2);
 	assert_non_null(strstr(buf_c(&s.text), "bad.example.com problem failed\n"));
@@ -162,6 +166,23 @@ static void changes_are_told_once_a_turn(void **state)
 	renewals_unwatch(&t.watch);
 }
 
+/* Control ends while much is still to be told. */
+static void at_the_end_nobody_is_told_any_more(void **state)
+{
+	(void)state;
+	struct wish wishes[3];
+	struct told t = { .watch = { .registration = told_registration, .task = told_task } };
+	world_start(BASE);
+	run_until_idle();
+	renewals_watch(world.renewals, &t.watch);
+	wish_name(&wishes[0], "a.example.com");
+	wish_name(&wishes[1], "b.example.com");
+	wish_name(&wishes[2], "c.example.com");
+	world_kill();
+	assert_int_equal(t.registrations + t.tasks, 0);
+	assert_false(list_linked(&t.watch.node));
+}
+
 /* The primary one */
 
 static void one_is_the_primary(void **state)
@@ -193,6 +214,30 @@ static void one_is_the_primary(void **state)
 	assert_false(renew_primary(world.renewals, &p));
 }
 
+static void a_primary_one_that_cannot_be_stored_is_said(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct renew_view v;
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	store_full(place, true);
+	renew_set_primary(world.renewals, str_c(w.id));
+	run_for(place, SECOND);
+	store_full(place, false);
+	logged_has("Which certificate is the primary one could not be stored, it is forgotten at "
+	           "the next start: ");
+	assert_true(renew_primary(world.renewals, &v));
+	renew_set_primary(world.renewals, STR_NONE);
+	renew_set_primary(world.renewals, str_c(w.id));
+	run_for(place, SECOND);
+	world_kill();
+	world_start(NULL);
+	assert_true(renew_primary(world.renewals, &v));
+}
+
 /* Steps */
 
 static void steps_are(const char *task, const char *expected)
@@ -221,12 +266,19 @@ static void steps_are(const char *task, const char *expected)
 	assert_string_equal(buf_c(&lines), expected);
 }
 
-static void fetch_tokens(const char *client)
+static void fetch_tokens_of(const char *name, const char *client)
 {
 	for (size_t i = 0; i < serve_tokens(&place->serves[0]); i++) {
 		struct str text = str_c(place->serves[0].tokens[i]);
+		if (!str_ends(text, str_c(name)))
+			continue;
 		board_heard_seen(place->board, str_head(text, str_find(text, ' ')), str_c(client));
 	}
+}
+
+static void fetch_tokens(const char *client)
+{
+	fetch_tokens_of("", client);
 }
 
 static void steps_in_plain_words(void **state)
@@ -273,6 +325,28 @@ static void steps_in_plain_words(void **state)
 	assert_non_null(strstr(buf_c(&lines), "account: Account, reused\n"));
 	assert_non_null(strstr(
 	        buf_c(&lines), "answer: Prove control of shop.example.com: proved before\n"));
+}
+
+static void each_name_has_its_own_fetches(void **state)
+{
+	(void)state;
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	struct wish w;
+	world_start(BASE);
+	place->ca.latency = 100;
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	turn_until(place, diary_count(place, "ask challenge"));
+	fetch_tokens_of("shop.example.com", "192.0.2.1");
+	fetch_tokens_of("www.example.com", "192.0.2.2");
+	run_until_idle();
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines(w.task, &lines);
+	assert_non_null(strstr(buf_c(&lines), "www.example.com: token fetched from 192.0.2.2\n"));
+	assert_non_null(strstr(buf_c(&lines), "shop.example.com: token fetched from 192.0.2.1\n"));
 }
 
 static void a_failure_in_parts(void **state)
@@ -458,6 +532,20 @@ static void what_the_file_sets_is_not_removed_here(void **state)
 	status_is("shop.example.com", "ok");
 }
 
+static void a_removal_waits_for_what_is_being_stored(void **state)
+{
+	(void)state;
+	struct wish w, gone;
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_remove(&gone, "shop.example.com", false);
+	wish_refused(&gone, ERR_BUSY,
+	        "Another wish for shop.example.com is just being stored. Try again in a moment.");
+	wish_wait(&w);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+}
+
 static void a_removal_that_cannot_be_stored(void **state)
 {
 	(void)state;
@@ -599,8 +687,12 @@ int main(void)
 		WORLD_TEST(lists_go_through_all),
 		WORLD_TEST(what_visitors_get_instead),
 		WORLD_TEST(changes_are_told_once_a_turn),
+		WORLD_TEST(at_the_end_nobody_is_told_any_more),
 		WORLD_TEST(one_is_the_primary),
 		WORLD_TEST(steps_in_plain_words),
+		WORLD_TEST(a_primary_one_that_cannot_be_stored_is_said),
+		WORLD_TEST(each_name_has_its_own_fetches),
+		WORLD_TEST(a_removal_waits_for_what_is_being_stored),
 		WORLD_TEST(a_failure_in_parts),
 		WORLD_TEST(a_program_in_the_way_is_what_to_do_about),
 		WORLD_TEST(tasks_of_one_registration),

@@ -68,6 +68,10 @@ static void a_new_one_is_ordered_first(void **state)
 	assert_false(w.existing);
 	assert_true(again.existing);
 	assert_string_equal(again.task, w.task);
+	wish_revoke(&again, "shop.example.com"); /* it is stored now */
+	wish_wait(&again);
+	assert_true(again.existing);
+	assert_string_equal(again.task, w.task);
 	assert_string_equal(task(w.task)->name, "RevokeLetsEncrypt");
 	until_ended(w.task);
 	assert_string_equal(task(w.task)->state, "Success");
@@ -247,6 +251,80 @@ static void without_its_issuer_after_a_restart_it_ends(void **state)
 	status_is("shop.example.com", "disabled");
 }
 
+static void the_ca_says_when_it_is_asked_again(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	world_kill();
+	place->ca.busy_for = 3 * HOUR / SECOND;
+	world_start(NULL);
+	const int64_t start = loop_wall(place->loop);
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	run_to(place, start + 2 * HOUR);
+	logged_has("Not revoked yet: ");
+	logged_has(" Next try 2027-01-01T03:00:0");
+	assert_int_equal(diary_count(place, "ask directory"), 2);
+	place->ca.busy_for = 0;
+	run_to(place, start + 3 * HOUR + MINUTE);
+	the_old_one_is_revoked();
+	assert_string_equal(task(w.task)->state, "Success");
+}
+
+static void what_became_of_it_is_asked_again_if_it_could_not_be_stored(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	place->ca.latency = 100;
+	const unsigned nonces = diary_count(place, "ask nonce");
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	turn_until(place, diary_count(place, "ask nonce") > nonces);
+	run_for(place, 50); /* the CA is being asked */
+	store_full(place, true);
+	turn_until(place, logged_count("What became of the revocation could not be stored"));
+	store_full(place, false);
+	world_kill();
+	place->ca.revoke_refused = "alreadyRevoked";
+	world_start(NULL);
+	run_for(place, MINUTE);
+	assert_int_equal(diary_count(place, "ask revoke"), 2);
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+	status_is("shop.example.com", "revoked");
+}
+
+/* A wish that was stored counts, whatever else is gone or damaged. */
+static void what_is_stored_of_it_may_be_damaged(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	record_put(place, "revocation", w.id, STR("["), kept);
+	record_put(place, "revocation", "no-der", STR("{\"issuer\":\"ca\"}"), STR("no DER"));
+	record_put(place, "revocation", "unknown",
+	        STR("{\"issuer\":\"ca\",\"reason\":4,\"task\":\"77\"}"), kept);
+	record_put(place, "revoked", "unknown", STR("["), STR_NONE);
+	record_put(place, "revoked", "nobody", STR("{}"), STR_NONE);
+	world_kill();
+	world_start(NULL);
+	logged_has("The stored revocation of no-der cannot be read: revoke it again.");
+	assert_int_equal(logged_count("cannot be read: revoke it again."), 2);
+	turn_until(place, place->ca.revocations);
+	run_for(place, MINUTE);
+	the_old_one_is_revoked();
+	assert_int_equal(diary_count(place, "ask revoke 4"), 1);
+	assert_int_equal(record_version(place, "revocation", "unknown"), 0);
+	status_is("shop.example.com", "disabled");
+}
+
 /* Killed at every change of the store and every request. */
 static void it_survives_every_kill(void **state)
 {
@@ -321,6 +399,9 @@ int main(void)
 		T(a_ca_that_is_down_is_asked_again),
 		T(its_task_may_be_gone_after_a_restart),
 		T(without_its_issuer_after_a_restart_it_ends),
+		T(the_ca_says_when_it_is_asked_again),
+		T(what_became_of_it_is_asked_again_if_it_could_not_be_stored),
+		T(what_is_stored_of_it_may_be_damaged),
 		T(it_survives_every_kill),
 		T(a_wish_that_cannot_be_stored),
 	};

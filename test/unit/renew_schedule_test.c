@@ -38,6 +38,8 @@ static void a_revoked_one_is_renewed_at_once_when_it_is_asked_for_again(void **s
 	status_is("shop.example.com", "revoked");
 	assert_int_equal(place->ca.order_count, 1);
 	world_configure(BY_FILE SHOP);
+	assert_string_equal(said("shop.example.com", "reason"), "\"the certificate is revoked\"");
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(loop_wall(place->loop)));
 	run_until_idle();
 	run_for(place, MINUTE);
 	status_is("shop.example.com", "ok");
@@ -138,6 +140,28 @@ static void a_configuration_comes_while_a_wish_is_being_stored(void **state)
 	world_configure(BASE);
 	run_until_idle();
 	status_is("shop.example.com", "ok");
+}
+
+/* Whoever asks while the outcome of one attempt is being stored wishes for the next. */
+static void a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt(void **state)
+{
+	(void)state;
+	struct wish first, w;
+	world_start(BASE);
+	place->ca.refused = "shop.example.com";
+	wish_name(&first, "shop.example.com");
+	wish_wait(&first);
+	turn_until(place, logged_count("error name=shop.example.com"));
+	place->ca.refused = NULL;
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_string_equal(w.task, "0000000002");
+	const int64_t now = loop_wall(place->loop);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.orders[1].at, now); /* not after the back-off */
+	state_of_task_is(&first, " Failed");
+	state_of_task_is(&w, " Success");
 }
 
 /* Superseded */
@@ -261,6 +285,7 @@ int main(void)
 		WORLD_TEST(who_waits_long_makes_room),
 		WORLD_TEST(a_ca_that_is_down_after_a_restart_is_a_failure),
 		WORLD_TEST(a_configuration_comes_while_a_wish_is_being_stored),
+		WORLD_TEST(a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt),
 		WORLD_TEST(who_takes_whose_place),
 		WORLD_TEST(the_file_goes_before_what_was_registered),
 		WORLD_TEST(an_expired_one_takes_nobodys_place),
