@@ -221,10 +221,11 @@ void renewals_begin(struct renewals *r)
 		if (task_under_way(t))
 			resume(t);
 	}
-	MAP_EACH (n, &r->registrations)
-		schedule(OWNER(n, struct registration, node));
+	/* Before schedule looks at it: a revocation whose task is gone gets another. */
 	MAP_EACH (n, &r->registrations)
 		revocation_begin(OWNER(n, struct registration, node));
+	MAP_EACH (n, &r->registrations)
+		schedule(OWNER(n, struct registration, node));
 	look_begin(r);
 }
 
