@@ -20,7 +20,7 @@ static void an_interrupted_attempt_begins_anew_once(void **state)
 	task_lines("0000000001", &lines);
 	assert_non_null(strstr(buf_c(&lines),
 	        "again: The attempt that was interrupted failed, and begins anew\n"
-	        "account: Account, reused\norder: Order"));
+	        "directory: Reach ca.test\norder: Order"));
 	assert_int_equal(logged_count("error"), 0);
 	/* Only once. */
 	world_teardown(NULL);
