@@ -18,34 +18,17 @@ static void the_page_gets_its_certificate_by_itself(void **state)
 	assert_int_equal(place->ca.order_count, 1);
 }
 
-static void a_private_name_keeps_its_temporary_certificate(void **state)
-{
-	(void)state;
-	struct wish w;
-	world_start("email ops@example.com\nagree-to-terms yes\n"
-	            "site shop.test { proxy 127.0.0.1:3001; }\n");
-	run_for(place, DAY);
-	status_is("shop.test", "temporary");
-	assert_string_equal(said("shop.test", "reason"),
-	        "\"no public CA issues for it; it keeps its temporary certificate\"");
-	assert_string_equal(said("shop.test", "next_renewal"), "null");
-	wish_renew(&w, "shop.test");
-	wish_refused(&w, ERR_CONFLICT,
-	        "The issuer internal does not issue for shop.test; add it to the configuration "
-	        "with `issuer internal { directory URL }`.");
-	assert_int_equal(place->ca.requests, 0);
-}
-
 /* A listener that is new gets what there is. */
 static void it_is_installed_again_where_it_is_asked_for(void **state)
 {
 	(void)state;
-	world_start(BY_FILE SHOP "site new.test { proxy 127.0.0.1:3002; issuer internal; }\n");
+	place->ca.refused = "new.example.com";
+	world_start(BY_FILE SHOP "site new.example.com { proxy 127.0.0.1:3002; }\n");
 	run_until_idle();
 	assert_int_equal(world.installs, 1);
 	renewals_install(world.renewals, STR("shop.example.com"));
 	assert_int_equal(world.installs, 2);
-	renewals_install(world.renewals, STR("new.test")); /* has none */
+	renewals_install(world.renewals, STR("new.example.com")); /* has none */
 	renewals_install(world.renewals, STR("nobody.example.com"));
 	assert_int_equal(world.installs, 2);
 }
@@ -68,7 +51,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(the_page_gets_its_certificate_by_itself),
-		WORLD_TEST(a_private_name_keeps_its_temporary_certificate),
 		WORLD_TEST(it_is_installed_again_where_it_is_asked_for),
 		WORLD_TEST(an_id_is_the_same_for_ever),
 	};
