@@ -128,6 +128,7 @@ void config_set_site_renew_before(struct reader *r, const struct node *n);
 void config_set_proxy(struct reader *r, const struct node *n);
 void config_set_weight(struct reader *r, const struct node *n);
 void config_set_sticky(struct reader *r, const struct node *n);
+void config_set_send_proxy(struct reader *r, const struct node *n);
 void config_set_server_name(struct reader *r, const struct node *n);
 void config_set_upstream_trust(struct reader *r, const struct node *n);
 void config_set_health(struct reader *r, const struct node *n);

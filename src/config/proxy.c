@@ -145,6 +145,21 @@ void config_set_upstream_trust(struct reader *r, const struct node *n)
 		r->site.proxy.trust = arena_str(&r->c->arena, buf_str(&ders));
 }
 
+/* The version goes as a number, as every option does. */
+void config_set_send_proxy(struct reader *r, const struct node *n)
+{
+	const struct word *w = &n->params[0];
+	struct config_proxy *p = &r->site.proxy;
+	struct config_limit option = { .name = "send-proxy" };
+	option.value = str_eq(w->text, STR("v1")) ? 1 : str_eq(w->text, STR("v2")) ? 2 : 0;
+	if (option.value)
+		LIST_PUSH(&r->c->arena, p->options, p->option_count, option);
+	else
+		config_problem(&r->problems, w->at,
+		        "\"%.*s\" is no version of the PROXY protocol: write v1 or v2.",
+		        STR_ARG(config_shown(w->text)));
+}
+
 static bool is_path(struct str s)
 {
 	for (size_t i = 0; i < s.n; i++)

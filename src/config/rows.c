@@ -243,6 +243,11 @@ static const struct row proxy_rows[] = {
 		"Visitors stay with the application that answered them first, by a cookie of this name; "
 		"they go to another one when theirs is left out." },
 	  .special = config_set_sticky, .least_params = 1, .most_params = 1 },
+	{ .setting = { "send-proxy", SETTING_SPECIAL, .params = "v1|v2", .fallback = "", .help =
+		"Begin every connection to these applications with the PROXY protocol, which tells them who "
+		"the visitor is; they have to expect it. Such a connection serves one visitor's connection "
+		"only. Health checks say that they are no visitor's." },
+	  .special = config_set_send_proxy, .least_params = 1, .most_params = 1 },
 	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
 		"Certificates in PEM that vouch for these applications where they are https://, instead of "
 		"the system's: their authority's, or their own. Read when the configuration is read." },

@@ -19,6 +19,11 @@ size_t conn_unsent(const struct conn *c)
 	return c->ops->unsent ? c->ops->unsent(c) : 0;
 }
 
+bool conn_local(const struct conn *c, struct sockaddr_storage *ret_address)
+{
+	return c->ops->local && c->ops->local(c, ret_address);
+}
+
 const char *conn_failure(const struct conn *c)
 {
 	return c->ops->failure(c);

@@ -15,6 +15,7 @@ enum { CONN_IN = WATCH_IN, CONN_OUT = WATCH_OUT }; /* no other bit reaches `read
 enum { CONN_AGAIN = -1, CONN_FAILED = -2 };        /* FAILED: conn_failure says why */
 
 struct conn;
+struct sockaddr_storage;
 struct conn_ops {
 	ssize_t (*read)(struct conn *c, char *p, size_t n);
 	ssize_t (*write)(struct conn *c, const struct iovec *v, int count);
@@ -22,8 +23,9 @@ struct conn_ops {
 	void (*free)(struct conn *c);     /* closes everything below, too */
 	void (*reset)(struct conn *c);    /* the same, but so that the peer sees a failure */
 	const char *(*failure)(const struct conn *c);
-	size_t (*unsent)(const struct conn *c);             /* NULL: never any */
-	ssize_t (*peek)(struct conn *c, char *p, size_t n); /* NULL: cannot */
+	size_t (*unsent)(const struct conn *c);                            /* NULL: never any */
+	ssize_t (*peek)(struct conn *c, char *p, size_t n);                /* NULL: cannot */
+	bool (*local)(const struct conn *c, struct sockaddr_storage *ret); /* NULL: has none */
 };
 
 /* Lives in the object of whoever holds a connection; `ready` finds that object by
@@ -73,12 +75,13 @@ void conn_reset(struct conn **c);
  * comes once there are fewer. */
 size_t conn_unsent(const struct conn *c);
 const char *conn_failure(const struct conn *c);
+/* Our own address, which the peer has connected to. */
+MUST_CHECK bool conn_local(const struct conn *c, struct sockaddr_storage *ret_address);
 
 /* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set.
  * What already waits in the socket is told by a CONN_IN in the next turn. */
 struct conn *conn_tcp_new(struct loop *loop, int fd);
 /* Starts connecting; CONN_OUT tells the outcome: conn_write then works or gives CONN_FAILED. */
-struct sockaddr_storage;
 struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *to);
 
 /* A socket that listens: the descriptor, non-blocking and close-on-exec, or -errno. An IPv6 address

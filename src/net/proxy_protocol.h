@@ -8,6 +8,7 @@
 #define NET_PROXY_PROTOCOL_H
 
 #include "net/address.h"
+#include "net/conn.h"
 
 /* Bytes of the longest preface that is read, and of the longest that is written. */
 enum { PROXY_PROTOCOL_MOST = 4096, PROXY_PROTOCOL_WRITTEN = 108 };
@@ -28,5 +29,8 @@ struct str proxy_protocol_v1(const struct sockaddr_storage *from, const struct s
         char ret_text[PROXY_PROTOCOL_WRITTEN]);
 struct str proxy_protocol_v2(const struct sockaddr_storage *from, const struct sockaddr_storage *to,
         char ret_text[PROXY_PROTOCOL_WRITTEN]);
+/* preface.c: takes the connection; the preface, at most PROXY_PROTOCOL_WRITTEN bytes, goes before
+ * the first byte that is written. */
+struct conn *conn_prefaced(struct conn *below, struct str preface);
 
 #endif

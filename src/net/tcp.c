@@ -110,9 +110,15 @@ static const char *tcp_failure(const struct conn *c)
 	return t->failure != 0 ? strerrordesc_np(t->failure) : "";
 }
 
+static bool tcp_local(const struct conn *c, struct sockaddr_storage *ret_address)
+{
+	return conn_local_address(OWNER((struct conn *)c, struct tcp, conn)->watch.fd, ret_address);
+}
+
 static const struct conn_ops tcp_ops = {
 	.read = tcp_read,
 	.peek = tcp_peek,
+	.local = tcp_local,
 	.write = tcp_write,
 	.shutdown = tcp_shutdown,
 	.free = tcp_free,

@@ -6,6 +6,8 @@
 
 enum { ANSWER_MOST = 8 << 10, PIECE = 1024, BAD_MOST = 2, STATUS_LINE = 13 };
 
+static const struct visit ours;
+
 struct check {
 	struct member *member;
 	struct conn_holder held; /* while it is asked */
@@ -174,7 +176,7 @@ static const struct ride_user_ops ride_ops = {
 static void start_ride(struct check *c)
 {
 	c->ride_user.ops = &ride_ops;
-	if (ride_begin(c->member->pool, &c->ride_user, options_of(c)->interval, &c->ride) &&
+	if (ride_begin(c->member->pool, &ours, &c->ride_user, options_of(c)->interval, &c->ride) &&
 	        !ride_connecting(c->ride))
 		ask_by_ride(&c->ride_user);
 }
@@ -190,7 +192,7 @@ static void start(struct timer *t)
 		start_ride(c);
 		return;
 	}
-	struct conn *conn = pool_connect(c->member->pool);
+	struct conn *conn = pool_connect(c->member->pool, &ours);
 	if (conn)
 		conn_hold(&c->held, conn, ready);
 }

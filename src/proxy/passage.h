@@ -18,6 +18,7 @@ struct passage {
 	struct request request; /* as the upstream gets it */
 	const struct upstream *upstream; /* that was chosen, in the exchange's generation */
 	struct group_choice choice;
+	struct visit *visit; /* in the arena; NULL: not asked for yet */
 	struct group_waiting waiting;
 	uint64_t new_mark;  /* that the client's cookie gets, 0: keeps */
 	struct later later; /* the head goes without content; a failed write is looked into */
@@ -83,7 +84,8 @@ bool passage_websocket_accepted(const struct passage *p, struct response *r);
 void passage_receive(struct passage *p);
 
 /* passage_http2.c: the same over a trunk. */
-MUST_CHECK bool passage_http2_begin(struct passage *p, int64_t idle_ms); /* false: no connection */
+MUST_CHECK bool passage_http2_begin(
+        struct passage *p, const struct visit *v, int64_t idle_ms); /* false: no connection */
 void passage_http2_send(struct passage *p);
 void passage_http2_body(struct passage *p, struct str piece);
 void passage_http2_body_end(struct passage *p);

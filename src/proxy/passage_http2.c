@@ -195,13 +195,13 @@ static const struct ride_user_ops ops = {
 	.failed = failed,
 };
 
-bool passage_http2_begin(struct passage *p, int64_t idle_ms)
+bool passage_http2_begin(struct passage *p, const struct visit *v, int64_t idle_ms)
 {
 	struct channel *c = p->user.channel;
 	p->ride_user.ops = &ops;
 	if (!p->again.ceiling)
 		p->again = BUF(AGAIN_MOST);
-	if (!ride_begin(c->pool, &p->ride_user, idle_ms, &p->ride))
+	if (!ride_begin(c->pool, v, &p->ride_user, idle_ms, &p->ride))
 		return false;
 	c->connecting = ride_connecting(p->ride);
 	c->was_kept = !ride_is_first(p->ride);

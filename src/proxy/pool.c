@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "net/proxy_protocol.h"
 #include "proxy/group.h"
 #include "proxy/trunk.h"
 #include "tls/tls.h"
@@ -51,6 +52,7 @@ static void close_channel(struct channel *c)
 	list_remove(&c->node);
 	timer_stop(&c->timer);
 	conn_free(&c->held.conn);
+	free(c->visit);
 	pool->open--;
 	pool->pools->counts.open -= !c->is_ride;
 	free(c);
@@ -116,7 +118,7 @@ static void forget_old(struct proxy_pools *p)
 static void add_key(
         struct buf *key, const struct upstreams *says, const struct upstream *u, const char *shown)
 {
-	buf_printf(key, "%d %s ", (int)u->scheme, shown);
+	buf_printf(key, "%d %d %s ", (int)u->scheme, (int)says->options.send_proxy, shown);
 	if (u->scheme == UPSTREAM_HTTPS)
 		buf_printf(
 		        key, "%.*s %016" PRIx64, STR_ARG(u->server_name), hash_keyed(says->trust));
@@ -162,6 +164,7 @@ struct pool *pool_of(struct proxy_pools *p, const struct upstreams *says, const 
 	struct pool *pool = node ? OWNER(node, struct pool, node) : pool_new(p, &key);
 	pool->health.suspect |= map_find(&p->suspects, str_c(shown)) != NULL;
 	pool->scheme = u->scheme;
+	pool->send_proxy = (unsigned)says->options.send_proxy;
 	pool->address = *address;
 	memcpy(pool->shown, shown, sizeof shown);
 	pool->used = pools_now(p);
@@ -196,12 +199,33 @@ static void due(struct timer *t)
 		close_channel(c);
 }
 
-bool pool_take(struct pool *p, struct channel_user *u)
+static bool same_end(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	struct list *first = list_first(&p->kept);
-	if (!first)
+	return address_same_host(a, b) && address_port(a) == address_port(b);
+}
+
+bool visit_same(const struct visit *a, const struct visit *b)
+{
+	if (a->from.ss_family == AF_UNSPEC)
+		return b->from.ss_family == AF_UNSPEC;
+	return same_end(&a->from, &b->from) && same_end(&a->to, &b->to);
+}
+
+static struct channel *kept_for(struct pool *p, const struct visit *v)
+{
+	LIST_EACH (node, &p->kept) {
+		struct channel *c = OWNER(node, struct channel, node);
+		if (!p->send_proxy || visit_same(c->visit, v))
+			return c;
+	}
+	return NULL;
+}
+
+bool pool_take(struct pool *p, struct channel_user *u, const struct visit *v)
+{
+	struct channel *c = kept_for(p, v);
+	if (!c)
 		return false;
-	struct channel *c = OWNER(first, struct channel, node);
 	list_remove(&c->node);
 	p->kept_count--;
 	p->pools->counts.kept--;
@@ -246,21 +270,41 @@ static struct conn *secured(struct pool *p, struct conn *below)
 	return conn_tls_connect(below, &peer);
 }
 
-struct conn *pool_connect(struct pool *p)
+static struct conn *prefaced(const struct pool *p, struct conn *conn, const struct visit *v)
+{
+	char text[PROXY_PROTOCOL_WRITTEN];
+	bool ours = v->from.ss_family == AF_UNSPEC;
+	return conn_prefaced(
+	        conn, p->send_proxy == 1 ? proxy_protocol_v1(ours ? NULL : &v->from, &v->to, text)
+	                                 : proxy_protocol_v2(ours ? NULL : &v->from, &v->to, text));
+}
+
+struct conn *pool_connect(struct pool *p, const struct visit *v)
 {
 	struct loop *loop = p->pools->worker->loop;
 	if (p->dial)
 		return p->dial(p);
 	struct conn *conn = conn_tcp_connect(loop, &p->address);
+	if (p->send_proxy)
+		conn = prefaced(p, conn, v);
 	return p->scheme == UPSTREAM_HTTPS ? secured(p, conn) : conn;
 }
 
-bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
+/* One that is kept for another visitor makes room. */
+static bool has_place(struct pool *p, uint64_t most)
+{
+	struct list *last = list_last(&p->kept);
+	if (p->open >= most && last)
+		close_channel(OWNER(last, struct channel, node));
+	return p->open < most;
+}
+
+bool pool_open(struct pool *p, struct channel_user *u, uint64_t most, const struct visit *v)
 {
 	bool is_ride = p->scheme == UPSTREAM_H2C;
-	if (p->open >= most || (!is_ride && !pool_may_connect(p)))
+	if (!has_place(p, most) || (!is_ride && !pool_may_connect(p)))
 		return false;
-	struct conn *conn = is_ride ? NULL : pool_connect(p);
+	struct conn *conn = is_ride ? NULL : pool_connect(p, v);
 	if (!conn && !is_ride)
 		return false;
 	struct channel *c = mem_new(struct channel);
@@ -268,6 +312,10 @@ bool pool_open(struct pool *p, struct channel_user *u, uint64_t most)
 	c->user = u;
 	c->connecting = !p->dial;
 	c->is_ride = is_ride;
+	if (p->send_proxy) {
+		c->visit = mem_new(struct visit);
+		*c->visit = *v;
+	}
 	p->open++;
 	u->channel = c;
 	if (is_ride)

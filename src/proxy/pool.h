@@ -12,6 +12,12 @@ enum { UPSTREAM_SHOWN = 120 };
 
 struct channel;
 
+/* For whom a connection is, where `send-proxy` says so at its beginning: then it is for nobody
+ * else. All zero: for us. */
+struct visit {
+	struct sockaddr_storage from, to;
+};
+
 /* Whoever has a channel; told of its events until it is kept or closed. */
 struct channel_user {
 	void (*ready)(struct channel_user *u, unsigned events);
@@ -26,9 +32,10 @@ struct channel {
 	struct list node; /* in pool->kept while it has no user */
 	struct timer timer;
 	struct channel_user *user;
-	bool connecting; /* until its first CONN_OUT */
-	bool was_kept;   /* carried a request before this one */
-	bool is_ride;    /* it has no connection of its own (trunk.h) */
+	bool connecting;     /* until its first CONN_OUT */
+	bool was_kept;       /* carried a request before this one */
+	struct visit *visit; /* of send-proxy; heap */
+	bool is_ride;        /* it has no connection of its own (trunk.h) */
 };
 
 /* What is remembered of an upstream that fails. It is left out until down_until, twice as long each
@@ -48,6 +55,7 @@ struct pool {
 	struct map_node node; /* by `key` */
 	struct proxy_pools *pools;
 	enum upstream_scheme scheme;
+	unsigned send_proxy; /* version of the PROXY protocol, 0: none */
 	struct sockaddr_storage address;
 	struct list kept; /* last used first */
 	size_t open, kept_count;
@@ -100,15 +108,16 @@ static inline bool pool_is_down(const struct pool *p)
 	return p->health.marks > 0 && p->health.down_until > pools_now(p->pools);
 }
 
-/* A kept channel, or false. */
-bool pool_take(struct pool *p, struct channel_user *u);
+/* A kept channel, or false. NULL for `v`: it is said to nobody whose it is. */
+bool pool_take(struct pool *p, struct channel_user *u, const struct visit *v);
 /* A new one: CONN_OUT will tell if it is `connecting`. False if `most` are open. Of h2c it is only
  * a place for one more ride. */
-bool pool_open(struct pool *p, struct channel_user *u, uint64_t most);
+bool pool_open(struct pool *p, struct channel_user *u, uint64_t most, const struct visit *v);
 /* Whether there is a descriptor for one more connection. */
 bool pool_may_connect(struct pool *p);
 /* Connects, outside of what is counted. */
-struct conn *pool_connect(struct pool *p);
+struct conn *pool_connect(struct pool *p, const struct visit *v);
+bool visit_same(const struct visit *a, const struct visit *b);
 /* A connect failed, did not fail; `why` is for the log. */
 void pool_connect_failed(struct pool *p, const struct upstream_options *o, const char *why);
 void pool_connected(struct pool *p);

@@ -163,13 +163,27 @@ static bool is_repeatable(const struct passage *p)
 	return !p->sent_any || (p->request.body == BODY_NONE && is_idempotent(p->request.method));
 }
 
+/* NULL if it is not said. */
+static const struct visit *visit_of(struct passage *p, const struct pool *pool)
+{
+	const struct exchange *ex = p->ex;
+	if (!pool->send_proxy || p->visit)
+		return p->visit;
+	p->visit = arena_new(ex->arena, struct visit);
+	p->visit->from = ex->client;
+	if (!ex->connection || !conn_local(ex->connection, &p->visit->to))
+		p->visit->to = ex->client;
+	return p->visit;
+}
+
 static bool open_new(struct passage *p, struct pool *pool)
 {
 	uint64_t most = p->own ? limits_of(p)->upstream_connections : group_most(group(p));
-	if (!pool_open(pool, &p->user, most))
+	const struct visit *visit = visit_of(p, pool);
+	if (!pool_open(pool, &p->user, most, visit))
 		return false;
 	p->by_http2 = p->user.channel->is_ride;
-	if (p->by_http2 && !passage_http2_begin(p, TIME(p, upstream_idle))) {
+	if (p->by_http2 && !passage_http2_begin(p, visit, TIME(p, upstream_idle))) {
 		channel_close(&p->user);
 		return false;
 	}
@@ -254,7 +268,7 @@ static void give_up(struct passage *p)
 static bool take_kept(struct passage *p, struct pool *pool)
 {
 	bool repeatable = p->request.body == BODY_NONE && is_idempotent(p->request.method);
-	while (pool_take(pool, &p->user)) {
+	while (pool_take(pool, &p->user, visit_of(p, pool))) {
 		if (repeatable || is_clean(p))
 			return true;
 		channel_close(&p->user);

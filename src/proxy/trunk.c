@@ -11,6 +11,7 @@ enum {
 struct trunk {
 	struct list node; /* in pool->trunks */
 	struct pool *pool;
+	struct visit visit; /* of send-proxy */
 	struct conn_holder held;
 	struct http2_user user;
 	struct http2 *codec;
@@ -316,10 +317,11 @@ static void ready(struct conn *conn, unsigned events)
 	work(&t->work);
 }
 
-static struct trunk *trunk_new(struct pool *p)
+static struct trunk *trunk_new(struct pool *p, const struct visit *v)
 {
 	struct trunk *t = mem_new(struct trunk);
 	t->pool = p;
+	t->visit = p->send_proxy ? *v : (struct visit){ 0 };
 	t->connecting = true;
 	t->user.ops = &codec_ops;
 	t->codec = http2_client_new(&t->user, pools_now(p->pools));
@@ -328,7 +330,7 @@ static struct trunk *trunk_new(struct pool *p)
 	list_add_last(&p->trunks, &t->node);
 	p->pools->counts.open++;
 	p->pools->counts.connects++;
-	conn_hold(&t->held, pool_connect(p), ready);
+	conn_hold(&t->held, pool_connect(p, v), ready);
 	return t;
 }
 
@@ -338,14 +340,14 @@ static bool has_room(const struct trunk *t)
 	return !t->leaving && t->ride_count < (says && says < RIDES_MOST ? says : RIDES_MOST);
 }
 
-static struct trunk *trunk_for(struct pool *p)
+static struct trunk *trunk_for(struct pool *p, const struct visit *v)
 {
 	LIST_EACH (node, &p->trunks) {
 		struct trunk *t = OWNER(node, struct trunk, node);
-		if (has_room(t))
+		if (has_room(t) && (!p->send_proxy || visit_same(&t->visit, v)))
 			return t;
 	}
-	return pool_may_connect(p) ? trunk_new(p) : NULL;
+	return pool_may_connect(p) ? trunk_new(p, v) : NULL;
 }
 
 void trunks_done(struct pool *p)
@@ -368,9 +370,10 @@ bool trunks_spare_one(struct pool *p)
 
 /* --- the user's side */
 
-bool ride_begin(struct pool *p, struct ride_user *u, int64_t idle_ms, struct ride **place)
+bool ride_begin(struct pool *p, const struct visit *v, struct ride_user *u, int64_t idle_ms,
+        struct ride **place)
 {
-	struct trunk *t = trunk_for(p);
+	struct trunk *t = trunk_for(p, v);
 	if (!t)
 		return false;
 	struct ride *r = mem_new(struct ride);

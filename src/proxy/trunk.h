@@ -55,8 +55,8 @@ struct ride {
 
 /* A ride on one of the pool's trunks, or on a new one; *place is NULL again once it is no more.
  * False if no connection may be had. The trunk is kept for idle_ms without rides. */
-MUST_CHECK bool ride_begin(
-        struct pool *p, struct ride_user *u, int64_t idle_ms, struct ride **place);
+MUST_CHECK bool ride_begin(struct pool *p, const struct visit *v, struct ride_user *u,
+        int64_t idle_ms, struct ride **place);
 bool ride_connecting(const struct ride *r); /* `connected` has to be waited for */
 bool ride_is_first(const struct ride *r);   /* nothing was asked on this connection yet */
 /* Text of the answer goes to the arena. */

@@ -74,6 +74,7 @@ struct exchange_ops {
 
 /* What a connection's handshake has settled. */
 struct tls_client;
+struct conn;
 struct secured {
 	const char *version;        /* "TLSv1.3" */
 	unsigned char identity[16]; /* of the rules that its server name's site had (tls/tls.h) */
@@ -93,6 +94,7 @@ struct exchange {
 	struct headers also;       /* go with the final head, whoever answers */
 	struct encoding *encoding; /* of the answer's content (server/encode.h); NULL: none */
 	struct keepsake **kept;    /* the connection's; NULL behind it until a handler sets it */
+	const struct conn *connection; /* the client's; NULL: there is none */
 	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
 	struct sockaddr_storage client;
 	struct sockaddr_storage peer;  /* the connection's other end, once it is routed */

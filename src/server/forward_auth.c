@@ -226,6 +226,7 @@ void forward_auth_start(struct exchange *ex, void (*go_on)(struct exchange *ex))
 		.generation = ex->generation,
 		.site = ex->route->forward,
 		.kept = &a->kept,
+		.connection = ex->connection,
 		.client = ex->client,
 		.peer = ex->peer,
 		.tls = ex->tls,

@@ -108,6 +108,7 @@ static struct exchange *exchange_new(struct http1_session *s, const struct reque
 	e->ex.worker = c->worker;
 	e->ex.generation = generation_ref(c->worker->generation);
 	e->ex.kept = &c->kept;
+	e->ex.connection = c->held.conn;
 	e->ex.client = c->address;
 	e->ex.tls = c->tls;
 	e->ex.secured = c->secured.version ? &c->secured : NULL;

@@ -207,6 +207,7 @@ static void begin(struct http2_passenger *p)
 	p->ex.worker = c->worker;
 	p->ex.generation = generation_ref(c->worker->generation);
 	p->ex.kept = &c->kept;
+	p->ex.connection = c->held.conn;
 	p->ex.client = c->address;
 	p->ex.secured = c->secured.version ? &c->secured : NULL;
 	p->ex.tls = c->tls;

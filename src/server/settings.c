@@ -94,6 +94,8 @@ const size_t server_setting_count = sizeof server_settings / sizeof *server_sett
 	        "all have as many connections as they may. Further ones are answered with 503.")   \
 	X(queue_timeout, "queue-timeout", DURATION, "10s", 10 * SECOND, 10, HOUR,                  \
 	        "How long a request may wait there; it is then answered with 503.")
+/* Those that config/ reads by itself. */
+#define SPECIAL_SETTINGS(X) X(send_proxy, "send-proxy", COUNT, "", 0, 1, 2, "")
 #define HEALTH_SETTINGS(X)                                                                         \
 	X(interval, "interval", DURATION, "10s", 10 * SECOND, 100, DAY,                            \
 	        "How long after an answer the application is asked again.")                        \
@@ -107,6 +109,7 @@ const size_t server_setting_count = sizeof server_settings / sizeof *server_sett
 		false, false, help },
 const struct setting upstream_settings[] = { UPSTREAM_SETTINGS(X) };
 const struct setting health_settings[] = { HEALTH_SETTINGS(X) };
+static const struct setting special_settings[] = { SPECIAL_SETTINGS(X) };
 #undef X
 const size_t upstream_setting_count = sizeof upstream_settings / sizeof *upstream_settings;
 const size_t health_setting_count = sizeof health_settings / sizeof *health_settings;
@@ -115,7 +118,7 @@ void upstream_options_init(struct upstream_options *o)
 {
 	*o = (struct upstream_options){
 #define X(field, name, type, text, value, ...) .field = value,
-		UPSTREAM_SETTINGS(X) HEALTH_SETTINGS(X)
+		UPSTREAM_SETTINGS(X) HEALTH_SETTINGS(X) SPECIAL_SETTINGS(X)
 #undef X
 	};
 }
@@ -143,6 +146,9 @@ bool upstream_options_set(
 	const struct setting *s = named(upstream_settings, upstream_setting_count, name);
 	if (!s)
 		s = named(health_settings, health_setting_count, name);
+	if (!s)
+		s = named(
+		        special_settings, sizeof special_settings / sizeof *special_settings, name);
 	if (!s)
 		return err_set(
 		        err, ERR_INPUT, "There is no setting %.*s of applications.", STR_ARG(name));

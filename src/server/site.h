@@ -61,6 +61,7 @@ struct upstream_options {
 	int64_t connect_timeout, first_byte_timeout, answer_timeout, upstream_idle;
 	int64_t fails, down, slow_start;
 	int64_t max_connections, queue, queue_timeout;
+	int64_t send_proxy;                /* version of the PROXY protocol, 0: none */
 	int64_t interval, timeout, expect; /* of the health check */
 };
 

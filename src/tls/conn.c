@@ -183,6 +183,11 @@ static size_t tls_unsent(const struct conn *c)
 	return t->below_blocked ? t->out_size : 0;
 }
 
+static bool tls_local(const struct conn *c, struct sockaddr_storage *ret_address)
+{
+	return conn_local(tls_of(c)->below.conn, ret_address);
+}
+
 static const struct conn_ops tls_ops = {
 	.read = tls_read,
 	.write = tls_write,
@@ -191,6 +196,7 @@ static const struct conn_ops tls_ops = {
 	.reset = tls_reset,
 	.failure = tls_failure,
 	.unsent = tls_unsent,
+	.local = tls_local,
 };
 
 /* The holder hears of it only when it has ended. The session ticket that libssl has written then

@@ -7,11 +7,11 @@ import threading
 import time
 
 import pytest
-from hyperframe.frame import (ContinuationFrame, DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame,
+from hyperframe.frame import (ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame, PingFrame,
                               PushPromiseFrame, RstStreamFrame, SettingsFrame, WindowUpdateFrame)
 
 import http2
-from http2_upstream import Http2Upstream, hang_up, pour, window
+from http2_upstream import Http2Upstream, hang_up, pour
 from network import ask, free_port, reply, until
 from test_http2 import has_certificate
 
