@@ -95,6 +95,7 @@ struct http2_stream {
 	struct headers trailers;
 	bool request_ended; /* nothing more comes from the client */
 	int64_t sent_at;    /* mono ms: content went out, or began to wait */
+	uint64_t gone;      /* bytes of content that went out */
 
 	/* The codec's own. */
 	struct http2 *connection;

@@ -149,6 +149,7 @@ static int put_data(nghttp2_session *session, nghttp2_frame *frame, const uint8_
 	buf_add(h->out, str_n(head, FRAME_HEAD));
 	take(s, h->out, n);
 	s->sent_at = h->now;
+	s->gone += n;
 	if (n > 0) {
 		http2_forgives(h, HTTP2_NUISANCE_WINDOW, 2);
 		http2_forgives(h, HTTP2_NUISANCE_PING, 1);

@@ -48,11 +48,11 @@ static int64_t time_for_head(struct passage *p)
 static int64_t time_for_silence(const struct passage *p)
 {
 	bool client_slow = p->responded && p->room <= 0;
-	if (p->by_http2 && p->responded && passage_http2_asks_client(p))
-		return client_slow ? INT64_MAX : limits_of(p)->tunnel_idle; /* a dialogue */
 	bool client_sends =
 	        p->by_http2 ? passage_http2_asks_client(p)
 	                    : p->head_sent && !p->content_ended && !p->send_failed && p->out.n == 0;
+	if (client_sends && p->responded && !client_slow)
+		return limits_of(p)->tunnel_idle; /* a dialogue */
 	if (client_slow || client_sends)
 		return INT64_MAX;
 	return p->responded ? TIME(p, answer_timeout) : time_for_first_byte(p);

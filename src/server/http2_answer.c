@@ -25,8 +25,10 @@ static void want(struct exchange *ex, size_t bytes)
 {
 	static const struct response go_on = { .version = HTTP_2, .status = 100 };
 	struct http2_passenger *p = passenger_of(ex);
-	if (p->wanted == 0 && bytes > 0)
+	if (p->wanted == 0 && bytes > 0) {
 		p->heard_at = loop_mono(ex->worker->loop);
+		http2_wait_begins(p);
+	}
 	p->wanted = bytes;
 	if (bytes > 0 && p->continue_owed) {
 		p->continue_owed = false;
@@ -77,6 +79,8 @@ static ptrdiff_t body(struct exchange *ex, struct str piece)
 		p->left -= piece.n;
 	}
 	http2_time(p->session->codec, loop_mono(ex->worker->loop));
+	if (http2_unsent(&p->stream) == 0)
+		http2_wait_begins(p);
 	/* The last content carries the end, which alone would wait for a window that it has no need
 	 * of. */
 	if (p->bounded && p->left == 0 && !ex->request.trailers)

@@ -8,6 +8,7 @@ enum {
 	LINGER_TIME = 2000, /* without a byte */
 	LINGER_TIME_MOST = 10000,
 	SPARE_MOST = 64,        /* streams kept for their memory, some KiB each */
+	LOOKS_APART = 50,       /* ms */
 	ROUNDS = 16,            /* of one connection before others have their turn */
 	OUT_CEILING = 64 << 20, /* never reached: nothing is made while something is unsent */
 	/* After we have said that we leave, streams that were on their way are still served. */
@@ -76,6 +77,7 @@ static void write_bytes(struct http2_session *s, struct str bytes)
 	s->failed = n == CONN_FAILED;
 	s->blocked = taken < bytes.n || conn_unsent(conn) > 0;
 	s->wrote = s->wrote || taken > 0;
+	s->written += taken;
 	if (taken < bytes.n && !s->failed)
 		buf_add(&s->out, str_from(bytes, taken));
 }
@@ -257,6 +259,7 @@ static void hear_body(struct http2_stream *stream, struct str piece)
 	enum { SMALL = 4 << 10 }; /* several of them become one piece */
 	struct http2_passenger *p = passenger_of(stream);
 	p->heard_at = now(p->session);
+	p->heard += piece.n;
 	if (p->ended) {
 		use_up(p, piece.n);
 		return;
@@ -493,6 +496,23 @@ static int64_t time_for(const struct http2_session *s, enum http2_wait wait)
 	return times[wait];
 }
 
+/* Each second costs a client least-rate bytes of his time; he never has more of it than
+ * body-timeout. */
+static int64_t pay(const struct http2_session *s, uint64_t moved, int64_t *paid_until)
+{
+	const struct limits *l = limits_of(s);
+	int64_t most = now(s) + l->body_timeout;
+	*paid_until = l->least_rate ? *paid_until + (int64_t)(moved * 1000 / l->least_rate) : most;
+	if (*paid_until > most)
+		*paid_until = most;
+	return *paid_until > now(s) ? *paid_until - now(s) : 0;
+}
+
+static int64_t time_to_write(struct http2_session *s)
+{
+	return pay(s, s->written, &s->paid_until);
+}
+
 /* A head that comes byte by byte gains nothing by it, nor an idle connection by frames without a
  * request, nor a stream by what others do: each has its own time. */
 static void set_deadline(struct http2_session *s)
@@ -500,11 +520,15 @@ static void set_deadline(struct http2_session *s)
 	enum http2_wait wait = wait_of(s);
 	bool moves =
 	        (s->wrote && wait == HTTP2_WAIT_WRITE) || (s->heard && wait == HTTP2_WAIT_LINGER);
+	if (wait != s->wait || !s->timed)
+		s->paid_until = now(s) + time_for(s, wait);
 	if (wait != s->wait || moves || !s->timed)
-		client_deadline(s->client, time_for(s, wait));
+		client_deadline(
+		        s->client, wait == HTTP2_WAIT_WRITE ? time_to_write(s) : time_for(s, wait));
 	s->wait = wait;
 	s->timed = true;
 	s->wrote = s->heard = false;
+	s->written = 0;
 }
 
 static void pump(struct http2_session *s)
@@ -543,15 +567,33 @@ static void ready(struct session *session, unsigned events)
 
 /* --- time */
 
-/* What is left of the stream's time, whatever it waits for. */
-static int64_t time_left(const struct http2_passenger *p)
+static uint64_t moved(const struct http2_passenger *p)
+{
+	return p->heard + p->stream.gone;
+}
+
+void http2_wait_begins(struct http2_passenger *p)
+{
+	p->paid_until = now(p->session) + limits_of(p->session)->body_timeout;
+	p->paid_moved = moved(p);
+}
+
+/* What is left of the stream's time, whatever it waits for. Once the answer has begun, content is
+ * one half of a dialogue, and its time is the handler's. */
+static int64_t time_left(struct http2_passenger *p)
 {
 	const struct http2_session *s = p->session;
-	bool sends = !p->body_done && !p->ended && p->wanted > 0 && p->in.n == 0 && !p->tunnel;
+	bool sends = !p->body_done && !p->ended && p->wanted > 0 && p->in.n == 0 && !p->tunnel &&
+	             !p->ex.response_started;
 	bool takes = http2_unsent(&p->stream) > 0;
 	int64_t since = takes ? p->stream.sent_at : p->heard_at;
 	int64_t most = limits_of(s)->body_timeout;
-	return sends || takes ? since + most - now(s) : most;
+	if (!sends && !takes)
+		return most;
+	int64_t paid = pay(s, moved(p) - p->paid_moved, &p->paid_until);
+	int64_t silent = since + most - now(s);
+	p->paid_moved = moved(p);
+	return silent < paid ? silent : paid;
 }
 
 /* A client that sends nothing is told; one whose window stays shut would not hear it. */
@@ -576,7 +618,7 @@ static void look_at_streams(struct http2_session *s)
 		else if (left < next)
 			next = left;
 	}
-	s->look_at = now(s) + next;
+	s->look_at = now(s) + (next > LOOKS_APART ? next : LOOKS_APART);
 	s->timed = false;
 	pump(s);
 }

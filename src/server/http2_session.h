@@ -27,6 +27,8 @@ struct http2_session {
 	enum http2_wait wait; /* for what the client's deadline stands */
 	bool timed;           /* it was set at all */
 	bool wrote, heard;    /* since then */
+	uint64_t written;     /* bytes that the connection took since then */
+	int64_t paid_until;   /* mono ms: how long least-rate lets it take what waits */
 	int64_t look_at;      /* mono ms: when streams may be late */
 
 	bool readable, peer_ended, receiving;
@@ -55,6 +57,10 @@ struct http2_passenger {
 	size_t wanted;
 	uint64_t body_bytes;
 	int64_t heard_at; /* mono ms */
+	uint64_t heard;   /* bytes of content that have come */
+	/* How long least-rate lets it send or take (mono ms), and how much had moved then. */
+	int64_t paid_until;
+	uint64_t paid_moved;
 	bool routed, body_done, continue_owed, tunnel;
 
 	uint64_t left; /* of an answer whose length was told */
@@ -66,6 +72,8 @@ extern const struct exchange_ops http2_exchange_ops;
 /* Within the connection's own output or behind it. */
 ptrdiff_t http2_room(const struct http2_passenger *p);
 void http2_work_soon(struct http2_session *s);
+/* The client has something to send or to take from now on: his time begins. */
+void http2_wait_begins(struct http2_passenger *p);
 /* Writes what is due, as much as the connection takes. */
 void http2_write(struct http2_session *s);
 bool http2_may_write(const struct http2_session *s);

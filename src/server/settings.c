@@ -45,7 +45,9 @@
 	        "container that is given less, say how much.")                                     \
 	X(least_rate, "least-rate", SIZE, "240", 240, 0, 1048576,                                  \
 	        "Bytes per second that a client at least sends of a body that is waited for, and " \
-	        "takes of an answer, seen over *body-timeout*. Who is slower "                     \
+	        "takes of an answer, seen over *body-timeout*; over HTTP/2 each stream by itself " \
+	        "and the connection as a whole. What follows after its answer has begun is, over " \
+	        "HTTP/2, as slow as it likes, at most silent for *tunnel-idle*. Who is slower "    \
 	        "is cut off. 0: nobody is.")                                                       \
 	X(body_most, "body-most", SIZE, "0", 0, 0, INT64_MAX,                                      \
 	        "The longest body that a request may have; a longer one is answered with 413. "    \
