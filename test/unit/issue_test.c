@@ -673,6 +673,20 @@ static void the_next_one_leads_when_the_first_fails(void **state)
 	assert_int_equal(diary_count(&place, "ask account"), 2);
 }
 
+static void who_waits_goes_on_once_the_account_is_known(void **state)
+{
+	(void)state;
+	static struct job a, b;
+	job_init(&a, "a", "a.example.com", NULL);
+	job_init(&b, "b", "b.example.com", NULL);
+	job_start(&a);
+	job_start(&b);
+	turn_until(&place, diary_count(&place, "ask certificate"));
+	assert_int_equal(diary_count(&place, "ask order"), 2);
+	job_succeeds(&a);
+	job_succeeds(&b);
+}
+
 static void those_who_wait_are_not_forgotten(void **state)
 {
 	(void)state;
@@ -935,6 +949,7 @@ int main(void)
 		T(an_account_that_the_ca_forgot_is_made_anew),
 		T(another_row_of_the_name_counts_from_the_next_attempt_on),
 		T(the_next_one_leads_when_the_first_fails),
+		T(who_waits_goes_on_once_the_account_is_known),
 		T(those_who_wait_are_not_forgotten),
 		T(a_flow_that_cannot_go_on_is_replaced),
 		T(a_flow_whose_key_is_unreadable_is_replaced),

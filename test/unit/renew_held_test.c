@@ -22,6 +22,8 @@ static void the_record_tells_the_names(void **state)
 	record_value(place, "certificate", w.id, &value);
 	assert_non_null(
 	        strstr(buf_c(&value), "\"names\":[\"shop.example.com\",\"www.example.com\"]"));
+	assert_non_null(strstr(buf_c(&value),
+	        "\"not_before\":\"2027-01-01T00:00:00Z\",\"not_after\":\"2027-04-01T00:00:00Z\""));
 }
 
 static void the_same_names_again_are_there_already(void **state)

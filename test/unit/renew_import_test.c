@@ -129,6 +129,8 @@ static void listed_as(const char *id, const char *state, int64_t not_after)
 	assert_string_equal(buf_c(&names), "[\"shop.example.com\",\"www.example.com\"]");
 	assert_true(json_text(row, "issuer").n);
 	assert_true(json_member_is_null(row, "next_renewal"));
+	assert_true(json_member_is_null(row, "served"));
+	assert_true(json_member_is_null(row, "last_error"));
 	assert_true(
 	        str_eq_c(json_text(row, "reason"), "it was imported: whoever issued it renews it"));
 }
@@ -260,6 +262,7 @@ static const struct {
 	        "shop.example.com cannot be imported: The certificate has expired on "
 	        "2027-01-01T00:00:00Z." },
 	{ "shop.example.com", "shop.example.com", -DAY, SECOND, NULL },
+	{ "intranet", "intranet", -DAY, DAY, NULL },
 	{ "shop.example.com", "shop.example.com", EARLY, DAY, NULL },
 	{ "shop.example.com", "shop.example.com", EARLY + SECOND, DAY,
 	        "shop.example.com cannot be imported: The certificate is not valid before "

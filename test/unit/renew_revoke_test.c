@@ -370,6 +370,7 @@ static void a_wish_that_cannot_be_stored(void **state)
 	wish_revoke(&w, "shop.example.com");
 	turn_until(place, w.done);
 	assert_int_not_equal(w.err.code, ERR_NONE);
+	assert_string_equal(task("0000000002")->state, "Failed");
 	store_full(place, false);
 	run_for(place, DAY);
 	assert_int_equal(place->ca.revocations, 0);

@@ -281,6 +281,9 @@ static void a_wait_for_the_ca_is_told_while_it_lasts(void **state)
 	run_for(place, HOUR);
 	assert_int_equal(diary_count(place, "ask directory"), 2);
 	assert_int_equal(logged_count("out of order"), 1); /* told once */
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines("0000000001", &lines);
+	assert_non_null(strstr(buf_c(&lines), "Reach ca.test: waiting 3600.0 s, the CA is busy"));
 	place->ca.busy_for = 0;
 	run_for(place, HOUR + MINUTE);
 	status_is("shop.example.com", "ok");
@@ -304,6 +307,7 @@ static void a_ca_that_takes_its_time_is_no_trouble(void **state)
 	run_until_idle();
 	status_is("shop.example.com", "ok");
 	assert_int_equal(logged_count("warning"), 0);
+	task_is("0000000001", FIRST STEPS SEEN "ConfigureLetsEncrypt Success");
 }
 
 /* A store that fails */
@@ -481,6 +485,9 @@ static void an_address_of_its_own_is_waited_for(void **state)
 	assert_int_equal(place->ca.probes, 0);
 	world.unbound = false;
 	run_until_idle();
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines(w.task, &lines);
+	assert_non_null(strstr(buf_c(&lines), "\nbind: Bind 0.0.0.0:8443\n"));
 	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
 	world.unbound = true;
 	wish_renew(&w, "shop.example.com");

@@ -53,6 +53,8 @@ static void install(struct serving *s, const struct serving_certificate *c)
 	assert_true(key_fits(key, c->leaf));
 	assert_true(c->id.n && c->name_count);
 	assert_int_equal(c->chain_count, world.chain);
+	for (size_t i = 0; i < c->chain_count; i++)
+		assert_true(str_eq(c->chain[i], c->leaf));
 	for (size_t i = 0; i < c->name_count; i++)
 		show(c->names[i], c->leaf);
 	world.installs++;
