@@ -202,6 +202,22 @@ static struct next heard_refusal(struct flow *f, const struct answer *a)
 	return refused(f, a);
 }
 
+/* What stands in a directory may have changed since it was read. A 404 of an order that replaces a
+ * certificate speaks of that. */
+static bool is_out_of_date(const struct flow *f, unsigned status)
+{
+	const bool of_replaced =
+	        f->step == ACME_STEP_order && f->asked != ACME_HEAD && f->replaces.n;
+	return status == 404 && f->directory_kept && f->order.n == 0 && !of_replaced;
+}
+
+static struct next read_anew(struct flow *f)
+{
+	f->directory = (struct acme_directory){ 0 };
+	f->directory_kept = false;
+	return go_to(ACME_STEP_directory);
+}
+
 static struct next judge(struct flow *f, const struct answer *a)
 {
 	const unsigned status = a->reply->status;
@@ -219,6 +235,8 @@ static struct next judge(struct flow *f, const struct answer *a)
 		return limited(f, a, type);
 	if (status >= 500)
 		return lost(f, a);
+	if (is_out_of_date(f, status))
+		return read_anew(f);
 	if (f->asked == ACME_HEAD)
 		return f->nonce.n ? stay(f) : lost(f, a);
 	f->lost_in_row = 0;
@@ -392,6 +410,7 @@ void flow_know_directory(struct flow *f, const struct acme_directory *d)
 		.external_account_required = d->external_account_required,
 	};
 	f->directory = copy;
+	f->directory_kept = true;
 	const struct next n = go_first(f);
 	flow_take(f, &n);
 }

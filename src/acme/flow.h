@@ -104,6 +104,7 @@ struct flow {
 	enum acme_step step;
 	size_t at; /* the name that a per-name step is about */
 	struct acme_directory directory;
+	bool directory_kept;    /* it was read before this attempt; not saved */
 	struct str account;     /* URL; STR_NONE until known. The driver stores it */
 	bool account_looked_up; /* onlyReturnExisting said that there is none */
 	bool account_forgotten; /* the CA did not know `account`; happens once at most */

@@ -82,6 +82,7 @@ struct next heard_order_refused(struct flow *f, const struct answer *a)
 	if (f->replaces.n == 0 || (status != 403 && status != 404 && status != 409))
 		return refused(f, a);
 	f->replaces = STR_NONE;
+	f->directory_kept = false; /* it is right: an order was heard there */
 	return go_to(ACME_STEP_order);
 }
 

@@ -105,6 +105,8 @@ static const struct {
 	        false },
 	{ CURLE_SSL_CONNECT_ERROR, ERR_PROTOCOL, "did not complete the TLS handshake", true },
 	{ CURLE_GOT_NOTHING, ERR_UNREACHABLE, "cut the connection before it answered.", false },
+	{ CURLE_SEND_FAIL_REWIND, ERR_UNREACHABLE, "cut the connection before it answered.",
+	        false },
 	{ CURLE_SEND_ERROR, ERR_UNREACHABLE, "cut the connection while it was being asked.",
 	        false },
 	{ CURLE_RECV_ERROR, ERR_UNREACHABLE, "cut the connection before its answer was complete.",

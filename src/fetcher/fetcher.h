@@ -99,7 +99,7 @@ struct transfer {
 	struct buf url_text, method, headers_text, trust, body; /* of a request */
 	struct url url;                                         /* into url_text */
 	struct buf authority; /* "host" or "host:port", for sentences */
-	size_t most, got;
+	size_t most, got, sent;
 	unsigned status;
 	struct buf reply_headers;
 	struct err err;                 /* why we broke it off ourselves */

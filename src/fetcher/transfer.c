@@ -208,6 +208,18 @@ static bool set_headers(struct transfer *t, struct err *err)
 	return true;
 }
 
+/* The body of a POST. It cannot be read twice, so that libcurl does not send the request again where a
+ * connection that was kept ends without an answer: the other side may have done what it was asked. */
+static size_t give_body(char *to, size_t size, size_t count, void *transfer)
+{
+	struct transfer *t = transfer;
+	const struct str piece = str_head(str_from(buf_str(&t->body), t->sent), size * count);
+	if (piece.n)
+		memcpy(to, piece.p, piece.n);
+	t->sent += piece.n;
+	return piece.n;
+}
+
 static void set_method(struct transfer *t)
 {
 	struct str method = buf_str(&t->method);
@@ -217,7 +229,8 @@ static void set_method(struct transfer *t)
 		return;
 	transfer_set_long(t, CURLOPT_POST, 1);
 	transfer_set_long(t, CURLOPT_POSTFIELDSIZE, (long)t->body.n);
-	transfer_set_text(t, CURLOPT_POSTFIELDS, buf_c(&t->body));
+	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_body);
+	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
 }
 
 static void set_trust(struct transfer *t)
