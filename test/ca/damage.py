@@ -1,6 +1,6 @@
 """Answers that are damaged on their way out: what a broken CA, proxy or disk sends.
 
-	html  nothing  truncated  cut  silence  huge  deep  not-utf-8  array  number  text  twice  bom
+	html  nothing  truncated  cut  silence  huge  deep  not-utf-8  array  a-number  a-text  twice  bom
 	unknown        members that nobody knows, deep ones and large numbers among them
 	missing:M  null:M  number:M  text:M  list:M  object:M  empty:M    a member missing or retyped, "a.b" one
 	               inside; "*" all of them, "?" those that RFC 8555 calls optional
@@ -21,7 +21,7 @@ RETYPED = {"null": None, "number": 4711, "text": "4711", "list": [4711], "object
 def damaged(reply, how):
     """The reply as it goes out."""
     word, _, argument = how.partition(":")
-    if word in ("missing", *RETYPED):
+    if word in ("missing", *RETYPED) and isinstance(reply.body, dict):
         return with_body(reply, json.dumps(without(reply.body, word, argument)).encode())
     if word == "status":
         return Reply(int(argument), reply.body, reply.headers, reply.kind)
@@ -36,8 +36,8 @@ def damaged(reply, how):
             "deep": lambda: with_body(reply, b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
             "not-utf-8": lambda: with_body(reply, reply.content().replace(b'"', b'"\xe9\xff', 1)),
             "array": lambda: with_body(reply, b"[" + reply.content() + b"]"),
-            "number": lambda: with_body(reply, b"4711"),
-            "text": lambda: with_body(reply, b'"valid"'),
+            "a-number": lambda: with_body(reply, b"4711"),
+            "a-text": lambda: with_body(reply, b'"valid"'),
             "twice": lambda: with_body(reply, twice(reply.content())),
             "bom": lambda: with_body(reply, b"\xef\xbb\xbf" + reply.content()),
             "unknown": lambda: with_body(reply, json.dumps(unknown(reply.body)).encode()),
@@ -75,8 +75,6 @@ def without(body, word, member):
             value.pop(name, None)
         elif name in value:
             value[name] = RETYPED[word]
-    if not isinstance(body, dict):
-        return body
     body = json.loads(json.dumps(body))
     where, *inner = member.split(".")
     if inner and isinstance(body.get(where), dict):

@@ -95,11 +95,12 @@ def new_order(ca, request):
     check_switches(ca, account, identifiers)
     replaced = certificates.read_replaces(ca, account, payload, identifiers)
     open_key = (account.id, tuple(identifiers), profile)
-    order = ca.books.open_orders.get(open_key)
+    order = ca.books.open_orders.get(open_key) if ca.switches["order-reuse"] else None
     if order and refresh(ca, order).status in ("pending", "ready") and not replaced:
         return show_reply(ca, order, 201)
     order = make(ca, account, identifiers, profile, replaced)
-    ca.books.open_orders[open_key] = order
+    if ca.switches["order-reuse"]:
+        ca.books.open_orders[open_key] = order
     return show_reply(ca, order, 201)
 
 

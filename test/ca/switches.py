@@ -35,6 +35,7 @@ ROWS = [
                     "accounts, are refused"),
     ("limit-retry", 3600, "Retry-After of `limit`: seconds, {date: seconds}, or null"),
     ("limits", None, "lets-encrypt: its limits are counted and enforced, in the CA's time"),
+    ("order-reuse", True, "a pending or ready order of the same names is given again"),
     ("reject", [], "names that are refused at the order (rejectedIdentifier)"),
     ("order", "ok", "ok; the type of a problem: once all names are proved the order turns invalid, with "
                     "that error; silently-invalid: with none; never-ready: it stays pending"),

@@ -126,6 +126,13 @@ class Listener:
             self.open.add(connection)
         return connection
 
+    def settle(self):
+        """Waits until it listens, or does not, as the switch says."""
+        for _ in range(200):
+            if (self.socket is None) == self.ca.is_outage("refused"):
+                return
+            time.sleep(0.01)
+
     def break_all(self):
         """What changed concerns connections that are open already, too."""
         with self.lock:
@@ -167,7 +174,7 @@ class Control(http.server.BaseHTTPRequestHandler):
             given = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
             with ca.lock:
                 self.answer({"/switch": lambda: self.switch(given), "/reset": self.reset,
-                             "/time": lambda: set_time(ca, given),
+                             "/time": lambda: self.set_time(given),
                              "/requests": ca.books.requests.clear}.get(self.path))
         except (ValueError, TypeError, KeyError) as why:
             self.answer(lambda: {"error": str(why)}, 400)
@@ -176,12 +183,19 @@ class Control(http.server.BaseHTTPRequestHandler):
         self.server.ca.switches.set(changes)
         if {"tls", "outage"} & changes.keys():
             self.server.listener.break_all()
+            self.server.listener.settle()
         return self.server.ca.switches.values
 
     def reset(self):
         self.server.ca.switches.reset()
         self.server.listener.break_all()
+        self.server.listener.settle()
         return self.server.ca.switches.values
+
+    def set_time(self, given):
+        self.server.ca.books.clock.offset = float(given["offset"])
+        self.server.listener.settle()
+        return time_of(self.server.ca)
 
     def answer(self, make, status=200):
         value = make() if make else {"error": f"there is no {self.path}"}
@@ -197,11 +211,6 @@ class Control(http.server.BaseHTTPRequestHandler):
 
 def time_of(ca):
     return {"offset": ca.books.clock.offset, "now": ca.books.now(), "text": stamp(ca.books.now())}
-
-
-def set_time(ca, given):
-    ca.books.clock.offset = float(given["offset"])
-    return time_of(ca)
 
 
 def issued(ca):
