@@ -12,6 +12,12 @@ static void announce_end(struct later *l)
 	t->conn.ready(&t->conn, CONN_IN);
 }
 
+/* SSL_read costs as much to find nothing as to find little. */
+static bool may_read_on(const struct tls_conn *t)
+{
+	return t->readable || SSL_has_pending(t->ssl);
+}
+
 /* What SSL_read could not give: CONN_AGAIN, the end, or a failure. */
 static ssize_t read_stopped(struct tls_conn *t, int result)
 {
@@ -45,21 +51,21 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
 	size_t all = 0;
 	if (t->failed || !t->established)
 		return t->failed ? CONN_FAILED : CONN_AGAIN;
-	while (all < n) {
+	ssize_t stopped = CONN_AGAIN;
+	while (all < n && (all == 0 || may_read_on(t))) {
 		int want = n - all < INT32_MAX ? (int)(n - all) : INT32_MAX;
 		int got = SSL_read(t->ssl, p + all, want);
-		if (got > 0) {
-			all += (size_t)got;
-			continue;
+		if (got <= 0) {
+			stopped = read_stopped(t, got);
+			break;
 		}
-		ssize_t stopped = read_stopped(t, got);
-		send_own_answers(t);
-		if (all == 0)
-			return stopped;
-		if (stopped != CONN_AGAIN)
-			later_start(&t->end, t->worker->loop, announce_end);
-		break;
+		all += (size_t)got;
 	}
+	send_own_answers(t);
+	if (all == 0)
+		return stopped;
+	if (stopped != CONN_AGAIN)
+		later_start(&t->end, t->worker->loop, announce_end);
 	return (ssize_t)all;
 }
 
