@@ -9,7 +9,9 @@
 enum {
 	STEP = 16, /* of malloc's sizes, the least of which has room for 24 bytes */
 	LEAST = 24,
-	CLASSES = 128,       /* up to 2 KiB; what is larger is malloc's alone */
+	FINE = 128,          /* so many classes, up to 2 KiB, each a step above the one before */
+	COARSE = 64,         /* beyond, only every so many-th is used: 1 KiB apart */
+	CLASSES = 18 * 64,   /* up to 18 KiB, a record's buffer; what is larger is malloc's alone */
 	KEPT_MOST = 1 << 20, /* bytes that one thread keeps */
 };
 
@@ -24,7 +26,8 @@ static _Thread_local struct {
 
 static size_t class_of(size_t n)
 {
-	return n <= LEAST ? 0 : (n - LEAST + STEP - 1) / STEP;
+	size_t class = n <= LEAST ? 0 : (n - LEAST + STEP - 1) / STEP;
+	return class < FINE ? class : (class + COARSE - 1) / COARSE * COARSE;
 }
 
 static size_t size_of(size_t class)
@@ -46,12 +49,18 @@ static void *take(size_t n)
 }
 
 /* Whoever comes from malloc with more room than a class has serves that class. */
+static size_t class_served(size_t usable)
+{
+	size_t class = (usable - LEAST) / STEP;
+	return class < FINE ? class : class - class % COARSE;
+}
+
 static void give(void *piece)
 {
 	struct piece *p = piece;
 	if (!p)
 		return;
-	size_t class = (malloc_usable_size(p) - LEAST) / STEP;
+	size_t class = class_served(malloc_usable_size(p));
 	if (class >= CLASSES || kept.bytes >= KEPT_MOST) {
 		free(p);
 		return;

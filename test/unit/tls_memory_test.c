@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-static const size_t sizes[] = { 1, 31, 32, 33, 63, 64, 65, 100, 1000, 2047, 2048, 2049, 5000,
-	70000 };
+static const size_t sizes[] = { 1, 31, 32, 33, 63, 64, 65, 100, 1000, 2047, 2048, 2049, 5000, 16384,
+	17000, 18431, 18432, 18433, 70000 };
 enum { SIZES = sizeof sizes / sizeof *sizes, MANY = 20000 };
 
 static void assert_filled(const unsigned char *p, size_t n, int with)
