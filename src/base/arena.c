@@ -16,9 +16,9 @@
 /* Blocks double from the first size to the last; a piece that would waste most of one gets a block
  * of its own, behind the newest, whose room stays in use. */
 #ifdef ALONE
-enum { FIRST = 1, LAST = 1, KEEP = 0 };
+enum { FIRST = 1, LAST = 1, KEEP = 0, SPARE_MOST = 0 };
 #else
-enum { FIRST = 2048, LAST = 64 * 1024, KEEP = LAST };
+enum { FIRST = 4096, LAST = 64 * 1024, KEEP = LAST, SPARE_MOST = 64 };
 #endif
 
 struct arena_block {
@@ -27,9 +27,21 @@ struct arena_block {
 	alignas(ARENA_ALIGN) char bytes[];
 };
 
+/* First blocks that a thread has back: the next request's arena is made of one. */
+static _Thread_local struct {
+	struct arena_block *first;
+	unsigned count;
+} spare;
+
 static struct arena_block *block_new(size_t size)
 {
 	size_t bytes;
+	if (size == FIRST && spare.count > 0) {
+		struct arena_block *block = spare.first;
+		spare.first = block->older;
+		spare.count--;
+		return block;
+	}
 	if (__builtin_add_overflow(size, sizeof(struct arena_block), &bytes))
 		BUG("an allocation larger than memory");
 	struct arena_block *block = mem_grow(NULL, 1, bytes);
@@ -63,11 +75,22 @@ void *arena_alloc_block(struct arena *a, size_t bytes)
 	return memset(block->bytes, 0, bytes);
 }
 
+static void block_free(struct arena_block *block)
+{
+	if (block->size != FIRST || spare.count >= SPARE_MOST) {
+		free(block);
+		return;
+	}
+	block->older = spare.first;
+	spare.first = block;
+	spare.count++;
+}
+
 static void free_chain(struct arena_block *block)
 {
 	while (block) {
 		struct arena_block *older = block->older;
-		free(block);
+		block_free(block);
 		block = older;
 	}
 }
