@@ -41,12 +41,28 @@ bool address_parse(struct str host, uint16_t port, struct sockaddr_storage *ret_
 	return true;
 }
 
+/* inet_ntop prints by way of sprintf, which a request on its way would feel. */
+static void put_four(struct str bytes, char *p)
+{
+	for (size_t i = 0; i < 4; i++) {
+		unsigned n = (unsigned char)bytes.p[i];
+		if (n >= 100)
+			*p++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*p++ = (char)('0' + n / 10 % 10);
+		*p++ = (char)('0' + n % 10);
+		*p++ = i < 3 ? '.' : '\0';
+	}
+}
+
 const char *address_text(const struct sockaddr_storage *a, char ret_text[ADDRESS_TEXT])
 {
 	struct str bytes = bytes_of(a);
 	ret_text[0] = '\0';
-	if (bytes.n > 0)
-		(void)inet_ntop(bytes.n == 4 ? AF_INET : AF_INET6, bytes.p, ret_text, ADDRESS_TEXT);
+	if (bytes.n == 4)
+		put_four(bytes, ret_text);
+	else if (bytes.n > 0)
+		(void)inet_ntop(AF_INET6, bytes.p, ret_text, ADDRESS_TEXT);
 	return ret_text;
 }
 
