@@ -109,6 +109,8 @@ void group_free(struct group *g)
 		member_free(g->at[i]);
 	free(g->at);
 	map_remove(&g->pools->groups, &g->node);
+	if (g->pools->last.group == g)
+		g->pools->last.group = NULL;
 	generation_unref(&g->generation);
 	free(g);
 }
@@ -124,17 +126,26 @@ static void move_to(struct group *g, struct generation *generation, const struct
 	generation_unref(&before);
 }
 
+static struct group *find(const struct proxy_pools *p, uint64_t identity)
+{
+	if (p->last.group && p->last.identity == identity)
+		return p->last.group;
+	struct map_node *node = map_find(&p->groups, str_n(&identity, sizeof identity));
+	return node ? OWNER(node, struct group, node) : NULL;
+}
+
 struct group *group_of(
         struct proxy_pools *p, struct generation *generation, const struct upstreams *says)
 {
-	struct map_node *node = map_find(&p->groups, str_n(&says->identity, sizeof says->identity));
-	struct group *g = node ? OWNER(node, struct group, node) : NULL;
+	struct group *g = find(p, says->identity);
 	if (!g)
 		g = group_new(p, generation, says);
 	else if (generation != g->generation && generation == p->worker->generation)
 		move_to(g, generation, says);
 	else if (g->hosts_version != p->hosts_version)
 		make_members(g);
+	p->last.group = g;
+	p->last.identity = says->identity;
 	return g;
 }
 

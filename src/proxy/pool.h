@@ -78,7 +78,11 @@ struct proxy_pools {
 	struct worker *worker;
 	struct map pools;
 	struct map groups; /* by identity (group.h) */
-	struct map hosts;  /* by name (hosts.c) */
+	struct {
+		struct group *group; /* NULL: none */
+		uint64_t identity;
+	} last;           /* that was asked for: often it is the next, too */
+	struct map hosts; /* by name (hosts.c) */
 	uint64_t hosts_version;
 	struct map suspects; /* by what is shown: those that a worker has found failing */
 	struct buf head;     /* scratch: a request head on its way out */

@@ -14,6 +14,7 @@ void counts_done(struct counts *c)
 			free(OWNER(node, struct counters, node));
 		}
 		map_done(&c->of[kind]);
+		c->last[kind] = NULL;
 	}
 }
 
@@ -95,11 +96,18 @@ bool counters_read(struct str text, struct counters *ret_counters)
 
 /* ---- counting ---- */
 
+static struct counters *count_of(struct counts *c, enum counters_kind kind, struct str name)
+{
+	if (!c->last[kind] || !str_eq(c->last[kind]->node.key, name))
+		c->last[kind] = get(&c->of[kind], name);
+	return c->last[kind];
+}
+
 void counters_begin(struct exchange *ex)
 {
 	if (!ex->asked)
 		return;
-	ex->counted[COUNTERS_SITE] = get(&ex->worker->counts.of[COUNTERS_SITE], ex->asked->name);
+	ex->counted[COUNTERS_SITE] = count_of(&ex->worker->counts, COUNTERS_SITE, ex->asked->name);
 	ex->counted[COUNTERS_SITE]->under_way++;
 }
 
@@ -108,7 +116,7 @@ void counters_upstream(struct exchange *ex, struct str shown)
 	struct counters **counted = &ex->counted[COUNTERS_UPSTREAM];
 	if (*counted)
 		(*counted)->under_way--;
-	*counted = get(&ex->worker->counts.of[COUNTERS_UPSTREAM], shown);
+	*counted = count_of(&ex->worker->counts, COUNTERS_UPSTREAM, shown);
 	(*counted)->under_way++;
 	ex->upstream = shown;
 }

@@ -32,6 +32,7 @@ struct counters {
 };
 struct counts {
 	struct map of[COUNTERS_KINDS];
+	struct counters *last[COUNTERS_KINDS]; /* that was counted: often it is the next, too */
 };
 void counts_done(struct counts *c);
 void counts_add(struct counts *to, const struct counts *from);
