@@ -92,9 +92,15 @@ static void write_direct(struct http1_session *s, const struct iovec *v, int cou
 	keep_rest(s, v, count, taken);
 }
 
+/* Behind an answer's last byte nothing comes that could go with it. */
+static bool is_whole(const struct http1_session *s)
+{
+	return s->framing == FRAMING_LENGTH && s->left == 0;
+}
+
 static void put(struct http1_session *s, const struct iovec *v, int count, size_t bytes)
 {
-	if (bytes >= DIRECT && !s->blocked && !s->failed)
+	if ((bytes >= DIRECT || is_whole(s)) && !s->blocked && !s->failed)
 		write_direct(s, v, count);
 	else if (!s->failed)
 		keep_rest(s, v, count, 0);
