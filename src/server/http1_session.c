@@ -203,7 +203,7 @@ static enum next parse_head(struct http1_session *s, struct str bytes)
 		return refuse_head(s, &why);
 	if (from_in)
 		buf_consume(&s->in, r == HTTP1_DONE ? used : 0);
-	else
+	else if (r == HTTP1_MORE || used < bytes.n)
 		buf_add(&s->in, str_from(bytes, r == HTTP1_DONE ? used : 0));
 	s->parsed = s->in.n;
 	if (r == HTTP1_MORE)

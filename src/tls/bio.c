@@ -7,6 +7,7 @@ enum {
 	 * few records. */
 	KEPT_MOST = 64 << 10,
 	READ_MOST = 64 << 10, /* libssl reads less at once */
+	SPARE_MOST = 64 << 10,
 };
 
 static struct tls_conn *conn_of(BIO *bio)
@@ -42,8 +43,19 @@ static int bio_read(BIO *bio, char *p, int n)
 	return got < 0 ? -1 : (int)got;
 }
 
+/* Few connections have records waiting at one time: what the last one had is the next one's. */
+static void take_spare(struct tls_conn *t)
+{
+	t->out = t->worker->spare;
+	t->out_cap = t->worker->spare_cap;
+	t->worker->spare = NULL;
+	t->worker->spare_cap = 0;
+}
+
 static void keep(struct tls_conn *t, const char *p, size_t n)
 {
+	if (!t->out)
+		take_spare(t);
 	if (t->out_size + n > t->out_cap) {
 		t->out_cap = (t->out_size + n) * 2;
 		t->out = mem_grow(t->out, 1, t->out_cap);
@@ -54,7 +66,12 @@ static void keep(struct tls_conn *t, const char *p, size_t n)
 
 static void release(struct tls_conn *t)
 {
-	free(t->out);
+	if (t->out && t->out_cap <= SPARE_MOST && !t->worker->spare) {
+		t->worker->spare = t->out;
+		t->worker->spare_cap = t->out_cap;
+	} else {
+		free(t->out);
+	}
 	t->out = NULL;
 	t->out_size = t->out_cap = 0;
 }

@@ -220,5 +220,6 @@ void tls_worker_free(struct tls_worker **w)
 	BIO_meth_free(gone->bio);
 	wipe(&gone->tickets, sizeof gone->tickets);
 	free(gone->gather);
+	free(gone->spare);
 	free(gone);
 }

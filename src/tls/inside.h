@@ -20,6 +20,8 @@ struct tls_worker {
 	size_t store_count;
 	struct tls_trust *trusts; /* of applications that are spoken to by TLS */
 	char *gather;             /* TLS_RECORD bytes: small parts of one write become one record */
+	char *spare;              /* for the next connection that has records to wait; NULL: none */
+	size_t spare_cap;
 };
 
 enum { TLS_RECORD = 16 << 10 };
