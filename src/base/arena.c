@@ -132,6 +132,31 @@ struct str arena_str(struct arena *a, struct str s)
 	return str_n(copy, s.n);
 }
 
+struct str arena_u64(struct arena *a, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return arena_str(a, str_n(digits + at, sizeof digits - at));
+}
+
+struct str arena_join(struct arena *a, const struct str *parts, size_t count)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++)
+		n += parts[i].n;
+	char *text = arena_alloc(a, n + 1), *p = text;
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].n)
+			memcpy(p, parts[i].p, parts[i].n);
+		p += parts[i].n;
+	}
+	return str_n(text, n);
+}
+
 struct str arena_printf(struct arena *a, const char *format, ...)
 {
 	va_list args, again;

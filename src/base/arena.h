@@ -40,7 +40,13 @@ static inline void *arena_alloc(struct arena *a, size_t bytes)
 #define arena_array(a, type, count) ((type *)arena_alloc_array((a), sizeof(type), (count)))
 void *arena_alloc_array(struct arena *a, size_t size, size_t count);
 
-struct str arena_str(struct arena *a, struct str s); /* a copy, followed by a NUL */
+struct str arena_str(struct arena *a, struct str s);   /* a copy, followed by a NUL */
+struct str arena_u64(struct arena *a, uint64_t value); /* in decimal, followed by a NUL */
+/* One behind the other, followed by a NUL: where a request feels what printf costs. */
+struct str arena_join(struct arena *a, const struct str *parts, size_t count);
+#define ARENA_JOIN(a, ...)                                                                         \
+	arena_join((a), (const struct str[]){ __VA_ARGS__ },                                       \
+	        sizeof((const struct str[]){ __VA_ARGS__ }) / sizeof(struct str))
 __attribute__((format(printf, 2, 3))) struct str arena_printf(struct arena *a, const char *, ...);
 
 #endif

@@ -20,26 +20,9 @@ struct said {
 	struct str of[FORWARDING_COUNT];
 };
 
-static struct str join(struct arena *a, const struct str *parts, size_t count)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < count; i++)
-		n += parts[i].n;
-	char *text = arena_alloc(a, n + 1), *p = text;
-	for (size_t i = 0; i < count; i++) {
-		if (parts[i].n)
-			memcpy(p, parts[i].p, parts[i].n);
-		p += parts[i].n;
-	}
-	return (struct str){ text, n };
-}
-#define JOIN(a, ...)                                                                               \
-	join((a), (const struct str[]){ __VA_ARGS__ },                                             \
-	        sizeof((const struct str[]){ __VA_ARGS__ }) / sizeof(struct str))
-
 static struct str append_to_list(struct arena *a, struct str list, struct str element)
 {
-	return list.n ? JOIN(a, list, STR(", "), element) : element;
+	return list.n ? ARENA_JOIN(a, list, STR(", "), element) : element;
 }
 
 /* Applications that get headers as variables cannot tell '_' from '-'. */
@@ -110,7 +93,7 @@ static bool has_passed(struct str list, struct str via)
 static struct str forwarded_element(const struct exchange *ex, struct str client, struct str proto)
 {
 	bool ipv6 = str_has(client, ':');
-	return JOIN(ex->arena, ipv6 ? STR("for=\"[") : STR("for="), client,
+	return ARENA_JOIN(ex->arena, ipv6 ? STR("for=\"[") : STR("for="), client,
 	        ipv6 ? STR("]\";host=\"") : STR(";host=\""), ex->request.authority,
 	        STR("\";proto="), proto);
 }
@@ -136,7 +119,7 @@ static void set_ours(
 	set(h, ex, X_HOST, said->of[X_HOST].n ? said->of[X_HOST] : ex->request.authority);
 	set(h, ex, FORWARDED,
 	        append_to_list(a, said->of[FORWARDED], forwarded_element(ex, client, proto)));
-	set(h, ex, VIA, append_to_list(a, said->of[VIA], JOIN(a, protocol, via)));
+	set(h, ex, VIA, append_to_list(a, said->of[VIA], ARENA_JOIN(a, protocol, via)));
 	set(h, ex, REAL_IP, said->of[REAL_IP]);
 }
 

@@ -448,9 +448,9 @@ static const struct handling_ops passage_ops = {
 static bool ends_here(struct request *r, struct arena *a)
 {
 	struct str name = STR("max-forwards");
-	struct str hops = headers_find(&r->headers, name);
 	uint64_t left;
-	if (!str_eq(r->method, STR("OPTIONS")) || !str_to_u64(hops, &left))
+	if (!str_eq(r->method, STR("OPTIONS")) ||
+	        !str_to_u64(headers_find(&r->headers, name), &left))
 		return false;
 	if (left == 0)
 		return true;

@@ -21,11 +21,11 @@ static void redirect_to_https(struct exchange *ex)
 	bool six = str_has(host, ':');
 	struct str port = STR("");
 	if (ex->site->url_port != 443 && ex->site->url_port != 0)
-		port = arena_printf(ex->arena, ":%u", ex->site->url_port);
+		port = ARENA_JOIN(ex->arena, STR(":"), arena_u64(ex->arena, ex->site->url_port));
 	if (!str_starts(path, STR("/"))) /* OPTIONS * */
 		path = STR("/");
-	exchange_redirect(ex, arena_printf(ex->arena, "https://%s%.*s%s%.*s%.*s", six ? "[" : "",
-	                              STR_ARG(host), six ? "]" : "", STR_ARG(port), STR_ARG(path)));
+	exchange_redirect(ex, ARENA_JOIN(ex->arena, six ? STR("https://[") : STR("https://"), host,
+	                              six ? STR("]") : STR(""), port, path));
 }
 
 /* An application is redirected to only where browsers trust the certificate. The page knows no

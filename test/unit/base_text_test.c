@@ -477,7 +477,20 @@ static void test_arena_typed(void **state)
 	assert_string_equal(long_one.p, "n00042");
 	assert_int_equal(long_one.n, 6);
 	assert_int_equal(arena_printf(&a, "%*d", 10000, 1).n, 10000);
+	assert_string_equal(arena_u64(&a, 0).p, "0");
+	assert_string_equal(arena_u64(&a, UINT64_MAX).p, "18446744073709551615");
+	assert_int_equal(arena_u64(&a, 100).n, 3);
+	assert_string_equal(ARENA_JOIN(&a, STR("a"), STR_NONE, STR("bc")).p, "abc");
+	assert_int_equal(ARENA_JOIN(&a, STR("a"), STR("bc")).n, 3);
 	assert_int_equal(many[999], 999);
+	/* A first block that was given back is zeroed again for whoever gets it next. */
+	for (int round = 0; round < 2; round++) {
+		ARENA_AUTO short_lived = ARENA_INIT;
+		char *piece = arena_alloc(&short_lived, 200);
+		for (int i = 0; i < 200; i++)
+			assert_int_equal(piece[i], 0);
+		memset(piece, 7, 200);
+	}
 	/* Pieces that did not fit left the newest block's room in use. */
 	char *before = arena_alloc(&a, 16);
 	memset(arena_alloc(&a, 1000000), 1, 1000000);
