@@ -189,6 +189,57 @@ static void limits_have_defaults(void **state)
 	}
 }
 
+static void add_site(struct generation_builder *b, int64_t id, const char *name, const char *ca)
+{
+	struct err err;
+	struct msg_site site = { .id = id, .name = str_c(name), .client_ca = str_c(ca) };
+	struct msg_site_name named = { .site = id, .name = str_c(name) };
+	site.fallback = str_eq_c(site.name, "*");
+	assert_true(generation_row(b, MSG_site, &site, &err));
+	if (!site.fallback)
+		assert_true(generation_row(b, MSG_site_name, &named, &err));
+}
+
+/* Which certificates of clients a name asks for; by their identity connections and tickets are held
+ * to it (RFC 9110 7.4): it is the same for all names of a wildcard, whatever letters they are
+ * written in by the time that they get here, and for nobody else but who asks for the same. */
+static void a_wildcard_has_its_rules_for_all_its_names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int64_t id;
+		bool asks, as_the_wildcard;
+	} cases[] = {
+		{ "x.wild.test", 1, true, true },
+		{ "y.wild.test", 1, true, true },
+		{ "open.wild.test", 2, false, false },
+		{ "own.wild.test", 3, true, false },
+		{ "same.test", 4, true, true },
+		{ "wild.test", 5, false, false },
+		{ "a.x.wild.test", 5, false, false },
+		{ ".wild.test", 5, false, false },
+		{ "x.wild.test.", 5, false, false },
+	};
+	struct err err;
+	struct generation_builder *b = generation_begin(&(struct msg_generation){ .number = 1 });
+	add_site(b, 1, "*.wild.test", "an authority");
+	add_site(b, 2, "open.wild.test", "");
+	add_site(b, 3, "own.wild.test", "another authority");
+	add_site(b, 4, "same.test", "an authority");
+	add_site(b, 5, "*", "");
+	struct generation *g = generation_build(&b, &err);
+	const struct tls_rules *wild = &generation_site(g, STR("x.wild.test"))->tls;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct site *s = generation_site(g, str_c(cases[i].name));
+		assert_int_equal(s->id, cases[i].id);
+		assert_int_equal(s->tls.client_ca.n > 0, cases[i].asks);
+		bool same = !memcmp(s->tls.identity, wild->identity, sizeof wild->identity);
+		assert_int_equal(same, cases[i].as_the_wildcard);
+	}
+	generation_unref(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +248,7 @@ int main(void)
 		cmocka_unit_test(upstreams_are_groups),
 		cmocka_unit_test(groups_that_do_not_fit),
 		cmocka_unit_test(limits_have_defaults),
+		cmocka_unit_test(a_wildcard_has_its_rules_for_all_its_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
