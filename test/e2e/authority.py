@@ -67,8 +67,8 @@ class Pebble:
     """Validates at 127.0.0.1 (its resolver is pebble-challtestsrv), on ports that Everseal then takes."""
 
     def __init__(self, folder, nonce_reject=5, authz_reuse=50, validity=None, chain_length=None,
-                 alternate_roots=None, start=True):
-        self.name, self.folder = "pebble", folder
+                 alternate_roots=None, start=True, program="pebble"):
+        self.name, self.folder, self.program = "pebble", folder, program
         self.port, self.management = free_port(), free_port()
         self.http, self.https = free_port(), free_port()
         self.trust, key = write_certificate(folder)
@@ -106,7 +106,7 @@ class Pebble:
         if self.validity:
             config["certificateValidityPeriod"] = self.validity
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": config}))
-        self.process = self.spawn("pebble", ["pebble", "-config", str(self.folder / "pebble.json"),
+        self.process = self.spawn("pebble", [self.program, "-config", str(self.folder / "pebble.json"),
                                              "-strict", "-dnsserver", f"127.0.0.1:{self.dns}"])
         until("Pebble answers", self.answers, seconds=20)
         return self

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import debian13  # noqa: E402
 from authority import Gate, Pebble  # noqa: E402
 from difficult import Difficult  # noqa: E402
 from house import Everseal  # noqa: E402
@@ -46,6 +47,7 @@ class Stage:
 
     def __init__(self, folder, item):
         self.folder, self.item, self.started = folder, item, []
+        self.pebble_program = "pebble"
         item.logged = []
 
     def keep(self, thing):
@@ -60,7 +62,7 @@ class Stage:
         return path
 
     def pebble(self, **options):
-        return self.keep(Pebble(self.new_folder("pebble"), **options))
+        return self.keep(Pebble(self.new_folder("pebble"), program=self.pebble_program, **options))
 
     def difficult(self, **options):
         return self.keep(Difficult(self.new_folder("difficult"), **options))
@@ -94,9 +96,31 @@ def new_stage(item):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+# What is tested over Debian 12's Pebble and, in the full suite, over Debian 13's.
+OVER_BOTH = ("test_ca", "test_register", "test_renewal", "test_revoke", "test_kill_at_each_step")
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.module.__name__ in OVER_BOTH and "debian" in metafunc.fixturenames:
+        metafunc.parametrize("debian", [12, pytest.param(13, marks=pytest.mark.full)], indirect=True,
+                             ids=["debian12", "debian13"])
+
+
 @pytest.fixture
-def stage(request):
+def debian(request):
+    """The program of the Debian whose Pebble is wanted."""
+    if getattr(request, "param", 12) == 12:
+        return "pebble"
+    try:
+        return debian13.pebble()
+    except debian13.Absent as why:
+        pytest.skip(str(why))
+
+
+@pytest.fixture
+def stage(request, debian):
     with new_stage(request.node) as stage:
+        stage.pebble_program = debian
         yield stage
 
 
