@@ -4,6 +4,8 @@
 /* RFC 8555 7.3.1: onlyReturnExisting; 7.3: newAccount. */
 struct acme_ask ask_account(struct flow *f)
 {
+	if (f->account_looked_up && f->can_bind && !f->binding.n)
+		return (struct acme_ask){ .effect = ACME_BIND };
 	struct json_writer w;
 	json_write_init(&w, &f->payload);
 	json_write_object(&w, NULL);
@@ -19,6 +21,8 @@ struct acme_ask ask_account(struct flow *f)
 			json_write_text(&w, NULL, buf_str(&mailto));
 			json_write_end(&w);
 		}
+		if (f->binding.n)
+			json_write_raw(&w, "externalAccountBinding", f->binding);
 	}
 	json_write_end(&w);
 	struct acme_ask ask = post(f, f->directory.new_account);
@@ -48,9 +52,39 @@ static struct next fail_needs_binding(struct flow *f)
 {
 	return fail(ERR_REFUSED,
 	        "%.*s takes only accounts that are bound to a contract with it (external account "
-	        "binding, "
-	        "EAB), and this program cannot send one yet." ERR_REMEDY "Choose another issuer.",
+	        "binding, EAB), and none is configured." ERR_REMEDY
+	        "Get a key identifier and a key there, and put them into the issuer's block in "
+	        "the configuration, as `eab IDENTIFIER @FILE`; or choose another issuer.",
 	        STR_ARG(ca_of(f)));
+}
+
+/* What is wrong with an account that was asked for without fault in its contract. */
+static bool is_about_binding(const struct flow *f)
+{
+	static const char *const others[] = { "invalidContact", "unsupportedContact",
+		"userActionRequired", "badPublicKey", "badSignatureAlgorithm" };
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (str_eq_c(f->problem.type, others[i]))
+			return false;
+	return f->binding.n && f->problem.json.n;
+}
+
+/* Some CAs say that they want a binding where they are only asked whether there is an account. */
+struct next heard_account_refused(struct flow *f, const struct answer *a)
+{
+	const bool wants_binding = str_eq_c(f->problem.type, "externalAccountRequired");
+	if (wants_binding && !f->account_looked_up && f->can_bind)
+		return heard_no_account(f, a);
+	if (wants_binding && !f->can_bind)
+		return fail_needs_binding(f);
+	if (!is_about_binding(f))
+		return refused(f, a);
+	return fail(ERR_REFUSED,
+	        "%.*s refused to bind the account (external account binding, EAB): "
+	        "%.*s." ERR_REMEDY
+	        "Compare `eab` in the issuer's block with what the CA gave you. Many are good "
+	        "for one account only: get a new one.",
+	        STR_ARG(ca_of(f)), STR_ARG(problem_words(f)));
 }
 
 struct next heard_no_account(struct flow *f, const struct answer *a)
@@ -63,7 +97,7 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 		        "%.*s knows no account of ours, so it does not let us revoke." ERR_REMEDY
 		        "Revoke with the account that the certificate was ordered by.",
 		        STR_ARG(ca_of(f)));
-	if (f->directory.external_account_required)
+	if (f->directory.external_account_required && !f->can_bind)
 		return fail_needs_binding(f);
 	if (f->directory.terms.n && !f->terms_agreed)
 		return fail(ERR_INPUT,

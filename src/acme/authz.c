@@ -1,5 +1,5 @@
 /* Authorizations and challenges: what proof of a name is wanted, and telling the CA that it is in
- * place (RFC 8555 7.5). Only http-01 is made here; other types, known or not, are ignored. */
+ * place (RFC 8555 7.5). */
 #include "acme/step.h"
 
 enum { TOKEN_LEAST = 16, TOKEN_MOST = 128 };
@@ -9,112 +9,47 @@ struct acme_ask ask_authz(struct flow *f)
 	return post_as_get(f->names[f->at].authz);
 }
 
+static bool same_address(struct str a, struct str b)
+{
+	unsigned char x[16], y[16];
+	const size_t n = acme_address(a, x);
+	return n && n == acme_address(b, y) && memcmp(x, y, n) == 0;
+}
+
+/* RFC 8555 7.1.4: the identifier of a wildcard is without "*.", and the authorization says so. */
+static bool is_about(struct str name, struct str identifier, bool wildcard)
+{
+	if (acme_is_wildcard(name) != wildcard)
+		return false;
+	return str_eq_nocase(acme_without_wildcard(name), identifier) ||
+	       same_address(name, identifier);
+}
+
+static void exchange(struct flow_name *a, struct flow_name *b)
+{
+	const struct flow_name here = *a, there = *b;
+	*a = there;
+	a->name = here.name;
+	a->choice = here.choice;
+	*b = here;
+	b->name = there.name;
+	b->choice = there.choice;
+}
+
 /* Nothing says that authorizations come in the order of the names: what was asked at f->at may be
  * another name's. Then the two names exchange all but themselves. */
 static size_t whose(struct flow *f, const struct json *authz)
 {
 	const struct str value = json_text(json_object(authz, "identifier"), "value");
+	bool wildcard = false;
+	json_bool(authz, "wildcard", &wildcard);
 	for (size_t i = 0; i < f->name_count; i++) {
-		if (i == f->at || !str_eq_nocase(f->names[i].name, value))
+		if (i == f->at || !is_about(f->names[i].name, value, wildcard))
 			continue;
-		const struct flow_name here = f->names[f->at], there = f->names[i];
-		f->names[f->at] = there;
-		f->names[f->at].name = here.name;
-		f->names[i] = here;
-		f->names[i].name = there.name;
+		exchange(&f->names[f->at], &f->names[i]);
 		return i;
 	}
 	return f->at;
-}
-
-static const struct json *http_01(const struct json *challenges)
-{
-	for (size_t i = 0; i < json_count(challenges); i++)
-		if (str_eq_c(json_text(json_at(challenges, i), "type"), "http-01"))
-			return json_at(challenges, i);
-	return NULL;
-}
-
-static struct next fail_no_http_01(struct flow *f, struct str name, const struct json *challenges)
-{
-	BUF_AUTO offered = BUF_INIT(256);
-	for (size_t i = 0; i < json_count(challenges); i++) {
-		const struct str type = json_text(json_at(challenges, i), "type");
-		if (type.n)
-			buf_printf(&offered, "%s%.*s", offered.n ? ", " : "",
-			        STR_ARG(str_head(type, 40)));
-	}
-	return fail(ERR_REFUSED,
-	        "%.*s takes no proof over HTTP (http-01) for %.*s, only %s." ERR_REMEDY
-	        "Choose another issuer "
-	        "for it.",
-	        STR_ARG(ca_of(f)), STR_ARG(name),
-	        offered.n ? buf_c(&offered) : "none that is known");
-}
-
-/* What to do if the CA did not find the proof. */
-static const struct {
-	const char *type, *words;
-} advice[] = {
-	{ "caa", "Allow this CA in the domain's CAA record, or remove the record." },
-	{ "connection", "Open port 80 in the firewall or forward it here; if the name has an IPv6 "
-	                "address, it must lead here too." },
-	{ "dns", "Repair the name's A and AAAA records." },
-	{ "incorrectResponse",
-	        "Another server answers for the name: point its A and AAAA records here." },
-	{ "tls", "A redirect leads the CA to HTTPS that does not work: answer challenges on port "
-	         "80." },
-	{ "unauthorized",
-	        "Another server answers for the name: point its A and AAAA records here." },
-};
-
-static const char *advice_for(struct str type)
-{
-	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
-		if (str_eq_c(type, advice[i].type))
-			return advice[i].words;
-	return problem_advice(type);
-}
-
-/* RFC 8555 8.3 and 7.1.5: the CA may tell each URL that it asked; the last one failed. */
-static void add_asked(struct buf *out, const struct json *challenge, const struct flow_name *name)
-{
-	const struct json *records = json_array(challenge, "validationRecord");
-	const struct json *last =
-	        json_count(records) ? json_at(records, json_count(records) - 1) : NULL;
-	const struct str url = json_text(last, "url"), address = json_text(last, "addressUsed");
-	if (url.n)
-		buf_add(out, str_head(url, 300));
-	else
-		buf_printf(out, "http://%.*s/.well-known/acme-challenge/%.*s", STR_ARG(name->name),
-		        STR_ARG(name->token));
-	if (address.n)
-		buf_printf(out, " at %.*s", STR_ARG(str_head(address, 60)));
-}
-
-static struct next fail_challenge(struct flow *f, const struct answer *a, size_t at)
-{
-	const struct flow_name *name = &f->names[at];
-	const struct json *challenge = http_01(json_array(a->body, "challenges"));
-	const struct json *error = json_object(challenge, "error");
-	if (error || !f->order_invalid)
-		problem_keep(f, error, a->reply->status);
-	BUF_AUTO asked = BUF_INIT(1024);
-	add_asked(&asked, challenge, name);
-	const struct str words = problem_words(f), status = json_text(a->body, "status");
-	struct next n = words.n ? fail(ERR_REFUSED,
-	                                  "%.*s could not prove control of %.*s." ERR_WHY
-	                                  "It asked %s and says: %.*s." ERR_REMEDY "%s",
-	                                  STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked),
-	                                  STR_ARG(words), advice_for(f->problem.type))
-	                        : fail(ERR_REFUSED,
-	                                  "%.*s calls the authorization of %.*s %.*s and does not "
-	                                  "say why." ERR_REMEDY "Try again; if it "
-	                                  "comes back, ask the CA about %.*s.",
-	                                  STR_ARG(ca_of(f)), STR_ARG(name->name),
-	                                  STR_ARG(str_head(status, 40)), STR_ARG(name->authz));
-	n.ca_at_fault = str_eq_c(f->problem.type, "serverInternal");
-	return n;
 }
 
 /* The next name that may tell why the order is invalid. */
@@ -148,15 +83,15 @@ static struct next heard_to_prove(struct flow *f, const struct answer *a, size_t
 {
 	struct flow_name *name = &f->names[at];
 	const struct json *challenges = json_array(a->body, "challenges");
-	const struct json *challenge = http_01(challenges);
+	const struct json *challenge = choose_challenge(name, challenges);
 	if (!challenge)
-		return fail_no_http_01(f, name->name, challenges);
+		return fail_no_type(f, name, challenges);
 	const struct str status = json_text(challenge, "status"),
 	                 token = json_text(challenge, "token");
 	if (str_eq_c(status, "invalid"))
-		return fail_challenge(f, a, at);
-	if (!is_token(token))
-		return not_acme(f, a, "token for http-01");
+		return proof_failed(f, a, at);
+	if (name->type != CHALLENGE_DNS_PERSIST_01 && !is_token(token))
+		return not_acme(f, a, "token for the challenge");
 	if (!keep_url(f, &name->challenge, json_text(challenge, "url")))
 		return not_acme(f, a, "URL of the challenge");
 	if (!str_eq(name->token, token))
@@ -180,7 +115,7 @@ struct next heard_authz(struct flow *f, const struct answer *a)
 	}
 	/* RFC 8555 7.1.6: else invalid, deactivated, expired, revoked */
 	if (!str_eq_c(status, "pending"))
-		return fail_challenge(f, a, at);
+		return proof_failed(f, a, at);
 	return f->order_invalid ? seek_reason(f, asked + 1) : heard_to_prove(f, a, at);
 }
 

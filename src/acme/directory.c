@@ -1,6 +1,8 @@
 /* The directory (RFC 8555 7.1.1): where to ask for what. */
 #include "acme/step.h"
 
+enum { PROFILE_NAME_MOST = 64, PROFILE_TEXT_MOST = 500 };
+
 struct acme_ask ask_directory(struct flow *f)
 {
 	return (struct acme_ask){ .effect = ACME_GET, .url = f->directory_url };
@@ -11,6 +13,20 @@ static struct str usable(
 {
 	const struct str text = json_text(object, key);
 	return url_usable(url, text) ? arena_str(a, text) : STR_NONE;
+}
+
+/* draft-ietf-acme-profiles: an object of names with words for people. */
+void directory_read_profiles(struct arena *a, const struct json *list, struct acme_directory *d)
+{
+	d->profiles = arena_array(a, struct acme_profile, ACME_PROFILES_MOST);
+	for (const struct json_iter *it = json_first(list); it; it = json_next(list, it)) {
+		const struct str name = json_iter_key(it),
+		                 text = json_value_text(json_iter_value(it));
+		if (!name.n || name.n > PROFILE_NAME_MOST || d->profile_count == ACME_PROFILES_MOST)
+			continue;
+		d->profiles[d->profile_count++] = (struct acme_profile){ arena_str(a, name),
+			text.n <= PROFILE_TEXT_MOST ? arena_str(a, text) : STR_NONE };
+	}
 }
 
 static const char *first_missing(const struct acme_directory *d)
@@ -51,8 +67,28 @@ bool acme_directory_read(struct arena *a, struct str body, struct str url,
 		        "URL from the CA's documentation.",
 		        STR_ARG(url), first_missing(&d));
 	json_bool(meta, "externalAccountRequired", &d.external_account_required);
+	directory_read_profiles(a, json_object(meta, "profiles"), &d);
 	*ret_directory = d;
 	return true;
+}
+
+static struct str copy(struct arena *a, struct str text)
+{
+	return text.n ? arena_str(a, text) : STR_NONE;
+}
+
+struct acme_directory acme_directory_copy(struct arena *a, const struct acme_directory *d)
+{
+	struct acme_directory to = *d;
+	struct str *texts[] = { &to.new_nonce, &to.new_account, &to.new_order, &to.revoke_cert,
+		&to.key_change, &to.renewal_info, &to.terms, &to.website };
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		*texts[i] = copy(a, *texts[i]);
+	to.profiles = arena_array(a, struct acme_profile, d->profile_count);
+	for (size_t i = 0; i < d->profile_count; i++)
+		to.profiles[i] = (struct acme_profile){ copy(a, d->profiles[i].name),
+			copy(a, d->profiles[i].text) };
+	return to;
 }
 
 struct next heard_directory(struct flow *f, const struct answer *a)

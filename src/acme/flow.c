@@ -27,6 +27,7 @@ static const struct {
 	struct next (*heard)(struct flow *f, const struct answer *a);
 } ways_on[] = {
 	{ ACME_STEP_account, "accountDoesNotExist", heard_no_account },
+	{ ACME_STEP_account, NULL, heard_account_refused },
 	{ ACME_STEP_order, "accountDoesNotExist", heard_account_gone },
 	{ ACME_STEP_order, NULL, heard_order_refused },
 	{ ACME_STEP_authz, NULL, heard_authz_refused },
@@ -82,9 +83,18 @@ struct acme_ask publish(void)
 bool tokens_missing(const struct flow *f)
 {
 	for (size_t i = 0; i < f->name_count; i++)
-		if (f->names[i].token.n && !f->names[i].valid && !f->names[i].published)
+		if (flow_name_to_place(&f->names[i]))
 			return true;
 	return false;
+}
+
+/* A token that was known before a restart is placed again although its challenge is not: perhaps it
+ * is answered and we do not know. DNS-PERSIST-01 has none. */
+bool flow_name_to_place(const struct flow_name *name)
+{
+	const bool known =
+	        name->type == CHALLENGE_DNS_PERSIST_01 ? name->challenge.n : name->token.n;
+	return known && !name->valid && !name->published;
 }
 
 static bool is_post(enum acme_effect effect)
@@ -146,6 +156,8 @@ static struct next lost(struct flow *f, const struct answer *a)
 {
 	f->lost++;
 	f->lost_in_row++;
+	if (f->alternate.n)
+		return next_chain(f);
 	if (f->order.n == 0 && !may_pass(a->reply))
 		return fail_lost(f, a, a->reply->silence->code, "cannot be asked");
 	if (f->order.n == 0 && f->lost_in_row >= TRIES_AT_START)
@@ -161,9 +173,22 @@ static struct next lost(struct flow *f, const struct answer *a)
 	return n;
 }
 
+/* A name whose proofs failed a thousand times; only a person can release it. */
+static bool is_pause(const struct flow *f)
+{
+	const struct str page = problem_page(f), detail = f->problem.detail;
+	return page.n &&
+	       (memmem(page.p, page.n, "unpause", 7) || memmem(detail.p, detail.n, "paused", 6));
+}
+
 /* RFC 8555 6.6: a limit that does not say until when lasts hours with every CA that we know. */
 static struct next limited(struct flow *f, const struct answer *a, struct str type)
 {
+	if (is_pause(f))
+		return fail(ERR_LIMIT,
+		        "%.*s has paused the name: %.*s." ERR_REMEDY
+		        "Repair what let its proofs fail, then release it on %.*s.",
+		        STR_ARG(ca_of(f)), STR_ARG(problem_words(f)), STR_ARG(problem_page(f)));
 	if (a->reply->retry_after > 0 || !str_eq_c(type, "rateLimited"))
 		return lost(f, a);
 	return fail(ERR_LIMIT,
@@ -215,6 +240,7 @@ static struct next read_anew(struct flow *f)
 {
 	f->directory = (struct acme_directory){ 0 };
 	f->directory_kept = false;
+	f->binding = STR_NONE; /* it names a URL of the directory */
 	return go_to(ACME_STEP_directory);
 }
 
@@ -226,6 +252,8 @@ static struct next judge(struct flow *f, const struct answer *a)
 	const struct str type = status >= 400 ? problem_type(a->body) : STR_NONE;
 	if (str_eq_c(type, "badNonce"))
 		return again(f, a);
+	if (f->alternate.n && (status < 200 || status >= 300))
+		return next_chain(f);
 	f->bad_nonces_in_row = 0;
 	/* The reason of an invalid order is not overwritten by what happens while it is looked
 	 * for. */
@@ -292,8 +320,9 @@ struct next flow_did(struct flow *f, const struct err *failed)
 		return n;
 	}
 	CHECK(f->asked != ACME_CSR || f->csr.n);
+	CHECK(f->asked != ACME_BIND || f->binding.n);
 	for (size_t i = 0; f->asked == ACME_PUBLISH && i < f->name_count; i++)
-		f->names[i].published = f->names[i].token.n > 0;
+		f->names[i].published |= flow_name_to_place(&f->names[i]);
 	return stay(f);
 }
 
@@ -305,6 +334,7 @@ struct next flow_lost(struct flow *f, int64_t now)
 	f->deadline_most = now + ATTEMPT_MOST;
 	f->poll_wait = POLL_FIRST;
 	f->waiting_for = STR_NONE;
+	f->chain = f->alternates = f->alternate = f->binding = STR_NONE;
 	buf_clear(&f->nonce);
 	for (size_t i = 0; i < f->name_count; i++) {
 		struct flow_name *name = &f->names[i];
@@ -349,15 +379,28 @@ static bool check_want(const struct flow_want *want, struct err *err)
 		return err_set(err, ERR_INPUT,
 		        "%zu names are too many for one certificate: give at most %d.",
 		        want->name_count, FLOW_NAMES_MOST);
-	for (size_t i = 0; i < want->name_count; i++)
-		if (str_starts(want->names[i], STR("*.")))
-			return err_set(err, ERR_INPUT,
-			        "%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and "
-			        "only proof over "
-			        "HTTP (HTTP-01) is made here." ERR_REMEDY
-			        "Give the names one by one.",
-			        STR_ARG(want->names[i]));
 	return true;
+}
+
+static const struct challenge_choice http_only = { { CHALLENGE_HTTP_01 }, 1 };
+
+static bool choose(struct flow_name *name, const struct challenge_choice *from, struct err *err)
+{
+	struct challenge_choice *to = &name->choice;
+	for (size_t i = 0; i < from->count; i++)
+		if (challenge_type_proves(from->types[i], name->name))
+			to->types[to->count++] = from->types[i];
+	if (to->count)
+		return true;
+	if (acme_is_wildcard(name->name))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is a wildcard: CAs want it proved through DNS (DNS-01), and no such "
+		        "proof can be made here." ERR_REMEDY
+		        "Configure `dns-challenge`, or give the names one by one.",
+		        STR_ARG(name->name));
+	return err_set(err, ERR_INPUT,
+	        "%.*s can be proved only over HTTP or TLS, and neither can be used for it here.",
+	        STR_ARG(name->name));
 }
 
 struct flow *flow_new(const struct flow_want *want, struct err *err)
@@ -377,10 +420,18 @@ struct flow *flow_new(const struct flow_want *want, struct err *err)
 	keep(f, &f->email, want->email);
 	keep(f, &f->profile, want->profile);
 	keep(f, &f->replaces, want->replaces);
+	keep(f, &f->preferred_chain, want->preferred_chain);
 	flow_set_revoke(f, want);
 	f->names = arena_array(&f->arena, struct flow_name, want->name_count);
-	for (size_t i = 0; i < want->name_count; i++)
+	for (size_t i = 0; i < want->name_count; i++) {
 		keep(f, &f->names[i].name, want->names[i]);
+		/* A revocation proves no name. */
+		if (!f->revoke.n && !choose(&f->names[i],
+		                            want->choices ? &want->choices[i] : &http_only, err)) {
+			flow_free(&f);
+			return NULL;
+		}
+	}
 	return f;
 }
 
@@ -398,18 +449,7 @@ void flow_free(struct flow **f)
 
 void flow_know_directory(struct flow *f, const struct acme_directory *d)
 {
-	const struct acme_directory copy = {
-		.new_nonce = arena_str(&f->arena, d->new_nonce),
-		.new_account = arena_str(&f->arena, d->new_account),
-		.new_order = arena_str(&f->arena, d->new_order),
-		.revoke_cert = arena_str(&f->arena, d->revoke_cert),
-		.key_change = arena_str(&f->arena, d->key_change),
-		.renewal_info = arena_str(&f->arena, d->renewal_info),
-		.terms = arena_str(&f->arena, d->terms),
-		.website = arena_str(&f->arena, d->website),
-		.external_account_required = d->external_account_required,
-	};
-	f->directory = copy;
+	f->directory = acme_directory_copy(&f->arena, d);
 	f->directory_kept = true;
 	const struct next n = go_first(f);
 	flow_take(f, &n);
@@ -420,6 +460,16 @@ void flow_know_account(struct flow *f, struct str url)
 	keep(f, &f->account, url);
 	const struct next n = go_first(f);
 	flow_take(f, &n);
+}
+
+void flow_can_bind(struct flow *f, bool can)
+{
+	f->can_bind = can;
+}
+
+void flow_set_binding(struct flow *f, struct str jws)
+{
+	keep(f, &f->binding, jws);
 }
 
 void flow_set_csr(struct flow *f, struct str der)

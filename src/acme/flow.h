@@ -4,7 +4,7 @@
  *	ask = flow_ask(f)        the step says what it wants: an HTTP exchange, or an effect
  *	… driver does it …       sends it signed, or executes the effect
  *	n = flow_heard(f, reply) after an exchange: what the answer means: GO, DONE or FAIL
- *	n = flow_did(f, failed)  after an effect (ACME_PUBLISH, ACME_CSR)
+ *	n = flow_did(f, failed)  after an effect (ACME_PUBLISH, ACME_CSR, ACME_BIND)
  *	flow_take(f, &n)         the one line that assigns f->step; then the driver saves the flow
  *	… waits n.after ms …     and asks again, until DONE (f->chain is there) or FAIL (n.err)
  *
@@ -59,12 +59,21 @@ struct problem {
 	struct str json; /* whole, subproblems included; STR_NONE above 8 KiB: then words only */
 };
 
+/* One of meta.profiles: what may be asked for by its name, and the CA's words for it. */
+struct acme_profile {
+	struct str name, text;
+};
+enum { ACME_PROFILES_MOST = 32 };
+
 /* The directory (RFC 8555 7.1.1), as far as we use it. Members not sent are STR_NONE. */
 struct acme_directory {
 	struct str new_nonce, new_account, new_order, revoke_cert, key_change, renewal_info;
 	struct str terms, website;
 	bool external_account_required;
+	struct acme_profile *profiles;
+	size_t profile_count;
 };
+struct acme_directory acme_directory_copy(struct arena *a, const struct acme_directory *d);
 /* Says in words why a text is not an ACME directory (HTML, other JSON, missing members). */
 MUST_CHECK bool acme_directory_read(struct arena *a, struct str body, struct str url,
         struct acme_directory *ret_directory, struct err *err);
@@ -74,8 +83,11 @@ enum { FLOW_NAMES_MOST = 100, ACME_PAYLOAD_MOST = 48 << 10 };
 /* One name's authorization within the flow. */
 struct flow_name {
 	struct str name;
+	/* What is tried, the first that is offered; a type that failed is taken out. */
+	struct challenge_choice choice;
 	struct str authz, challenge, token; /* URLs and token once known */
 	enum challenge_type type;           /* of `challenge` */
+	unsigned offered;                   /* bit 1 << type: by the authorization that was read */
 	bool valid;                         /* the CA says so, or asks no proof of it */
 	bool answered;                      /* we told the CA, or it already knew */
 	bool published;                     /* the token is in place */
@@ -88,7 +100,8 @@ enum acme_effect {
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
 	ACME_PUBLISH,  /* put every token in place that is not `published`, then flow_did */
-	ACME_CSR, /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
+	ACME_CSR,  /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
+	ACME_BIND, /* sign the account's key with the CA's secret, flow_set_binding, flow_did */
 };
 
 struct flow {
@@ -99,7 +112,9 @@ struct flow {
 	struct flow_name *names;
 	size_t name_count;
 	struct str profile;
-	struct str replaces; /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
+	struct str replaces;        /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
+	struct str preferred_chain; /* common name of its top; STR_NONE: the CA's default */
+	bool can_bind;              /* the driver has what ACME_BIND needs */
 	/* How far it is. */
 	enum acme_step step;
 	size_t at; /* the name that a per-name step is about */
@@ -108,13 +123,18 @@ struct flow {
 	struct str account;     /* URL; STR_NONE until known. The driver stores it */
 	bool account_looked_up; /* onlyReturnExisting said that there is none */
 	bool account_forgotten; /* the CA did not know `account`; happens once at most */
+	struct str binding;     /* RFC 8555 7.3.4; set by flow_set_binding */
 	struct str order, finalize, certificate; /* URLs */
+	/* Other chains for the same certificate, a URL a line; the one that is asked for. */
+	struct str alternates, alternate;
+	struct str note;    /* what turned out otherwise than wanted, for the page; or STR_NONE */
 	bool order_invalid; /* the authorizations are read once more for the reason */
 	struct str csr;     /* DER; set by flow_set_csr */
 	struct str revoke;  /* the certificate, base64url of DER; STR_NONE: one is wanted */
 	unsigned revoke_reason;
 	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
+	unsigned other_types;                    /* orders begun anew for another type; bounded */
 	unsigned bad_nonces_in_row, lost_in_row; /* ended by any other answer; bounded */
 	int64_t poll_wait;                       /* ms; grows from poll to poll */
 	int64_t started;                         /* wall ms */
@@ -133,8 +153,12 @@ struct flow {
 struct flow_want {
 	struct str directory_url, email, profile, replaces; /* email may be STR_NONE */
 	bool terms_agreed;                                  /* a person accepted the CA's terms */
-	const struct str *names; /* ASCII, normalised: DNS names or IP addresses */
+	struct str preferred_chain;
+	const struct str *names; /* ASCII, normalised: DNS names, wildcards, IP addresses */
 	size_t name_count;
+	/* One per name: what it may be proved with, in order of preference. NULL: http-01. Types
+	 * that no CA takes for such a name are left out. */
+	const struct challenge_choice *choices;
 	/* RFC 8555 7.6: not a new certificate is wanted, but that this one (DER) is revoked, for
 	 * that reason. DONE without a chain says so; one that is revoked already is as well. */
 	struct str revoke;
@@ -149,7 +173,7 @@ struct flow_want {
 	X(4, "superseded")                                                                         \
 	X(5, "cessationOfOperation")
 bool acme_reason_from_name(struct str name, unsigned *ret_reason);
-/* Refuses what can never succeed: no name, more than FLOW_NAMES_MOST, a wildcard. */
+/* Refuses what can never succeed: no name, more than FLOW_NAMES_MOST, one without a proof. */
 MUST_CHECK struct flow *flow_new(const struct flow_want *want, struct err *err);
 void flow_free(struct flow **f);
 #define FLOW_AUTO __attribute__((cleanup(flow_free))) struct flow
@@ -175,6 +199,7 @@ struct acme_ask flow_ask(struct flow *f);
 struct acme_reply {
 	unsigned status;
 	struct str body, nonce, location, content_type;
+	struct str links;    /* the values of Link, one a line */
 	int64_t retry_after; /* ms from now, already parsed from seconds or date; -1: not given */
 	int64_t now;         /* wall ms */
 	const struct err *silence;
@@ -189,7 +214,10 @@ struct next {
 	bool ca_at_fault; /* FAIL or delay through outage, 5xx, limits or answers that are no ACME:
 	                     another issuer may help */
 	int64_t not_before; /* FAIL: the CA said when to try again (wall ms), else 0 */
-	struct err err;     /* FAIL: the sentence */
+	/* GO: the proof of name `at` failed, as err says; it is ordered anew, to be proved by
+	 * another type. The driver takes all proofs away and counts the failure. */
+	bool other_type;
+	struct err err; /* FAIL, other_type: the sentence */
 };
 struct next flow_heard(struct flow *f, const struct acme_reply *reply);
 /* An effect was executed (ACME_PUBLISH, ACME_CSR): the same step asks again, now for HTTP. If it
@@ -201,6 +229,11 @@ struct next flow_did(struct flow *f, const struct err *failed);
 struct next flow_lost(struct flow *f, int64_t now);
 void flow_take(struct flow *f, const struct next *n); /* f->step and f->at are assigned here only */
 void flow_set_csr(struct flow *f, struct str der);
+/* Whether ACME_BIND may be asked for; known anew after each flow_new and flow_load. */
+void flow_can_bind(struct flow *f, bool can);
+void flow_set_binding(struct flow *f, struct str jws);
+/* Whether ACME_PUBLISH is about that name. */
+bool flow_name_to_place(const struct flow_name *name);
 
 /* How people call the CA: "Let's Encrypt", else its host. */
 struct str acme_ca_name(struct str directory_url);
@@ -208,8 +241,15 @@ struct str acme_ca_name(struct str directory_url);
  * Text of the CA: show it through err_set, which takes control characters out. */
 void acme_problem_words(const struct problem *p, struct buf *out);
 
-/* RFC 8555 6.2: the protected header (ES256). kid empty: jwk is used instead. */
+/* RFC 8555 6.2: the protected header (ES256). kid empty: jwk is used instead. nonce empty: none, as
+ * within keyChange (7.3.5). */
 void acme_protected(
         struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
+/* RFC 8555 7.3.4: that of an external account binding (HS256); its payload is the account's JWK. */
+void acme_binding_protected(struct buf *out, struct str url, struct str kid);
+
+/* The target of the next link with that relation (RFC 8288); values of Link, separated by commas or
+ * line ends. False: there is none left. */
+bool acme_next_link(struct str *rest, const char *relation, struct str *ret_target);
 
 #endif

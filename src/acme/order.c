@@ -1,18 +1,30 @@
 /* The order: its status drives all that follows (RFC 8555 7.1.6). */
 #include "acme/step.h"
 
-#include <arpa/inet.h>
-
 /* RFC 8738: addresses are identifiers of a type of their own. */
 static const char *identifier_type(struct str name)
 {
-	unsigned char address[sizeof(struct in6_addr)];
-	char text[INET6_ADDRSTRLEN] = "";
-	if (name.n < sizeof text)
-		memcpy(text, name.p, name.n);
-	const bool ip =
-	        inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
-	return ip ? "ip" : "dns";
+	unsigned char address[16];
+	return acme_address(name, address) ? "ip" : "dns";
+}
+
+bool profile_known(const struct flow *f)
+{
+	for (size_t i = 0; i < f->directory.profile_count; i++)
+		if (str_eq(f->directory.profiles[i].name, f->profile))
+			return true;
+	return f->profile.n == 0;
+}
+
+struct next fail_profile(const struct flow *f)
+{
+	const struct acme_directory *d = &f->directory;
+	BUF_AUTO known = BUF_INIT(512);
+	for (size_t i = 0; i < d->profile_count; i++)
+		buf_printf(&known, "%s%.*s", i ? ", " : "", STR_ARG(d->profiles[i].name));
+	return fail(ERR_INPUT, "%.*s offers no profile \"%.*s\"; it has %s." ERR_REMEDY "%s",
+	        STR_ARG(ca_of(f)), STR_ARG(f->profile), known.n ? buf_c(&known) : "none",
+	        known.n ? "Choose one of them, or none." : "Order without a profile.");
 }
 
 /* RFC 8555 7.4; profile: draft-ietf-acme-profiles; replaces: RFC 9773 5 */
@@ -31,7 +43,8 @@ struct acme_ask ask_new_order(struct flow *f)
 	json_write_end(&w);
 	if (f->profile.n)
 		json_write_text(&w, "profile", f->profile);
-	if (f->replaces.n)
+	/* RFC 9773 5: for CAs that offer renewal information */
+	if (f->replaces.n && f->directory.renewal_info.n)
 		json_write_text(&w, "replaces", f->replaces);
 	json_write_end(&w);
 	return post(f, f->directory.new_order);
@@ -42,6 +55,7 @@ static bool read_authorizations(struct flow *f, const struct json *list)
 {
 	for (size_t i = 0; i < f->name_count; i++) {
 		struct flow_name fresh = { .name = f->names[i].name,
+			.choice = f->names[i].choice,
 			.valid = i >= json_count(list) };
 		if (!fresh.valid && !keep_url(f, &fresh.authz, json_value_text(json_at(list, i))))
 			return false;

@@ -17,7 +17,7 @@ static const struct {
 	{ "badSignatureAlgorithm", "Choose another issuer: this one does not take ECDSA P-256." },
 	{ "caa", "Allow this CA in the domain's CAA record, or remove the record." },
 	{ "externalAccountRequired",
-	        "Choose an issuer that takes accounts without an external account binding (EAB)." },
+	        "Configure the external account binding (EAB) that the CA gives." },
 	{ "invalidContact", "Give another e-mail address." },
 	{ "invalidProfile", "Choose a profile that the CA's directory lists, or none." },
 	{ "rateLimited", "Nothing to do but to wait." },
@@ -127,16 +127,25 @@ const char *body_words(struct str body)
 	return value ? "other JSON" : "text that is not JSON";
 }
 
+static const struct {
+	const char *host, *name;
+} cas[] = {
+	{ "acme-v02.api.letsencrypt.org", "Let's Encrypt" },
+	{ "acme-staging-v02.api.letsencrypt.org", "Let's Encrypt (staging)" },
+	{ "acme.zerossl.com", "ZeroSSL" },
+	{ "dv.acme-v02.api.pki.goog", "Google Trust Services" },
+	{ "api.buypass.com", "Buypass" },
+};
+
 struct str acme_ca_name(struct str directory_url)
 {
 	struct url url;
 	struct err err;
 	if (!url_parse(directory_url, &url, &err))
 		return directory_url.n ? directory_url : STR("The CA");
-	if (str_eq_nocase(url.host, STR("acme-staging-v02.api.letsencrypt.org")))
-		return STR("Let's Encrypt (staging)");
-	if (str_ends(url.host, STR(".letsencrypt.org")))
-		return STR("Let's Encrypt");
+	for (size_t i = 0; i < sizeof cas / sizeof *cas; i++)
+		if (str_eq_nocase(url.host, str_c(cas[i].host)))
+			return str_c(cas[i].name);
 	const struct str authority = str_from(directory_url, str_find(directory_url, '/') + 2);
 	return str_head(authority, str_find(authority, '/'));
 }

@@ -12,7 +12,19 @@ void acme_protected(
 		json_write_text(&w, "kid", kid);
 	else
 		json_write_raw(&w, "jwk", jwk);
-	json_write_text(&w, "nonce", nonce);
+	if (nonce.n)
+		json_write_text(&w, "nonce", nonce);
+	json_write_text(&w, "url", url);
+	json_write_end(&w);
+}
+
+void acme_binding_protected(struct buf *out, struct str url, struct str kid)
+{
+	struct json_writer w;
+	json_write_init(&w, out);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "alg", "HS256");
+	json_write_text(&w, "kid", kid);
 	json_write_text(&w, "url", url);
 	json_write_end(&w);
 }

@@ -5,13 +5,20 @@
 	X(directory_url)                                                                           \
 	X(email)                                                                                   \
 	X(profile)                                                                                 \
+	X(preferred_chain)                                                                         \
+	X(alternates)                                                                              \
+	X(alternate)                                                                               \
+	X(note)                                                                                    \
+	X(binding)                                                                                 \
 	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
-#define YES_NOS(X) X(terms_agreed) X(account_looked_up) X(account_forgotten) X(order_invalid)
+#define YES_NOS(X)                                                                                 \
+	X(terms_agreed) X(can_bind) X(account_looked_up) X(account_forgotten) X(order_invalid)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \
 	X(lost)                                                                                    \
 	X(polls)                                                                                   \
+	X(other_types)                                                                             \
 	X(bad_nonces_in_row)                                                                       \
 	X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most) X(revoke_reason)
 #define DIRECTORY_TEXTS(X)                                                                         \
@@ -33,6 +40,19 @@ static void write_directory(struct json_writer *w, const struct acme_directory *
 	DIRECTORY_TEXTS(X)
 #undef X
 	json_write_bool(w, "external_account_required", d->external_account_required);
+	json_write_object(w, "profiles");
+	for (size_t i = 0; i < d->profile_count; i++)
+		json_write_text(w, d->profiles[i].name.p, d->profiles[i].text);
+	json_write_end(w);
+	json_write_end(w);
+}
+
+/* The types that are left, the first first. */
+static void write_choice(struct json_writer *w, const struct challenge_choice *choice)
+{
+	json_write_array(w, "choice");
+	for (size_t i = 0; i < choice->count; i++)
+		json_write_c(w, NULL, challenge_type_name(choice->types[i]));
 	json_write_end(w);
 }
 
@@ -45,6 +65,9 @@ static void write_name(struct json_writer *w, const struct flow_name *name)
 #define X(member) json_write_bool(w, #member, name->member);
 	NAME_YES_NOS(X)
 #undef X
+	json_write_c(w, "type", challenge_type_name(name->type));
+	json_write_int(w, "offered", name->offered);
+	write_choice(w, &name->choice);
 	json_write_end(w);
 }
 
@@ -126,6 +149,17 @@ static void read_directory(struct flow *f, const struct json *from)
 	DIRECTORY_TEXTS(X)
 #undef X
 	json_bool(from, "external_account_required", &d->external_account_required);
+	directory_read_profiles(&f->arena, json_object(from, "profiles"), d);
+}
+
+/* Flows that know of no types are of a time when there was one. */
+static void read_choice(struct challenge_choice *choice, const struct json *list)
+{
+	for (size_t i = 0; i < json_count(list) && choice->count < CHALLENGE_TYPE_COUNT; i++)
+		choice->count += challenge_type_from_name(
+		        json_value_text(json_at(list, i)), &choice->types[choice->count]);
+	if (!list)
+		*choice = (struct challenge_choice){ { CHALLENGE_HTTP_01 }, 1 };
 }
 
 static void read_name(struct flow *f, struct flow_name *name, const struct json *from)
@@ -136,6 +170,11 @@ static void read_name(struct flow *f, struct flow_name *name, const struct json 
 #define X(member) json_bool(from, #member, &name->member);
 	NAME_YES_NOS(X)
 #undef X
+	int64_t offered = 0;
+	json_int(from, "offered", &offered);
+	name->offered = (unsigned)offered;
+	challenge_type_from_name(json_text(from, "type"), &name->type);
+	read_choice(&name->choice, json_array(from, "choice"));
 }
 
 static bool read_names(struct flow *f, const struct json *list)

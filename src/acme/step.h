@@ -24,15 +24,34 @@ ACME_STEPS(X)
 
 /* Refusals that have a way on; each ends in refused() if it has none. */
 struct next heard_no_account(struct flow *f, const struct answer *a);
+struct next heard_account_refused(struct flow *f, const struct answer *a);
 struct next heard_account_gone(struct flow *f, const struct answer *a);
 struct next heard_order_refused(struct flow *f, const struct answer *a);
 struct next heard_authz_refused(struct flow *f, const struct answer *a);
 struct next heard_challenge_refused(struct flow *f, const struct answer *a);
 struct next heard_not_ready(struct flow *f, const struct answer *a);
 
+/* The chain that is asked for is not there, or not the wanted one: the next, else the default. */
+struct next next_chain(struct flow *f);
+
+/* Proofs. The challenge of that type in an authorization, or NULL. */
+const struct json *challenge_of(const struct json *challenges, enum challenge_type type);
+/* What the authorization that was read offers is kept; the first type of the name's choice that is
+ * among it. NULL: there is none. */
+const struct json *choose_challenge(struct flow_name *name, const struct json *challenges);
+struct next fail_no_type(
+        struct flow *f, const struct flow_name *name, const struct json *challenges);
+/* The name's authorization failed: why, and whether another type is tried. */
+struct next proof_failed(struct flow *f, const struct answer *a, size_t at);
+
 void flow_set_revoke(struct flow *f, const struct flow_want *want);
 /* After the account: the order, or the revocation. */
 struct next go_revoke(const struct flow *f);
+
+/* What is wanted of the directory. */
+void directory_read_profiles(struct arena *a, const struct json *list, struct acme_directory *d);
+bool profile_known(const struct flow *f);
+struct next fail_profile(const struct flow *f);
 
 /* Verdicts. */
 struct next go_to(enum acme_step step);
@@ -74,6 +93,8 @@ struct str problem_type(
 /* f->problem becomes this one; NULL or no object clears it. */
 void problem_keep(struct flow *f, const struct json *problem, unsigned status);
 const char *problem_advice(struct str type); /* "" or a sentence */
+/* The page that the problem tells people to open, or STR_NONE. */
+struct str problem_page(const struct flow *f);
 /* At most 640 bytes of acme_problem_words, for a sentence. */
 struct str problem_words(struct flow *f);
 

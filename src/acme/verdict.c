@@ -1,6 +1,7 @@
 /* What a step may answer: go on, wait, fail in so many words. */
 #include "acme/step.h"
 
+#include "base/url.h"
 #include <stdarg.h>
 
 struct next go_to(enum acme_step step)
@@ -17,6 +18,8 @@ struct next go_first(const struct flow *f)
 {
 	if (f->directory.new_order.n == 0)
 		return go_to(ACME_STEP_directory);
+	if (f->order.n == 0 && !f->revoke.n && !profile_known(f))
+		return fail_profile(f);
 	if (f->account.n == 0)
 		return go_to(ACME_STEP_account);
 	if (f->revoke.n)
@@ -94,6 +97,29 @@ struct next not_acme(struct flow *f, const struct answer *a, const char *lacks)
 	        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), lacks);
 }
 
+/* A link for people to open: no script, no path of ours. */
+static bool is_page(struct str link)
+{
+	struct url url;
+	struct err no_url;
+	return link.n && url_parse(link, &url, &no_url);
+}
+
+struct str problem_page(const struct flow *f)
+{
+	const struct str link = f->problem.instance, detail = f->problem.detail;
+	if (is_page(link))
+		return link;
+	/* Let's Encrypt puts it into the words, with more of them behind it. */
+	const char *at = detail.n ? memmem(detail.p, detail.n, "https://", 8) : NULL;
+	struct str rest = at ? str_from(detail, (size_t)(at - detail.p)) : STR_NONE,
+	           page = STR_NONE;
+	str_split(&rest, ' ', &page);
+	while (page.n && strchr(".,;:)", page.p[page.n - 1]))
+		page.n--;
+	return is_page(page) ? page : STR_NONE;
+}
+
 struct next refused(struct flow *f, const struct answer *a)
 {
 	const struct str ca = ca_of(f), name = of_name(f), words = problem_words(f);
@@ -101,7 +127,7 @@ struct next refused(struct flow *f, const struct answer *a)
 		return not_acme(f, a, "");
 	const struct str type = f->problem.type, link = f->problem.instance;
 	/* RFC 8555 7.3.3: the page that tells what to agree to */
-	const bool act = str_eq_c(type, "userActionRequired") && link.n;
+	const bool act = str_eq_c(type, "userActionRequired") && is_page(link);
 	struct next n = fail(ERR_REFUSED, "%.*s refused %s%s%.*s: %.*s." ERR_REMEDY "%s%.*s%s",
 	        STR_ARG(ca), step_noun(f->step), of(f), STR_ARG(name), STR_ARG(words),
 	        act ? "Do what it asks for on " : problem_advice(type),

@@ -13,6 +13,12 @@ void config_issuers_init(struct config *c)
 		{ .name = STR_INIT("letsencrypt-staging"),
 		        .directory = STR_INIT(
 		                "https://acme-staging-v02.api.letsencrypt.org/directory") },
+		{ .name = STR_INIT("zerossl"),
+		        .directory = STR_INIT("https://acme.zerossl.com/v2/DV90") },
+		{ .name = STR_INIT("google"),
+		        .directory = STR_INIT("https://dv.acme-v02.api.pki.goog/directory") },
+		{ .name = STR_INIT("buypass"),
+		        .directory = STR_INIT("https://api.buypass.com/acme/directory") },
 		{ .name = STR_INIT("internal") },
 	};
 	for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++)

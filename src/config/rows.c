@@ -43,7 +43,8 @@ static const struct row top_rows[] = {
 	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME [{ … }]", .fallback = "", .help =
 		"With a block: defines a certificate authority that speaks ACME. Without: chooses who "
 		"issues for the sites that do not say it themselves. Built in are letsencrypt, "
-		"letsencrypt-staging and internal, Everseal's own small authority for development and "
+		"letsencrypt-staging, zerossl, google, buypass (zerossl and google want a block with `eab`) "
+		"and internal, Everseal's own small authority for development and "
 		"private names: `everseal issuer root` prints what its certificates are trusted by, and a "
 		"site that chooses it needs neither email nor terms. If no line chooses, the first one that defines an "
 		"issuer does; without any it is internal for localhost, .test, .internal and names of one "

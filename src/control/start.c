@@ -102,7 +102,11 @@ static void set_issuers(struct control *c)
 	struct issuer_row *rows = arena_array(&a, struct issuer_row, c->config->issuer_count);
 	for (size_t i = 0; i < c->config->issuer_count; i++) {
 		const struct config_issuer *issuer = &c->config->issuers[i];
-		rows[i] = (struct issuer_row){ issuer->name, issuer->directory, issuer->trust };
+		rows[i] = (struct issuer_row){ .name = issuer->name,
+			.directory = issuer->directory,
+			.trust = issuer->trust,
+			.eab_kid = issuer->eab_kid,
+			.eab_hmac = issuer->eab_hmac };
 	}
 	issuers_set(c->issuers, rows, c->config->issuer_count);
 }

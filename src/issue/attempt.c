@@ -128,8 +128,9 @@ void attempt_clear(struct attempt *a, struct store_tx *tx)
 /* It is read from an authorization that the CA could not prove control of a name. */
 static bool proof_failed(const struct attempt_state *s, const struct next *n)
 {
-	return n->what == FLOW_FAIL && !n->ca_at_fault && n->err.code == ERR_REFUSED &&
-	       s->flow->step == ACME_STEP_authz;
+	return n->other_type ||
+	       (n->what == FLOW_FAIL && !n->ca_at_fault && n->err.code == ERR_REFUSED &&
+	               s->flow->step == ACME_STEP_authz);
 }
 
 static bool any_lapsed(const struct attempt_state *s)
@@ -253,6 +254,14 @@ static void save(struct attempt_state *s, int64_t after)
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
 
+static struct str *names_of(struct arena *a, const struct flow *f)
+{
+	struct str *names = arena_array(a, struct str, f->name_count);
+	for (size_t i = 0; i < f->name_count; i++)
+		names[i] = f->names[i].name;
+	return names;
+}
+
 /* What the CA counts against its limits. */
 static void count(struct attempt_state *s, const struct next *n)
 {
@@ -263,23 +272,40 @@ static void count(struct attempt_state *s, const struct next *n)
 	                                                    : SPENT_ORDER;
 	const bool ordered = f->order.n && f->step == ACME_STEP_order;
 	ARENA_AUTO a = ARENA_INIT;
-	struct str *names = arena_array(&a, struct str, f->name_count);
-	for (size_t i = 0; i < f->name_count; i++)
-		names[i] = f->names[i].name;
+	struct str *names = names_of(&a, f);
+	const size_t at = n->other_type ? n->at : f->at;
 	if (failed)
-		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[f->at], 1);
+		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[at], 1);
 	else if (ordered || (n->what == FLOW_DONE && !f->revoke.n))
 		limits_spent(
 		        s->issuer->issuers->limits, what, f->directory_url, names, f->name_count);
 }
 
+/* Whether our own count leaves room for the order that another proof needs. */
+static bool may_order(struct attempt_state *s)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err;
+	int64_t until;
+	return limits_allow(s->issuer->issuers->limits, s->flow->directory_url,
+	        names_of(&a, s->flow), s->flow->name_count, &until, &err);
+}
+
 static void heard(struct attempt_state *s, const struct next *n)
 {
 	count(s, n);
+	if (n->other_type) {
+		withdraw_proofs(s);
+		s->places_missing = 0;
+	}
 	issuer_learn(s->issuer, s->flow);
 	if (s->flow->account.n)
 		stop_leading(s);
 	flow_take(s->flow, n);
+	if (n->other_type && !may_order(s)) {
+		fail(s, &n->err, /* ca_at_fault= */ false);
+		return;
+	}
 	s->attempt->moved(s->attempt, s->flow, n);
 	if (n->what == FLOW_FAIL && n->ca_at_fault)
 		issuer_forget_directory(s->issuer);
@@ -295,11 +321,21 @@ static void heard(struct attempt_state *s, const struct next *n)
 
 /* Effects */
 
+static void join_links(const struct fetch_reply *reply, struct buf *out)
+{
+	struct str link;
+	for (unsigned i = 0; (link = fetch_header(reply, "link", i)).n; i++) {
+		buf_add(out, link);
+		buf_add_char(out, '\n');
+	}
+}
+
 static void answered(
         struct fetch_call *call, const struct fetch_reply *reply, const struct err *err)
 {
 	struct attempt_state *s = OWNER(call, struct attempt_state, call);
 	int64_t now = loop_wall(needs_of(s)->loop);
+	BUF_AUTO links = BUF(64 << 10);
 	struct acme_reply r = { .retry_after = -1, .now = now, .silence = err };
 	if (reply) {
 		r.status = reply->status;
@@ -308,6 +344,8 @@ static void answered(
 		r.location = fetch_header(reply, "location", 0);
 		r.content_type = fetch_header(reply, "content-type", 0);
 		r.retry_after = fetch_retry_after(reply, now);
+		join_links(reply, &links);
+		r.links = buf_str(&links);
 	}
 	struct next n = flow_heard(s->flow, &r);
 	heard(s, &n);
@@ -427,10 +465,7 @@ static bool make_request(struct attempt_state *s, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	BUF_AUTO csr = BUF(64 << 10);
-	struct str *names = arena_array(&a, struct str, s->flow->name_count);
-	for (size_t i = 0; i < s->flow->name_count; i++)
-		names[i] = s->flow->names[i].name;
-	if (!key_csr(s->key, names, s->flow->name_count, &csr, err))
+	if (!key_csr(s->key, names_of(&a, s->flow), s->flow->name_count, &csr, err))
 		return false;
 	flow_set_csr(s->flow, buf_str(&csr));
 	return true;
@@ -470,11 +505,36 @@ static void ask_request(struct attempt_state *s)
 		key_make(s->issuer->issuers->maker, &s->making, s->key_type, made);
 }
 
+/* RFC 8555 7.3.4: the account's key, signed with the secret that the CA gave us. */
+static bool bind_account(struct attempt_state *s, struct err *err)
+{
+	const struct issuer *r = s->issuer;
+	BUF_AUTO jwk = BUF(1024), header = BUF(16 << 10), jws = BUF(32 << 10);
+	struct buf secret = BUF_SECRET(64 << 10);
+	key_jwk(s->account_key, &jwk);
+	acme_binding_protected(&header, s->flow->directory.new_account, str_c(r->eab_kid));
+	const bool ok = buf_decode_base64url(&secret, secret_bytes(&r->eab_hmac)) &&
+	                key_jws_hmac(buf_str(&secret), buf_str(&header), buf_str(&jwk), &jws, err);
+	buf_wipe(&secret);
+	if (ok)
+		flow_set_binding(s->flow, buf_str(&jws));
+	return ok || err_set(err, ERR_INPUT, "The key of `eab` is not base64url.");
+}
+
+static void ask_binding(struct attempt_state *s)
+{
+	struct err err = ERR_INIT;
+	const bool ok = bind_account(s, &err);
+	did(s, ok ? NULL : &err);
+}
+
 static void ask(struct attempt_state *s)
 {
 	struct acme_ask a = flow_ask(s->flow);
 	if (a.effect == ACME_PUBLISH)
 		publish(s);
+	else if (a.effect == ACME_BIND)
+		ask_binding(s);
 	else if (a.effect == ACME_CSR)
 		ask_request(s);
 	else
@@ -523,6 +583,7 @@ static void have_account_key(
 static void take_flow(struct attempt_state *s, struct flow *f)
 {
 	s->flow = f;
+	flow_can_bind(f, s->issuer->eab_kid[0]);
 	s->places = mem_array(sizeof *s->places, f->name_count);
 	issuer_key(s->issuer->issuers, str_c(s->issuer->name), &s->key_call, have_account_key);
 }
@@ -546,6 +607,42 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	s->flow_version = version_of(s, STR("flow"));
 	s->key_version = version_of(s, STR("flow-key"));
 	return s;
+}
+
+/* What each name may be proved with here: of the types that are wanted. */
+static bool choose_types(const struct issuers *i, const struct attempt_want *want, struct str name,
+        struct challenge_choice *ret_choice, struct err *err)
+{
+	static const enum challenge_type http_01 = CHALLENGE_HTTP_01;
+	const enum challenge_type *types = want->type_count ? want->types : &http_01;
+	const size_t count = want->type_count ? want->type_count : 1;
+	BUF_AUTO reasons = BUF(4096);
+	for (size_t k = 0; k < count; k++) {
+		struct prover *p = i->needs.provers[types[k]];
+		struct err why_not = ERR_INIT;
+		if (!p || !challenge_type_proves(types[k], name))
+			continue;
+		if (prover_can(p, acme_without_wildcard(name), &why_not))
+			ret_choice->types[ret_choice->count++] = types[k];
+		else
+			buf_printf(
+			        &reasons, " %s: %s", challenge_type_name(types[k]), why_not.text);
+	}
+	return ret_choice->count || !reasons.n ||
+	       err_set(err, ERR_INPUT, "%.*s cannot be proved from here.%s", STR_ARG(name),
+	               buf_c(&reasons));
+}
+
+/* NULL: err says why. */
+static struct challenge_choice *choose(
+        const struct issuers *i, const struct attempt_want *want, struct arena *a, struct err *err)
+{
+	struct challenge_choice *choices =
+	        arena_array(a, struct challenge_choice, want->name_count);
+	for (size_t k = 0; k < want->name_count && !want->revoke.n; k++)
+		if (!choose_types(i, want, want->names[k], &choices[k], err))
+			return NULL;
+	return choices;
 }
 
 static bool reuse_key(struct attempt_state *s, const struct secret *der, struct err *err)
@@ -604,6 +701,28 @@ static void start_internal(struct attempt_state *s, const struct attempt_want *w
 		key_make(s->issuer->issuers->maker, &s->making, s->key_type, made_here);
 }
 
+static struct flow *flow_of(
+        const struct issuer *r, const struct attempt_want *want, struct err *err)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct challenge_choice *choices = choose(r->issuers, want, &a, err);
+	const struct flow_want flow = {
+		.directory_url = str_c(r->directory_url),
+		.email = want->email,
+		.profile = want->profile,
+		.replaces = want->replaces,
+		.preferred_chain = want->preferred_chain,
+		.choices = choices,
+		.terms_agreed = want->terms_agreed,
+		.names = want->names,
+		.name_count = want->name_count,
+		.revoke = want->revoke,
+		.revoke_reason = want->revoke_reason,
+		.now = loop_wall(r->issuers->needs.loop),
+	};
+	return choices ? flow_new(&flow, err) : NULL;
+}
+
 void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_want *want)
 {
 	struct issuer *r = issuer_find(i, want->issuer);
@@ -621,19 +740,7 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 		start_internal(s, want);
 		return;
 	}
-	struct flow_want flow = {
-		.directory_url = str_c(r->directory_url),
-		.email = want->email,
-		.profile = want->profile,
-		.replaces = want->replaces,
-		.terms_agreed = want->terms_agreed,
-		.names = want->names,
-		.name_count = want->name_count,
-		.revoke = want->revoke,
-		.revoke_reason = want->revoke_reason,
-		.now = loop_wall(i->needs.loop),
-	};
-	struct flow *f = flow_new(&flow, &s->failed.err);
+	struct flow *f = flow_of(r, want, &s->failed.err);
 	if (f)
 		take_flow(s, f);
 	else

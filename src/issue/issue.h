@@ -41,11 +41,16 @@ void issuers_free(struct issuers **i);
 
 struct issuer_row {
 	struct str name;
-	struct str directory; /* empty: our own authority (internal.h) */
-	struct str trust;     /* PEM, or empty */
+	struct str directory;         /* empty: our own authority (internal.h) */
+	struct str trust;             /* PEM, or empty */
+	struct str eab_kid, eab_hmac; /* RFC 8555 7.3.4; hmac: base64url. Or empty */
 };
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
+
+/* What that CA's directory said when it was heard last: the members terms, website (empty: none),
+ * eab_required, profiles [{name, text}]. False: it was not heard yet, and nothing is written. */
+bool issuers_describe(struct issuers *i, struct str issuer, struct json_writer *w);
 
 /* What the limits of that row's CA leave by our own count (limits.h). */
 struct limits;

@@ -194,6 +194,8 @@ void issuer_unref(struct issuer **issuer)
 	free(r->name);
 	free(r->directory_url);
 	free(r->trust);
+	free(r->eab_kid);
+	secret_done(&r->eab_hmac);
 	free(r);
 }
 
@@ -218,6 +220,8 @@ static void add_issuer(struct issuers *i, const struct issuer_row *row)
 	r->name = str_dup(row->name);
 	r->directory_url = str_dup(row->directory);
 	r->trust = str_dup(row->trust);
+	r->eab_kid = str_dup(row->eab_kid);
+	r->eab_hmac = secret_copy(row->eab_hmac);
 	r->account = stored_account(i, row->directory);
 	list_init(&r->followers);
 	map_add(&i->by_name, str_c(r->name), &r->node);
@@ -225,7 +229,8 @@ static void add_issuer(struct issuers *i, const struct issuer_row *row)
 
 static bool same(const struct issuer *r, const struct issuer_row *row)
 {
-	return str_eq_c(row->directory, r->directory_url) && str_eq_c(row->trust, r->trust);
+	return str_eq_c(row->directory, r->directory_url) && str_eq_c(row->trust, r->trust) &&
+	       str_eq_c(row->eab_kid, r->eab_kid) && secret_eq(&r->eab_hmac, row->eab_hmac);
 }
 
 static const struct issuer_row *row_of(
@@ -260,14 +265,8 @@ const struct acme_directory *issuer_directory(const struct issuer *r)
 
 static void keep_directory(struct issuer *r, const struct acme_directory *d)
 {
-	struct arena *a = &r->arena;
-	arena_clear(a);
-	r->directory = *d;
-	struct str *texts[] = { &r->directory.new_nonce, &r->directory.new_account,
-		&r->directory.new_order, &r->directory.revoke_cert, &r->directory.key_change,
-		&r->directory.renewal_info, &r->directory.terms, &r->directory.website };
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-		*texts[i] = texts[i]->n ? arena_str(a, *texts[i]) : STR_NONE;
+	arena_clear(&r->arena);
+	r->directory = acme_directory_copy(&r->arena, d);
 	r->directory_at = loop_mono(r->issuers->needs.loop);
 }
 
@@ -317,4 +316,24 @@ void issuer_learn(struct issuer *r, const struct flow *f)
 	r->account = str_dup(f->account);
 	log_info(r->issuers->needs.log, "The account at %s is %s.", r->name, r->account);
 	store_account(r, f);
+}
+
+bool issuers_describe(struct issuers *i, struct str name, struct json_writer *w)
+{
+	const struct issuer *r = issuer_find(i, name);
+	if (!r || !r->directory.new_order.n)
+		return false;
+	const struct acme_directory *d = &r->directory;
+	json_write_text(w, "terms", d->terms);
+	json_write_text(w, "website", d->website);
+	json_write_bool(w, "eab_required", d->external_account_required);
+	json_write_array(w, "profiles");
+	for (size_t k = 0; k < d->profile_count; k++) {
+		json_write_object(w, NULL);
+		json_write_text(w, "name", d->profiles[k].name);
+		json_write_text(w, "text", d->profiles[k].text);
+		json_write_end(w);
+	}
+	json_write_end(w);
+	return true;
 }

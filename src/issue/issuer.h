@@ -23,7 +23,8 @@ struct account_key {
 struct issuer {
 	struct map_node
 	        node; /* by name; key.p NULL: no longer configured, lives for its attempts */
-	char *name, *directory_url, *trust;
+	char *name, *directory_url, *trust, *eab_kid;
+	struct secret eab_hmac; /* base64url */
 	struct issuers *issuers;
 	unsigned refs;
 	struct arena arena; /* of the directory */

@@ -8,6 +8,9 @@ const char *issuer_title(struct str name)
 	} known[] = {
 		{ "letsencrypt", "Let's Encrypt" },
 		{ "letsencrypt-staging", "Let's Encrypt (staging)" },
+		{ "zerossl", "ZeroSSL" },
+		{ "google", "Google Trust Services" },
+		{ "buypass", "Buypass" },
 		{ "internal", "Everseal's own authority" },
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

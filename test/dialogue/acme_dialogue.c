@@ -63,6 +63,7 @@ struct mutation {
 
 struct dialogue {
 	struct ca_script script;
+	struct challenge_choice choice; /* none: http-01 */
 	enum account account;
 	struct fault faults[2];
 	struct mutation mutation;
@@ -95,17 +96,24 @@ static void dialogue_begin(struct dialogue *d)
 	d->body = BUF(1 << 20);
 	ca_init(&d->ca, &d->script);
 	d->ca.account = d->account == ACCOUNT_existing || d->account == ACCOUNT_known;
+	struct challenge_choice choices[CA_NAMES];
+	for (unsigned i = 0; i < CA_NAMES; i++)
+		choices[i] = d->choice;
 	const struct flow_want want = {
 		.directory_url = STR(CA_DIRECTORY),
 		.email = STR("a@a.test"),
 		.terms_agreed = true,
-		.names = ca_names,
+		.names = ca_names_of(&d->script),
 		.name_count = d->script.names,
+		.choices = d->choice.count ? choices : NULL,
+		.profile = str_c(d->script.profile),
+		.preferred_chain = d->script.chains ? STR("Root Two") : STR_NONE,
 		.replaces = d->script.replaced ? STR("AAA.BBB") : STR_NONE,
 		.now = start,
 	};
 	d->flow = flow_new(&want, &err);
 	CHECK(d->flow);
+	flow_can_bind(d->flow, d->script.bound);
 	if (d->account == ACCOUNT_known || d->account == ACCOUNT_forgotten)
 		flow_know_account(d->flow, STR(CA_ACCOUNT));
 }
@@ -148,9 +156,11 @@ static struct next do_effect(struct dialogue *d, const struct acme_ask *ask)
 	const struct flow *f = d->flow;
 	if (ask->effect == ACME_CSR)
 		flow_set_csr(d->flow, STR("csr"));
+	if (ask->effect == ACME_BIND)
+		flow_set_binding(d->flow, STR(CA_BINDING));
 	for (size_t i = 0; ask->effect == ACME_PUBLISH && i < f->name_count; i++)
-		if (f->names[i].token.n && !f->names[i].published)
-			ca_publish(&d->ca, f->names[i].token);
+		if (flow_name_to_place(&f->names[i]))
+			ca_publish(&d->ca, &f->names[i]);
 	return flow_did(d->flow, NULL);
 }
 
@@ -188,9 +198,14 @@ static void exchange(
 		mutate(d, r);
 }
 
+static bool is_effect(enum acme_effect effect)
+{
+	return effect == ACME_PUBLISH || effect == ACME_CSR || effect == ACME_BIND;
+}
+
 static bool fits(enum fault_kind fault, enum acme_effect effect)
 {
-	const bool effect_only = effect == ACME_PUBLISH || effect == ACME_CSR;
+	const bool effect_only = is_effect(effect);
 	if (fault == FAULT_bad_nonce)
 		return effect == ACME_POST || effect == ACME_POST_JWK;
 	return fault == FAULT_killed_before || fault == FAULT_killed_after || !effect_only;
@@ -208,7 +223,7 @@ static struct next one_turn(struct dialogue *d)
 	if (fault == FAULT_killed_before)
 		return restart(d);
 	struct acme_reply r = { .now = d->now };
-	const bool effect = ask.effect == ACME_PUBLISH || ask.effect == ACME_CSR;
+	const bool effect = is_effect(ask.effect);
 	struct next did;
 	if (effect)
 		did = do_effect(d, &ask);
@@ -226,6 +241,8 @@ static void converse(struct dialogue *d)
 		d->outcome = one_turn(d);
 		if (d->outcome.what != FLOW_GO)
 			return;
+		if (d->outcome.other_type)
+			ca_withdraw_all(&d->ca);
 		flow_take(d->flow, &d->outcome);
 		d->now += d->outcome.after;
 		d->waited += d->outcome.after;
@@ -233,6 +250,19 @@ static void converse(struct dialogue *d)
 }
 
 /* What every dialogue must have come to */
+
+/* The wanted chain if it is offered; who does not get an answer about it takes the default. */
+static bool chain_right(const struct dialogue *d)
+{
+	const struct str chain = d->flow->chain;
+	if (!d->script.chains)
+		return str_eq(chain, STR(CA_CHAIN));
+	const bool is_default = str_eq(chain, STR(CA_CHAIN_ONE));
+	const bool has = d->script.chain && d->script.chain <= 4;
+	if (d->faults_hit && is_default)
+		return d->flow->note.n > 0;
+	return has ? str_eq(chain, STR(CA_CHAIN_TWO)) : is_default && d->flow->note.n;
+}
 
 static const char *what_is_wrong(const struct dialogue *d)
 {
@@ -242,7 +272,7 @@ static const char *what_is_wrong(const struct dialogue *d)
 		return ca->complaint;
 	if (d->outcome.what != FLOW_DONE)
 		return d->outcome.what == FLOW_FAIL ? d->outcome.err.text : "no end";
-	if (!str_eq(d->flow->chain, STR(CA_CHAIN)))
+	if (!chain_right(d))
 		return "another certificate than the one that was made";
 	if (ca->accounts_made != (had_account ? 0 : 1))
 		return "not exactly one account";
@@ -255,12 +285,14 @@ static const char *what_is_wrong(const struct dialogue *d)
 	return NULL;
 }
 
-/* A second order is right only if nobody heard of the first. */
+/* As many orders as there are types by which the last name's proof is not found, and one; one more
+ * is right only if nobody heard of the first. */
 static bool order_count_right(const struct dialogue *d)
 {
-	return d->ca.order_count == 1 ||
-	       (d->ca.order_count == 2 && (d->faults[0].kind == FAULT_answer_lost ||
-	                                          d->faults[0].kind == FAULT_killed_after));
+	const unsigned right = 1 + (unsigned)__builtin_popcount(d->script.not_found);
+	return d->ca.order_count == right ||
+	       (d->ca.order_count == right + 1 && (d->faults[0].kind == FAULT_answer_lost ||
+	                                                  d->faults[0].kind == FAULT_killed_after));
 }
 
 struct counts {
@@ -389,6 +421,89 @@ static void two_faults(void)
 			}
 	printf("# %u dialogues with two faults\n", c.total);
 	report(c.wrong == 0, "two faults in one dialogue");
+}
+
+#define BIT(type) (1u << CHALLENGE_##type)
+static const struct challenge_choice all_types = {
+	{ CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01, CHALLENGE_DNS_01, CHALLENGE_DNS_PERSIST_01 }, 4
+};
+
+/* What may be wanted, and what a CA may say to it. */
+static void other_wishes(void)
+{
+	static const struct {
+		const char *name;
+		struct ca_script script;
+		struct challenge_choice choice;
+	} rows[] = {
+		{ "bound accounts", { .names = 1, .bound = true }, { { 0 }, 0 } },
+		{ "a profile", { .names = 2, .profile = "short" }, { { 0 }, 0 } },
+		{ "the second of three other chains", { .names = 1, .chains = 3, .chain = 2 },
+		        { { 0 }, 0 } },
+		{ "no other chain is the wanted one", { .names = 2, .chains = 2 }, { { 0 }, 0 } },
+		{ "the wanted chain is too far down", { .names = 1, .chains = 6, .chain = 5 },
+		        { { 0 }, 0 } },
+		{ "the first type that is offered",
+		        { .names = 3, .pending = 1, .offers = BIT(TLS_ALPN_01) | BIT(DNS_01) },
+		        { { CHALLENGE_HTTP_01, CHALLENGE_DNS_01, CHALLENGE_TLS_ALPN_01 }, 3 } },
+		{ "a record that stays, without a token",
+		        { .names = 2, .pending = 2, .offers = BIT(DNS_PERSIST_01) },
+		        { { CHALLENGE_DNS_PERSIST_01 }, 1 } },
+		{ "a type that fails, then another",
+		        { .names = 2,
+		                .pending = 1,
+		                .offers = BIT(HTTP_01) | BIT(TLS_ALPN_01),
+		                .not_found = BIT(HTTP_01) },
+		        { { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 }, 2 } },
+		{ "all types in turn",
+		        { .names = 1,
+		                .offers = BIT(HTTP_01) | BIT(TLS_ALPN_01) | BIT(DNS_01) |
+		                          BIT(DNS_PERSIST_01),
+		                .not_found = BIT(HTTP_01) | BIT(TLS_ALPN_01) | BIT(DNS_01) },
+		        all_types },
+		{ "a domain, its wildcard and an address",
+		        { .names = 3,
+		                .pending = 1,
+		                .special = true,
+		                .offers = BIT(HTTP_01) | BIT(DNS_01) },
+		        { { CHALLENGE_DNS_01, CHALLENGE_HTTP_01 }, 2 } },
+		{ "the same in another order",
+		        { .names = 4,
+		                .pending = 1,
+		                .special = true,
+		                .reversed = true,
+		                .offers = BIT(HTTP_01) | BIT(DNS_01) },
+		        { { CHALLENGE_HTTP_01, CHALLENGE_DNS_01 }, 2 } },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct counts c = { 0 };
+		struct dialogue d = { .script = rows[i].script, .choice = rows[i].choice };
+		run_faults(&c, d);
+		d.reload_always = true;
+		run_faults(&c, d);
+		report(c.wrong == 0 && c.total > 20, rows[i].name);
+	}
+}
+
+static void every_type_fails(void)
+{
+	struct dialogue d = { .choice = all_types,
+		.script = { .names = 2, .fails = true, .offers = BIT(HTTP_01) | BIT(DNS_01) } };
+	converse(&d);
+	report(d.outcome.what == FLOW_FAIL && d.ca.order_count == 2 && !d.ca.complaint &&
+	                strstr(d.outcome.err.text, "_acme-challenge.b.test"),
+	        "once every type that is offered has failed, the last one's reason is told");
+	dialogue_end(&d);
+}
+
+static void an_unknown_profile_is_not_ordered(void)
+{
+	struct dialogue d = { .script = { .names = 1, .profile = "tiny" } };
+	converse(&d);
+	report(d.outcome.what == FLOW_FAIL && !d.ca.order_count && !d.ca.accounts_made &&
+	                strstr(d.outcome.err.text, "no profile \"tiny\"; it has classic, short."),
+	        "a profile that the CA does not have is not ordered");
+	dialogue_end(&d);
 }
 
 static void other_cas(void)
@@ -713,6 +828,9 @@ int main(void)
 	every_message();
 	two_faults();
 	other_cas();
+	other_wishes();
+	every_type_fails();
+	an_unknown_profile_is_not_ordered();
 	most_nonces_refused();
 	waits();
 	every_answer_changed(
@@ -720,6 +838,8 @@ int main(void)
 	every_answer_changed(
 	        "replaces refused", (struct ca_script){ .names = 1, .replaced = true });
 	every_answer_changed("proof not found", (struct ca_script){ .names = 2, .fails = true });
+	every_answer_changed("bound, with another chain",
+	        (struct ca_script){ .names = 1, .bound = true, .chains = 2, .chain = 2 });
 	printf("1..%u\n", tests);
 	return failures ? 1 : 0;
 }

@@ -15,6 +15,12 @@ struct ca_script {
 	bool reversed;                /* authorizations come in the other order */
 	bool quiet;                   /* a challenge that is being checked still reads "pending" */
 	bool has_account;             /* the key is known already */
+	bool bound;                   /* an account needs an external account binding */
+	bool special;                 /* the names are ca_special_names */
+	unsigned offers;              /* types of challenge, bit 1 << type; 0: http-01 */
+	unsigned not_found;           /* types by which the last name's proof is not found */
+	const char *profile;          /* an order must ask for it */
+	unsigned chains, chain;       /* other chains offered; the number of the wanted one */
 	bool replaced;                /* an order with `replaces` is refused */
 	bool fails;                   /* the last name's proof is not found */
 	unsigned nonces_refused;      /* in percent */
@@ -24,7 +30,8 @@ struct ca_script {
 
 struct ca_authz {
 	bool valid, answered, failed;
-	bool published; /* the driver has put the token in place */
+	enum challenge_type type; /* by which it was answered */
+	unsigned published;       /* the driver has put the token in place; bit 1 << type */
 	unsigned accepted;
 };
 struct ca_order {
@@ -44,12 +51,37 @@ struct ca {
 	const char *complaint;
 	/* The reply under way. */
 	struct buf body;
-	char nonce[32], location[64];
+	char nonce[32], location[64], links[512];
 };
 
 #define CA_CHAIN                                                                                   \
 	"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"                           \
 	"-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
+/* The default one, and one that ends in another root. */
+#define CA_CHAIN_ONE                                                                               \
+	"-----BEGIN CERTIFICATE-----\n"                                                            \
+	"MIIBfDCCASOgAwIBAgIUJ/7cAWzxvRIeGDjJkpOUjIi47ZkwCgYIKoZIzj0EAwIw\n"                       \
+	"EzERMA8GA1UEAwwIUm9vdCBPbmUwIBcNMjYxMTMwMDczMDU2WhgPMjEyNjExMDYw\n"                       \
+	"NzMwNTZaMBMxETAPBgNVBAMMCFJvb3QgT25lMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n"                       \
+	"AQcDQgAEZvbRHDw5UZudSeGuE06jMYo65ESjVyYfNKJNdJA+I382v9cn2QX9cgP4\n"                       \
+	"XKAk0+A1NnggP7jBUGBhpIb1wGrjb6NTMFEwHQYDVR0OBBYEFICi3icLsJPTKAJl\n"                       \
+	"p6KXxvpSDvEaMB8GA1UdIwQYMBaAFICi3icLsJPTKAJlp6KXxvpSDvEaMA8GA1Ud\n"                       \
+	"EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgfc0p1nqxPJIp1iB1rz4LZseK\n"                       \
+	"xV8kbQ0jzMU7UXLf0rkCIG2rs8h8DvH6ncAxwlN/OsP9x/3uGsUGQAY5W5Ji0PUF\n"                       \
+	"-----END CERTIFICATE-----\n"
+#define CA_CHAIN_TWO                                                                               \
+	"-----BEGIN CERTIFICATE-----\n"                                                            \
+	"MIIBfTCCASOgAwIBAgIUP9DMycEJH0runzHXYQnju6NK2yswCgYIKoZIzj0EAwIw\n"                       \
+	"EzERMA8GA1UEAwwIUm9vdCBUd28wIBcNMjYxMTMwMDczMDU2WhgPMjEyNjExMDYw\n"                       \
+	"NzMwNTZaMBMxETAPBgNVBAMMCFJvb3QgVHdvMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n"                       \
+	"AQcDQgAEII7S0+HhKGdZPGtmZH3Ug7loocrXnjR5zL0/xmyKjfrgybWbYVXwEUFt\n"                       \
+	"1gWoQtHsBEuf5LHzz/RjeO5MOOG2G6NTMFEwHQYDVR0OBBYEFBtVlLAPTb7jJ8XH\n"                       \
+	"rvwnKHREjFHxMB8GA1UdIwQYMBaAFBtVlLAPTb7jJ8XHrvwnKHREjFHxMA8GA1Ud\n"                       \
+	"EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgINQlfBQjGO2dp2wdFTJRUE50\n"                       \
+	"jdK77VFJ7CPVB/Bm2cMCIQCh8sKhJU2Q2euYNyRRbmooqltSbJ9oIrpwUnrltcJo\n"                       \
+	"7w==\n"                                                                                   \
+	"-----END CERTIFICATE-----\n"
+#define CA_BINDING   "{\"protected\":\"e30\",\"payload\":\"e30\",\"signature\":\"c2ln\"}"
 #define CA_DIRECTORY "https://ca.test/directory"
 #define CA_ACCOUNT   "https://ca.test/account/1"
 
@@ -63,10 +95,13 @@ void ca_hear(
 void ca_refuse_nonce(struct ca *ca, const struct acme_ask *ask, struct acme_reply *ret_reply);
 
 /* The driver's tokens: put in place, and gone with its process. */
-void ca_publish(struct ca *ca, struct str token);
+void ca_publish(struct ca *ca, const struct flow_name *name);
 void ca_withdraw_all(struct ca *ca);
 
 /* The names that the script speaks of: a.test, b.test, … */
 extern const struct str ca_names[CA_NAMES];
+/* A wildcard beside its domain, and an address. */
+extern const struct str ca_special_names[CA_NAMES];
+const struct str *ca_names_of(const struct ca_script *script);
 
 #endif

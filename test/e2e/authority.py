@@ -67,13 +67,14 @@ class Pebble:
     """Validates at 127.0.0.1 (its resolver is pebble-challtestsrv), on ports that Everseal then takes."""
 
     def __init__(self, folder, nonce_reject=5, authz_reuse=50, validity=None, chain_length=None,
-                 alternate_roots=None, start=True, program="pebble"):
+                 alternate_roots=None, eab=None, start=True, program="pebble"):
+        """`eab`: the keys of external account bindings by their identifier; then an account needs one."""
         self.name, self.folder, self.program = "pebble", folder, program
         self.port, self.management = free_port(), free_port()
         self.http, self.https = free_port(), free_port()
         self.trust, key = write_certificate(folder)
         self.directory = f"https://127.0.0.1:{self.port}/dir"
-        self.validity = validity
+        self.validity, self.eab = validity, eab
         self.environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1",
                             "PEBBLE_WFE_NONCEREJECT": str(nonce_reject),
                             "PEBBLE_AUTHZREUSE": str(authz_reuse)}
@@ -103,6 +104,8 @@ class Pebble:
                   "managementListenAddress": f"127.0.0.1:{self.management}",
                   "certificate": str(self.trust), "privateKey": str(self.key), "httpPort": self.http,
                   "tlsPort": self.https, "ocspResponderURL": "", "externalAccountBindingRequired": False}
+        if self.eab:
+            config |= {"externalAccountBindingRequired": True, "externalAccountMACKeys": self.eab}
         if self.validity:
             config["certificateValidityPeriod"] = self.validity
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": config}))

@@ -1,4 +1,5 @@
 """Certificate authorities that are down, strange, or none; and all of Pebble's moods."""
+import base64
 import contextlib
 import datetime
 import json
@@ -171,3 +172,30 @@ def test_moods_of_pebble(stage, upstream, options):
     answer = ask(everseal.https, "b.example.com", secure=True, roots=pebble.roots)
     assert answer.body == b"hello", "the chain leads to Pebble's root"
     assert (pebble.orders, pebble.accounts) == (3, 1)
+
+
+@pytest.mark.asan
+def test_accounts_bound_to_a_contract(stage, upstream):
+    key = base64.urlsafe_b64encode(b"a secret of thirty-two bytes ...").rstrip(b"=").decode()
+    pebble = stage.pebble(eab={"kid-1": key})
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}")
+
+    def bind(eab):
+        everseal.issuer = f"issuer pebble {{ directory {pebble.directory}; trust {pebble.trust}; {eab} }}"
+        everseal.write(f"site * {{ proxy {upstream.address} }}")
+    bind("")
+    everseal.start()
+    register = ("register", "--name", "shop.example.com", "--agree-tos", "--wait")
+    everseal.le(*register).failed("bound to a contract", "as `eab IDENTIFIER @FILE`")
+    secret = everseal.folder / "hmac"
+    secret.write_text(key + "\n")
+    bind(f"eab kid-2 @{secret}")
+    everseal.reload().ok()
+    everseal.le("renew", "shop.example.com", "--wait").failed(
+        "refused to bind the account", "Compare `eab` in the issuer's block")
+    bind(f"eab kid-1 @{secret}")
+    everseal.reload().ok()
+    everseal.le("renew", "shop.example.com", "--wait").ok()
+    assert not is_temporary(everseal.served("shop.example.com"))
+    assert pebble.accounts == 1
+    assert key not in everseal.log() and key not in everseal.cli("status", "--json").out

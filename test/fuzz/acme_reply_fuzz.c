@@ -10,15 +10,23 @@ static struct flow *flow_of_two(void)
 {
 	struct err err;
 	const struct str names[] = { STR("a.test"), STR("b.test") };
+	static const struct challenge_choice all = { { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01,
+		                                             CHALLENGE_DNS_01,
+		                                             CHALLENGE_DNS_PERSIST_01 },
+		4 };
+	const struct challenge_choice choices[] = { all, all };
 	const struct flow_want want = { .directory_url = STR("https://ca.test/directory"),
 		.email = STR("a@a.test"),
 		.terms_agreed = true,
 		.replaces = STR("a.b"),
 		.names = names,
 		.name_count = 2,
+		.choices = choices,
+		.preferred_chain = STR("Root"),
 		.now = start };
 	struct flow *f = flow_new(&want, &err);
 	CHECK(f);
+	flow_can_bind(f, true);
 	return f;
 }
 
@@ -47,7 +55,9 @@ static struct next one_turn(struct flow **f, struct str line, int64_t now)
 	const struct acme_ask ask = flow_ask(*f);
 	if (ask.effect == ACME_CSR)
 		flow_set_csr(*f, STR("csr"));
-	if (ask.effect == ACME_CSR || ask.effect == ACME_PUBLISH)
+	if (ask.effect == ACME_BIND)
+		flow_set_binding(*f, STR("{}"));
+	if (ask.effect == ACME_CSR || ask.effect == ACME_PUBLISH || ask.effect == ACME_BIND)
 		return flow_did(*f, NULL);
 	uint64_t status = 0, retry_after = 0;
 	const struct str first = word(&line);
@@ -62,7 +72,7 @@ static struct next one_turn(struct flow **f, struct str line, int64_t now)
 		.retry_after = asked ? (int64_t)(retry_after & INT64_MAX) : -1 };
 	r.nonce = word(&line);
 	r.location = word(&line);
-	r.body = line;
+	r.body = r.links = line;
 	return flow_heard(*f, &r);
 }
 

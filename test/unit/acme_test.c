@@ -36,6 +36,7 @@ static struct flow *flow_at(enum acme_step step)
 		.new_account = STR_INIT(CA_URL "/account"),
 		.new_order = STR_INIT(CA_URL "/order"),
 		.terms = STR_INIT(CA_URL "/terms"),
+		.renewal_info = STR_INIT(CA_URL "/renewal-info"),
 	};
 	struct flow *f = flow_of(STR(DIRECTORY), /* terms_agreed= */ true);
 	if (step > ACME_STEP_directory)
@@ -135,7 +136,7 @@ static const struct {
 	        "for on https://ca.test/agree and try again." },
 	{ ACME_STEP_account, 403, "{" URN "externalAccountRequired\",\"detail\":\"No EAB\"}",
 	        ERR_REFUSED, false,
-	        "Choose an issuer that takes accounts without an external account binding" },
+	        "Let's Encrypt takes only accounts that are bound to a contract with it" },
 	{ ACME_STEP_order, 403,
 	        "{" URN "rejectedIdentifier\",\"detail\":\"Some names\",\"subproblems\":[{" URN
 	        "malformed\",\"detail\":\"Ends in a "
@@ -163,8 +164,8 @@ static const struct {
 	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"dns-01\"},{\"type\":\"tls-"
 	        "alpn-01\"}]}",
 	        ERR_REFUSED, false,
-	        "Let's Encrypt takes no proof over HTTP (http-01) for shop.example.com, only "
-	        "dns-01, "
+	        "Let's Encrypt takes no proof for shop.example.com that can be made here "
+	        "(http-01), only dns-01, "
 	        "tls-alpn-01." },
 	{ ACME_STEP_authz, 200, "{\"status\":\"pending\"}", ERR_REFUSED, false,
 	        "only none that is known" },
@@ -172,7 +173,8 @@ static const struct {
 	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":\"short\"}"
 	        "]}",
 	        ERR_PROTOCOL, true,
-	        "about the authorization of shop.example.com has no usable token for http-01" },
+	        "about the authorization of shop.example.com has no usable token for the "
+	        "challenge" },
 	{ ACME_STEP_authz, 200,
 	        "{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"token\":"
 	        "\"0123456789abcdef0\",\"url\":\"http://x.test/\"}]}",

@@ -18,6 +18,7 @@ static void a_ca_is_called_by_its_name(void **state)
 		{ "https://acme-v02.api.letsencrypt.org/directory", "Let's Encrypt" },
 		{ "https://acme-staging-v02.api.letsencrypt.org/directory",
 		        "Let's Encrypt (staging)" },
+		{ "https://acme.zerossl.com/v2/DV90", "ZeroSSL" },
 		{ "https://ca.corp.example/acme/directory", "ca.corp.example" },
 		{ "https://notletsencrypt.org/d", "notletsencrypt.org" },
 		{ "https://localhost:14000/dir", "localhost:14000" },

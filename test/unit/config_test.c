@@ -282,11 +282,12 @@ static const struct mistake mistakes[] = {
 	/* issuers */
 	{ "site a.test { proxy 127.0.0.1:1; issuer corp }",
 	        "f:1:41: There is no issuer \"corp\": known are letsencrypt, letsencrypt-staging, "
-	        "internal; others need `issuer NAME { directory URL }` at top level.\n" },
+	        "zerossl, google, buypass, internal; others need `issuer NAME { directory URL }` "
+	        "at top level.\n" },
 	{ "issuer zero",
 	        "f:1:8: There is no issuer \"zero\": known are letsencrypt, "
-	        "letsencrypt-staging, internal; others need `issuer NAME { directory URL }` at "
-	        "top level.\n" },
+	        "letsencrypt-staging, zerossl, google, buypass, internal; others need `issuer "
+	        "NAME { directory URL }` at top level.\n" },
 	{ "issuer letsencrypt\nissuer internal",
 	        "f:2:1: `issuer` was chosen already, in line 1: other "
 	        "issuers may be named in sites.\n" },
@@ -382,7 +383,7 @@ static void nothing_written_is_all_defaults(void **state)
 	assert_int_equal(c->challenge_https, 443);
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->site_count, 0);
-	assert_int_equal(c->issuer_count, 3);
+	assert_int_equal(c->issuer_count, 6);
 	assert_text(config_issuer(c, STR("letsencrypt"))->directory,
 	        "https://acme-v02.api.letsencrypt.org/directory");
 	assert_null(config_issuer(c, STR("internal"))->directory.p);
@@ -508,7 +509,7 @@ static void the_default_issuer_is_the_chosen_one_else_the_first_defined(void **s
 	}
 	struct config *c = parsed(files[4].text);
 	assert_text(config_issuer(c, STR("letsencrypt"))->directory, "https://localhost:14000/dir");
-	assert_int_equal(c->issuer_count, 3);
+	assert_int_equal(c->issuer_count, 6);
 	config_free(&c);
 }
 

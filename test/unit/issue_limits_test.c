@@ -407,7 +407,9 @@ static void run_job(const char *name)
 {
 	struct job j = { .attempt = { .moved = moved, .done = done } };
 	const struct str names[] = { str_c(name) };
-	const struct issuer_row row = { STR("ca"), CA, STR("the root") };
+	const struct issuer_row row = {
+		.name = STR("ca"), .directory = CA, .trust = STR("the root")
+	};
 	issuers_set(place.issuers, &row, 1);
 	attempt_start(place.issuers, &j.attempt,
 	        &(struct attempt_want){ .id = STR("job"),

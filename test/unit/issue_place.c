@@ -125,7 +125,8 @@ void place_open(struct place *p)
 	        .store = p->store,
 	        .master = p->master,
 	        .fetch = &p->ca.fetch,
-	        .provers = { [CHALLENGE_HTTP_01] = p->http01 },
+	        .provers = { [CHALLENGE_HTTP_01] = p->http01,
+	                [CHALLENGE_TLS_ALPN_01] = p->tls_alpn01 },
 	        .log = &p->log });
 	serve_attach(p, 0);
 }

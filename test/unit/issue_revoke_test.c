@@ -61,7 +61,9 @@ static void run(struct job *j, struct str revoke)
 static int setup(void **state)
 {
 	(void)state;
-	const struct issuer_row row = { STR("ca"), LETS_ENCRYPT, STR("the root") };
+	const struct issuer_row row = {
+		.name = STR("ca"), .directory = LETS_ENCRYPT, .trust = STR("the root")
+	};
 	place_init(&place);
 	issuers_set(place.issuers, &row, 1);
 	return 0;

@@ -137,12 +137,16 @@ static void job_fails(struct job *j, enum err_code code, const char *sentence)
 }
 
 static const struct issuer_row rows[] = {
-	{ STR_INIT("ca"), STR_INIT(CA_DIRECTORY), STR_INIT("the root") },
-	{ STR_INIT("again"), STR_INIT(CA_DIRECTORY "?2"), STR_INIT("the root") },
-	{ STR_INIT("letsencrypt"), STR_INIT("https://acme-v02.api.letsencrypt.org/directory"),
-	        STR_INIT("") },
-	{ STR_INIT("staging"), STR_INIT("https://acme-staging-v02.api.letsencrypt.org/directory"),
-	        STR_INIT("") },
+	{ .name = STR_INIT("ca"),
+	        .directory = STR_INIT(CA_DIRECTORY),
+	        .trust = STR_INIT("the root") },
+	{ .name = STR_INIT("again"),
+	        .directory = STR_INIT(CA_DIRECTORY "?2"),
+	        .trust = STR_INIT("the root") },
+	{ .name = STR_INIT("letsencrypt"),
+	        .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory") },
+	{ .name = STR_INIT("staging"),
+	        .directory = STR_INIT("https://acme-staging-v02.api.letsencrypt.org/directory") },
 };
 
 static void set_rows(void)

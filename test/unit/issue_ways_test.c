@@ -1,5 +1,8 @@
-/* The ways in which an attempt may be wanted: types of key, keys used again, provers. */
+/* The ways in which an attempt may be wanted: types of key, keys used again, proofs, accounts that
+ * are bound, profiles, chains. */
 #include "issue_place.h"
+
+#include "json/json.h"
 
 static struct place place;
 
@@ -8,6 +11,7 @@ struct job {
 	struct attempt_want want;
 	struct store_tx tx;
 	bool ended, issued;
+	size_t chain_count;
 	struct err err;
 	struct secret key;
 	struct buf words; /* what it waited for */
@@ -34,10 +38,12 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 	store_tx_init(&j->tx);
 	attempt_clear(a, &j->tx);
 	j->issued = issued;
-	if (issued)
+	if (issued) {
 		j->key = secret_copy(secret_bytes(issued->key));
-	else
+		j->chain_count = issued->chain_count;
+	} else {
 		j->err = failed->err;
+	}
 	store_tx_put(&j->tx, STR("done"), j->want.id, 0, STR("{}"), STR_NONE);
 	store_tx_start(place.store, &j->tx, stored);
 }
@@ -84,7 +90,9 @@ static void job_succeeds(struct job *j)
 
 static void set_rows(void)
 {
-	const struct issuer_row row = { STR("ca"), STR(CA_DIRECTORY), STR("the root") };
+	const struct issuer_row row = {
+		.name = STR("ca"), .directory = STR(CA_DIRECTORY), .trust = STR("the root")
+	};
 	issuers_set(place.issuers, &row, 1);
 }
 
@@ -198,6 +206,255 @@ static void a_key_is_used_again_if_that_is_wanted(void **state)
 	job_done(&third);
 }
 
+/* Proofs. A prover of TLS-ALPN-01 that keeps what it is given, and says when it is in place. */
+
+struct fake_proof {
+	struct proving *at; /* NULL once withdrawn */
+	struct later later;
+};
+struct fake_prover {
+	struct prover prover;
+	struct fake_proof proofs[8];
+	unsigned placed, withdrawn;
+	char text[256]; /* of the last one */
+	bool unable, refuses;
+};
+static struct fake_prover by_tls;
+
+static bool fake_can(struct prover *p, struct str name, struct err *ret_why_not)
+{
+	(void)p;
+	if (!by_tls.unable)
+		return true;
+	return err_set(ret_why_not, ERR_INPUT, "No listener serves %.*s.", STR_ARG(name));
+}
+
+static void fake_ready(struct later *l)
+{
+	struct err err = ERR_INIT;
+	struct proving *at = OWNER(l, struct fake_proof, later)->at;
+	err_set(&err, ERR_IO, "The certificate for the proof could not be made.");
+	at->ready(at, by_tls.refuses ? &err : NULL);
+}
+
+static void fake_place(struct prover *p, struct proving *at, const struct proof_text *text)
+{
+	struct fake_proof *proof = &by_tls.proofs[by_tls.placed++];
+	(void)p;
+	assert_in_range(by_tls.placed, 1, 8);
+	proof->at = at;
+	at->state = proof;
+	snprintf(by_tls.text, sizeof by_tls.text, "%s %.*s %.*s %zu %.*s",
+	        challenge_type_name(text->type), STR_ARG(text->name), STR_ARG(text->token),
+	        text->thumbprint.n, STR_ARG(text->account));
+	at->said(at, STR("being made"));
+	later_start(&proof->later, place.loop, fake_ready);
+}
+
+static void fake_withdraw(struct proving *at, bool valid)
+{
+	struct fake_proof *proof = at->state;
+	assert_ptr_equal(at, proof->at);
+	proof->at = NULL;
+	by_tls.withdrawn++;
+	buf_printf(&place.diary, "withdrawn %d\n", valid);
+	later_stop(&proof->later);
+}
+
+static const struct prover_ops fake_ops = {
+	.can = fake_can, .place = fake_place, .withdraw = fake_withdraw
+};
+
+/* The place is opened again with both provers. */
+static void with_tls(void)
+{
+	by_tls = (struct fake_prover){ .prover.ops = &fake_ops };
+	place.tls_alpn01 = &by_tls.prover;
+	place_close(&place);
+	place_open(&place);
+	set_rows();
+	place.ca.offers_tls = true;
+}
+
+static const enum challenge_type tls_first[] = { CHALLENGE_TLS_ALPN_01, CHALLENGE_HTTP_01 };
+
+static void job_by(struct job *j, const enum challenge_type *types, size_t count)
+{
+	job_init(j, "shop");
+	j->want.types = types;
+	j->want.type_count = count;
+}
+
+static void the_preferred_type_is_proved_with(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	job_by(&j, tls_first, 2);
+	job_succeeds(&j);
+	assert_string_equal(by_tls.text, "tls-alpn-01 shop.example.com token-of-order-0-name-0 43 "
+	                                 "https://ca.test/account/0");
+	assert_string_equal(buf_c(&j.words), "shop.example.com: being made\n");
+	assert_int_equal(diary_count(&place, "ask challenge of TLS"), 1);
+	assert_int_equal(diary_count(&place, "ask challenge"), 1);
+	assert_int_equal(diary_count(&place, "withdrawn 1"), 1);
+	job_done(&j);
+}
+
+static void a_type_that_fails_is_followed_by_the_next(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	place.ca.refused_type = "tls-alpn-01";
+	job_by(&j, tls_first, 2);
+	j.want.name_count = 2;
+	job_succeeds(&j);
+	assert_int_equal(place.ca.order_count, 3); /* each of the two names fails once */
+	assert_int_equal(diary_count(&place, "withdrawn 0"), by_tls.withdrawn);
+	assert_int_equal(serve_tokens(&place.serves[0]), 0);
+	job_done(&j);
+}
+
+static void the_next_type_survives_a_restart(void **state)
+{
+	(void)state;
+	struct job j;
+	struct err err = ERR_INIT;
+	with_tls();
+	place.ca.refused_type = "tls-alpn-01";
+	job_by(&j, tls_first, 2);
+	attempt_start(place.issuers, &j.attempt, &j.want);
+	turn_until(&place, diary_count(&place, "ask order shop") == 2);
+	restart(&j);
+	assert_true(attempt_resume(place.issuers, &j.attempt, STR("shop"), &err));
+	turn_until(&place, j.ended);
+	assert_true(j.issued);
+	assert_int_equal(diary_count(&place, "ask challenge of TLS"), 1);
+	job_done(&j);
+}
+
+static void what_cannot_work_here_is_left_out(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	by_tls.unable = true;
+	job_by(&j, tls_first, 2);
+	job_succeeds(&j);
+	assert_int_equal(diary_count(&place, "ask challenge of TLS"), 0);
+	job_done(&j);
+	job_by(&j, tls_first, 1);
+	j.want.id = STR("again");
+	job_run(&j);
+	assert_string_equal(j.err.text, "shop.example.com cannot be proved from here. tls-alpn-01: "
+	                                "No listener serves shop.example.com.");
+	job_done(&j);
+}
+
+static void a_proof_that_cannot_be_placed_ends_the_attempt(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	by_tls.refuses = true;
+	job_by(&j, tls_first, 1);
+	job_run(&j);
+	assert_string_equal(j.err.text, "The certificate for the proof could not be made.");
+	assert_int_equal(by_tls.withdrawn, 1);
+	job_done(&j);
+}
+
+/* Accounts, profiles, chains */
+
+static void an_account_is_bound_by_what_is_configured(void **state)
+{
+	(void)state;
+	struct job j;
+	struct issuer_row row = { .name = STR("ca"),
+		.directory = STR(CA_DIRECTORY),
+		.trust = STR("the root"),
+		.eab_kid = STR("kid-1"),
+		.eab_hmac = STR("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ") };
+	place.ca.eab_kid = "kid-1";
+	place.ca.eab_hmac = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ";
+	row.eab_kid = STR("kid-2");
+	issuers_set(place.issuers, &row, 1);
+	job_init(&j, "shop");
+	job_run(&j);
+	assert_non_null(strstr(j.err.text, "ca.test refused to bind the account"));
+	job_done(&j);
+	row.eab_kid = STR("kid-1");
+	issuers_set(place.issuers, &row, 1);
+	job_init(&j, "again");
+	job_succeeds(&j);
+	assert_int_equal(place.ca.accounts_made, 1);
+	job_done(&j);
+}
+
+static void an_unknown_profile_is_not_ordered(void **state)
+{
+	(void)state;
+	struct job j;
+	job_init(&j, "shop");
+	j.want.profile = STR("tiny");
+	job_run(&j);
+	assert_string_equal(j.err.text,
+	        "ca.test offers no profile \"tiny\"; it has classic. Choose "
+	        "one of them, or none.");
+	assert_int_equal(place.ca.order_count, 0);
+	job_done(&j);
+	job_init(&j, "again");
+	j.want.profile = STR("classic");
+	job_succeeds(&j);
+	job_done(&j);
+}
+
+static void what_a_directory_said_is_described(void **state)
+{
+	(void)state;
+	struct job j;
+	BUF_AUTO text = BUF_INIT(1000);
+	struct json_writer w;
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	assert_false(issuers_describe(place.issuers, STR("ca"), &w));
+	assert_false(issuers_describe(place.issuers, STR("nobody"), &w));
+	job_init(&j, "shop");
+	job_succeeds(&j);
+	assert_true(issuers_describe(place.issuers, STR("ca"), &w));
+	json_write_end(&w);
+	assert_string_equal(buf_c(&text),
+	        "{\"terms\":\"https://ca.test/terms\",\"website\":\"\",\"eab_required\":false,"
+	        "\"profiles\":[{\"name\":\"classic\",\"text\":\"The default\"}]}");
+	job_done(&j);
+}
+
+static void the_wanted_chain_is_taken(void **state)
+{
+	(void)state;
+	struct job j;
+	place.ca.other_chain = true;
+	job_init(&j, "shop");
+	j.want.preferred_chain = STR("Root Two");
+	job_succeeds(&j);
+	assert_int_equal(j.chain_count, 2);
+	assert_int_equal(place.ca.downloads, 2);
+	job_done(&j);
+	job_init(&j, "default");
+	j.want.preferred_chain = STR("Script CA");
+	job_succeeds(&j);
+	assert_int_equal(j.chain_count, 1);
+	assert_int_equal(place.ca.downloads, 3);
+	job_done(&j);
+	job_init(&j, "none");
+	j.want.preferred_chain = STR("Root Nine");
+	job_succeeds(&j);
+	assert_int_equal(j.chain_count, 1);
+	assert_int_equal(place.ca.downloads, 5);
+	job_done(&j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +463,15 @@ int main(void)
 		T(the_wanted_type_survives_a_restart),
 		T(a_key_that_nobody_wants_any_more_is_dropped),
 		T(a_key_is_used_again_if_that_is_wanted),
+		T(the_preferred_type_is_proved_with),
+		T(a_type_that_fails_is_followed_by_the_next),
+		T(the_next_type_survives_a_restart),
+		T(what_cannot_work_here_is_left_out),
+		T(a_proof_that_cannot_be_placed_ends_the_attempt),
+		T(an_account_is_bound_by_what_is_configured),
+		T(an_unknown_profile_is_not_ordered),
+		T(what_a_directory_said_is_described),
+		T(the_wanted_chain_is_taken),
 	};
 	return cmocka_run_group_tests_name("issue_ways", tests, NULL, NULL);
 }

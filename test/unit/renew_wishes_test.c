@@ -42,8 +42,8 @@ static const struct {
 	        .want = { .issuer = STR_INIT("nobody") },
 	        .sentence =
 	                "There is no issuer nobody. Known are: letsencrypt, letsencrypt-staging, "
-	                "internal, ca. Add it to the configuration with `issuer nobody { "
-	                "directory URL }`." },
+	                "zerossl, google, buypass, internal, ca. Add it to the configuration with "
+	                "`issuer nobody { directory URL }`." },
 	{ .name = "intranet",
 	        .want = { .issuer = STR_INIT("letsencrypt") },
 	        .sentence =

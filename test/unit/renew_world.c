@@ -185,8 +185,9 @@ static void configure(struct config *next)
 	struct config *old = world.config;
 	world.config = next;
 	for (size_t i = 0; i < next->issuer_count; i++)
-		rows[i] = (struct issuer_row){ next->issuers[i].name, next->issuers[i].directory,
-			STR("the root") };
+		rows[i] = (struct issuer_row){ .name = next->issuers[i].name,
+			.directory = next->issuers[i].directory,
+			.trust = STR("the root") };
 	issuers_set(world.place.issuers, rows, next->issuer_count);
 	if (world.renewals)
 		renewals_configure(world.renewals, next);

@@ -1,6 +1,7 @@
 #include "scripted_ca.h"
 
 #include "certs/cert.h"
+#include "keys/keys.h"
 #include "json/json.h"
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -29,6 +30,19 @@ struct reply {
 struct ca_keys {
 	EVP_PKEY *own;
 };
+
+static const char other_root[] =
+        "-----BEGIN CERTIFICATE-----\n"
+        "MIIBfTCCASOgAwIBAgIUP9DMycEJH0runzHXYQnju6NK2yswCgYIKoZIzj0EAwIw\n"
+        "EzERMA8GA1UEAwwIUm9vdCBUd28wIBcNMjYxMTMwMDczMDU2WhgPMjEyNjExMDYw\n"
+        "NzMwNTZaMBMxETAPBgNVBAMMCFJvb3QgVHdvMFkwEwYHKoZIzj0CAQYIKoZIzj0D\n"
+        "AQcDQgAEII7S0+HhKGdZPGtmZH3Ug7loocrXnjR5zL0/xmyKjfrgybWbYVXwEUFt\n"
+        "1gWoQtHsBEuf5LHzz/RjeO5MOOG2G6NTMFEwHQYDVR0OBBYEFBtVlLAPTb7jJ8XH\n"
+        "rvwnKHREjFHxMB8GA1UdIwQYMBaAFBtVlLAPTb7jJ8XHrvwnKHREjFHxMA8GA1Ud\n"
+        "EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgINQlfBQjGO2dp2wdFTJRUE50\n"
+        "jdK77VFJ7CPVB/Bm2cMCIQCh8sKhJU2Q2euYNyRRbmooqltSbJ9oIrpwUnrltcJo\n"
+        "7w==\n"
+        "-----END CERTIFICATE-----\n";
 
 static void complain(struct scripted_ca *ca, const char *what)
 {
@@ -147,7 +161,8 @@ static void say_directory(struct reply *r)
 	buf_add_c(&r->body, "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":"
 	                    "\"https://ca.test/account\",\"newOrder\":\"https://ca.test/order\","
 	                    "\"revokeCert\":\"https://ca.test/revoke\","
-	                    "\"meta\":{\"termsOfService\":\"https://ca.test/terms\"}}");
+	                    "\"meta\":{\"termsOfService\":\"https://ca.test/terms\","
+	                    "\"profiles\":{\"classic\":\"The default\"}}}");
 }
 
 static bool settled(const struct ca_order *o)
@@ -192,20 +207,22 @@ static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, 
 		        number, i);
 }
 
-static void say_challenge(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
+static void say_challenge(
+        struct scripted_ca *ca, unsigned number, unsigned i, bool tls, struct reply *r)
 {
 	const struct ca_order *o = &ca->orders[number];
 	char token[128];
 	token_of(ca, number, i, token);
 	buf_printf(&r->body,
-	        "{\"type\":\"http-01\",\"url\":\"https://ca.test/challenge/%u/%u\","
+	        "{\"type\":\"%s\",\"url\":\"https://ca.test/challenge/%u/%u\","
 	        "\"token\":\"%s\","
 	        "\"status\":\"%s\"",
-	        number, i, token,
-	        o->failed[i]  ? "invalid"
-	        : o->valid[i] ? "valid"
-	                      : "pending");
-	if (o->failed[i])
+	        tls ? "tls-alpn-01" : "http-01", number, i + (tls ? CA_ORDER_NAMES : 0), token,
+	        tls != o->by_tls[i] ? "pending"
+	        : o->failed[i]      ? "invalid"
+	        : o->valid[i]       ? "valid"
+	                            : "pending");
+	if (o->failed[i] && tls == o->by_tls[i])
 		buf_add_c(&r->body,
 		        ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
 		        "\"detail\":\"Timeout during connect\"}");
@@ -222,11 +239,44 @@ static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struc
 	        o->failed[i]  ? "invalid"
 	        : o->valid[i] ? "valid"
 	                      : "pending");
-	say_challenge(ca, number, i, r);
+	say_challenge(ca, number, i, /* tls= */ false, r);
+	if (ca->offers_tls) {
+		buf_add_char(&r->body, ',');
+		say_challenge(ca, number, i, /* tls= */ true, r);
+	}
 	buf_add_c(&r->body, "]}");
 }
 
 /* What is heard */
+
+static struct json *decoded(const struct json *jws, const char *key)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO text = BUF(64 << 10);
+	CHECK(buf_decode_base64url(&text, json_text(jws, key)));
+	return text.n ? json_parse(buf_str(&text), "The request", &err) : NULL;
+}
+
+/* RFC 8555 7.3.4 */
+static bool is_bound(const struct scripted_ca *ca, const struct json *binding, struct str jwk)
+{
+	JSON_AUTO *header = decoded(binding, "protected");
+	JSON_AUTO *payload = decoded(binding, "payload");
+	BUF_AUTO key = BUF(1024), jws = BUF(4096), given = BUF(4096), head = BUF(1024),
+	         body = BUF(1024);
+	struct err err = ERR_INIT;
+	json_print(binding, &given);
+	json_print(payload, &body);
+	CHECK(buf_decode_base64url(&head, json_text(binding, "protected")));
+	CHECK(buf_decode_base64url(&key, str_c(ca->eab_hmac)));
+	BUF_AUTO raw = BUF(1024);
+	CHECK(buf_decode_base64url(&raw, json_text(binding, "payload")));
+	CHECK(key_jws_hmac(buf_str(&key), buf_str(&head), buf_str(&raw), &jws, &err));
+	return str_eq_c(json_text(header, "alg"), "HS256") &&
+	       str_eq_c(json_text(header, "kid"), ca->eab_kid) && !json_member(header, "nonce") &&
+	       str_eq_c(json_text(header, "url"), "https://ca.test/account") &&
+	       str_eq(buf_str(&body), jwk) && str_eq(buf_str(&given), buf_str(&jws));
+}
 
 static void hear_account(
         struct scripted_ca *ca, const struct json *payload, struct str jwk, struct reply *r)
@@ -246,6 +296,11 @@ static void hear_account(
 		CHECK(i < CA_ACCOUNTS);
 		if (!agreed)
 			complain(ca, "an account without agreement to the terms");
+		if (ca->eab_kid &&
+		        !is_bound(ca, json_object(payload, "externalAccountBinding"), jwk)) {
+			problem(r, 403, "unauthorized", "Not bound");
+			return;
+		}
 		snprintf(ca->accounts[ca->account_count++], sizeof ca->accounts[0], "%.*s",
 		        STR_ARG(jwk));
 		ca->accounts_made++;
@@ -282,11 +337,15 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	say_order(ca, o, r);
 }
 
-static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
+/* Challenges of TLS-ALPN-01 are numbered behind those of HTTP-01. */
+static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned at, struct reply *r)
 {
+	const unsigned i = at % CA_ORDER_NAMES;
+	const bool tls = at >= CA_ORDER_NAMES;
+	const char *type = tls ? "tls-alpn-01" : "http-01";
 	struct ca_order *o = &ca->orders[number];
 	char token[128];
-	note(ca, "ask challenge\n");
+	note(ca, tls ? "ask challenge of TLS\n" : "ask challenge\n");
 	if (o->valid[i] || o->failed[i]) {
 		complain(ca, "a challenge answered twice");
 		problem(r, 400, "malformed", "It is answered");
@@ -299,11 +358,13 @@ static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned i, 
 	}
 	o->accepted[i]++;
 	token_of(ca, number, i, token);
-	if (!ca->answers(ca, str_c(token)))
+	o->by_tls[i] = tls;
+	if (!tls && !ca->answers(ca, str_c(token)))
 		complain(ca, "a challenge whose token is not in place");
-	o->failed[i] = ca->refused && !strcmp(ca->refused, o->names[i]);
+	o->failed[i] = (ca->refused && !strcmp(ca->refused, o->names[i])) ||
+	               (ca->refused_type && !strcmp(ca->refused_type, type));
 	o->valid[i] = !o->failed[i];
-	say_challenge(ca, number, i, r);
+	say_challenge(ca, number, i, tls, r);
 }
 
 static void hear_finalize(
@@ -334,7 +395,7 @@ static void hear_poll(struct scripted_ca *ca, unsigned number, struct reply *r)
 }
 
 static void hear_certificate(
-        struct scripted_ca *ca, unsigned number, struct pending *p, struct reply *r)
+        struct scripted_ca *ca, unsigned number, unsigned i, struct pending *p, struct reply *r)
 {
 	note(ca, "ask certificate\n");
 	if (!strstr(p->headers, "accept: application/pem-certificate-chain\n"))
@@ -343,6 +404,13 @@ static void hear_certificate(
 	if (ca->on_download)
 		ca->on_download(ca);
 	buf_add(&r->body, buf_str(&ca->orders[number].pem));
+	if (ca->other_chain && i)
+		buf_add_c(&r->body, other_root);
+	else if (ca->other_chain)
+		buf_printf(&r->headers,
+		        "link: <https://ca.test/directory>;rel=\"index\"\n"
+		        "link: <https://ca.test/certificate/%u/1>;rel=\"alternate\"\n",
+		        number);
 }
 
 /* RFC 8555 7.6 */
@@ -369,7 +437,7 @@ static void route(
 	char what[32] = "";
 	unsigned number = 0, i = 0;
 	sscanf(p->url, "https://ca.test/%31[a-z]/%u/%u", what, &number, &i);
-	CHECK(number < CA_ORDERS && i < CA_ORDER_NAMES);
+	CHECK(number < CA_ORDERS && i < 2 * CA_ORDER_NAMES);
 	if (!strcmp(what, "revoke")) {
 		hear_revoke(ca, payload, r);
 	} else if (!strcmp(what, "order")) {
@@ -384,18 +452,10 @@ static void route(
 	} else if (!strcmp(what, "finalize")) {
 		hear_finalize(ca, number, payload, r);
 	} else if (!strcmp(what, "certificate")) {
-		hear_certificate(ca, number, p, r);
+		hear_certificate(ca, number, i, p, r);
 	} else {
 		problem(r, 404, "malformed", "No such place");
 	}
-}
-
-static struct json *decoded(const struct json *jws, const char *key)
-{
-	struct err err = ERR_INIT;
-	BUF_AUTO text = BUF(64 << 10);
-	CHECK(buf_decode_base64url(&text, json_text(jws, key)));
-	return text.n ? json_parse(buf_str(&text), "The request", &err) : NULL;
 }
 
 static bool known_account(const struct scripted_ca *ca, struct str kid)

@@ -19,7 +19,7 @@ enum ca_fault { FAULT_NONE, FAULT_LOST, FAULT_UNANSWERED, FAULT_STOP_BEFORE, FAU
 struct ca_order {
 	char names[CA_ORDER_NAMES][64];
 	size_t count;
-	bool valid[CA_ORDER_NAMES], failed[CA_ORDER_NAMES];
+	bool valid[CA_ORDER_NAMES], failed[CA_ORDER_NAMES], by_tls[CA_ORDER_NAMES];
 	unsigned accepted[CA_ORDER_NAMES];
 	unsigned polls;
 	bool finalized, token_changed;
@@ -48,6 +48,10 @@ struct scripted_ca {
 	const char *revoke_refused; /* the type of the problem, or NULL */
 	const char *refused;        /* a name whose proof is never found */
 	const char *rejected;       /* a name that it issues nothing for */
+	const char *refused_type;   /* the type of challenge by which no proof is found, or NULL */
+	bool offers_tls;            /* beside http-01 */
+	const char *eab_kid, *eab_hmac; /* an account must be bound by it; or NULL */
+	bool other_chain;    /* a second one, up to another root, is linked from the first */
 	const char *limited; /* a name whose order is rate limited, for `limited_for` seconds */
 	int64_t limited_for;
 	/* Whether a visitor gets an answer for that token now; the certificate that a handshake

@@ -1,0 +1,406 @@
+/* What may be wanted of a CA beside a certificate for a name: accounts that are bound, profiles,
+ * other chains, other proofs. Their course is test/dialogue's; here is what is said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "acme/flow.h"
+#include "base/clock.h"
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+#define CA       "https://ca.test"
+#define URN      "urn:ietf:params:acme:error:"
+static const int64_t now = INT64_C(1795500000000);
+
+#define DIRECTORY(meta)                                                                            \
+	"{\"newNonce\":\"" CA "/nonce\",\"newAccount\":\"" CA "/account\",\"newOrder\":\"" CA      \
+	"/order\",\"meta\":{" meta "}}"
+
+static struct flow *flow_of(const struct flow_want *more)
+{
+	static const struct str name = STR_INIT("shop.example.com");
+	struct err err = ERR_INIT;
+	struct flow_want want = *more;
+	want.directory_url = STR(CA "/directory");
+	want.terms_agreed = true;
+	want.names = want.name_count ? want.names : &name;
+	want.name_count = want.name_count ? want.name_count : 1;
+	want.now = now;
+	struct flow *f = flow_new(&want, &err);
+	if (!f)
+		fail_msg("%s", err.text);
+	return f;
+}
+
+static struct next hear_with(struct flow *f, const struct acme_reply *with)
+{
+	struct acme_reply r = *with;
+	r.status = r.status ? r.status : 200;
+	r.nonce = STR("fresh");
+	r.location = STR(CA "/place/1");
+	r.retry_after = -1;
+	r.now = now;
+	if (f->nonce.n == 0)
+		buf_add_c(&f->nonce, "nonce");
+	flow_ask(f);
+	const struct next n = flow_heard(f, &r);
+	flow_take(f, &n);
+	return n;
+}
+
+static struct next hear(struct flow *f, unsigned status, const char *body)
+{
+	return hear_with(f, &(struct acme_reply){ .status = status, .body = str_c(body) });
+}
+
+static void assert_go(struct next n, enum acme_step step)
+{
+	if (n.what != FLOW_GO || n.step != step)
+		fail_msg("want %s, got %s", acme_step_name(step), n.err.text);
+}
+
+static void assert_fail(struct next n, const char *text)
+{
+	if (n.what != FLOW_FAIL || !strstr(n.err.text, text))
+		fail_msg("want \"%s\", got %d \"%s\"", text, (int)n.what, n.err.text);
+}
+
+#define FLOW_AUTO __attribute__((cleanup(flow_free))) struct flow
+
+/* External account binding */
+
+static void who_has_no_binding_is_told_where_to_put_it(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	assert_go(hear(f, 200, DIRECTORY("\"externalAccountRequired\":true")), ACME_STEP_account);
+	assert_fail(hear(f, 400, "{\"type\":\"" URN "accountDoesNotExist\"}"),
+	        "ca.test takes only accounts that are bound to a contract with it (external "
+	        "account binding, EAB), and none is configured. Get a key identifier and a key "
+	        "there, and put them into the issuer's block in the configuration, as `eab "
+	        "IDENTIFIER @FILE`; or choose another issuer.");
+	/* One whose directory does not say so. */
+	FLOW_AUTO *g = flow_of(&(struct flow_want){ 0 });
+	assert_go(hear(g, 200, DIRECTORY("")), ACME_STEP_account);
+	assert_fail(hear(g, 403, "{\"type\":\"" URN "externalAccountRequired\"}"),
+	        "and none is configured.");
+}
+
+static void bind(struct flow *f)
+{
+	assert_int_equal(flow_ask(f).effect, ACME_BIND);
+	flow_set_binding(f, STR("{\"signature\":\"x\"}"));
+	assert_go(flow_did(f, NULL), ACME_STEP_account);
+	const struct str payload = flow_ask(f).payload;
+	assert_true(str_eq_c(payload, "{\"termsOfServiceAgreed\":true,"
+	                              "\"externalAccountBinding\":{\"signature\":\"x\"}}"));
+}
+
+static void a_refused_binding_is_told_from_a_refused_account(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type, *sentence;
+	} cases[] = {
+		{ "unauthorized", "ca.test refused to bind the account (external account binding, "
+		                  "EAB): No such key (unauthorized). Compare `eab` in the issuer's "
+		                  "block with what the CA gave you." },
+		{ "externalAccountRequired", "ca.test refused to bind the account" },
+		{ "malformed", "ca.test refused to bind the account" },
+		{ "invalidContact", "ca.test refused the account: No such key (invalidContact). "
+		                    "Give another e-mail address." },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+		BUF_AUTO body = BUF_INIT(1000);
+		flow_can_bind(f, true);
+		hear(f, 200, DIRECTORY("\"externalAccountRequired\":true"));
+		assert_go(hear(f, 403, "{\"type\":\"" URN "externalAccountRequired\"}"),
+		        ACME_STEP_account); /* there is none, it means */
+		bind(f);
+		buf_printf(&body, "{\"type\":\"" URN "%s\",\"detail\":\"No such key\"}",
+		        cases[i].type);
+		assert_fail(hear(f, 401, buf_c(&body)), cases[i].sentence);
+	}
+}
+
+static void an_account_that_is_there_needs_no_binding(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	hear(f, 200, DIRECTORY("\"externalAccountRequired\":true"));
+	assert_go(hear(f, 200, "{\"status\":\"valid\"}"), ACME_STEP_order);
+}
+
+/* Profiles */
+
+static void profiles_are_read_with_their_words(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct acme_directory d;
+	BUF_AUTO body = BUF_INIT(100000);
+	buf_add_c(&body, "{\"newNonce\":\"" CA "/n\",\"newAccount\":\"" CA "/a\",\"newOrder\":\"" CA
+	                 "/o\",\"meta\":{\"profiles\":{\"classic\":\"The "
+	                 "default\",\"odd\":7,\"\":\"none\",\"empty\":null");
+	for (unsigned i = 0; i < 100; i++)
+		buf_printf(&body, ",\"p%u\":\"Number %u\"", i, i);
+	buf_add_c(&body, "}}}");
+	assert_true(acme_directory_read(&a, buf_str(&body), STR(CA "/directory"), &d, &err));
+	assert_int_equal(d.profile_count, ACME_PROFILES_MOST);
+	assert_true(str_eq_c(d.profiles[0].name, "classic"));
+	assert_true(str_eq_c(d.profiles[0].text, "The default"));
+	assert_true(str_eq_c(d.profiles[1].name, "odd"));
+	assert_int_equal(d.profiles[1].text.n, 0);
+	const struct acme_directory copy = acme_directory_copy(&a, &d);
+	assert_ptr_not_equal(copy.profiles[0].name.p, d.profiles[0].name.p);
+	assert_true(str_eq_c(copy.profiles[3].text, "Number 0"));
+}
+
+static void an_unknown_profile_is_refused_before_the_account(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ .profile = STR("tiny") });
+	assert_fail(hear(f, 200, DIRECTORY("\"profiles\":{\"classic\":\"A\",\"short\":\"B\"}")),
+	        "ca.test offers no profile \"tiny\"; it has classic, short. Choose one of them, or "
+	        "none.");
+	FLOW_AUTO *g = flow_of(&(struct flow_want){ .profile = STR("tiny") });
+	assert_fail(hear(g, 200, DIRECTORY("")), "it has none. Order without a profile.");
+	FLOW_AUTO *h = flow_of(&(struct flow_want){ .profile = STR("short") });
+	assert_go(hear(h, 200, DIRECTORY("\"profiles\":{\"classic\":\"A\",\"short\":\"B\"}")),
+	        ACME_STEP_account);
+}
+
+/* Links */
+
+static void links_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *values, *targets;
+	} cases[] = {
+		{ "<https://a/1>;rel=\"alternate\"", "https://a/1 " },
+		{ "<https://a/1>; rel=alternate\n<https://a/2> ; REL = \"Alternate\"",
+		        "https://a/1 https://a/2 " },
+		{ "<https://a/0>;rel=\"index\", <https://a/1>;x=\"a,b\";rel=\"up alternate\"",
+		        "https://a/1 " },
+		{ "<https://a/1>;rel=\"up\";rel=\"alternate\"", "" },
+		{ "<https://a/1>", "" },
+		{ "<https://a/1", "" },
+		{ "https://a/1;rel=\"alternate\"", "" },
+		{ "<https://a/1>;rel=\"alternate", "https://a/1 " },
+		{ "<https://a/1>;rel;rel=;=x;;", "" },
+		{ "", "" },
+		{ ",,,\n\n <https://a/1>;;rel=alternate,", "https://a/1 " },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str rest = str_c(cases[i].values), target;
+		BUF_AUTO targets = BUF_INIT(1000);
+		while (acme_next_link(&rest, "alternate", &target))
+			buf_printf(&targets, "%.*s ", STR_ARG(target));
+		assert_string_equal(buf_c(&targets), cases[i].targets);
+	}
+}
+
+/* Pauses */
+
+static void a_paused_name_shows_where_to_release_it(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *body, *sentence;
+	} cases[] = {
+		{ "{\"type\":\"" URN
+		  "rateLimited\",\"detail\":\"Your account is temporarily prevented "
+		  "from requesting certificates for shop.example.com. Please visit: "
+		  "https://sfe.ca.test/unpause?jwt=a.b.\"}",
+		        "Repair what let its proofs fail, then release it on "
+		        "https://sfe.ca.test/unpause?jwt=a.b." },
+		{ "{\"type\":\"" URN "rateLimited\",\"detail\":\"It is paused.\",\"instance\":"
+		  "\"https://ca.test/release\"}",
+		        "ca.test has paused the name: It is paused (rateLimited). Repair what let "
+		        "its proofs fail, then release it on https://ca.test/release." },
+		{ "{\"type\":\"" URN "rateLimited\",\"detail\":\"Too many, see "
+		  "https://ca.test/limits\"}",
+		        "A limit of ca.test is reached: " },
+		{ "{\"type\":\"" URN "rateLimited\",\"detail\":\"It is paused.\",\"instance\":"
+		  "\"javascript:x\"}",
+		        "A limit of ca.test is reached: " },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+		hear(f, 200, DIRECTORY(""));
+		hear(f, 200, "{\"status\":\"valid\"}");
+		const struct next n = hear(f, 429, cases[i].body);
+		assert_fail(n, cases[i].sentence);
+		assert_int_equal(n.err.code, ERR_LIMIT);
+	}
+}
+
+/* Proofs */
+
+#define AUTHZ(status, challenges)                                                                  \
+	"{\"identifier\":{\"type\":\"dns\",\"value\":\"shop.example.com\"},\"status\":\"" status   \
+	"\",\"challenges\":[" challenges "]}"
+#define CHALLENGE(type, more)                                                                      \
+	"{\"type\":\"" type "\",\"url\":\"" CA "/" type "\",\"token\":\"0123456789abcdef\"" more "}"
+#define FAILED(type, problem)                                                                      \
+	CHALLENGE(type, ",\"status\":\"invalid\",\"error\":{\"type\":\"" URN problem               \
+	                "\",\"detail\":\"Not so\"}")
+
+/* At the authorization, with what was offered. */
+static struct flow *at_proof(const struct challenge_choice *choice, const char *offered)
+{
+	struct flow *f = flow_of(&(struct flow_want){ .choices = choice });
+	hear(f, 200, DIRECTORY(""));
+	hear(f, 200, "{\"status\":\"valid\"}");
+	assert_go(hear(f, 201,
+	                  "{\"status\":\"pending\",\"authorizations\":[\"" CA "/authz\"],"
+	                  "\"finalize\":\"" CA "/finalize\"}"),
+	        ACME_STEP_authz);
+	assert_go(hear(f, 200, offered), ACME_STEP_answer);
+	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
+	flow_did(f, NULL);
+	assert_go(hear(f, 200, "{}"), ACME_STEP_await);
+	assert_go(hear(f, 200, "{\"status\":\"invalid\"}"), ACME_STEP_authz);
+	return f;
+}
+
+static const struct challenge_choice by_tls = { { CHALLENGE_TLS_ALPN_01, CHALLENGE_HTTP_01 }, 2 };
+
+static void another_type_is_tried_where_it_may_help(void **state)
+{
+	(void)state;
+	static const char offered[] =
+	        AUTHZ("pending", CHALLENGE("http-01", "") "," CHALLENGE("tls-alpn-01", ""));
+	FLOW_AUTO *f = at_proof(&by_tls, offered);
+	assert_int_equal(f->names[0].type, CHALLENGE_TLS_ALPN_01);
+	const struct next n = hear(f, 200, AUTHZ("invalid", FAILED("tls-alpn-01", "tls")));
+	assert_go(n, ACME_STEP_order);
+	assert_true(n.other_type);
+	assert_int_equal(n.at, 0);
+	assert_string_equal(n.err.text,
+	        "ca.test could not prove control of shop.example.com. It asked "
+	        "shop.example.com on port 443 (acme-tls/1) and says: Not so (tls). Something in "
+	        "front of this server ends TLS, such as a CDN or a load balancer: use another "
+	        "proof, http-01 or dns-01.");
+	assert_true(str_eq_c(
+	        f->note, "The proof of shop.example.com by tls-alpn-01 failed, http-01 is tried."));
+	assert_int_equal(f->names[0].choice.count, 1);
+	assert_int_equal(f->order.n, 0);
+}
+
+static void another_type_is_not_tried_where_it_cannot_help(void **state)
+{
+	(void)state;
+	static const char offered[] =
+	        AUTHZ("pending", CHALLENGE("http-01", "") "," CHALLENGE("tls-alpn-01", ""));
+	static const char *const answers[] = {
+		AUTHZ("invalid", FAILED("tls-alpn-01", "caa")),
+		AUTHZ("invalid", FAILED("tls-alpn-01", "rejectedIdentifier")),
+		AUTHZ("invalid", FAILED("tls-alpn-01", "serverInternal")),
+		AUTHZ("deactivated", ""),
+	};
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		FLOW_AUTO *f = at_proof(&by_tls, offered);
+		assert_fail(hear(f, 200, answers[i]), "ca.test");
+		assert_int_equal(f->other_types, 0);
+	}
+	/* Nor one that is not offered. */
+	FLOW_AUTO *f = at_proof(&by_tls, AUTHZ("pending", CHALLENGE("tls-alpn-01", "")));
+	assert_fail(hear(f, 200, AUTHZ("invalid", FAILED("tls-alpn-01", "connection"))),
+	        "Open port 443 in the firewall");
+}
+
+static void what_cannot_be_proved_is_not_begun(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str name;
+		struct challenge_choice choice;
+		const char *sentence;
+	} cases[] = {
+		{ STR_INIT("*.example.com"), { { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 }, 2 },
+		        "*.example.com is a wildcard: CAs want it proved through DNS (DNS-01), and "
+		        "no such proof can be made here. Configure `dns-challenge`, or give the "
+		        "names one by one." },
+		{ STR_INIT("192.0.2.7"), { { CHALLENGE_DNS_01 }, 1 },
+		        "192.0.2.7 can be proved only over HTTP or TLS, and neither can be used "
+		        "for it here." },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct err err = ERR_INIT;
+		const struct flow_want want = { .directory_url = STR(CA "/directory"),
+			.names = &cases[i].name,
+			.name_count = 1,
+			.choices = &cases[i].choice };
+		assert_null(flow_new(&want, &err));
+		assert_string_equal(err.text, cases[i].sentence);
+	}
+}
+
+static void an_address_may_be_written_otherwise(void **state)
+{
+	(void)state;
+	static const struct str names[] = { STR_INIT("2001:db8::7"), STR_INIT("192.0.2.7") };
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ .names = names, .name_count = 2 });
+	hear(f, 200, DIRECTORY(""));
+	hear(f, 200, "{\"status\":\"valid\"}");
+	hear(f, 201,
+	        "{\"status\":\"pending\",\"authorizations\":[\"" CA "/1\",\"" CA "/2\"],"
+	        "\"finalize\":\"" CA "/finalize\"}");
+	/* The first answer is about the second name. */
+	hear(f, 200,
+	        "{\"identifier\":{\"type\":\"ip\",\"value\":\"192.0.2.7\"},\"status\":\"valid\"}");
+	assert_true(f->names[1].valid && !f->names[0].valid);
+	hear(f, 200,
+	        "{\"identifier\":{\"type\":\"ip\",\"value\":\"2001:DB8:0::0:7\"},\"status\":"
+	        "\"valid\"}");
+	assert_true(f->names[0].valid);
+}
+
+/* A flow that was saved before there were types, profiles, chains and bindings. */
+static void a_flow_of_before_is_loaded(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	FLOW_AUTO *f = flow_load(
+	        STR("{\"step\":\"answer\",\"at\":0,\"directory_url\":\"" CA
+	            "/directory\",\"directory\":{\"new_nonce\":\"" CA "/n\",\"new_account\":\"" CA
+	            "/a\",\"new_order\":\"" CA "/o\",\"external_account_required\":false},"
+	            "\"account\":\"" CA "/account/1\",\"order\":\"" CA "/order/1\",\"names\":["
+	            "{\"name\":\"shop.example.com\",\"authz\":\"" CA
+	            "/authz/1\",\"challenge\":\"" CA
+	            "/c\",\"token\":\"0123456789abcdef\",\"valid\":false,\"answered\":false,"
+	            "\"published\":true,\"refused\":false}]}"),
+	        &err);
+	assert_non_null(f);
+	assert_int_equal(f->names[0].choice.count, 1);
+	assert_int_equal(f->names[0].choice.types[0], CHALLENGE_HTTP_01);
+	assert_int_equal(f->names[0].type, CHALLENGE_HTTP_01);
+	const struct next n = flow_lost(f, now);
+	assert_go(n, ACME_STEP_await);
+	assert_true(flow_name_to_place(&f->names[0]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
+		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),
+		cmocka_unit_test(an_account_that_is_there_needs_no_binding),
+		cmocka_unit_test(profiles_are_read_with_their_words),
+		cmocka_unit_test(an_unknown_profile_is_refused_before_the_account),
+		cmocka_unit_test(links_are_read),
+		cmocka_unit_test(a_paused_name_shows_where_to_release_it),
+		cmocka_unit_test(another_type_is_tried_where_it_may_help),
+		cmocka_unit_test(another_type_is_not_tried_where_it_cannot_help),
+		cmocka_unit_test(what_cannot_be_proved_is_not_begun),
+		cmocka_unit_test(an_address_may_be_written_otherwise),
+		cmocka_unit_test(a_flow_of_before_is_loaded),
+	};
+	return cmocka_run_group_tests_name("acme_ways", tests, NULL, NULL);
+}
