@@ -94,6 +94,10 @@ static const char *shown_for(const char *name)
 static void restart(void)
 {
 	world_kill();
+	for (size_t i = 0; i < INSTALLED; i++) {
+		buf_done(&world.shown[i].pem);
+		buf_done(&world.shown[i].before);
+	}
 	memset(world.shown, 0, sizeof world.shown);
 	world_start(NULL);
 }
