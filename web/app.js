@@ -32,7 +32,10 @@ function takeSetupToken() {
 	return token;
 }
 
+let scope = null;
+
 function accept(session) {
+	scope = session.scope;
 	setCsrf(session.csrf);
 	setServerTime(session.server_time);
 	router.setSession(session);
@@ -49,11 +52,26 @@ let asking = null;
 /* Above the page: what was typed stays, the request is repeated afterwards. */
 function signInAgain() {
 	asking ??= import('./views/sign-in.js').then(module => module.dialog()).then(session => {
-		accept(session);
-		updatePerson(session);
+		takeOver(session);
 		asking = null;
 	});
 	return asking;
+}
+
+/* A person may do more now, or less: the view is drawn anew, with what was typed. */
+function takeOver(session) {
+	const other = session.scope !== scope;
+	accept(session);
+	updatePerson(session, other);
+	if (other && !location.hash.startsWith('#/account')) // which shows what is shown once
+		router.reopen();
+}
+
+/* Told at once while the page is live; what was missed is seen once it is live again. */
+async function readSession() {
+	const session = await calls.read().catch(() => null);
+	if (session && !asking)
+		takeOver(session);
 }
 
 function inside(session) {
@@ -62,6 +80,8 @@ function inside(session) {
 		history.replaceState(null, '', '#/lets-encrypt');
 	const {view, waiting} = showShell(app, session);
 	onSignedOut(signInAgain);
+	live.on('session', ({ended}) => ended || readSession());
+	live.on('again', readSession);
 	live.start();
 	router.start(routes, view, waiting);
 }

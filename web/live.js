@@ -3,6 +3,7 @@
  *   on('site', site => …)   also task (its details: Task, Steps, Error), counts, audit, diagnosis, gone, session; returns what ends it.
  *   on('snapshot', overview => …)   everything may have changed: ask anew (first start, new boot,
  *                                   reset, reconnect after a gap)
+ *   on('again', …)                  after each snapshot but the first
  *   on('state', state => …) {live: bool, since: ms of the last sign of life, updated: bool}
  * Each event carries the whole object: a lost or doubled one does no harm. Views use page.on(), which
  * ends with the view. */
@@ -14,7 +15,7 @@ const kinds = ['site', 'task', 'counts', 'audit', 'diagnosis', 'gone', 'session'
 
 const listeners = new Map();
 export const state = {live: false, since: 0, updated: false, overview: null};
-let source = null, silence = 0, retry = 0, tries = 0, hiding = 0, last = '', version = '', running = false;
+let source = null, silence = 0, retry = 0, tries = 0, hiding = 0, last = '', version = '', running = false, known = false;
 
 export function on(kind, listener) {
 	if (!listeners.has(kind))
@@ -74,6 +75,9 @@ async function snapshot() {
 	last = state.overview.event;
 	noteVersion(state.overview.version);
 	tell('snapshot', state.overview);
+	if (known)
+		tell('again', state);
+	known = true;
 	open();
 }
 

@@ -13,7 +13,7 @@
  *   page.query                URLSearchParams of the hash: #/sites?state=problem
  *   page.setQuery({state: ''}, {push: true})   changes it without leaving the view
  *   page.session              {name, scope, …};  page.may('operate') whether its scope suffices
- *   go('#/sites') goes there. */
+ *   go('#/sites') goes there; reopen() draws the view anew, with what was typed. */
 import {update} from './h.js';
 import * as live from './live.js';
 import {band, link, load, paper, tellAll} from './parts.js';
@@ -193,6 +193,9 @@ function count({counts}) {
 
 live.on('counts', count);
 live.on('snapshot', count);
+
+/* The view anew, as Back would show it. */
+export const reopen = open;
 
 /* The last route is what is shown when nothing fits; status: the element for what is waited for. */
 export function start(table, main, status) {

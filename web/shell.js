@@ -13,7 +13,7 @@ const places = [
 ];
 const always = ['problem', 'warning', 'working', 'temporary', 'ok'];
 
-let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false, draining = false, notEnded = null;
+let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false, draining = false, notEnded = null, newScope = null;
 
 function lamp(name) {
 	const n = counts[name] ?? 0;
@@ -84,6 +84,7 @@ function endDraining() {
 function drawNotes() {
 	update(notes, live.state.updated ? notice('note', [h('p', {}, 'Everseal was updated.'),
 		button('Reload', () => location.reload(), {small: true})], {key: 'updated'}) : null,
+	newScope ? notice('note', newScope, {key: 'scope', close: () => { newScope = null; drawNotes(); }}) : null,
 	draining ? notice('warning', [h('p', {}, 'Load balancers are told to send no visitors here. Whoever comes all the same is served.'),
 		may('operate') ? button('Send visitors again', endDraining, {small: true}) : null], {key: 'draining'}) : null,
 	notEnded ? h('div', {key: 'not-ended'}, failure(notEnded)) : null);
@@ -122,9 +123,19 @@ export function showShell(place, person) {
 	return {view, waiting};
 }
 
-export function updatePerson(person) {
+const scopeSentences = {
+	read: 'Your scope is read now: you can look, not change.',
+	operate: 'Your scope is operate now: you can change sites and certificates, not people.',
+	administer: 'Your scope is administer now: you may do everything on this page.',
+};
+
+/* changed: he may do more now, or less. */
+export function updatePerson(person, changed) {
 	session = person;
+	if (changed)
+		newScope = scopeSentences[person.scope] ?? null;
 	drawStrip();
+	drawNotes();
 }
 
 function note(overview) {

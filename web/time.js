@@ -60,7 +60,7 @@ function dayNumber(d) {
 function near(d) {
 	const today = new Date(now()), days = dayNumber(d) - dayNumber(today);
 	if (days === 0)
-		return d.getTime() > now() ? `Today, ${clock(d)}` : clock(d);
+		return d.getTime() > now() + MINUTE ? `Today, ${clock(d)}` : clock(d);
 	if (days === 1)
 		return `Tomorrow, ${clock(d)}`;
 	return d.getFullYear() === today.getFullYear() || Math.abs(days) < 180

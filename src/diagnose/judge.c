@@ -163,8 +163,8 @@ static void add_clock(struct findings *out, int64_t ahead)
 		                        : FINDING_PROBLEM,
 		.what = arena_printf(a, "%.*s apart",
 		        STR_ARG(apart <= 2 * SECOND ? STR("Less than 2 s") : span_text(a, apart))),
-		.sentence = arena_printf(a, "From the Date that %.*s sent at %.*s.",
-		        STR_ARG(out->facts->ca.title), STR_ARG(proof_time(a, out->facts->ca.at))) };
+		.sentence = arena_printf(a, "From the Date that %.*s sent at %.8s UTC.",
+		        STR_ARG(out->facts->ca.title), proof_time(a, out->facts->ca.at).p) };
 	if (finding.state != FINDING_OK) {
 		finding.sentence = arena_printf(a,
 		        "This machine's clock is %.*s %s, by the Date that %.*s sent. Certificates "

@@ -169,8 +169,9 @@ static bool refuse_nobody(struct call *c, struct call_failure *f, struct err *er
 	        "Run `everseal admin link` on the server and open the link that it prints.");
 }
 
-static bool check_scope(const struct call *c, const struct route *route, struct err *err)
+static bool check_scope(const struct call *c, struct err *err)
 {
+	const struct route *route = c->route;
 	if (c->who.scope >= route->scope)
 		return true;
 	if (route->scope == SCOPE_OWNER)
@@ -186,8 +187,7 @@ static bool check_scope(const struct call *c, const struct route *route, struct 
 	        scope_name(c->who.scope), scope_name(route->scope));
 }
 
-bool call_identify(
-        struct call *c, const struct route *route, struct call_failure *f, struct err *err)
+bool call_identify(struct call *c, struct call_failure *f, struct err *err)
 {
 	struct str key = key_of(c), cookie = STR_NONE;
 	if (is_owner(c)) {
@@ -195,13 +195,33 @@ bool call_identify(
 		return true;
 	}
 	if (key.p)
-		return by_token(c, key, f, err) && check_scope(c, route, err);
+		return by_token(c, key, f, err) && check_scope(c, err);
 	struct session *s = session_of(c, &cookie);
 	if (s)
 		call_is_session(c, s);
-	if (route->scope == SCOPE_NONE)
+	if (c->route->scope == SCOPE_NONE)
 		return check_source(c, f, err);
 	if (!s)
 		return refuse_nobody(c, f, err);
-	return by_session(c, s, cookie, f, err) && check_scope(c, route, err);
+	return by_session(c, s, cookie, f, err) && check_scope(c, err);
+}
+
+bool call_still_may(struct call *c)
+{
+	struct err err = ERR_INIT;
+	struct call_failure f = { 0 };
+	if (call_identify(c, &f, &err))
+		return true;
+	call_fail_with(c, &err, &f);
+	return false;
+}
+
+struct str who_person(const struct who *who)
+{
+	return who->token ? str_c(who->token->by) : who->name;
+}
+
+struct str who_counts(const struct who *who)
+{
+	return person_find(who_person(who)) ? who_person(who) : who->name;
 }

@@ -360,7 +360,7 @@ static void answer_unreadable(struct call *c, struct str typed, const struct err
 static bool may_look(struct call *c)
 {
 	struct err err = ERR_INIT;
-	int64_t wait = pace_take(&looks, c->who.name, loop_mono(portal.loop));
+	int64_t wait = pace_take(&looks, who_counts(&c->who), loop_mono(portal.loop));
 	if (!wait)
 		return true;
 	err_set(&err, ERR_LIMIT, "Ten look-ups a minute are as many as one may ask for: wait %d s.",

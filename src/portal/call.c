@@ -342,15 +342,14 @@ struct str call_query(struct call *c, const char *name)
 	return STR_NONE;
 }
 
-static bool find_route(
-        struct call *c, const struct route **ret_route, struct call_failure *f, struct err *err)
+static bool find_route(struct call *c, struct call_failure *f, struct err *err)
 {
 	const struct request *r = &c->ex->request;
 	struct str path = str_head(r->path, str_find(r->path, '?'));
 	bool other = false;
 	c->query = str_from(r->path, path.n + 1);
-	*ret_route = route_find(r->method, path, &c->item, &other);
-	if (*ret_route && decode(&c->arena, c->item, &c->item))
+	c->route = route_find(r->method, path, &c->item, &other);
+	if (c->route && decode(&c->arena, c->item, &c->item))
 		return true;
 	f->status = other ? 405 : 404;
 	if (other)
@@ -379,10 +378,9 @@ static void dispatch(struct call *c)
 {
 	struct err err = ERR_INIT;
 	struct call_failure f = { 0 };
-	const struct route *route;
-	if (find_route(c, &route, &f, &err) && call_identify(c, route, &f, &err) &&
-	        check_query(c, &f, &err) && read_body(c, &f, &err))
-		route->run(c);
+	if (find_route(c, &f, &err) && call_identify(c, &f, &err) && check_query(c, &f, &err) &&
+	        read_body(c, &f, &err))
+		c->route->run(c);
 	else
 		call_fail_with(c, &err, &f);
 }

@@ -58,6 +58,7 @@ struct call {
 	struct str item;                  /* what stands for * in the route's path, decoded */
 	struct str query;                 /* what stands behind '?', encoded */
 	struct who who;
+	const struct route *route;
 	struct headers headers; /* further ones of the answer: call_header */
 	size_t sent;            /* of the backlog */
 	size_t room;            /* of a streamed answer */
@@ -159,10 +160,17 @@ void lookups_close(void);                        /* by portal_close */
 const struct route *route_find(
         struct str method, struct str path, struct str *ret_item, bool *ret_other);
 
-/* auth.c: finds out who asks, and whether that is enough for the route. The sentence, and in *f
- * the status and code, say why not. */
-MUST_CHECK bool call_identify(
-        struct call *c, const struct route *route, struct call_failure *f, struct err *err);
+/* auth.c: finds out who asks, and whether that is enough for c->route. The sentence, and in *f the
+ * status and code, say why not. */
+MUST_CHECK bool call_identify(struct call *c, struct call_failure *f, struct err *err);
+/* For a call that has waited: who asks may be gone, or may do less by now. False: the call was
+ * answered with that. */
+MUST_CHECK bool call_still_may(struct call *c);
+/* The person whose doing it is: a token's is its maker's. */
+struct str who_person(const struct who *who);
+/* Whose share of what costs others it takes: the same, but of tokens that the machine's owner made,
+ * who is bound by no share, each has its own. */
+struct str who_counts(const struct who *who);
 
 /* For a call that goes on without a session it came with: it is that one's from now on. */
 void call_is_session(struct call *c, struct session *s);

@@ -264,7 +264,7 @@ static bool read_proxy(struct call *c, struct register_want *want)
 	if (want->proxy.p && json_count(list) <= 1)
 		return true;
 	err_set(&err, ERR_INPUT,
-	        "The application is one text, its IP address and port, such as 127.0.0.1:3000.");
+	        "The application is one text, its address and port, such as 127.0.0.1:3000.");
 	call_fail_field(c, &err, "proxy", STR_NONE);
 	return false;
 }
@@ -305,7 +305,8 @@ static void post_registration(struct call *c)
 	};
 	json_bool(c->json, "agree_tos", &want.agree_tos);
 	if (!call_members_fit(c, registration_members) || !read_names(c, &want) ||
-	        !read_port(c, &want) || !read_proxy(c, &want))
+	        !read_port(c, &want) || !read_proxy(c, &want) ||
+	        !call_has_address(c, want.address, "address"))
 		return;
 	want.despite_hsts = call_despite_hsts(c, want.names, want.name_count);
 	struct wish *wish = wish_new(c, "Registered", want.names[0]);

@@ -70,10 +70,11 @@ static void compared(struct hashing *h)
 	struct asking *a = OWNER(h, struct asking, hashing);
 	struct call *c = a->call;
 	struct err err = ERR_INIT;
-	struct person *p = person_find(c->who.name);
-	if (h->fits && p) {
+	if (!call_still_may(c))
+		return;
+	if (h->fits) {
 		throttle_give_back(THROTTLE_CODE, throttle_key(c));
-		a->confirmed(c, p);
+		a->confirmed(c, c->who.person);
 		return;
 	}
 	err_set(&err, ERR_INPUT,
@@ -127,6 +128,8 @@ void call_confirm(struct call *c, struct str password, const char *field,
 static void hashed(struct hashing *h)
 {
 	struct asking *a = OWNER(h, struct asking, hashing);
+	if (h->fits && !call_still_may(a->call))
+		return;
 	if (h->fits)
 		a->hashed(a->call, h->hash);
 	else

@@ -201,7 +201,7 @@ static void post_diagnosis(struct call *c)
 	char id[RUN_ID];
 	int64_t wait = 0;
 	struct str name = json_text(c->json, "name");
-	if (!run_begin(runs, name, c->who.name, id, &wait, &err)) {
+	if (!run_begin(runs, name, who_counts(&c->who), id, &wait, &err)) {
 		refuse(c, &err, wait);
 		return;
 	}
@@ -244,7 +244,7 @@ static void delete_diagnosis(struct call *c)
 	struct err err = ERR_INIT;
 	if (!write_answer(c))
 		return;
-	if (c->who.scope < SCOPE_OPERATE && !run_is_of(runs, c->item, c->who.name)) {
+	if (c->who.scope < SCOPE_OPERATE && !run_is_of(runs, c->item, who_counts(&c->who))) {
 		err_set(&err, ERR_PERMISSION,
 		        "Somebody else runs this diagnosis: with the scope read you can only "
 		        "give up your own.");

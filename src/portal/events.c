@@ -240,6 +240,18 @@ void events_token_ended(const struct token *t)
 	end_all(/* s= */ NULL, t);
 }
 
+/* The page then asks anew what this session may do. */
+void events_person_changed(const struct person *p)
+{
+	if (!events.streams.next)
+		return;
+	LIST_EACH (n, &events.streams) {
+		struct stream *s = OWNER(n, struct stream, node);
+		if (!s->call->ending && s->call->who.person == p)
+			tell(s, "session", 0, STR("{\"ended\":false}"));
+	}
+}
+
 static void let_bound_go(struct call_part *p)
 {
 	list_remove(&OWNER(p, struct bound, part)->node);
@@ -292,12 +304,6 @@ static struct str wanted_since(struct call *c)
 }
 
 /* ---- who gives way ---- */
-
-/* A token's are its maker's. */
-static struct str person_of(const struct who *who)
-{
-	return who->token ? str_c(who->token->by) : who->name;
-}
 
 static struct str key_of(const struct who *who)
 {
@@ -388,7 +394,7 @@ static void get_events(struct call *c)
 {
 	struct stream *s = arena_new(&c->arena, struct stream);
 	*s = (struct stream){ .call = c,
-		.person = arena_str(&c->arena, person_of(&c->who)),
+		.person = arena_str(&c->arena, who_person(&c->who)),
 		.key = arena_str(&c->arena, key_of(&c->who)) };
 	if (!make_room(s)) {
 		refuse(c);

@@ -29,6 +29,7 @@ void events_changed(const struct event_kind *kind, struct str subject);
 void events_say(const char *name, struct str json); /* an event whose text is fixed */
 void events_session_ended(const struct session *s); /* its streams end */
 void events_token_ended(const struct token *t);
+void events_person_changed(const struct person *p); /* his scope is another one */
 /* For a call that is to be the stream of another resource: it is cut when the session or the token
  * it was asked for with ends. */
 void events_bound(struct call *c);

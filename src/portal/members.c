@@ -40,7 +40,7 @@ static const char *words(enum call_member_type type)
 		[MEMBER_NUMBER] = "a whole number, without point and exponent",
 		[MEMBER_BOOL] = "true or false",
 		[MEMBER_OBJECT] = "an object in braces",
-		[MEMBER_INSISTENCE] = "true or the name typed",
+		[MEMBER_INSISTENCE] = "true or the names typed",
 	};
 	return of[type];
 }

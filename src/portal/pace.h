@@ -1,6 +1,6 @@
 /* How often in a minute somebody may do something that costs others: at most so many times each.
  * Places of whoever has done nothing for a minute are given up, so there are no more of them than
- * people and tokens. */
+ * people, and tokens that the machine's owner made. */
 #ifndef PORTAL_PACE_H
 #define PORTAL_PACE_H
 

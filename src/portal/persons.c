@@ -1,4 +1,5 @@
 /* People as a resource, for administrators and the machine's owner. */
+#include "portal/events.h"
 #include "portal/people.h"
 #include "portal/throttle.h"
 
@@ -135,6 +136,7 @@ static bool change_scope(struct call *c, struct person *p, size_t *ret_removed)
 	audit_add(c, "Scope changed", str_c(p->name), str_c(scope_name(p->scope)),
 	        str_c(scope_name(scope)));
 	p->scope = scope;
+	events_person_changed(p);
 	*ret_removed = tokens_cap(c, p, scope);
 	return true;
 }

@@ -140,6 +140,12 @@ static void add_name(struct site_entry *e, struct str name)
 	map_add(&sites.names, name, &n->node);
 }
 
+/* `site *` has no name that a certificate could be for: nothing is to be done about it. */
+static enum lamp lamp_without(const struct site_entry *e)
+{
+	return e->site.settings.fallback ? LAMP_OFF : LAMP_TEMPORARY;
+}
+
 static void add_entry(
         struct portal_site_each *each, const struct served_site *site, uint16_t url_port)
 {
@@ -155,7 +161,7 @@ static void add_entry(
 	e->version = kept ? site->kept->version : 0;
 	e->force_ssl_kept = kept && kept->force_ssl_set && !site->force_ssl_locked;
 	e->hsts_kept = kept && kept->hsts.set && !site->hsts_locked;
-	e->lamp = LAMP_TEMPORARY;
+	e->lamp = lamp_without(e);
 	e->unicode = unicode_of(a, site_name_of(&e->site));
 	e->stamp = stamp_of(e);
 	if (sites.count == sites.cap) {
@@ -232,7 +238,7 @@ static void look_at_certificates(void)
 		e->expires = e->renews = 0;
 		e->rank = 0;
 		e->registered = false;
-		e->lamp = LAMP_TEMPORARY;
+		e->lamp = lamp_without(e);
 		sites.lamps[e->lamp]++;
 	}
 	renew_each(portal_renewals, &each);

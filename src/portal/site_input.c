@@ -159,17 +159,19 @@ static bool keep_application(struct site_input *in, struct err *err)
 	return kept_read_upstreams(v, shown, count, &listeners, err);
 }
 
-/* Names that the site had and is not to have any more: the guard is asked for each of them. */
+/* Names that the site had and is not to have any more. */
 static bool may_drop(struct site_input *in, const struct kept_value *before)
 {
+	struct str *gone = arena_array(&in->call->arena, struct str, before->name_count);
+	size_t count = 0;
 	for (size_t i = 0; in->entry && i < before->name_count; i++) {
 		bool stays = false;
 		for (size_t k = 0; !stays && k < in->value->name_count; k++)
 			stays = str_eq(before->names[i], in->value->names[k]);
-		if (!stays && !site_may_lock_out(in->call, in->entry, &before->names[i], 1))
-			return false;
+		if (!stays)
+			gone[count++] = before->names[i];
 	}
-	return true;
+	return site_may_drop(in->call, gone, count);
 }
 
 static bool read_names(struct site_input *in)
@@ -220,7 +222,7 @@ static bool has_application(struct site_input *in)
 	if (in->value->overlay || in->value->upstream_count || site_find(STR("*")))
 		return true;
 	err_set(&err, ERR_INPUT,
-	        "Nothing stands behind %.*s: give the application's IP address and port, such as "
+	        "Nothing stands behind %.*s: give the application's address and port, such as "
 	        "127.0.0.1:3000.",
 	        STR_ARG(in->value->names[0]));
 	return refuse(in->call, &err, "proxy", STR_NONE);

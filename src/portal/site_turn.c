@@ -20,7 +20,8 @@ static void call_over(struct call_part *p)
 static void go_on(struct site_turn *turn)
 {
 	struct call_turn *t = OWNER(turn, struct call_turn, turn);
-	t->run(t->call);
+	if (call_still_may(t->call))
+		t->run(t->call);
 }
 
 bool site_turn_await(

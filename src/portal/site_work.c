@@ -25,7 +25,10 @@ struct site_work {
 	struct kept_site *record;
 	struct str *stay; /* the names that it has afterwards */
 	size_t stay_count;
-	struct str certificate, registered; /* the registration tried last; its first name */
+	struct str certificate, registered;   /* the registration tried last; its first name */
+	struct str names_before, names_after; /* its names; empty: it goes whole */
+	struct renew_narrow_want narrow;
+	renew_done *then;
 };
 
 static struct list works = { &works, &works };
@@ -217,20 +220,78 @@ static bool name_goes(const struct site_work *work, struct str name)
 	       !has_name(work->stay, work->stay_count, name);
 }
 
-/* A registration in the store whose names all go. */
-static bool find_registration(struct site_work *work, struct renew_view *ret)
+static bool goes_whole(const struct site_work *work, const struct renew_view *v)
+{
+	bool all = true;
+	for (size_t i = 0; all && i < v->name_count; i++)
+		all = name_goes(work, v->names[i]);
+	return all;
+}
+
+/* A registration in the store that a name which goes belongs to; one that is no longer renewed and
+ * has other names, too, may stay. */
+static bool find_registration(const struct site_work *work, struct renew_view *ret)
 {
 	const struct config_site *s = &work->was.settings;
-	for (size_t i = 0; i < s->name_count; i++) {
-		if (!renew_find(portal_renewals, s->names[i], ret) || !ret->in_store)
-			continue;
-		size_t going = 0;
-		for (size_t k = 0; k < ret->name_count; k++)
-			going += name_goes(work, ret->names[k]);
-		if (going == ret->name_count && !str_eq(ret->id, work->certificate))
+	for (size_t i = 0; i < s->name_count; i++)
+		if (name_goes(work, s->names[i]) && renew_find(portal_renewals, s->names[i], ret) &&
+		        ret->in_store && !str_eq(ret->id, work->certificate) &&
+		        (ret->renewed || goes_whole(work, ret)))
 			return true;
-	}
 	return false;
+}
+
+/* The one with fewer names is there: the one that has them all goes. */
+static void narrowed(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err)
+{
+	struct site_work *work = OWNER(q, struct site_work, removal);
+	struct renew_view v;
+	if (err) {
+		work->then(q, work->narrow.id, task, existing, err);
+		return;
+	}
+	if (renew_primary(portal_renewals, &v) && str_eq(v.id, work->narrow.id))
+		renew_set_primary(portal_renewals, id);
+	renew_remove(portal_renewals, q, work->narrow.id, /* despite_hsts= */ true, work->then);
+}
+
+/* What is left of it is registered anew, so that a name that is gone is not asked for for ever. */
+static void narrow(struct site_work *work, const struct renew_view *v)
+{
+	struct arena *a = &work->arena;
+	struct str *stay = arena_array(a, struct str, v->name_count);
+	size_t count = 0;
+	for (size_t i = 0; i < v->name_count; i++)
+		if (!name_goes(work, v->names[i]))
+			stay[count++] = arena_str(a, v->names[i]);
+	work->narrow = (struct renew_narrow_want){ arena_str(a, v->id), stay, count };
+	work->names_after = joined(a, stay, count);
+	renew_narrow(portal_renewals, &work->removal, &work->narrow, narrowed);
+}
+
+static void let_registration_go(
+        struct site_work *work, const struct renew_view *v, renew_done *then)
+{
+	work->then = then;
+	work->registered = arena_str(&work->arena, v->names[0]);
+	work->names_before = joined(&work->arena, v->names, v->name_count);
+	work->names_after = STR_NONE;
+	if (goes_whole(work, v))
+		renew_remove(
+		        portal_renewals, &work->removal, v->id, /* despite_hsts= */ true, then);
+	else
+		narrow(work, v);
+}
+
+static void note_registration(const struct site_work *work)
+{
+	if (work->names_after.n)
+		audit_add_by(&work->author, "Registered with fewer names", work->registered,
+		        work->names_before, work->names_after);
+	else
+		audit_add_by(&work->author, "Registration removed", work->registered, STR_NONE,
+		        STR_NONE);
 }
 
 static void drop_next(struct site_work *work);
@@ -247,7 +308,7 @@ static void dropped(struct renew_request *q, struct str id, struct str task, boo
 		answer(work);
 		return;
 	}
-	audit_add_by(&work->author, "Registration removed", work->registered, STR_NONE, STR_NONE);
+	note_registration(work);
 	work->certificate = arena_str(&work->arena, id); /* not tried twice */
 	drop_next(work);
 }
@@ -260,8 +321,7 @@ static void drop_next(struct site_work *work)
 		answer(work);
 		return;
 	}
-	work->registered = arena_str(&work->arena, v.names[0]);
-	renew_remove(portal_renewals, &work->removal, v.id, /* despite_hsts= */ true, dropped);
+	let_registration_go(work, &v, dropped);
 }
 
 /* ---- stored ---- */
@@ -343,32 +403,67 @@ void site_work_start(struct site_input *in, struct kept_site *site, unsigned sta
 
 /* ---- removal ---- */
 
-bool site_may_lock_out(
-        struct call *c, const struct site_entry *e, const struct str *names, size_t count)
+static struct str listed(struct arena *a, const struct str *names, size_t count)
 {
-	int64_t until = renew_hsts_until(portal_renewals, names, count);
+	BUF_AUTO out = BUF(64 << 10);
+	for (size_t i = 0; i < count; i++) {
+		buf_add_c(&out, !i ? "" : i + 1 < count ? ", " : " and ");
+		buf_add(&out, names[i]);
+	}
+	return arena_str(a, buf_str(&out));
+}
+
+/* The names that have to be typed. Always false. */
+static bool refuse_lock_out(struct call *c, int64_t until, const struct str *names, size_t count)
+{
 	struct err err = ERR_INIT;
 	struct json_writer w;
 	char text[CLOCK_TEXT];
-	BUF_AUTO details = BUF(1024);
-	if (!until || call_despite_hsts(c, names, 1) ||
-	        (e->unicode.n && call_despite_hsts(c, &e->unicode, 1)))
-		return true;
+	BUF_AUTO details = BUF(64 << 10);
+	const bool one = count == 1;
 	json_write_init(&w, &details);
 	json_write_object(&w, NULL);
 	json_write_time(&w, "hsts_until", until);
+	json_write_array(&w, "names");
+	for (size_t i = 0; i < count; i++)
+		json_write_text(&w, NULL, names[i]);
+	json_write_end(&w);
 	json_write_end(&w);
 	err_set(&err, ERR_PERMISSION,
-	        "Browsers may remember until %s that %.*s is reached by HTTPS only: without its "
+	        "Browsers may remember until %s that %.*s %s reached by HTTPS only: without %s "
 	        "site they let nobody in.",
-	        clock_rfc3339(until, text), STR_ARG(names[0]));
+	        clock_rfc3339(until, text), STR_ARG(listed(&c->arena, names, count)),
+	        one ? "is" : "are", one ? "its" : "their");
 	call_fail_with(c, &err,
 	        &(struct call_failure){ .status = 403,
 	                .code = "hsts",
-	                .remedy = "Switch HSTS off and wait until then; or insist: type the name, "
-	                          "or give --despite-hsts.",
+	                .remedy = one ? "Switch HSTS off and wait until then; or insist: type the "
+	                                "name, or give --despite-hsts."
+	                              : "Switch HSTS off and wait until then; or insist: type the "
+	                                "names, with spaces between.",
 	                .details = buf_str(&details) });
 	return false;
+}
+
+bool site_may_drop(struct call *c, const struct str *names, size_t count)
+{
+	struct str *missing = arena_array(&c->arena, struct str, count);
+	size_t missing_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (renew_hsts_until(portal_renewals, &names[i], 1) &&
+		        !call_despite_hsts(c, &names[i], 1))
+			missing[missing_count++] = names[i];
+	return !missing_count ||
+	       refuse_lock_out(c, renew_hsts_until(portal_renewals, missing, missing_count),
+	               missing, missing_count);
+}
+
+/* Of a whole site its name is enough. */
+static bool may_go(struct call *c, const struct config_site *s)
+{
+	int64_t until = renew_hsts_until(portal_renewals, s->names, s->name_count);
+	return !until || call_despite_hsts(c, s->names, 1) ||
+	       refuse_lock_out(c, until, s->names, 1);
 }
 
 static void remove_next(struct site_work *work);
@@ -383,10 +478,13 @@ static void removed(struct renew_request *q, struct str id, struct str task, boo
 		audit_add_by(&work->author, "Registrations removed, but not the site", work->name,
 		        STR_NONE, STR_NONE);
 	work->certificate = arena_str(&work->arena, id); /* not tried twice */
-	if (err)
+	if (err) {
 		fail(work, err);
-	else
-		remove_next(work);
+		return;
+	}
+	if (work->names_after.n)
+		note_registration(work);
+	remove_next(work);
 }
 
 static void remove_record(struct site_work *work);
@@ -424,8 +522,7 @@ static void remove_next(struct site_work *work)
 {
 	struct renew_view v;
 	if (find_registration(work, &v))
-		renew_remove(
-		        portal_renewals, &work->removal, v.id, /* despite_hsts= */ true, removed);
+		let_registration_go(work, &v, removed);
 	else
 		remove_record(work);
 }
@@ -437,7 +534,7 @@ void site_work_remove(struct call *c, struct site_entry *e)
 		return;
 	}
 	const struct config_site *s = &e->site.settings;
-	if (!site_may_lock_out(c, e, s->names, s->name_count))
+	if (!may_go(c, s))
 		return;
 	struct site_work *work = work_new(c, site_name_of(&e->site), 200);
 	keep_before(work, e);

@@ -13,10 +13,9 @@ struct site_input {
 /* Read into the value, if the version that the request replaces (if it says one) is the one that is
  * there. False: the call was answered with why not. */
 bool site_input_read(struct site_input *in);
-/* Whether these names may go, which browsers may remember to reach by HTTPS only; e: the site that
- * they go from. False: the call was answered with until when. */
-bool site_may_lock_out(
-        struct call *c, const struct site_entry *e, const struct str *names, size_t count);
+/* Whether these names may go, each of which browsers may remember to reach by HTTPS only. False:
+ * the call was answered with until when, and which of them have to be typed. */
+bool site_may_drop(struct call *c, const struct str *names, size_t count);
 /* Answers 403: what the file sets stays. Always false. */
 bool site_locked(struct call *c, const struct config_at *at, const char *what_to_do);
 

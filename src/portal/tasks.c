@@ -384,7 +384,7 @@ static void post_task(struct call *c)
 		        "Only a task with the Name ConfigureLetsEncrypt can be asked for.");
 		return;
 	}
-	if (!read_arguments(c, &want))
+	if (!read_arguments(c, &want) || !call_has_address(c, want.address, "IPAddress"))
 		return;
 	struct wish *wish = wish_new(c, "Let's Encrypt configured", want.names[0]);
 	wish->granted = configured;

@@ -263,8 +263,7 @@ static void make(struct call *c, const struct wanted *want)
 	t->created = loop_wall(portal.loop);
 	t->expires = want->days ? t->created + want->days * DAY : 0;
 	/* What a token makes is its maker's as well, so that it ends with what he may do. */
-	snprintf(t->by, sizeof t->by, "%.*s",
-	        STR_ARG(c->who.token ? str_c(c->who.token->by) : c->who.name));
+	snprintf(t->by, sizeof t->by, "%.*s", STR_ARG(who_person(&c->who)));
 	call_keep(c, &m->part, let_go);
 	audit_add(c, "API token made", t->name, STR_NONE, str_c(scope_name(t->scope)));
 	row_save(&t->row, &m->wait);

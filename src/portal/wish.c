@@ -1,4 +1,8 @@
 #include "portal/wish.h"
+#include "certs/name.h"
+#include "net/address.h"
+
+enum { TYPED_MOST = 100 }; /* names, as many as a certificate has */
 
 static struct list wishes = { &wishes, &wishes };
 
@@ -117,13 +121,52 @@ void wish_done(struct renew_request *q, struct str id, struct str task, bool exi
 		wish_free(w);
 }
 
+bool call_has_address(struct call *c, struct str address, const char *field)
+{
+	struct err err = ERR_INIT;
+	struct sockaddr_storage at;
+	struct local_addresses ours = { 0 };
+	struct str host = str_trim(address);
+	if (str_starts(host, STR("[")) && str_ends(host, STR("]")))
+		host = str_n(host.p + 1, host.n - 2);
+	bool has = !address_parse(host, 443, &at) || address_is_any(&at) ||
+	           address_is_ours(&ours, &at, /* mono= */ 1);
+	local_addresses_done(&ours);
+	if (has)
+		return true;
+	err_set(&err, ERR_INPUT,
+	        "This machine does not have the address %.*s." ERR_REMEDY
+	        "Choose one that it has, or 0.0.0.0 for all.",
+	        STR_ARG(host));
+	call_fail_field(c, &err, field, STR_NONE);
+	return false;
+}
+
+static bool is_name(struct call *c, struct str typed, struct str name)
+{
+	struct name read;
+	struct err err = ERR_INIT;
+	return str_eq_nocase(typed, name) ||
+	       (name_read(&c->arena, typed, /* public_only= */ false, &read, &err) &&
+	               str_eq(read.ascii, name));
+}
+
+static bool is_typed(struct call *c, struct str name)
+{
+	struct str rest = json_text(c->json, "despite_hsts"), word;
+	int left = TYPED_MOST;
+	while (left > 0 && str_split(&rest, ' ', &word))
+		if (word.n && left-- > 0 && is_name(c, word, name))
+			return true;
+	return false;
+}
+
 bool call_despite_hsts(struct call *c, const struct str *names, size_t count)
 {
 	bool despite = false;
-	struct str typed = str_trim(json_text(c->json, "despite_hsts"));
 	json_bool(c->json, "despite_hsts", &despite);
-	for (size_t i = 0; !despite && typed.n && i < count; i++)
-		despite = str_eq_nocase(typed, names[i]);
+	for (size_t i = 0; !despite && i < count; i++)
+		despite = is_typed(c, names[i]);
 	return despite;
 }
 

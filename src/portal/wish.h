@@ -27,7 +27,10 @@ void wish_done(struct renew_request *q, struct str id, struct str task, bool exi
         const struct err *err);
 /* Of those under way nobody knows any more what they come to: the audit says so. */
 void wishes_close(void);
-/* "despite_hsts": true, or one of the names typed. */
+/* Whether it can be listened at: an address of this machine, all of them, or what is no address and
+ * is judged elsewhere. False: the call was answered with that. */
+bool call_has_address(struct call *c, struct str address, const char *field);
+/* "despite_hsts": true, or names typed, with spaces between, one of these among them. */
 bool call_despite_hsts(struct call *c, const struct str *names, size_t count);
 bool wish_despite_hsts(struct call *c, const struct renew_view *v);
 

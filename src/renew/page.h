@@ -91,6 +91,16 @@ MUST_CHECK bool renew_export(
 void renew_remove(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
         renew_done *done);
 
+/* The same registration with those of its names alone, as if they were registered now; it is there
+ * beside the one that has them all, which is then removed. */
+struct renew_narrow_want {
+	struct str id;
+	const struct str *stay; /* as registered */
+	size_t stay_count;
+};
+void renew_narrow(struct renewals *r, struct renew_request *q, const struct renew_narrow_want *want,
+        renew_done *done);
+
 /* A new certificate is ordered first, unless the registration is no longer renewed; then the old
  * one is revoked at its CA (RFC 8555 7.6). `done` as soon as the wish is stored, with the task to
  * follow. reason: a name of REVOKE_REASONS (acme/revoke.h) or STR_NONE. */

@@ -11,6 +11,7 @@ import threading
 import dnslib
 import pytest
 
+from api import Api
 from network import free_port, until
 
 NAME = "shop.example.com"
@@ -334,3 +335,28 @@ def test_ten_a_minute(stage, names):
     for _ in range(10):
         diagnose(everseal)
     everseal.le("diagnose", NAME).failed(r"Ten diagnoses a minute are as many as one may run: wait \d+ s")
+
+
+def test_tokens_are_their_makers(stage, names):
+    """Ten a minute are a person's, with however many tokens; and what one of them began another may give up."""
+    everseal = house(stage, names).start()
+    owner = Api(everseal.state)
+    owner.post("/api/people", {"name": "ana", "password": "correct horse battery", "scope": "administer"}).ok(201)
+    owner.post("/api/people", {"name": "bo", "password": "correct horse battery", "scope": "administer"}).ok(201)
+    made = [Api(None, everseal.page, token) for token in tokens_of(everseal, "ana", 2) + tokens_of(everseal, "bo", 1)]
+    for i in range(10):
+        run = made[i % 2].post("/api/diagnosis", {"name": "127-0-0-1.example.com"}).ok(201)["id"]
+        made[1 - i % 2].ask("DELETE", f"/api/diagnosis/{run}").ok()
+    for token in made[:2]:
+        token.post("/api/diagnosis", {"name": NAME}).failed(429, "Ten diagnoses a minute", code="limit")
+    made[2].post("/api/diagnosis", {"name": NAME}).ok(201)
+
+
+def tokens_of(everseal, person, count):
+    """API tokens that this person makes over the page."""
+    page = Api(None, everseal.page)
+    origin = {"Origin": f"http://127.0.0.1:{everseal.page}"}
+    session = page.ask("POST", "/api/session", {"name": person, "password": "correct horse battery"}, origin)
+    sent = {**origin, "Cookie": session.headers["Set-Cookie"].split(";")[0], "X-CSRF-Token": session.ok()["csrf"]}
+    return [page.ask("POST", "/api/tokens", {"name": f"{person} {i}", "scope": "read"}, sent).ok(201)["token"]
+            for i in range(count)]

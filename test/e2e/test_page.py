@@ -10,7 +10,8 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from browser import PASSWORD, api, axe_source, judge, open_page, setup_link, sign_in
+from browser import (PASSWORD, api, axe_source, first_administrator, judge, new_window, open_page, setup_link,
+                     sign_in)
 from network import ask, until
 
 pytestmark = pytest.mark.timed
@@ -141,6 +142,7 @@ def test_second_factor(everseal, open_page):
     key = until("the key is shown", lambda: re.search(r"(?:[A-Z2-7]{4} ){3,}[A-Z2-7]{1,4}", browser.text))[0]
     browser.by_role("textbox", "Code that the app shows").send_keys(totp(key))
     browser.press("^Switch on$").sees("Recovery codes")
+    browser.sees(r"Second factor\s+On")
     judge(browser, "recovery-1440-light")
     codes = [li.text for li in browser.driver.find_elements(By.CSS_SELECTOR, "ol.codes li")]
     assert len(codes) == 10
@@ -207,6 +209,19 @@ def test_a_pasted_address_is_offered_back(everseal, open_page):
     browser.press("Use shop.example.com")
     assert browser.by_role("textbox", "DNS name").get_attribute("value") == "shop.example.com"
     assert everseal.certificate("shop.example.com") is None
+
+
+def test_an_application_that_is_not_there_yet(stage, pebble, upstream):
+    """Without a site for all names it has to be given: the field is shown with the sentence."""
+    everseal = stage.everseal(pebble, sites="").start()
+    browser = first_administrator(new_window(stage, everseal), everseal)
+    browser.expect_error(r"api/registrations\b.*422")
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", "shop example com").fill("E-mail", "ana@example.com")
+    browser.sees("A DNS name has no spaces")
+    browser.fill("DNS name", "shop.example.com").tick("I accept").press("^Register$")
+    browser.sees(r"Nothing stands behind shop\.example\.com: give the address of your application\.")
+    browser.fill("^Application address", upstream.address).press("^Register$").sees("OK, served now", seconds=60)
 
 
 # ---- each view, wide and narrow, light and dark ----
@@ -293,7 +308,7 @@ def test_restart_while_the_page_is_open(everseal, open_page):
 def test_ten_thousand_sites(everseal, upstream, open_page):
     sites = "\n".join(f"site n{i:05}.example.net {{ proxy {upstream.address}; email \"\" }}" for i in range(10_000))
     everseal.write(f"site * {{ proxy {upstream.address} }}\n" + sites.replace("; email \"\"", ""), head="")
-    everseal.reload().ok()
+    everseal.cli("reload", timeout=240).ok()
     browser = open_page()
     browser.go("#/sites").sees(r"10,00\d sites", seconds=40)
     browser.fill("Search", "n07777").sees(r"n07777\.example\.net", seconds=20)

@@ -59,7 +59,7 @@ def test_add_and_remove(everseal, upstream, open_page):
     browser.press("^Use old.example.com").press("^Add site$")
     browser.title("^old.example.com")
     assert site_of(everseal, "old.example.com")["upstreams"] == [upstream.address]
-    browser.press("^More").press("^Remove site").sees("Visitors can no longer reach it. The certificate is kept.")
+    browser.press("^More").press("^Remove site").sees(r"Visitors can no longer reach it\.")
     judge(browser, "remove-dialog-1440-light")
     browser.press("^Keep it$")
     no_dialog(browser)
@@ -74,7 +74,7 @@ def test_an_edit_meets_another(everseal, upstream, stage, open_page):
     add_site(everseal, "old.example.com", upstream=upstream)
     browser = open_page()
     browser.expect_error(r"api/sites/old.example.com\b.*409")
-    browser.go("#/sites?edit=old.example.com").sees("IP address and port of what answers behind")
+    browser.go("#/sites?edit=old.example.com").sees("What answers behind")
     was = site_of(everseal, "old.example.com")
     Api(everseal.state).put("/api/sites/old.example.com", {"proxy": [other.address], "version": was["version"]}).ok()
     browser.fill("^Application", third.address).press("^Save$")
@@ -86,6 +86,17 @@ def test_an_edit_meets_another(everseal, upstream, stage, open_page):
     browser.press("^Keep what is here$").press("^Save$")
     browser.title("^old.example.com")
     assert site_of(everseal, "old.example.com")["upstreams"] == [third.address]
+
+
+def test_what_limits_make_of_many(open_page):
+    """Room comes back one by one: of 312, twelve wait 36 s each."""
+    said = open_page().driver.execute_async_script("""
+        const done = arguments[0], limit = {most: 300, used: 0, seconds: 10800};
+        Promise.all([import('/views/sites-bulk.js'), import('/time.js')]).then(([bulk, time]) => done([
+            bulk.budgetWords(312, limit), time.words(time.now() + 12 * 36000, 'near'),
+            bulk.budgetWords(300, limit), bulk.budgetWords(2, {...limit, used: 300}), time.words(time.now() + 72000, 'near')]));""")
+    assert said[0] == f"312 certificates to order; the limits allow 300 in 3 hours, 0 used: done about {said[1]}."
+    assert said[2].endswith("all can begin now.") and said[3].endswith(f"done about {said[4]}.")
 
 
 def test_many_at_once(everseal, open_page):
@@ -338,6 +349,19 @@ def test_many_at_once_but_one(promised, open_page):
 
 # ---- what load balancers are told ----
 
+def test_draining_is_begun_on_the_page(everseal, open_page):
+    browser = open_page()
+    browser.visit("#/bindings", "Bindings$").sees("Told that this server takes visitors")
+    browser.press("^Send no visitors here …$").sees("Connections go on")
+    browser.press("^Go on as it is$")
+    assert not everseal.status()["draining"]
+    browser.press("^Send no visitors here …$")
+    judge(browser, "drain-dialog-1440-light")
+    browser.press("^Send no visitors here$").sees("Load balancers are told to send no visitors here")
+    browser.sees("Told to send nobody here")
+    assert everseal.status()["draining"]
+
+
 def test_draining_is_seen_and_ended(everseal, open_page):
     browser = open_page()
     browser.visit("#/bindings", "Bindings$")
@@ -354,6 +378,7 @@ def test_draining_is_seen_and_ended(everseal, open_page):
 def test_a_file_read_again_is_in_the_audit(everseal, open_page):
     browser = open_page()
     everseal.reload().ok()
+    until("it is in the audit", lambda: "Configuration file read again" in str(api(browser, "audit")))
     browser.visit("#/audit", "Audit$").sees("Configuration file read again")
 
 
@@ -383,8 +408,9 @@ def test_home_without_a_name_of_its_own(everseal, open_page):
 
 
 def test_an_address_that_the_machine_does_not_have(everseal, open_page):
-    Api(everseal.state).post("/api/registrations", {
-        "names": [NAME], "email": "ops@example.com", "agree_tos": True, "address": "203.0.113.9", "port": 8443}).ok(201)
+    everseal.stop()
+    everseal.write(head="https 203.0.113.9:8443")
+    everseal.start()
     browser = open_page()
     browser.visit("#/bindings", "Bindings$").sees("This machine does not have that address", seconds=30)
     assert "This machine does not have the address 203.0.113.9: give it that address" in everseal.log()
@@ -401,9 +427,48 @@ def test_names_as_long_as_they_may_be(everseal, upstream, open_page):
             judge(browser, f"long-{heading[:5]}-{width}-light")
 
 
-def test_all_other_names_have_nothing_to_do(open_page):
-    """None can be registered for them."""
+def test_all_other_names_have_nothing_to_do(everseal, open_page):
+    """None can be registered for them, so that no lamp is lit for them."""
     browser = open_page()
+    assert api(browser, "overview")["counts"]["temporary"] == 0
+    browser.visit("#/sites", "Sites$").sees("None\\s+All other names")
     browser.visit("#/sites/*", "Any other name$").sees("For you to do\\s+Nothing")
     browser.expect_error("api/audit.*422")
     browser.go("#/audit?cursor=none").sees("cursor is not one of this list's")
+
+
+def test_a_scope_that_is_lowered_and_raised(everseal, open_page):
+    """The page that is open follows: controls go and come, with a sentence, and what was typed is there."""
+    everseal.register(NAME)
+    owner = Api(everseal.state)
+    owner.post("/api/people", {"name": "root", "password": PASSWORD, "scope": "administer"}).ok(201)
+    browser = open_page()
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$").sees("Renew now")
+    owner.put("/api/people/ana", {"scope": "read"}).ok()
+    browser.sees("Your scope is read now: you can look, not change")
+    until("the controls are gone", lambda: "Renew now" not in browser.text)
+    judge(browser, "scope-lowered-1440-light")
+    browser.visit("#/people", "People$").sees("your scope is read")
+    browser.visit("#/lets-encrypt/configure", "Configure$").sees("You can look, not change")
+    owner.put("/api/people/ana", {"scope": "operate"}).ok()
+    browser.sees("Your scope is operate now")
+    browser.fill("DNS name", "typed.example.com")
+    owner.put("/api/people/ana", {"scope": "administer"}).ok()
+    browser.sees("Your scope is administer now")
+    assert value(browser, "DNS name") == "typed.example.com"
+
+
+def test_a_scope_that_changed_while_nobody_heard(everseal, open_page):
+    owner = Api(everseal.state)
+    owner.post("/api/people", {"name": "root", "password": PASSWORD, "scope": "administer"}).ok(201)
+    browser = open_page()
+    browser.expect_error("ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_INCOMPLETE_CHUNKED")
+    browser.visit("#/sites", "Sites$").sees("Add site")
+    everseal.stop()
+    everseal.write("site * { proxy 127.0.0.1:9 }", head="page off")
+    everseal.start()
+    owner.put("/api/people/ana", {"scope": "read"}).ok()
+    everseal.write("site * { proxy 127.0.0.1:9 }", head="")
+    everseal.reload().ok()
+    browser.sees("Your scope is read now", seconds=60)
+    until("the control is gone", lambda: "Add site" not in browser.text)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from api import Api
 from browser import api, first_administrator, judge, new_window
 from network import until
 
@@ -57,10 +58,17 @@ def registered(house, **more):
     return everseal, browser
 
 
-def test_temporary(house, looks):
+def test_temporary(house, looks, upstream):
     everseal, browser = house()
-    browser.go("#/sites/*").sees("Temporary certificate\nSelf-made: browsers warn of it")
+    Api(everseal.state).post("/api/sites", {"names": [NAME], "proxy": [upstream.address]}).ok(201)
+    see_site(browser, "Temporary certificate\nSelf-made: browsers warn of it")
     looks(browser, "temporary")
+
+
+def test_all_other_names(house, looks):
+    _, browser = house()
+    browser.go("#/sites/*").sees("No certificate\nFor other names there is a self-made one")
+    looks(browser, "other-names")
 
 
 def test_working(house, looks):

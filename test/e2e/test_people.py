@@ -327,6 +327,20 @@ def test_events(everseal, browser):
     assert browser.get("/api/session").status == 401
 
 
+def test_a_page_is_told_of_another_scope(everseal, browser):
+    create(everseal, "root")
+    create(everseal, "ana")
+    browser.sign_in("ana")
+    stream = http.client.HTTPConnection("127.0.0.1", everseal.page, timeout=60)
+    stream.request("GET", "/api/events", headers={"Cookie": browser.cookie})
+    answer = stream.getresponse()
+    read_events(answer, "hello")
+    Api(everseal.state).put("/api/people/ana", {"scope": "read"}).ok()
+    assert read_events(answer, "session")[-1][1] == {"ended": False}
+    assert browser.get("/api/session").ok()["scope"] == "read"
+    stream.close()
+
+
 def test_the_stream_of_a_task_ends_with_its_session(everseal, browser):
     create(everseal, "ana")
     browser.sign_in("ana")
@@ -376,6 +390,11 @@ def test_lookups_of_one_person(stage):
     assert 1 <= error["details"]["retry_after"] <= 60
     assert int(refused.headers["Retry-After"]) == error["details"]["retry_after"]
     busy.get("/api/lookup", name="no name").ok()  # asks nobody
+    ana = signed_in(everseal, "ana", "administer")
+    tokens = [Api(None, everseal.page, ana.ask("POST", "/api/tokens", {"name": name, "scope": "operate"}).ok(201)["token"])
+              for name in ("one", "two")]
+    statuses = [tokens[i % 2].get("/api/lookup", name=f"b{i}.example.com").status for i in range(12)]
+    assert statuses.count(429) == 2, "tokens are their maker's"
     other.get("/api/lookup", name="b.example.com").ok()
 
 

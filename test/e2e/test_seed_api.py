@@ -105,6 +105,7 @@ def test_it_is_not_configured_yet(house):
     ({"Path": "/octopus"}, "Path", 'Path can only be "/"'),
     ({"HttpsPort": 70000}, "HttpsPort", "A port is a number from 1 to 65535."),
     ({"IPAddress": "here"}, "IPAddress", "here is not an IP address"),
+    ({"IPAddress": "203.0.113.9"}, "IPAddress", "This machine does not have the address 203.0.113.9. Choose one that it has"),
 ])
 def test_arguments_that_cannot_be(house, change, field, words):
     house.api.post("/api/tasks", task(house, **change)).failed(422, words, field=field)
@@ -120,7 +121,7 @@ def test_other_tasks_are_refused(house):
 
 def test_a_task_that_fails_says_why(house, pebble):
     pebble.gate.close() if hasattr(pebble, "gate") else None
-    created = house.api.post("/api/tasks", task(house, IPAddress="192.0.2.77", HttpsPort=9)).ok(201)
+    created = house.api.post("/api/tasks", task(house, IPAddress="127.0.0.77", HttpsPort=9)).ok(201)
     details = house.api.get(f"/api/tasks/{created['Id']}/details").ok()
     assert set(details) >= {"Task", "ActivityLogs", "Steps", "Error", "Links"}
 

@@ -203,10 +203,52 @@ def test_a_name_that_goes_is_no_longer_registered(stage, pebble):
     assert everseal.certificate("shop.example.com")["state"] == "retired", "its certificate is kept"
     assert ("Registration removed", "shop.example.com") in audited(everseal)
     api.put("/api/sites/both.example.com", {"names": ["stays.example.com"]}).ok()
-    assert everseal.certificate("stays.example.com")["state"] == "ok", "a name of it stays"
+    until("what stays has a certificate of its own", lambda: [c["names"] for c in everseal.status()["certificates"]
+                                                             if c["state"] == "ok"] == [["stays.example.com"]], 40)
+    assert ("Registered with fewer names", "both.example.com") in audited(everseal)
+    everseal.wait_served("stays.example.com")
     everseal.restart()
     assert {s["name"] for s in api.get("/api/sites").ok()["items"]} >= {"*", "store.example.com", "stays.example.com"}
     api.get("/api/sites/shop.example.com").failed(404)
+
+
+def test_a_site_that_goes_takes_its_name_from_a_certificate_of_several(stage, pebble):
+    """The other names' certificate is renewed without it, at the address it had, and is still the one that Configure shows."""
+    upstream = stage.keep(Upstream())
+    everseal = stage.everseal(ca=pebble, sites="").start()
+    api = Api(everseal.state)
+    for name in ("shop.example.com", "www.example.com"):
+        api.post("/api/sites", {"names": [name], "proxy": [proxy(upstream)]}).ok(201)
+    everseal.register("shop.example.com", "www.example.com")
+    assert everseal.certificate("shop.example.com")["state"] == "ok"
+    api.delete("/api/sites/www.example.com").ok()
+    api.get("/api/sites/www.example.com").failed(404)
+    assert ("Registered with fewer names", "shop.example.com") in audited(everseal)
+    until("the other has a certificate of its own", lambda: [c["names"] for c in everseal.status()["certificates"]
+                                                             if c["state"] == "ok"] == [["shop.example.com"]], 40)
+    assert api.get("/api/overview").ok()["primary"] == api.get("/api/sites/shop.example.com").ok()["certificate"]["id"]
+    everseal.restart()
+    api.get("/api/sites/www.example.com").failed(404)
+
+
+def test_every_name_that_goes_has_to_be_typed(stage, pebble):
+    """While browsers remember HSTS for it; those that nothing was promised for need not."""
+    upstream = stage.keep(Upstream())
+    everseal = stage.everseal(ca=pebble, sites="").start()
+    api, names = Api(everseal.state), ["shop.example.com", "www.example.com", "m.example.com"]
+    api.post("/api/sites", {"names": names, "proxy": [proxy(upstream)], "hsts": {"max_age": 3600}}).ok(201)
+    everseal.register(*names)
+    for name in names[:2]:
+        until("it is promised", lambda: ask(everseal.https, name, secure=True).headers.get("strict-transport-security"))
+    change = {"names": ["new.example.com"]}
+    until("both promises are known", lambda: "www.example.com" in str(api.put(
+        "/api/sites/shop.example.com", {**change, "despite_hsts": "shop.example.com"}).json))
+    error = api.put("/api/sites/shop.example.com", change).failed(
+        403, "shop.example.com and www.example.com are reached by HTTPS only", "type the names, with spaces between", code="hsts")
+    assert error["details"]["names"] == names[:2]
+    error = api.put("/api/sites/shop.example.com", {**change, "despite_hsts": "shop.example.com"}).failed(403, code="hsts")
+    assert error["details"]["names"] == ["www.example.com"]
+    api.put("/api/sites/shop.example.com", {**change, "despite_hsts": "www.example.com  SHOP.example.com"}).ok()
 
 
 def test_commands(house, shop):
@@ -238,7 +280,7 @@ def test_lists(house):
     names = [s["name"] for s in page["items"]]
     assert names == [f"s{i:02}.example.org" for i in range(12)]
     assert (page["total"], page["from"], page["previous"]) == (30, 1, None)
-    assert page["counts"]["temporary"] == 32, "of all, not of what matches"
+    assert page["counts"]["temporary"] == 31, "of all, not of what matches"
     house.api.delete("/api/sites/s11.example.org").ok()
     second = house.api.get("/api/sites", search="example.org", sort="name", limit=12, cursor=page["next"]).ok()
     assert [s["name"] for s in second["items"]][0] == "s12.example.org", "the row of the cursor has gone"
@@ -247,7 +289,7 @@ def test_lists(house):
     assert [s["name"] for s in back["items"]] == [f"s{i:02}.example.org" for i in range(11)]
     last = house.api.get("/api/sites", search="example.org", sort="-name", limit=5).ok()
     assert last["items"][0]["name"] == "s29.example.org"
-    assert house.api.get("/api/sites", state="temporary").ok()["total"] == 31
+    assert house.api.get("/api/sites", state="temporary").ok()["total"] == 30
     house.api.get("/api/sites", state="nice").failed(422, 'There is no state "nice"')
     house.api.get("/api/sites", sort="colour").failed(422, "not sorted by")
     house.api.get("/api/sites", limit=1000).failed(422, "`limit` is a number from 1 to 200.")
@@ -338,6 +380,7 @@ def test_a_site_of_the_store_is_registered(stage, pebble):
     ({"proxy": [3000]}, "proxy"),
     ({"proxy": 3000}, "proxy"),
     ({"proxy": {}}, "proxy"),
+    ({"address": "203.0.113.9", "port": 8443}, "address"),
 ])
 def test_registering_names_the_member_that_is_wrong(house, change, field):
     want = {"names": ["a.example.com"], "email": "ops@example.com", "agree_tos": True, **change}
@@ -444,6 +487,24 @@ def test_changes_at_once_come_one_after_another(house, shop):
     assert set(statuses) <= {200, 404}, statuses
     assert len([what for what, _ in audited(house) if what == "Site removed"]) == 1
     house.api.get("/api/sites/shop.example.com").failed(404)
+
+
+def test_who_waits_his_turn_is_asked_again_who_he_is(house, shop):
+    """A change that waits while the data plane cannot answer; its token goes meanwhile."""
+    house.api.post("/api/sites", {"names": ["shop.example.com"], "proxy": [proxy(shop)]}).ok(201)
+    token = house.api.post("/api/tokens", {"name": "deploy", "scope": "operate"}).ok(201)
+    deploy = Api(None, house.page, token["token"])
+    pid = house.kill("serve", signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(house.api.put, "/api/sites/shop.example.com", {"hsts": {"max_age": 300}})
+        until("the first one is being tried", lambda: house.api.get("/api/sites/shop.example.com").ok()["hsts"], 10)
+        second = pool.submit(deploy.put, "/api/sites/shop.example.com", {"force_ssl": True})
+        until("the second one has come", lambda: house.api.get("/api/tokens").ok()["items"][0]["last_used"], 10)
+        house.api.delete(f"/api/tokens/{token['id']}").ok()
+        os.kill(pid, signal.SIGCONT)
+        first.result().ok()
+        second.result().failed(401, "The API token is unknown, expired or removed")
+    assert house.api.get("/api/sites/shop.example.com").ok()["force_ssl"] is False
 
 
 def audited(everseal):

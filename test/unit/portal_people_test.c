@@ -428,6 +428,33 @@ static void test_scopes(void **state)
 	refuses(&a, 403, "You can look, not change: your scope is read");
 }
 
+/* What was asked for before counts no more than what he may do when it is done. */
+static void test_lowered_meanwhile(void **state)
+{
+	struct signed_in ana;
+	struct client s;
+	(void)state;
+	make("root", "administer");
+	make("ana", "administer");
+	make("bo", "read");
+	sign_in("ana", &ana);
+	struct ask put = with(&ana, "PUT", "/api/people/bo");
+	put.body = "{\"password\":\"another password\"}";
+	begin(&s, &put);
+	done(R("PUT", "/api/people/ana", .body = "{\"scope\":\"read\"}", .owner = true));
+	wait_end(&s);
+	assert_int_equal(s.status, 403);
+	finish(&s);
+	put = with(&ana, "PUT", "/api/account/password");
+	put.body = "{\"current\":\"" PASS "\",\"new\":\"another password\"}";
+	begin(&s, &put);
+	done(R("DELETE", "/api/people/ana", .owner = true));
+	wait_end(&s);
+	assert_int_equal(s.status, 401);
+	finish(&s);
+	sign_in("bo", &ana); /* with the old one */
+}
+
 static void test_last_administrator(void **state)
 {
 	(void)state;
@@ -855,6 +882,7 @@ int main(void)
 		TEST(test_revocation),
 		TEST(test_password_change),
 		TEST(test_scopes),
+		TEST(test_lowered_meanwhile),
 		TEST(test_last_administrator),
 		TEST(test_removed_person),
 		TEST(test_bad_people),

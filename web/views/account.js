@@ -114,5 +114,6 @@ export function view(page) {
 
 	page.title('Account');
 	load();
+	page.on('session', ({ended}) => ended || load());
 	page.on('snapshot', () => account && load());
 }

@@ -1,7 +1,9 @@
 /* Where Everseal listens, who else holds a port, and where this page itself is. */
 import {h} from '../h.js';
+import {post} from '../api.js';
+import {state as live} from '../live.js';
 import {list} from '../table.js';
-import {band, copy, facts, file, isLocked, mono, paper, section, state} from '../parts.js';
+import {ask, band, button, copy, facts, file, isLocked, mono, paper, section, state} from '../parts.js';
 import {count} from './shared.js';
 
 const lamps = {listening: 'ok', failed: 'problem', binding: 'working', 'held back': 'warning'};
@@ -37,7 +39,21 @@ function pageFacts(page) {
 	]);
 }
 
+/* What load balancers hear; that draining is on, and its end, stand above every view. */
+function balancers(draining, drain) {
+	return section('Load balancers',
+		h('p', {}, draining ? state('warning', 'Told to send nobody here') : state('ok', 'Told that this server takes visitors')),
+		h('p', {class: 'hint'}, 'They ask ', mono('/api/octopusservernodes/ping'), ' of this page: 200, or 418 while nobody is to be sent.'),
+		drain && !draining ? h('div', {class: 'actions'}, button('Send no visitors here …', drain)) : null);
+}
+
+function drain() {
+	return ask({title: 'Send no visitors here?', act: 'Send no visitors here', safe: 'Go on as it is', run: () => post('drain', {on: true}),
+		body: h('p', {}, 'Load balancers are told to send nobody to this server any more. Connections go on, whoever comes all the same is served, and it can be ended on every page.')});
+}
+
 export function view(page) {
+	let draining = live.overview?.draining ?? false;
 	let answer = {addresses: [], page: null};
 	const listeners = list(page, {
 		path: 'bindings', one: 'listener', many: 'listeners', caption: 'Where Everseal listens', key: endpoint, columns,
@@ -56,11 +72,18 @@ export function view(page) {
 				h('p', {class: 'hint after'}, 'Listeners come from the configuration file, and from the address chosen when a name is registered.'),
 				h('div', {class: 'two under'},
 					h('div', {}, section('Addresses of this machine', h('ul', {class: 'mono names'}, answer.addresses.filter(a => a !== '0.0.0.0' && a !== '::').map(a => h('li', {}, a))))),
-					h('div', {}, answer.page ? section('This page', pageFacts(answer.page)) : null))));
+					h('div', {}, answer.page ? section('This page', pageFacts(answer.page)) : null,
+						balancers(draining, page.may('operate') ? drain : null)))));
 	}
 
 	page.title('Bindings');
 	listeners.load();
+	for (const kind of ['counts', 'snapshot'])
+		page.on(kind, told => {
+			draining = told.draining;
+			if (listeners.loaded)
+				draw();
+		});
 	page.on('snapshot', () => listeners.loaded && listeners.load());
 	page.every(15000, () => listeners.loaded && !document.hidden && listeners.load());
 }

@@ -6,6 +6,7 @@ import {go} from '../router.js';
 import {band, button, link, mono, more, noPermission, paper, section} from '../parts.js';
 import {choice, field, form, tick} from '../form.js';
 import {hstsGuard} from './hsts-guard.js';
+import {upstreamHint} from './shared.js';
 
 const path = [['Configuration'], ["Let's Encrypt", '#/lets-encrypt'], ['Configure']];
 
@@ -50,7 +51,7 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
 		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
-		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: 'What answers behind, as IP address and port: 127.0.0.1:3000.'}),
+		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: `What answers behind. ${upstreamHint}`}),
 	};
 }
 
@@ -67,8 +68,8 @@ function sights(page, f, issuers) {
 
 	async function name() {
 		const {value} = f.name, round = ++asked;
-		if (!value)
-			return update(places.name);
+		if (!value || f.name.check())
+			return update(places.name, see('note', 'Where the name leads, once it is given.'));
 		let failed = null;
 		const found = await get('lookup', {name: value}, page.signal).catch(error => {
 			failed = error.sentence;
@@ -78,8 +79,10 @@ function sights(page, f, issuers) {
 			return;
 		if (!found)
 			return update(places.name, see('unknown', failed));
-		if (found.offered)
-			return f.name.fail(found.message, found.offered);
+		if (found.unicode === null) { // no name
+			update(places.name);
+			return f.name.fail(found.message.replace(` Use ${found.offered}.`, ''), found.offered);
+		}
 		if (found.upstreams?.length && !f.proxy.input.value)
 			f.proxy.value = found.upstreams.join(' ');
 		update(places.name,
@@ -123,7 +126,7 @@ function sights(page, f, issuers) {
 
 	function options() {
 		const further = list(f.further.value);
-		update(places.more, h('span', {class: 'hint'}, further.length ? [between(further), '. '] : 'No further names. ', `${issuer()?.title ?? ''}. `,
+		update(places.more, h('span', {class: 'hint'}, further.length ? [between(further), '. '] : 'No further names. ', `CA: ${issuer()?.title ?? 'none'}. `,
 			f.proxy.value ? ['Application ', mono(f.proxy.value), '.'] : 'No application address of its own.'));
 	}
 	return {places, name, terms, email, bind, options};
@@ -133,12 +136,20 @@ function ready(page, known) {
 	const f = makeFields(known), sight = sights(page, f, known.issuers), top = h('div', {}), guard = hstsGuard();
 	const wish = (fields, seen) => h('div', {class: 'wish'}, h('div', {}, fields), seen);
 
+	/* A wrong field within closed options must be seen; and nobody types a command's options here. */
+	function here(error) {
+		options.open ||= ['issuer', 'proxy'].includes(error.details?.field);
+		if (/^Nothing stands behind .*--proxy/.test(error.message))
+			error.message = `Nothing stands behind ${f.name.value}: give the address of your application.`;
+		return error;
+	}
+
 	async function register() {
 		const proxy = f.proxy.value.trim();
 		const registered = await guard.pass(f.name.value, given => post('registrations', {
 			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
 			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}), ...given,
-		}));
+		})).catch(error => { throw here(error); });
 		if (known.primary && known.primary !== registered.id)
 			go(`#/sites/${encodeURIComponent(f.name.value)}`);
 		else
@@ -166,7 +177,6 @@ function ready(page, known) {
 	on(f.port, sight.bind);
 	on(f.further, sight.options);
 	on(f.proxy, sight.options);
-	/* A wrong field within closed options must be seen. */
 	registration.root.addEventListener('submit', () => {
 		options.open ||= Boolean(options.querySelector('.wrong'));
 	});

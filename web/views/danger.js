@@ -47,7 +47,7 @@ export function disable(site) {
 
 export function remove(site) {
 	return guarded(site, {title: `Remove ${site.name}?`, act: `Remove ${site.name}`,
-		words: 'Visitors can no longer reach it. The certificate is kept.',
+		words: ['Visitors can no longer reach it.', site.certificate ? ' The certificate is kept.' : null],
 		run: given => del(`sites/${segment(site.name)}`, given)});
 }
 

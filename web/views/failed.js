@@ -21,7 +21,7 @@ function heading(task, steps, error) {
 	const at = task?.QueueTime ?? error.at;
 	const what = task ? subject(task).toLowerCase() : 'attempt';
 	const when = words(at, 'near');
-	return `The ${what} of ${when.length === 5 ? `today, ${when}` : when} failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
+	return `The ${what} of ${when.length === 5 ? `today, ${when}` : when}, failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
 }
 
 export function failureWords(error) {

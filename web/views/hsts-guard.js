@@ -5,8 +5,8 @@
  *   guard.ask(name, until)          asks for the name from the start; until: how long browsers remember,
  *                                   null if the name is asked for another reason
  *   guard.pass(name, given => …)    calls with {} or {despite_hsts: …}; a refusal for HSTS' sake shows
- *                                   the field, and is thrown on as this field's error. name: several
- *                                   with spaces between, if all of them lose their certificate
+ *                                   the field, and is thrown on as this field's error. name: what is to
+ *                                   be typed, unless the refusal names names
  *   guard.withdraw()                hides it: another name is meant now */
 import {update} from '../h.js';
 import {field} from '../form.js';
@@ -29,13 +29,13 @@ export function hstsGuard() {
 
 	async function pass(name, send) {
 		try {
-			return await send(promised ? {despite_hsts: wanted.includes(' ') || typed.value} : {});
+			return await send(promised ? {despite_hsts: typed.value} : {});
 		} catch (error) {
 			if (error.code !== 'hsts')
 				throw error;
-			ask(name, error.details.hsts_until);
+			ask(error.details.names?.join(' ') ?? name, error.details.hsts_until);
 			typed.describe(''); // the error says it
-			error.remedy = `Switch HSTS off and wait until then, or type ${name} to go on.`;
+			error.remedy = `Switch HSTS off and wait until then, or type ${wanted} to go on.`;
 			error.details.field = typed.name;
 			throw error;
 		}

@@ -71,7 +71,10 @@ export function secondFactor(name, draw, reload) {
 		enter(null);
 		reload();
 	};
-	const begin = () => enter(passwordStep(name, offer => enter(codeStep(offer, codes => enter(recoveryStep(codes, end)), end)), end));
+	const begin = () => enter(passwordStep(name, offer => enter(codeStep(offer, codes => {
+		enter(recoveryStep(codes, end));
+		reload();
+	}, end)), end));
 
 	function isOff() {
 		return [h('p', {}, state('off', 'Off'), '. With it, a stolen password alone lets nobody in: signing in also asks for a code from your phone.'),

@@ -9,12 +9,15 @@
  *   userName(name)          a field nobody sees, by which password managers know whose password it is
  *   spanWords('300 s → 86400 s')  seconds in the audit's words, as people say them
  *   taskTook(task)          how long, where only whole seconds are known
+ *   upstreamHint            what an application address looks like
  *   listed(['a', 'b'])      "a and b";  count(2, 'site', 'sites') "2 sites" */
 import {h, icon} from '../h.js';
 import {file, isLocked} from '../parts.js';
 import {span, time} from '../time.js';
 
 let exact = false;
+
+export const upstreamHint = 'Address or name, and port: 127.0.0.1:3000; https:// before it if it speaks TLS.';
 
 export function rowTime(at) {
 	return at ? time(at, exact ? 'moment' : 'relative', {inTable: true}) : null;

@@ -6,7 +6,7 @@ import {go} from '../router.js';
 import {band, button, isLocked, link, locked, noPermission, notice, paper} from '../parts.js';
 import {remove} from './danger.js';
 import {hstsGuard} from './hsts-guard.js';
-import {listed, slot} from './shared.js';
+import {listed, slot, upstreamHint} from './shared.js';
 
 const split = text => text.split(/[\s,]+/).filter(Boolean);
 
@@ -20,10 +20,11 @@ function withOffered(text, offered) {
 function makeFields(site) {
 	return {
 		names: field({name: 'names', label: 'Names', mono: true, value: site?.names.join(' ') ?? '', autocomplete: 'off',
-			hint: 'Without http://. Several with a space between; the first one names the site.',
+			hint: ['Without http://. Several with a space between; the first one names the site.',
+				site ? ' A name that goes leaves its certificate, too: one without it is ordered at once.' : null],
 			check: text => text ? null : 'Give the name that visitors type, such as shop.example.com.'}),
 		proxy: field({name: 'proxy', label: 'Application', mono: true, value: site?.upstreams.join(' ') ?? '', autocomplete: 'off',
-			hint: 'IP address and port of what answers behind, such as 127.0.0.1:3000. Empty: that of all other names, if there is one.'}),
+			hint: `What answers behind. ${upstreamHint} Empty: that of all other names, if there is one.`}),
 	};
 }
 
@@ -81,12 +82,9 @@ function makeForm(page, site) {
 	let version = site?.version;
 	const back = site ? `#/sites/${segment(site.name)}` : '#/sites';
 
-	/* Browsers may remember HSTS for each name that goes. */
-	const dropped = () => site.names.filter(name => !split(fields.names.value.toLowerCase()).includes(name)).join(' ');
-
 	async function send() {
 		const saved = site
-			? await guard.pass(dropped(), given => put(`sites/${segment(site.name)}`, {...said(fields), version, ...given}))
+			? await guard.pass(site.name, given => put(`sites/${segment(site.name)}`, {...said(fields), version, ...given}))
 			: await post('sites', said(fields));
 		go(`#/sites/${segment(saved.name)}`);
 	}

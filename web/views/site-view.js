@@ -12,6 +12,7 @@ import {certificateSection} from './certificate.js';
 import {disable, remove, revoke} from './danger.js';
 import {errand, failedSection} from './failed.js';
 import {historySection} from './history.js';
+import {upstreamHint} from './shared.js';
 import {recommended, siteSettings} from './settings.js';
 import {STAGES, isRunning, runningFor, sayStep, stageOf, stepsPicture, stepsShort} from './steps.js';
 
@@ -39,6 +40,8 @@ function seenLines(c) {
 
 function stateReadout(site) {
 	const c = site.certificate, read = (lamp, value, ...lines) => ({label: 'State', state: lamp, value, lines});
+	if (!c && site.fallback)
+		return read('off', 'No certificate', 'For other names there is a self-made one.');
 	if (!c)
 		return read('temporary', 'Temporary certificate', 'Self-made: browsers warn of it.');
 	if (clockIsWrong(c))
@@ -65,20 +68,21 @@ function stateReadout(site) {
 	return read(site.state, site.state === 'ok' ? 'OK, served now' : 'Served now', ...seenLines(c));
 }
 
-function expiryReadout(c) {
+function expiryReadout(c, never = false) {
 	if (!holds(c))
-		return {label: 'Expires', value: 'No certificate yet'};
+		return {label: 'Expires', value: never ? 'Never' : 'No certificate yet'};
 	const over = Date.parse(c.not_after) <= now();
 	return {label: over ? 'Expired' : 'Expires', value: time(c.not_after, 'relative'), lines: [words(c.not_after)]};
 }
 
-function nextReadout(c) {
+function nextReadout(site) {
+	const c = site.certificate;
 	if (c?.next_renewal)
 		return {label: c.failures ? 'Next try, by itself' : 'Renews by itself', value: time(c.next_renewal, 'relative'),
 			lines: [words(c.next_renewal), c.failures ? null : sentence(c.reason)]};
 	if (c?.state === 'working')
 		return {label: 'Renews by itself', value: 'Now', lines: [sentence(c.reason)]};
-	return {label: 'Renews by itself', value: 'Never', lines: [sentence(c?.reason) ?? 'It is not registered']};
+	return {label: 'Renews by itself', value: 'Never', lines: [sentence(c?.reason) ?? (site.fallback ? 'It has no name of its own' : 'It is not registered')]};
 }
 
 function toDo(site) {
@@ -118,7 +122,7 @@ function readouts(site, task) {
 			{label: 'Running', value: minutes(runningFor(task.Task))},
 			holds(c) ? expiryReadout(c) : {label: 'Next, by itself', value: 'HTTPS', lines: ['as soon as the certificate is there']},
 			{...nothing, lines: ['It goes on if you close this page']}];
-	return [stateReadout(site), expiryReadout(c), nextReadout(c), toDo(site)];
+	return [stateReadout(site), expiryReadout(c, site.fallback), nextReadout(site), toDo(site)];
 }
 
 export const taskWord = task => task.State === 'Queued' ? 'Queued'
@@ -200,7 +204,7 @@ export function siteView(page, {path, load, name = null}) {
 	const renew = () => act(() => post(`certificates/${segment(data.site.certificate.id)}/renew`));
 
 	async function changeUpstreams(site) {
-		const where = field({name: 'proxy', label: 'Application address', hint: 'IP address and port: 127.0.0.1:3000. Several with spaces between.', mono: true, value: site.upstreams.join(' '),
+		const where = field({name: 'proxy', label: 'Application address', hint: `${upstreamHint} Several with spaces between.`, mono: true, value: site.upstreams.join(' '),
 			check: text => text ? null : 'Give the address of the application, such as 127.0.0.1:3000.'});
 		await ask({title: `Application behind ${site.name}`, act: 'Save', safe: 'Keep it', body: where.root, focus: where.input, run: async () => {
 			data.site = await put(`sites/${segment(site.name)}`, {proxy: where.value.split(/[\s,]+/).filter(Boolean), version: site.version});
@@ -276,7 +280,7 @@ export function siteView(page, {path, load, name = null}) {
 			return;
 		const c = site.certificate;
 		page.draw(h('div', {class: 'home'},
-			band({path, subject: site.fallback ? 'Any other name' : site.unicode ? [site.unicode, h('small', {}, ` ${site.name}`)] : site.name, mono: !site.unicode,
+			band({path, subject: site.fallback ? 'Any other name' : site.unicode ? [site.unicode, h('small', {}, ` ${site.name}`)] : site.name, mono: !site.unicode && !site.fallback,
 				actions: actions(site), readouts: readouts(site, data.task), picture: picture(site)}),
 			columns([
 				data.problem ? notice('problem', data.problem.sentence, {close: () => { data.problem = null; draw(); }}) : null,

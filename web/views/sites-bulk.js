@@ -18,12 +18,13 @@ async function orderLimit(issuer, name) {
 	}
 }
 
+/* Room for one more comes back each seconds / most. */
 export function budgetWords(n, limit) {
 	const orders = `${count(n, 'certificate', 'certificates')} to order`;
 	if (!limit)
 		return `${orders}.`;
-	const {most, used, seconds} = limit, rounds = Math.ceil(Math.max(0, n - (most - used)) / most);
-	const when = rounds ? `done about ${words(now() + rounds * seconds * 1000, 'near')}` : 'all can begin now';
+	const {most, used, seconds} = limit, waiting = Math.max(0, n - Math.max(0, most - used));
+	const when = waiting ? `done about ${words(now() + waiting * seconds * 1000 / most, 'near')}` : 'all can begin now';
 	return `${orders}; the limits allow ${most.toLocaleString('en')} in ${span(seconds * 1000)}, ${used} used: ${when}.`;
 }
 

@@ -25,23 +25,29 @@ function expiresCell({certificate}) {
 		h('span', {}, h('span', {class: 'narrow'}, 'Expires '), rowTime(certificate.not_after))) : null;
 }
 
-function renewsCell({certificate, state: lamp}) {
+/* All other names: none that a certificate could be for. */
+const isBare = site => site.fallback && !site.certificate;
+
+function renewsCell(site) {
+	const {certificate, state: lamp} = site;
 	if (lamp === 'off')
-		return 'never';
+		return isBare(site) ? null : 'never';
 	return certificate?.next_renewal ? rowTime(certificate.next_renewal) : null;
 }
 
 const columns = [
-	{title: 'State', sort: 'state', kind: 'c-state', cell: site => state(site.state)},
+	{title: 'State', sort: 'state', kind: 'c-state', cell: site => state(site.state, isBare(site) ? 'None' : stateName(site.state))},
 	{title: 'Name', sort: 'name', kind: 'c-name', head: true, cell: nameCell},
-	{title: 'Issuer', kind: 'c-issuer', cell: site => site.issuer_title ?? stateName('temporary')},
+	{title: 'Issuer', kind: 'c-issuer', cell: site => site.issuer_title ?? (isBare(site) ? null : stateName('temporary'))},
 	{title: 'Expires', sort: 'expires', kind: 'c-expires', cell: expiresCell},
 	{title: 'Renews', sort: 'renews', kind: 'c-renews', cell: renewsCell},
-	{title: 'Under way, or last error', kind: 'c-why', cell: site => site.why},
+	{title: 'Under way, or last error', kind: 'c-why', cell: site => site.why ?? (isBare(site) ? 'Each name is registered by itself' : null)},
 ];
 
+const allOf = counts => Object.values(counts).reduce((sum, n) => sum + n, 0);
+
 function subject({loaded, total, counts}) {
-	const all = Object.values(counts).reduce((sum, n) => sum + n, 0);
+	const all = allOf(counts);
 	if (!loaded)
 		return 'Sites';
 	return total < all ? `${total.toLocaleString('en')} of ${count(all, 'site', 'sites')}` : count(total, 'site', 'sites');
@@ -73,7 +79,7 @@ function showList(page) {
 
 	function draw() {
 		page.draw(
-			band({path: [['Configuration'], ['Sites']], subject: subject(sites), actions: [addLink(page)], below: sites.controls()}),
+			band({path: [['Configuration'], ['Sites']], subject: subject(sites), actions: [allOf(sites.counts) ? addLink(page) : null], below: sites.controls()}),
 			paper(bar.told(), sites.table(), sites.items.length ? exactSwitch(draw) : null),
 			bar.bar());
 	}

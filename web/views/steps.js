@@ -115,7 +115,7 @@ export function stepsShort(task, steps) {
 		return h('li', {'aria-current': state === 'working' ? 'step' : null}, stepWords(step, state),
 			h('span', {class: 'took'}, duration(took(task, step))));
 	}), toCome(task, steps).map(text => h('li', {class: 'waiting-step'},
-		h('div', {class: 'words'}, icon('coming'), h('div', {}, `${text} ${isRunning(task) ? '' : 'not reached'}`)), h('span')))));
+		h('div', {class: 'words'}, icon('coming'), h('div', {}, text)), h('span', {class: 'took'}, isRunning(task) ? '' : 'not reached')))));
 }
 
 let said = '';
