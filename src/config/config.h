@@ -123,6 +123,33 @@ struct config_rules {
 	size_t copy_count;
 };
 
+/* How control of a name is proven by DNS. */
+enum config_dns_way {
+	CONFIG_DNS_NONE,
+	CONFIG_DNS_UPDATE,
+	CONFIG_DNS_PROGRAM,
+	CONFIG_DNS_DELEGATED
+};
+struct config_dns {
+	struct config_at at; /* line 0: there is no block */
+	enum config_dns_way way;
+	struct str server, zone;           /* UPDATE: "ADDRESS:PORT"; zone: STR_NONE: to be found */
+	struct str key_name, hmac, secret; /* TSIG, secret in base64; key_name STR_NONE: none */
+	struct str *argv;                  /* PROGRAM: an absolute path and its first arguments */
+	size_t argc;
+	struct str user, home;             /* of `run-as`; user STR_NONE: as who Everseal is */
+	int64_t uid, gid;                  /* -1 likewise */
+	int64_t timeout;                   /* ms */
+	struct str delegated, name_server; /* DELEGATED: our zone, and the name of who answers it */
+	struct address *listen;
+	size_t listen_count;
+	bool persist;      /* dns-persist-01 may be used */
+	struct str *check; /* "ADDRESS:PORT": look there instead of at the zone's servers */
+	size_t check_count;
+	bool unchecked; /* look nowhere */
+	int64_t wait;   /* ms, until the CA is asked all the same */
+};
+
 struct config_route;
 struct config_site {
 	struct config_at at;
@@ -134,9 +161,10 @@ struct config_site {
 	struct config_proxy proxy;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
 	struct config_at force_ssl_at;
-	struct hsts hsts;  /* likewise */
-	struct str email;  /* the site's, else the file's; STR_NONE if neither */
-	struct str issuer; /* likewise; STR_NONE: by rule */
+	struct hsts hsts;      /* likewise */
+	struct str email;      /* the site's, else the file's; STR_NONE if neither */
+	struct str issuer;     /* likewise; STR_NONE: by rule */
+	struct config_dns dns; /* the site's own alone */
 	bool challenge_pass, unlogged;
 	bool modern_tls, tls_policy_set; /* the site's, else the file's */
 	struct str client_ca;            /* DER, one behind the other; STR_NONE: none */
@@ -186,6 +214,7 @@ struct config {
 	struct str issuer; /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
 	struct config_issuer *issuers; /* built in ones first */
 	size_t issuer_count;
+	struct config_dns dns;
 	struct str *resolvers; /* ADDRESS:PORT */
 	size_t resolver_count;
 	uint16_t challenge_http, challenge_https; /* 80, 443 */

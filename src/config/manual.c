@@ -10,6 +10,7 @@ static const char *const headings[SCOPE_COUNT] = {
 	[SCOPE_ISSUER] = "IN AN ISSUER",
 	[SCOPE_PORTS] = "IN CHALLENGE-PORTS",
 	[SCOPE_LISTENER] = "IN HTTP AND HTTPS",
+	[SCOPE_DNS] = "IN DNS-CHALLENGE",
 };
 
 static const char *const type_params[] = {

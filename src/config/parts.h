@@ -47,6 +47,7 @@ enum scope {
 	SCOPE_ISSUER,
 	SCOPE_PORTS,
 	SCOPE_LISTENER,
+	SCOPE_DNS,
 	SCOPE_COUNT
 };
 
@@ -57,6 +58,7 @@ struct reader { /* one reading of one file */
 	struct problems problems;
 	struct config_site site;     /* the one being read */
 	struct config_issuer issuer; /* likewise */
+	struct config_dns dns;       /* likewise */
 	struct config_route route;   /* likewise, within site */
 	struct config_rules *rules;  /* of the site or the route */
 	bool proxy_protocol;         /* of the listeners being read */
@@ -160,6 +162,20 @@ void config_set_issuer(struct reader *r, const struct node *n);
 void config_set_directory(struct reader *r, const struct node *n);
 void config_set_trust(struct reader *r, const struct node *n);
 void config_set_eab(struct reader *r, const struct node *n);
+
+void config_set_dns_challenge(struct reader *r, const struct node *n);
+void config_set_site_dns_challenge(struct reader *r, const struct node *n);
+void config_set_dns_update(struct reader *r, const struct node *n);
+void config_set_dns_zone(struct reader *r, const struct node *n);
+void config_set_dns_tsig(struct reader *r, const struct node *n);
+void config_set_dns_program(struct reader *r, const struct node *n);
+void config_set_dns_run_as(struct reader *r, const struct node *n);
+void config_set_dns_timeout(struct reader *r, const struct node *n);
+void config_set_dns_delegated(struct reader *r, const struct node *n);
+void config_set_dns_listen(struct reader *r, const struct node *n);
+void config_set_dns_persist(struct reader *r, const struct node *n);
+void config_set_dns_check(struct reader *r, const struct node *n);
+void config_set_dns_wait(struct reader *r, const struct node *n);
 
 /* What only the whole file can tell; and the site's values that come from the top level. */
 void config_check(struct reader *r);

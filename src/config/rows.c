@@ -71,6 +71,11 @@ static const struct row top_rows[] = {
 		"An application behind these names, all of them in one certificate. *site \\** is what "
 		"stands behind every name that has no site of its own." },
 	  .special = config_set_site, .least_params = 1, .repeats = true, .block = SCOPE_SITE },
+	{ .setting = { "dns-challenge", SETTING_SPECIAL, .params = "{ … }", .fallback = "", .help =
+		"How control of names is proven by DNS, which wildcards need and which works without any "
+		"port open to the world: by updates of a name server (*update*), by a program of "
+		"yours (*program*), or by a zone that is delegated to Everseal (*delegated*)." },
+	  .special = config_set_dns_challenge, .block = SCOPE_DNS },
 	{ .setting = { "challenge-ports", SETTING_SPECIAL, .params = "{ http PORT; https PORT }",
 		.fallback = "", .help =
 		"The ports on which the outside world reaches us, if a router or a container maps them to "
@@ -199,6 +204,11 @@ static const struct row site_rows[] = {
 	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
 		"Who issues this site's certificate: a built-in issuer, or one that the file defines." },
 	  .special = config_set_site_issuer, .least_params = 1, .most_params = 1 },
+	{ .setting = { "dns-challenge", SETTING_SPECIAL, .params = "{ … }", .fallback = "", .help =
+		"How control of names is proven by DNS, which wildcards need and which works without any "
+		"port open to the world; instead of what the top level says: by updates of a name server (*update*), by a program of "
+		"yours (*program*), or by a zone that is delegated to Everseal (*delegated*)." },
+	  .special = config_set_site_dns_challenge, .block = SCOPE_DNS },
 	{ .setting = { "challenge", SETTING_SPECIAL, .params = "pass", .fallback = "", .help =
 		"Hand requests for challenges that are not ours to the application, which has an ACME "
 		"client of its own." },
@@ -287,6 +297,62 @@ static const struct row port_rows[] = {
 	  .special = config_set_port_https, .least_params = 1, .most_params = 1 },
 };
 
+static const struct row dns_rows[] = {
+	{ .setting = { "update", SETTING_SPECIAL, .params = "ADDRESS[:PORT]", .fallback = "", .help =
+		"Records are added and removed by DNS updates (RFC 2136) to this name server, the primary "
+		"of the zone. A CNAME at *\\_acme-challenge.NAME* is followed." },
+	  .special = config_set_dns_update, .least_params = 1, .most_params = 1 },
+	{ .setting = { "zone", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"The zone that is updated. Without this line the server is asked for it." },
+	  .special = config_set_dns_zone, .least_params = 1, .most_params = 1 },
+	{ .setting = { "tsig", SETTING_SPECIAL, .params = "KEYNAME HMAC SECRET", .fallback = "",
+		.secret = true, .help =
+		"The key that updates are signed with (RFC 8945): its name, hmac-sha256, hmac-sha512 or "
+		"hmac-sha1, and its secret in base64, as the name server's configuration has them. The "
+		"secret is best kept elsewhere: see *SECRETS*. Both clocks have to be right within five "
+		"minutes." },
+	  .special = config_set_dns_tsig, .least_params = 3, .most_params = 3 },
+	{ .setting = { "program", SETTING_SPECIAL, .params = "PATH [ARGUMENT…]", .fallback = "", .help =
+		"This program is run with its arguments and five more words: *begin*, *done* or "
+		"*failed*, the type (dns-01), the name, the token and the value of the TXT record at "
+		"*\\_acme-challenge.NAME*. *begin* adds the record, the others remove it. No shell is "
+		"between; the environment is PATH, HOME, USER, LOGNAME and LANG. What it prints is shown "
+		"with the attempt; any exit status but 0 is a failure. It may run several times at once, "
+		"for different names." },
+	  .special = config_set_dns_program, .least_params = 1 },
+	{ .setting = { "run-as", SETTING_SPECIAL, .params = "USER", .fallback = "", .help =
+		"Whom the program runs as, with the user's own group alone. Needed if Everseal is started "
+		"by root; without root it is who Everseal runs as." },
+	  .special = config_set_dns_run_as, .least_params = 1, .most_params = 1 },
+	{ .setting = { "timeout", SETTING_SPECIAL, .params = "TIME", .fallback = "5min", .help =
+		"How long the program may run. It and all that it started are ended then. From 1s to 1h." },
+	  .special = config_set_dns_timeout, .least_params = 1, .most_params = 1 },
+	{ .setting = { "delegated", SETTING_SPECIAL, .params = "ZONE [NAMESERVER]", .fallback = "",
+		.help =
+		"Everseal itself answers for this zone, which the zone above delegates to it: an NS record "
+		"for ZONE that names NAMESERVER, by default ns.ZONE with its address as glue. Each name then "
+		"needs one CNAME record, once: *everseal lets-encrypt diagnose NAME* says which. Of use "
+		"where nobody may change the names' own zone by program." },
+	  .special = config_set_dns_delegated, .least_params = 1, .most_params = 2 },
+	{ .setting = { "listen", SETTING_SPECIAL, .params = "ADDRESS[:PORT]…", .fallback = "", .help =
+		"Where the delegated zone is answered, by UDP and TCP; port 53 if none is given. The "
+		"addresses that are no 0.0.0.0 or [::] are also what is answered for ns.ZONE." },
+	  .special = config_set_dns_listen, .least_params = 1 },
+	{ .setting = { "persist", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
+		"Prove control by a TXT record at *\\_validation-persist.NAME* that stays (dns-persist-01), "
+		"where the authority offers that. The attempt says which record is to be added." },
+	  .special = config_set_dns_persist, .least_params = 1, .most_params = 1 },
+	{ .setting = { "check", SETTING_SPECIAL, .params = "off | ADDRESS[:PORT]…", .fallback = "",
+		.help =
+		"Before the authority is told, every name server of the zone is asked until it has the "
+		"record. This line names others to ask instead, for zones that look different from here; "
+		"*off* asks nobody." },
+	  .special = config_set_dns_check, .least_params = 1 },
+	{ .setting = { "wait", SETTING_SPECIAL, .params = "TIME", .fallback = "2min", .help =
+		"How long that is waited for; then the authority is told all the same. Up to 1h." },
+	  .special = config_set_dns_wait, .least_params = 1, .most_params = 1 },
+};
+
 static const struct row listener_rows[] = {
 	{ .setting = { "proxy-protocol", SETTING_SPECIAL, .params = "", .fallback = "", .help =
 		"Every connection to these addresses begins with the PROXY protocol, version 1 or 2, as "
@@ -306,6 +372,7 @@ const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_ISSUER] = BLOCK("issuer NAME { … }", issuer_rows),
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
 	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
+	[SCOPE_DNS] = BLOCK("dns-challenge { … }", dns_rows),
 };
 
 static struct config_rows handed_in(const struct reader *r, enum scope scope)

@@ -14,13 +14,21 @@ static struct binding *binding_at(struct control *c, const struct address *a)
 
 struct binding *binding_new(struct control *c, struct list *to, const struct address *a)
 {
+	return binding_new_for(c, to, a, /* udp= */ false);
+}
+
+struct binding *binding_new_for(
+        struct control *c, struct list *to, const struct address *a, bool udp)
+{
 	struct binding *b = mem_new(struct binding);
 	b->id = ++c->last_binding;
 	b->host = str_dup(a->host);
 	b->port = a->port;
 	b->fd = -1;
+	b->udp = udp;
 	list_add_last(to, &b->node);
-	link_send(&c->supervisor, bind, .id = b->id, .address = a->host, .port = a->port);
+	link_send(
+	        &c->supervisor, bind, .id = b->id, .address = a->host, .port = a->port, .udp = udp);
 	return b;
 }
 
@@ -210,7 +218,8 @@ static void say(struct control *c, const struct binding *b)
 {
 	struct err err = ERR_INIT;
 	if (b->fd >= 0) {
-		log_info(&c->log, "Listening on %s, port %u.", b->host, b->port);
+		log_info(&c->log, "Listening on %s, port %u%s.", b->host, b->port,
+		        b->udp ? ", by UDP" : "");
 		return;
 	}
 	if (b->error == EAFNOSUPPORT) {

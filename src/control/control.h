@@ -6,6 +6,7 @@
 #include "certs/table.h"
 #include "config/kept.h"
 #include "issue/http01.h"
+#include "issue/program.h"
 #include "link/link.h"
 #include "portal/portal.h"
 #include "server/site.h"
@@ -23,7 +24,7 @@ struct binding {
 	int fd;       /* -1 until bound */
 	int error;    /* errno of the last try; 0: none heard of yet, or bound */
 	char *holder; /* who holds the port, or "" */
-	bool tls, wanted, proxy_protocol;
+	bool tls, wanted, proxy_protocol, udp;
 };
 
 /* The rows of one generation, kept to send them again to a serve that was restarted. A listener's
@@ -97,7 +98,10 @@ struct control {
 	struct master *master;
 	struct fetch *fetch;
 	struct board *board;
-	struct prover *http01;
+	struct prover *http01, *dns01, *dns_persist;
+	struct programs *programs;
+	struct list dns_bindings; /* struct binding: where delegated zones are answered */
+	int *dns_sockets;         /* those of them that are bound */
 	struct issuers *issuers;
 	struct renewals *renewals;
 	struct kept kept; /* sites in the store */
@@ -190,6 +194,8 @@ bool bindings_answered(const struct control *c);
 const struct binding *bindings_failed(const struct control *c, int64_t number);
 /* One of any list. */
 struct binding *binding_new(struct control *c, struct list *to, const struct address *a);
+struct binding *binding_new_for(
+        struct control *c, struct list *to, const struct address *a, bool udp);
 void binding_release(struct control *c, struct binding *b); /* frees it */
 struct binding *binding_in(const struct list *all, int64_t id);
 bool binding_heard(struct control *c, struct binding *b, const struct msg_bound *m);
@@ -266,6 +272,12 @@ void routes_close_roots(struct rows *rows); /* those that the rows hold */
 /* passwords.c */
 void passwords_check(struct control *c, const struct msg_check_password *m);
 void passwords_forget(struct control *c); /* the serve that asked is gone */
+
+/* delegated.c: proofs by DNS */
+void delegated_init(struct control *c);
+void delegated_done(struct control *c);
+void delegated_configured(struct control *c);
+bool delegated_bound(struct control *c, const struct msg_bound *m); /* true if it was its own */
 
 /* feed.c */
 void feed_init(struct feed *f, struct link *serve);

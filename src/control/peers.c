@@ -115,11 +115,14 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 		peer(c, &m->is.peer);
 		break;
 	case MSG_bound:
-		if (!page_bound(c, &m->is.bound))
+		if (!page_bound(c, &m->is.bound) && !delegated_bound(c, &m->is.bound))
 			generation_bound(c, &m->is.bound);
 		break;
 	case MSG_holder:
 		ask_heard_holder(c, &m->is.holder);
+		break;
+	case MSG_program_ended:
+		programs_heard(c->programs, &m->is.program_ended);
 		break;
 	case MSG_upgraded:
 		upgrade_heard(c, &m->is.upgraded);

@@ -140,6 +140,7 @@ void control_configured(struct control *c)
 {
 	set_issuers(c);
 	access_log_reopen(c);
+	delegated_configured(c);
 	renewals_configure(c->renewals, c->config);
 	issuer_key_abort(&c->key_call);
 	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);
@@ -153,11 +154,15 @@ static bool open_renewals(struct control *c, struct err *err)
 	c->fetch = fetch_link_new(c->loop);
 	c->board = board_new(c->loop);
 	c->http01 = http01_new(c->board);
+	c->programs = programs_new(&c->supervisor);
+	delegated_init(c);
 	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop,
 	        .store = c->store,
 	        .master = c->master,
 	        .fetch = c->fetch,
-	        .provers = { [CHALLENGE_HTTP_01] = c->http01 },
+	        .provers = { [CHALLENGE_HTTP_01] = c->http01,
+	                [CHALLENGE_DNS_01] = c->dns01,
+	                [CHALLENGE_DNS_PERSIST_01] = c->dns_persist },
 	        .log = &c->log });
 	serving_init(c);
 	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop,
@@ -227,6 +232,9 @@ void control_done(struct control *c)
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);
 	http01_free(&c->http01);
+	if (c->dns01)
+		delegated_done(c);
+	programs_free(&c->programs);
 	board_free(&c->board);
 	resolve_done(c);
 	upstreams_forget(c);
