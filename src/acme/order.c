@@ -142,6 +142,9 @@ struct next heard_await(struct flow *f, const struct answer *a)
 		problem_keep(f, json_object(a->body, "error"), a->reply->status);
 		return why_invalid(f);
 	}
+	if (!str_eq_c(status, "valid") && f->step == ACME_STEP_finalize)
+		return poll_again(f, a, ACME_STEP_await,
+		        "the CA does not say what became of the certificate request");
 	if (!str_eq_c(status, "valid"))
 		return not_acme(f, a, "\"status\"");
 	if (!keep_url(f, &f->certificate, json_text(a->body, "certificate")))

@@ -208,9 +208,9 @@ static bool set_headers(struct transfer *t, struct err *err)
 	return true;
 }
 
-/* The body of a POST. It cannot be read twice, so that libcurl does not send the request again where
- * a connection that was kept ends without an answer: the other side may have done what it was
- * asked. */
+/* The body of a POST. It cannot be read twice, so that libcurl does not send the request again
+ * where a connection that was kept ends without an answer: the other side may have done what it
+ * was asked. */
 static size_t give_body(char *to, size_t size, size_t count, void *transfer)
 {
 	struct transfer *t = transfer;

@@ -122,7 +122,7 @@ def test_not_acme(stage, upstream, respond, sentence):
     assert everseal.certificate("shop.example.com")["last_error"]["message"]
 
 
-@pytest.mark.parametrize("step", ["account", "order", "authz", "await", "finalize", "download"])
+@pytest.mark.parametrize("step", ["account", "order", "authz", "await", "download"])
 def test_html_in_the_middle(stage, pebble, upstream, step):
     gate = stage.gate(pebble)
     gate.hook = lambda seen, answered, number: (
@@ -134,6 +134,17 @@ def test_html_in_the_middle(stage, pebble, upstream, step):
     gate.hook = None
     everseal.le("renew", "shop.example.com", "--wait").ok()
     assert gate.accounts == 1
+
+
+def test_html_after_the_request_costs_no_certificate(stage, pebble, upstream):
+    """What became of it is read from the order."""
+    gate = stage.gate(pebble)
+    gate.hook = lambda seen, answered, number: (
+        (200, [("Content-Type", "text/html")], b"<!doctype html><html>maintenance</html>")
+        if seen == "finalize" and answered else None)
+    everseal = stage.everseal(gate, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com")
+    assert (gate.orders, pebble.issued) == (1, 1)
 
 
 def test_larger_than_any_answer(stage, upstream):

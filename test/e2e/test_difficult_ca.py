@@ -146,7 +146,8 @@ CASES = [
     # damaged answers: what is read from the order all the same costs nothing
     *[Case(f"{at}: {how}", says, damage={at: how}, full=full) for at, how, says, full in (
         ("challenge", "html", None, False), ("challenge", "truncated", None, True), ("challenge", "huge", None, True),
-        ("finalize", "huge", None, True), ("finalize", "cut", None, True), ("finalize", "unknown", None, False),
+        ("finalize", "html", None, False), ("finalize", "truncated", None, True),
+        ("finalize", "missing:status", None, True), ("finalize", "huge", None, True), ("finalize", "cut", None, True), ("finalize", "unknown", None, False),
         ("newOrder", "html", rf"order with HTTP 201 and a web page \(HTML\), ({NOT_ACME})", False),
         ("newOrder", "huge", "answered with more than 256 KiB", False),
         ("newOrder", "deep", "answered with more than 256 KiB", True),

@@ -714,6 +714,17 @@ static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
 	assert_fail(hear(fresh, 404, "<html>"), ERR_PROTOCOL, "which is not ACME");
 }
 
+/* The certificate may have been made: another order would cost another one. */
+static void an_unclear_answer_to_the_request_is_read_from_the_order(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_at(ACME_STEP_finalize);
+	f->csr = STR("csr");
+	f->poll_wait = 50;
+	assert_int_equal(flow_ask(f).effect, ACME_POST);
+	assert_go(hear(f, 200, "<html>"), ACME_STEP_await, 50);
+}
+
 static void bad_nonces_are_bounded(void **state)
 {
 	(void)state;
@@ -981,6 +992,7 @@ int main(void)
 		cmocka_unit_test(an_order_outlives_silence_until_the_deadline),
 		cmocka_unit_test(nonces_are_used_once_and_fetched_when_there_is_none),
 		cmocka_unit_test(a_kept_directory_is_read_anew_where_nothing_is_there),
+		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
 		cmocka_unit_test(bad_nonces_are_bounded),
 		cmocka_unit_test(circles_end),
 		cmocka_unit_test(a_saved_flow_is_the_same_flow),
