@@ -104,7 +104,7 @@ static void put(struct http1_session *s, const struct iovec *v, int count, size_
 		write_direct(s, v, count);
 	else if (!s->failed)
 		keep_rest(s, v, count, 0);
-	http1_work_soon(s);
+	pump_soon(&s->pump);
 }
 
 static void put_chunk(struct http1_session *s, struct str piece)
@@ -132,7 +132,7 @@ static void want(struct exchange *ex, size_t bytes)
 		if (s->in.n == 0 && !ex->response_started)
 			buf_add(&s->out, STR("HTTP/1.1 100 Continue\r\n\r\n"));
 	}
-	http1_work_soon(s);
+	pump_soon(&s->pump);
 }
 
 /* RFC 9110 15.2: no 1xx to a client of HTTP/1.0. 100 is our own business. */
@@ -175,7 +175,7 @@ static void begin_tunnel(struct http1_session *s, const struct response *head)
 static void respond(struct exchange *ex, const struct response *head)
 {
 	struct http1_session *s = session_of(ex);
-	http1_work_soon(s);
+	pump_soon(&s->pump);
 	if (head->status == 101 && ex->request.websocket) {
 		begin_tunnel(s, head);
 		return;
@@ -214,7 +214,7 @@ static void let_go(struct http1_session *s)
 	s->ended = true;
 	s->ex->handling = NULL;
 	s->room_owed = false;
-	http1_work_soon(s);
+	pump_soon(&s->pump);
 }
 
 static void trailers(struct exchange *ex, const struct headers *fields)
@@ -229,7 +229,7 @@ static void last(struct exchange *ex)
 	struct http1_session *s = session_of(ex);
 	CHECK(s->framing == FRAMING_TUNNEL);
 	s->last = true;
-	http1_work_soon(s);
+	pump_soon(&s->pump);
 }
 
 static void end(struct exchange *ex)

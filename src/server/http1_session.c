@@ -11,11 +11,7 @@ enum {
 	LINGER_TIME_MOST = 30000,
 	ROOM_AT = 32 << 10,      /* a handler is told of room once so little is unsent */
 	OUT_CEILING = 256 << 20, /* handlers that wait for room stay far below */
-	ROUNDS = 16,             /* of one connection before others have their turn */
 };
-
-/* What the pump does after a step. GONE: the client is freed. */
-enum next { AGAIN, WAIT, GONE };
 
 static struct http1_session *session_of(struct session *s)
 {
@@ -423,15 +419,10 @@ static int64_t time_for(const struct http1_session *s, enum http1_wait wait)
  * least-rate bytes; what the kernel takes at once pays for no more than that. */
 static int64_t time_at_least_rate(struct http1_session *s, int64_t most)
 {
-	uint64_t rate = limits_of(s)->least_rate, moved = s->moved - s->wait_moved;
-	int64_t now = loop_mono(s->client->worker->loop);
+	uint64_t moved = s->moved - s->wait_moved;
 	s->wait_moved = s->moved;
-	if (rate == 0 || (s->wait != WAIT_BODY && s->wait != WAIT_WRITE))
-		return most;
-	s->paid_until += (int64_t)(moved * 1000 / rate);
-	if (s->paid_until > now + most)
-		s->paid_until = now + most;
-	return s->paid_until > now ? s->paid_until - now : 0;
+	bool awaited = s->wait == WAIT_BODY || s->wait == WAIT_WRITE;
+	return awaited ? pump_pay(s->client, moved, &s->paid_until) : most;
 }
 
 static void begin_wait(struct http1_session *s, enum http1_wait wait)
@@ -442,8 +433,9 @@ static void begin_wait(struct http1_session *s, enum http1_wait wait)
 }
 
 /* A head that comes byte by byte gains nothing by it. */
-static void set_deadline(struct http1_session *s)
+static void set_deadline(struct pump *pump)
 {
+	struct http1_session *s = OWNER(pump, struct http1_session, pump);
 	enum http1_wait wait = wait_of(s);
 	bool moves = s->progress && wait != WAIT_HEAD && wait != WAIT_NONE;
 	s->progress = false;
@@ -454,8 +446,9 @@ static void set_deadline(struct http1_session *s)
 	client_deadline(s->client, time_at_least_rate(s, time_for(s, wait)));
 }
 
-static enum next step(struct http1_session *s)
+static enum next step(struct pump *pump)
 {
+	struct http1_session *s = OWNER(pump, struct http1_session, pump);
 	static enum next (*const steps[])(struct http1_session *) = {
 		[HTTP1_READING_HEAD] = step_head,
 		[HTTP1_EXCHANGING] = step_exchange,
@@ -468,29 +461,7 @@ static enum next step(struct http1_session *s)
 	return next == WAIT && http1_may_flush(s) ? AGAIN : next;
 }
 
-static void pump(struct http1_session *s)
-{
-	enum next next = AGAIN;
-	for (int round = 0; next == AGAIN && round < ROUNDS; round++)
-		next = step(s);
-	if (next == GONE)
-		return;
-	if (next == AGAIN)
-		http1_work_soon(s);
-	else
-		later_stop(&s->work);
-	set_deadline(s);
-}
-
-static void work(struct later *l)
-{
-	pump(OWNER(l, struct http1_session, work));
-}
-
-void http1_work_soon(struct http1_session *s)
-{
-	later_start(&s->work, s->client->worker->loop, work);
-}
+static const struct pump_ops pump_ops = { .step = step, .rests = set_deadline };
 
 static void ready(struct session *session, unsigned events)
 {
@@ -499,7 +470,7 @@ static void ready(struct session *session, unsigned events)
 		s->readable = true;
 	if (events & CONN_OUT)
 		s->blocked = false;
-	pump(s);
+	pump_run(&s->pump);
 }
 
 static void expired(struct session *session)
@@ -519,7 +490,7 @@ static void expired(struct session *session)
 		(void)refuse_head(s, &head_late);
 	else
 		refuse(s, &body_late);
-	pump(s);
+	pump_run(&s->pump);
 }
 
 static void drain(struct session *session)
@@ -539,7 +510,7 @@ static void free_session(struct session *session)
 	struct http1_session *s = session_of(session);
 	tell_gone(s);
 	release_exchange(s);
-	later_stop(&s->work);
+	pump_stop(&s->pump);
 	buf_done(&s->in);
 	buf_done(&s->out);
 	free(s);
@@ -557,10 +528,12 @@ struct session *http1_session_new(struct client *c)
 {
 	struct http1_session *s = mem_new(struct http1_session);
 	s->session.ops = &session_ops;
+	s->pump.ops = &pump_ops;
+	s->pump.loop = c->worker->loop;
 	s->client = c;
 	s->in = BUF(IN_CEILING);
 	s->out = BUF(OUT_CEILING);
-	set_deadline(s);
+	set_deadline(&s->pump);
 	return &s->session;
 }
 
@@ -570,5 +543,5 @@ void http1_session_misplaced(struct session *session, struct str bytes)
 	s->misplaced = true;
 	s->readable = true; /* what came behind them was told of before */
 	buf_add(&s->in, bytes);
-	pump(s);
+	pump_run(&s->pump);
 }

@@ -2,13 +2,13 @@
  *
  * http1_session.c reads and decides what comes next; http1_answer.c is the exchange's side and
  * writes. Calls of a handler only change state and output; what follows from them is done by
- * http1_work at the end of the turn, or by the pump if that is running anyway. So a handler is
+ * pump_soon at the end of the turn, or by the pump if that is running anyway. So a handler is
  * never called from within its own calls. */
 #ifndef SERVER_HTTP1_SESSION_H
 #define SERVER_HTTP1_SESSION_H
 
 #include "http/http1.h"
-#include "server/client.h"
+#include "server/pump.h"
 
 enum http1_state { HTTP1_READING_HEAD, HTTP1_EXCHANGING, HTTP1_LINGERING };
 enum http1_wait { WAIT_NONE, WAIT_IDLE, WAIT_HEAD, WAIT_BODY, WAIT_WRITE, WAIT_LINGER };
@@ -30,7 +30,7 @@ struct http1_exchange {
 struct http1_session {
 	struct session session;
 	struct client *client;
-	struct later work;
+	struct pump pump;
 	enum http1_state state;
 	enum http1_wait wait;       /* for what the client's deadline stands */
 	bool progress;              /* since it was set */
@@ -66,6 +66,5 @@ void http1_flush(struct http1_session *s);
 bool http1_may_flush(const struct http1_session *s);
 /* What the client has not taken yet, here and within the connection. */
 size_t http1_unsent(const struct http1_session *s);
-void http1_work_soon(struct http1_session *s);
 
 #endif

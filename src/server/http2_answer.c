@@ -36,7 +36,7 @@ static void want(struct exchange *ex, size_t bytes)
 			http2_respond(&p->stream, &go_on);
 	}
 	p->session->bodies_due++;
-	http2_work_soon(p->session);
+	pump_soon(&p->session->pump);
 }
 
 static void begin_tunnel(struct http2_passenger *p)
@@ -49,7 +49,7 @@ static void respond(struct exchange *ex, const struct response *head)
 {
 	struct http2_passenger *p = passenger_of(ex);
 	struct response r = *head;
-	http2_work_soon(p->session);
+	pump_soon(&p->session->pump);
 	http2_time(p->session->codec, loop_mono(ex->worker->loop));
 	if (r.status == 101 && ex->request.websocket)
 		begin_tunnel(p);
@@ -95,7 +95,7 @@ static ptrdiff_t body(struct exchange *ex, struct str piece)
 	if (room > 0 && p->room_owed)
 		p->session->rooms_owed--;
 	p->room_owed = room <= 0;
-	http2_work_soon(p->session);
+	pump_soon(&p->session->pump);
 	return room;
 }
 
@@ -110,7 +110,7 @@ static void last(struct exchange *ex)
 	struct http2_passenger *p = passenger_of(ex);
 	CHECK(p->tunnel);
 	http2_end(&p->stream, NULL);
-	http2_work_soon(p->session);
+	pump_soon(&p->session->pump);
 }
 
 static void let_go(struct http2_passenger *p)
@@ -120,7 +120,7 @@ static void let_go(struct http2_passenger *p)
 	p->room_owed = false;
 	p->ended = true;
 	p->ex.handling = NULL;
-	http2_work_soon(p->session);
+	pump_soon(&p->session->pump);
 }
 
 static void end(struct exchange *ex)

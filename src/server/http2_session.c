@@ -9,14 +9,10 @@ enum {
 	LINGER_TIME_MOST = 10000,
 	SPARE_MOST = 64,        /* streams kept for their memory, some KiB each */
 	LOOKS_APART = 50,       /* ms */
-	ROUNDS = 16,            /* of one connection before others have their turn */
 	OUT_CEILING = 64 << 20, /* never reached: nothing is made while something is unsent */
 	/* After we have said that we leave, streams that were on their way are still served. */
 	LATE_STREAMS_MOST = HTTP2_STREAMS_MOST,
 };
-
-/* What the pump does after a step. GONE: the client is freed. */
-enum next { AGAIN, WAIT, GONE };
 
 static struct http2_session *session_of(struct session *s)
 {
@@ -450,8 +446,9 @@ static enum next step_linger(struct http2_session *s)
 	return s->lingered > LINGER_MOST || now(s) > s->linger_until ? close_now(s) : AGAIN;
 }
 
-static enum next step(struct http2_session *s)
+static enum next step(struct pump *pump)
 {
+	struct http2_session *s = OWNER(pump, struct http2_session, pump);
 	http2_time(s->codec, now(s));
 	if (s->lingering)
 		return step_linger(s);
@@ -496,64 +493,27 @@ static int64_t time_for(const struct http2_session *s, enum http2_wait wait)
 	return times[wait];
 }
 
-/* Each second costs a client least-rate bytes of his time; he never has more of it than
- * body-timeout. */
-static int64_t pay(const struct http2_session *s, uint64_t moved, int64_t *paid_until)
-{
-	const struct limits *l = limits_of(s);
-	int64_t most = now(s) + l->body_timeout;
-	*paid_until = l->least_rate ? *paid_until + (int64_t)(moved * 1000 / l->least_rate) : most;
-	if (*paid_until > most)
-		*paid_until = most;
-	return *paid_until > now(s) ? *paid_until - now(s) : 0;
-}
-
-static int64_t time_to_write(struct http2_session *s)
-{
-	return pay(s, s->written, &s->paid_until);
-}
-
 /* A head that comes byte by byte gains nothing by it, nor an idle connection by frames without a
  * request, nor a stream by what others do: each has its own time. */
-static void set_deadline(struct http2_session *s)
+static void set_deadline(struct pump *pump)
 {
+	struct http2_session *s = OWNER(pump, struct http2_session, pump);
 	enum http2_wait wait = wait_of(s);
 	bool moves =
 	        (s->wrote && wait == HTTP2_WAIT_WRITE) || (s->heard && wait == HTTP2_WAIT_LINGER);
 	if (wait != s->wait || !s->timed)
 		s->paid_until = now(s) + time_for(s, wait);
 	if (wait != s->wait || moves || !s->timed)
-		client_deadline(
-		        s->client, wait == HTTP2_WAIT_WRITE ? time_to_write(s) : time_for(s, wait));
+		client_deadline(s->client, wait == HTTP2_WAIT_WRITE
+		                                   ? pump_pay(s->client, s->written, &s->paid_until)
+		                                   : time_for(s, wait));
 	s->wait = wait;
 	s->timed = true;
 	s->wrote = s->heard = false;
 	s->written = 0;
 }
 
-static void pump(struct http2_session *s)
-{
-	enum next next = AGAIN;
-	for (int round = 0; next == AGAIN && round < ROUNDS; round++)
-		next = step(s);
-	if (next == GONE)
-		return;
-	if (next == AGAIN)
-		http2_work_soon(s);
-	else
-		later_stop(&s->work);
-	set_deadline(s);
-}
-
-static void work(struct later *l)
-{
-	pump(OWNER(l, struct http2_session, work));
-}
-
-void http2_work_soon(struct http2_session *s)
-{
-	later_start(&s->work, s->client->worker->loop, work);
-}
+static const struct pump_ops pump_ops = { .step = step, .rests = set_deadline };
 
 static void ready(struct session *session, unsigned events)
 {
@@ -562,7 +522,7 @@ static void ready(struct session *session, unsigned events)
 		s->readable = true;
 	if (events & CONN_OUT)
 		s->blocked = false;
-	pump(s);
+	pump_run(&s->pump);
 }
 
 /* --- time */
@@ -590,7 +550,7 @@ static int64_t time_left(struct http2_passenger *p)
 	int64_t most = limits_of(s)->body_timeout;
 	if (!sends && !takes)
 		return most;
-	int64_t paid = pay(s, moved(p) - p->paid_moved, &p->paid_until);
+	int64_t paid = pump_pay(s->client, moved(p) - p->paid_moved, &p->paid_until);
 	int64_t silent = since + most - now(s);
 	p->paid_moved = moved(p);
 	return silent < paid ? silent : paid;
@@ -620,7 +580,7 @@ static void look_at_streams(struct http2_session *s)
 	}
 	s->look_at = now(s) + (next > LOOKS_APART ? next : LOOKS_APART);
 	s->timed = false;
-	pump(s);
+	pump_run(&s->pump);
 }
 
 static void expired(struct session *session)
@@ -640,13 +600,13 @@ static void expired(struct session *session)
 		leave(s, HTTP2_NO_ERROR);
 		http2_write(s);
 		if (linger(s) == AGAIN)
-			set_deadline(s);
+			set_deadline(&s->pump);
 	}
 }
 
 static void drain(struct session *session)
 {
-	http2_work_soon(session_of(session));
+	pump_soon(&session_of(session)->pump);
 }
 
 static bool idle(const struct session *session)
@@ -658,7 +618,7 @@ static void free_session(struct session *session)
 {
 	struct http2_session *s = session_of(session);
 	free_streams(s);
-	later_stop(&s->work);
+	pump_stop(&s->pump);
 	http2_free(&s->codec);
 	buf_done(&s->out);
 	free(s);
@@ -684,12 +644,14 @@ struct session *http2_session_new(struct client *c)
 {
 	struct http2_session *s = mem_new(struct http2_session);
 	s->session.ops = &session_ops;
+	s->pump.ops = &pump_ops;
+	s->pump.loop = c->worker->loop;
 	s->client = c;
 	s->user.ops = &codec_ops;
 	s->codec = http2_new(&s->user, c->tls, loop_mono(c->worker->loop));
 	s->out = BUF(OUT_CEILING);
 	list_init(&s->streams);
-	http2_work_soon(s);
-	set_deadline(s);
+	pump_soon(&s->pump);
+	set_deadline(&s->pump);
 	return &s->session;
 }

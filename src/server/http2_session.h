@@ -8,7 +8,7 @@
 #define SERVER_HTTP2_SESSION_H
 
 #include "http/http2.h"
-#include "server/client.h"
+#include "server/pump.h"
 
 enum http2_wait {
 	HTTP2_WAIT_IDLE,
@@ -23,7 +23,7 @@ struct http2_session {
 	struct client *client;
 	struct http2_user user;
 	struct http2 *codec;
-	struct later work;
+	struct pump pump;
 	enum http2_wait wait; /* for what the client's deadline stands */
 	bool timed;           /* it was set at all */
 	bool wrote, heard;    /* since then */
@@ -71,7 +71,6 @@ struct http2_passenger {
 extern const struct exchange_ops http2_exchange_ops;
 /* Within the connection's own output or behind it. */
 ptrdiff_t http2_room(const struct http2_passenger *p);
-void http2_work_soon(struct http2_session *s);
 /* The client has something to send or to take from now on: his time begins. */
 void http2_wait_begins(struct http2_passenger *p);
 /* Writes what is due, as much as the connection takes. */
