@@ -118,6 +118,7 @@ function hideTip() {
 
 function showTip(element) {
 	told = element;
+	(element.closest('main, dialog') ?? document.body).append(tip);
 	tip.textContent = tipText(element.dateTime);
 	tip.hidden = false;
 	element.setAttribute('aria-describedby', 'tip');

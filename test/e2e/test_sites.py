@@ -239,10 +239,10 @@ def test_every_name_that_goes_has_to_be_typed(stage, pebble):
     api.post("/api/sites", {"names": names, "proxy": [proxy(upstream)], "hsts": {"max_age": 3600}}).ok(201)
     everseal.register(*names)
     for name in names[:2]:
-        until("it is promised", lambda: ask(everseal.https, name, secure=True).headers.get("strict-transport-security"))
+        until("it is promised", lambda: ask(everseal.https, name, secure=True).headers.get("strict-transport-security"), 30)
     change = {"names": ["new.example.com"]}
     until("both promises are known", lambda: "www.example.com" in str(api.put(
-        "/api/sites/shop.example.com", {**change, "despite_hsts": "shop.example.com"}).json))
+        "/api/sites/shop.example.com", {**change, "despite_hsts": "shop.example.com"}).json), 30)
     error = api.put("/api/sites/shop.example.com", change).failed(
         403, "shop.example.com and www.example.com are reached by HTTPS only", "type the names, with spaces between", code="hsts")
     assert error["details"]["names"] == names[:2]
