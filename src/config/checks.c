@@ -135,8 +135,6 @@ static void inherit(struct config *c)
 		struct config_site *s = &c->sites[i];
 		if (!s->email.p)
 			s->email = c->email;
-		if (!s->issuer.p)
-			s->issuer = c->issuer;
 		if (!s->hsts.set)
 			s->hsts = c->hsts;
 		if (!s->tls_policy_set)
@@ -156,7 +154,9 @@ void config_check(struct reader *r)
 	check_terms(r);
 	check_page_name(r);
 	check_proxy_protocol(r);
-	const struct str issuer = r->issuer_choice.p ? r->issuer_choice : r->first_issuer;
-	r->c->issuer = issuer.p ? arena_str(&r->c->arena, issuer) : STR_NONE;
+	if (!r->c->making.issuer_count && r->first_issuer.p)
+		LIST_PUSH(&r->c->arena, r->c->making.issuers, r->c->making.issuer_count,
+		        arena_str(&r->c->arena, r->first_issuer));
+	config_inherit_making(r->c);
 	inherit(r->c);
 }

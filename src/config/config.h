@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/setting.h"
+#include "keys/keys.h"
 #include "link/messages.h"
 
 struct config_at { /* where a value was set; line 0: it is the default */
@@ -150,6 +151,16 @@ struct config_dns {
 	int64_t wait;   /* ms, until the CA is asked all the same */
 };
 
+/* How certificates are made. */
+struct config_making {
+	struct str *issuers; /* in the order in which they are tried; none: by rule */
+	size_t issuer_count;
+	enum key_type *key_types; /* one certificate of each; none: P-256 */
+	size_t key_type_count;
+	struct str profile, preferred_chain; /* STR_NONE: the CA's default */
+	bool reuse_key, reuse_key_set;
+};
+
 struct config_route;
 struct config_site {
 	struct config_at at;
@@ -161,10 +172,11 @@ struct config_site {
 	struct config_proxy proxy;
 	bool force_ssl, force_ssl_set; /* the site's, else the file's; set: by either of them */
 	struct config_at force_ssl_at;
-	struct hsts hsts;      /* likewise */
-	struct str email;      /* the site's, else the file's; STR_NONE if neither */
-	struct str issuer;     /* likewise; STR_NONE: by rule */
-	struct config_dns dns; /* the site's own alone */
+	struct hsts hsts;            /* likewise */
+	struct str email;            /* the site's, else the file's; STR_NONE if neither */
+	struct str issuer;           /* likewise, the first in making; STR_NONE: by rule */
+	struct config_making making; /* each of its values likewise */
+	struct config_dns dns;       /* the site's own alone */
 	bool challenge_pass, unlogged;
 	bool modern_tls, tls_policy_set; /* the site's, else the file's */
 	struct str client_ca;            /* DER, one behind the other; STR_NONE: none */
@@ -191,6 +203,10 @@ struct config_issuer {
 	struct str directory; /* STR_NONE for `internal`, which is no ACME server */
 	struct str
 	        trust; /* PEM text of the file named by `trust`, read at parse time, or STR_NONE */
+	/* Directory of the CA's staging, where what was never tried is tried first; STR_NONE: there
+	 * is none. */
+	struct str rehearsal;
+	bool rehearsal_set;
 	struct str eab_kid, eab_hmac; /* the key as base64url text; both STR_NONE without `eab` */
 };
 
@@ -212,6 +228,8 @@ struct config {
 	struct config_at force_ssl_at;
 	struct hsts hsts;
 	struct str issuer; /* name of the file's first issuer line or `issuer NAME`, or STR_NONE */
+	struct config_making making; /* issuers: those chosen, else the first */
+	bool rehearsal;
 	struct config_issuer *issuers; /* built in ones first */
 	size_t issuer_count;
 	struct config_dns dns;

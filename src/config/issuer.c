@@ -9,7 +9,9 @@ void config_issuers_init(struct config *c)
 {
 	static const struct config_issuer builtin[] = {
 		{ .name = STR_INIT("letsencrypt"),
-		        .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory") },
+		        .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory"),
+		        .rehearsal = STR_INIT(
+		                "https://acme-staging-v02.api.letsencrypt.org/directory") },
 		{ .name = STR_INIT("letsencrypt-staging"),
 		        .directory = STR_INIT(
 		                "https://acme-staging-v02.api.letsencrypt.org/directory") },
@@ -43,7 +45,6 @@ static bool name_fits(struct reader *r, const struct word *w)
 
 static void choose(struct reader *r, const struct node *n)
 {
-	const struct word *w = &n->params[0];
 	if (r->issuer_choice_at.line) {
 		config_problem(&r->problems, n->name.at,
 		        "`issuer` was chosen already, in line %u: other issuers may be named in "
@@ -51,9 +52,8 @@ static void choose(struct reader *r, const struct node *n)
 		        r->issuer_choice_at.line);
 		return;
 	}
-	r->issuer_choice_at = w->at;
-	r->issuer_choice = w->text;
-	LIST_PUSH(&r->scratch, r->uses, r->use_count, (struct issuer_use){ w->text, w->at });
+	r->issuer_choice_at = n->params[0].at;
+	config_set_issuers(r, n);
 }
 
 static struct config_issuer *find(struct config *c, struct str name)
@@ -76,8 +76,11 @@ const struct config_issuer *config_issuer(const struct config *c, struct str nam
 static void keep(struct reader *r, const struct node *n, struct config_issuer *before)
 {
 	struct config *c = r->c;
-	if (before && !r->issuer.directory.p)
+	const bool elsewhere = r->issuer.directory.p;
+	if (before && !elsewhere)
 		r->issuer.directory = before->directory;
+	if (before && !elsewhere && !r->issuer.rehearsal_set)
+		r->issuer.rehearsal = before->rehearsal;
 	bool asked = false;
 	for (const struct node *child = n->children; child; child = child->next)
 		asked |= str_eq_c(child->name.text, "directory");
@@ -95,10 +98,17 @@ static void keep(struct reader *r, const struct node *n, struct config_issuer *b
 void config_set_issuer(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
-	if (!name_fits(r, w))
-		return;
+	for (size_t i = 0; i < n->param_count; i++)
+		if (!name_fits(r, &n->params[i]))
+			return;
 	if (!n->block) {
 		choose(r, n);
+		return;
+	}
+	if (n->param_count > 1) {
+		config_problem(&r->problems, n->params[1].at,
+		        "A block defines one issuer: give each a block of its own, and choose them "
+		        "with `issuer NAME…`.");
 		return;
 	}
 	struct config_issuer *before = find(r->c, w->text);
@@ -119,9 +129,8 @@ void config_set_issuer(struct reader *r, const struct node *n)
 }
 
 /* RFC 8555 6.1: HTTPS only. */
-void config_set_directory(struct reader *r, const struct node *n)
+static void take_directory(struct reader *r, const struct word *w, struct str *ret_directory)
 {
-	const struct word *w = &n->params[0];
 	struct err err = ERR_INIT;
 	struct url url;
 	if (!url_parse(w->text, &url, &err))
@@ -130,7 +139,19 @@ void config_set_directory(struct reader *r, const struct node *n)
 		config_problem(&r->problems, w->at,
 		        "An ACME directory is spoken to over HTTPS only: write https://.");
 	else
-		r->issuer.directory = arena_str(&r->c->arena, w->text);
+		*ret_directory = arena_str(&r->c->arena, w->text);
+}
+
+void config_set_directory(struct reader *r, const struct node *n)
+{
+	take_directory(r, &n->params[0], &r->issuer.directory);
+}
+
+void config_set_rehearsal(struct reader *r, const struct node *n)
+{
+	r->issuer.rehearsal_set = true;
+	if (!str_eq_c(n->params[0].text, "off"))
+		take_directory(r, &n->params[0], &r->issuer.rehearsal);
 }
 
 /* Each block between BEGIN and END must hold a certificate that can be read. */

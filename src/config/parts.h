@@ -63,7 +63,7 @@ struct reader { /* one reading of one file */
 	struct config_rules *rules;  /* of the site or the route */
 	bool proxy_protocol;         /* of the listeners being read */
 	struct config_at agree_at, issuer_choice_at;
-	struct str first_issuer, issuer_choice;
+	struct str first_issuer;
 	struct issuer_use { /* named before we know all of them */
 		struct str name;
 		struct config_at at;
@@ -123,7 +123,6 @@ void config_set_site(struct reader *r, const struct node *n);
 void config_set_site_email(struct reader *r, const struct node *n);
 void config_set_site_force_ssl(struct reader *r, const struct node *n);
 void config_set_site_hsts(struct reader *r, const struct node *n);
-void config_set_site_issuer(struct reader *r, const struct node *n);
 void config_set_site_challenge(struct reader *r, const struct node *n);
 void config_set_site_renew_before(struct reader *r, const struct node *n);
 
@@ -160,6 +159,7 @@ bool config_is_rule(struct str directive);
 void config_issuers_init(struct config *c);
 void config_set_issuer(struct reader *r, const struct node *n);
 void config_set_directory(struct reader *r, const struct node *n);
+void config_set_rehearsal(struct reader *r, const struct node *n);
 void config_set_trust(struct reader *r, const struct node *n);
 void config_set_eab(struct reader *r, const struct node *n);
 
@@ -176,6 +176,20 @@ void config_set_dns_listen(struct reader *r, const struct node *n);
 void config_set_dns_persist(struct reader *r, const struct node *n);
 void config_set_dns_check(struct reader *r, const struct node *n);
 void config_set_dns_wait(struct reader *r, const struct node *n);
+
+/* making.c: how certificates are made, at top level and in a site. */
+void config_set_issuers(struct reader *r, const struct node *n);
+void config_set_site_issuer(struct reader *r, const struct node *n);
+void config_set_key_type(struct reader *r, const struct node *n);
+void config_set_site_key_type(struct reader *r, const struct node *n);
+void config_set_profile(struct reader *r, const struct node *n);
+void config_set_site_profile(struct reader *r, const struct node *n);
+void config_set_preferred_chain(struct reader *r, const struct node *n);
+void config_set_site_preferred_chain(struct reader *r, const struct node *n);
+void config_set_reuse_key(struct reader *r, const struct node *n);
+void config_set_site_reuse_key(struct reader *r, const struct node *n);
+void config_set_rehearsals(struct reader *r, const struct node *n);
+void config_inherit_making(struct config *c);
 
 /* What only the whole file can tell; and the site's values that come from the top level. */
 void config_check(struct reader *r);

@@ -40,17 +40,43 @@ static const struct row top_rows[] = {
 		"by itself; without them it is served with a temporary self-signed one until somebody "
 		"registers it." },
 	  .special = config_set_agree, .least_params = 1, .most_params = 1 },
-	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME [{ … }]", .fallback = "", .help =
+	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME… | NAME { … }", .fallback = "", .help =
 		"With a block: defines a certificate authority that speaks ACME. Without: chooses who "
-		"issues for the sites that do not say it themselves. Built in are letsencrypt, "
-		"letsencrypt-staging, zerossl, google, buypass (zerossl and google want a block with `eab`) "
-		"and internal, Everseal's own small authority for development and "
-		"private names: `everseal issuer root` prints what its certificates are trusted by, and a "
-		"site that chooses it needs neither email nor terms. If no line chooses, the first one that defines an "
-		"issuer does; without any it is internal for localhost, .test, .internal and names of one "
-		"word, else letsencrypt." },
-	  .special = config_set_issuer, .least_params = 1, .most_params = 1, .repeats = true,
+		"issues for the sites that do not say it themselves; of several the first is asked, and "
+		"the next one when it has failed again and again for reasons of its own: it is down, "
+		"errs, or a limit of it is reached. The renewal after that begins with the first again. "
+		"Built in are letsencrypt, letsencrypt-staging, zerossl and google (which need an *eab*), "
+		"buypass and internal, Everseal's own small authority for development and private names: "
+		"`everseal issuer root` prints what its certificates are trusted by, and a site that "
+		"chooses it needs neither email nor terms. If no line chooses, the first one that defines "
+		"an issuer does; without any it is internal for localhost, .test, .internal and names of "
+		"one word, else letsencrypt." },
+	  .special = config_set_issuer, .least_params = 1, .repeats = true,
 	  .block = SCOPE_ISSUER },
+	{ .setting = { "rehearsal", SETTING_SPECIAL, .params = "yes|no", .fallback = "yes", .help =
+		"Whether a name that never had a certificate is first tried on the staging of its "
+		"authority, if that has one, so that mistakes do not use up what the authority allows. "
+		"See *rehearsal* in the block of *issuer*." },
+	  .special = config_set_rehearsals, .least_params = 1, .most_params = 1 },
+	{ .setting = { "key-type", SETTING_SPECIAL, .params = "p256|p384|rsa2048|rsa3072|rsa4096…",
+		.fallback = "p256", .help =
+		"The type of the certificates' keys. Of several each gets a certificate of its own, for "
+		"clients that know only one of them. After a change a new certificate is ordered; the old "
+		"one is served until it is there." },
+	  .special = config_set_key_type, .least_params = 1 },
+	{ .setting = { "profile", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"Which of the authority's profiles is ordered; *everseal issuer* and the page tell those "
+		"that it offers. A change counts from the next renewal. Without this line it is the "
+		"authority's default." },
+	  .special = config_set_profile, .least_params = 1, .most_params = 1 },
+	{ .setting = { "preferred-chain", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"Where the authority offers several chains: the one whose last certificate has this common "
+		"name as its issuer. If there is none, it is the authority's default." },
+	  .special = config_set_preferred_chain, .least_params = 1, .most_params = 1 },
+	{ .setting = { "reuse-key", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
+		"Renew with the key of the certificate in use, for those who pin it. Otherwise every "
+		"certificate gets a new key." },
+	  .special = config_set_reuse_key, .least_params = 1, .most_params = 1 },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Send visitors who come over plain HTTP on to HTTPS. Acts only while a certificate other "
 		"than the temporary one is served; challenges are answered before it." },
@@ -201,9 +227,23 @@ static const struct row site_rows[] = {
 	{ .setting = { "email", SETTING_SPECIAL, .params = "MAIL", .fallback = "", .help =
 		"As at top level, for this site." },
 	  .special = config_set_site_email, .least_params = 1, .most_params = 1 },
-	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
-		"Who issues this site's certificate: a built-in issuer, or one that the file defines." },
-	  .special = config_set_site_issuer, .least_params = 1, .most_params = 1 },
+	{ .setting = { "issuer", SETTING_SPECIAL, .params = "NAME…", .fallback = "", .help =
+		"Who issues this site's certificate: a built-in issuer, or one that the file defines; of "
+		"several, as at top level." },
+	  .special = config_set_site_issuer, .least_params = 1 },
+	{ .setting = { "key-type", SETTING_SPECIAL, .params = "p256|p384|rsa2048|rsa3072|rsa4096…",
+		.fallback = "", .help =
+		"As at top level, for this site." },
+	  .special = config_set_site_key_type, .least_params = 1 },
+	{ .setting = { "profile", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"As at top level, for this site." },
+	  .special = config_set_site_profile, .least_params = 1, .most_params = 1 },
+	{ .setting = { "preferred-chain", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
+		"As at top level, for this site." },
+	  .special = config_set_site_preferred_chain, .least_params = 1, .most_params = 1 },
+	{ .setting = { "reuse-key", SETTING_SPECIAL, .params = "yes|no", .fallback = "", .help =
+		"As at top level, for this site." },
+	  .special = config_set_site_reuse_key, .least_params = 1, .most_params = 1 },
 	{ .setting = { "dns-challenge", SETTING_SPECIAL, .params = "{ … }", .fallback = "", .help =
 		"How control of names is proven by DNS, which wildcards need and which works without any "
 		"port open to the world; instead of what the top level says: by updates of a name server (*update*), by a program of "
@@ -277,6 +317,10 @@ static const struct row issuer_rows[] = {
 	{ .setting = { "directory", SETTING_SPECIAL, .params = "URL", .fallback = "", .help =
 		"The URL of the authority's ACME directory (RFC 8555), which begins with https://." },
 	  .special = config_set_directory, .least_params = 1, .most_params = 1 },
+	{ .setting = { "rehearsal", SETTING_SPECIAL, .params = "URL | off", .fallback = "", .help =
+		"The directory of this authority's staging, on which a name that never had a certificate "
+		"is tried first; letsencrypt has one built in. *trust* and *eab* count there, too." },
+	  .special = config_set_rehearsal, .least_params = 1, .most_params = 1 },
 	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
 		"Certificates in PEM that vouch for the directory's own HTTPS, instead of the system's. "
 		"Read when the configuration is read." },

@@ -113,13 +113,6 @@ void config_set_site_hsts(struct reader *r, const struct node *n)
 	take_hsts(r, n, &r->site.hsts);
 }
 
-void config_set_site_issuer(struct reader *r, const struct node *n)
-{
-	const struct word *w = &n->params[0];
-	r->site.issuer = arena_str(&r->c->arena, w->text);
-	LIST_PUSH(&r->scratch, r->uses, r->use_count, (struct issuer_use){ w->text, w->at });
-}
-
 static bool read_tls_policy(struct reader *r, const struct word *w)
 {
 	bool modern = str_eq_c(w->text, "modern");

@@ -13,6 +13,7 @@ void config_defaults(struct config *c)
 	c->page_listen = (struct address){ .host = STR("127.0.0.1"), .port = 8007 };
 	c->user = getpwnam("everseal-net") ? STR("everseal-net") : STR("nobody");
 	c->access_log.format = STR("off");
+	c->rehearsal = true;
 	c->challenge_http = 80;
 	c->challenge_https = 443;
 	const struct str any[] = { STR("0.0.0.0"), STR("::") };

@@ -99,16 +99,9 @@ static void sticky_key_done(struct control *c)
 static void set_issuers(struct control *c)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	struct issuer_row *rows = arena_array(&a, struct issuer_row, c->config->issuer_count);
-	for (size_t i = 0; i < c->config->issuer_count; i++) {
-		const struct config_issuer *issuer = &c->config->issuers[i];
-		rows[i] = (struct issuer_row){ .name = issuer->name,
-			.directory = issuer->directory,
-			.trust = issuer->trust,
-			.eab_kid = issuer->eab_kid,
-			.eab_hmac = issuer->eab_hmac };
-	}
-	issuers_set(c->issuers, rows, c->config->issuer_count);
+	size_t count;
+	const struct issuer_row *rows = renew_issuer_rows(&a, c->config, &count);
+	issuers_set(c->issuers, rows, count);
 }
 
 /* The first generation waits for this; later ones take what there is. */

@@ -37,6 +37,7 @@ struct attempt_state {
 	struct internal_call internal; /* instead of a flow: `issuer internal` */
 	struct arena names;            /* of that */
 	struct next failed;
+	bool exempt;
 	bool *gone; /* set when it is freed while `done` runs */
 };
 
@@ -276,7 +277,7 @@ static void count(struct attempt_state *s, const struct next *n)
 	const size_t at = n->other_type ? n->at : f->at;
 	if (failed)
 		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[at], 1);
-	else if (ordered || (n->what == FLOW_DONE && !f->revoke.n))
+	else if (!s->exempt && (ordered || (n->what == FLOW_DONE && !f->revoke.n)))
 		limits_spent(
 		        s->issuer->issuers->limits, what, f->directory_url, names, f->name_count);
 }
@@ -287,8 +288,11 @@ static bool may_order(struct attempt_state *s)
 	ARENA_AUTO a = ARENA_INIT;
 	struct err err;
 	int64_t until;
-	return limits_allow(s->issuer->issuers->limits, s->flow->directory_url,
-	        names_of(&a, s->flow), s->flow->name_count, &until, &err);
+	const struct limit_order order = { .directory = s->flow->directory_url,
+		.names = names_of(&a, s->flow),
+		.count = s->flow->name_count,
+		.exempt = s->exempt };
+	return limits_allow(s->issuer->issuers->limits, &order, &until, &err);
 }
 
 static void heard(struct attempt_state *s, const struct next *n)
@@ -338,6 +342,7 @@ static void answered(
 	BUF_AUTO links = BUF(64 << 10);
 	struct acme_reply r = { .retry_after = -1, .now = now, .silence = err };
 	if (reply) {
+		issuer_heard_time(s->issuer, reply);
 		r.status = reply->status;
 		r.body = reply->body;
 		r.nonce = fetch_header(reply, "replay-nonce", 0);
@@ -730,6 +735,7 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	struct attempt_state *s = state_new(r, a, want->id);
 	a->state = s;
 	a->interrupted = false;
+	s->exempt = want->exempt;
 	s->failed.what = FLOW_FAIL;
 	s->key_type = want->key_type;
 	if (!reuse_key(s, want->reuse_key, &s->failed.err)) {

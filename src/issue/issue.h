@@ -54,7 +54,13 @@ bool issuers_describe(struct issuers *i, struct str issuer, struct json_writer *
 
 /* What the limits of that row's CA leave by our own count (limits.h). */
 struct limits;
-const struct limits *issuers_limits(const struct issuers *i);
+struct limits *issuers_limits(const struct issuers *i);
+
+/* Each answer of a CA tells what time it is there (wall ms). NULL: nobody watches any more. */
+struct issuers_time {
+	void (*heard)(struct issuers_time *t, int64_t ca_says);
+};
+void issuers_watch_time(struct issuers *i, struct issuers_time *watch);
 
 /* Loads or makes and stores the account key of this issuer; `done` gets it once it is stored (the
  * default issuer's thumbprint is what the challenge responder needs before anything else). The key
@@ -82,6 +88,7 @@ struct attempt_want {
 	struct str issuer;                   /* a row's name */
 	struct str email, profile, replaces; /* may be STR_NONE */
 	bool terms_agreed;
+	bool exempt; /* no limit of the CA counts it (RFC 9773: at the time that it suggested) */
 	const struct str *names;
 	size_t name_count;
 	enum key_type key_type;

@@ -147,7 +147,7 @@ struct issuers *issuers_new(const struct issue_needs *needs)
 	return i;
 }
 
-const struct limits *issuers_limits(const struct issuers *i)
+struct limits *issuers_limits(const struct issuers *i)
 {
 	return i->limits;
 }
@@ -263,7 +263,20 @@ const struct acme_directory *issuer_directory(const struct issuer *r)
 	return fresh ? &r->directory : NULL;
 }
 
-static void keep_directory(struct issuer *r, const struct acme_directory *d)
+void issuers_watch_time(struct issuers *i, struct issuers_time *watch)
+{
+	i->times = watch;
+}
+
+void issuer_heard_time(struct issuer *r, const struct fetch_reply *reply)
+{
+	struct issuers_time *times = r->issuers->times;
+	int64_t ca_says;
+	if (times && clock_from_http_date(fetch_header(reply, "date", 0), &ca_says))
+		times->heard(times, ca_says);
+}
+
+void issuer_keep_directory(struct issuer *r, const struct acme_directory *d)
 {
 	arena_clear(&r->arena);
 	r->directory = acme_directory_copy(&r->arena, d);
@@ -309,7 +322,7 @@ void issuer_forget_directory(struct issuer *r)
 void issuer_learn(struct issuer *r, const struct flow *f)
 {
 	if (f->step == ACME_STEP_directory && f->directory.new_order.n)
-		keep_directory(r, &f->directory);
+		issuer_keep_directory(r, &f->directory);
 	if (!f->account.n || (r->account && str_eq_c(f->account, r->account)))
 		return;
 	free(r->account);

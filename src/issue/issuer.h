@@ -34,6 +34,8 @@ struct issuer {
 	struct store_tx tx;           /* the record account */
 	struct attempt_state *leader; /* finds out the account; the others wait for it */
 	struct list followers;
+	int64_t ari_quiet_until; /* mono: nobody asks before when to renew (ari.c) */
+	struct err ari_quiet_why;
 };
 
 struct issuers {
@@ -41,6 +43,7 @@ struct issuers {
 	struct map by_name, keys;
 	struct limits *limits;
 	struct key_maker *maker;
+	struct issuers_time *times; /* NULL: nobody wants to know */
 };
 
 struct issuer *issuer_find(struct issuers *i, struct str name);
@@ -48,6 +51,9 @@ struct issuer *issuer_ref(struct issuer *r);
 void issuer_unref(struct issuer **r);
 /* The directory, if it was heard within the last hour. */
 const struct acme_directory *issuer_directory(const struct issuer *r);
+void issuer_keep_directory(struct issuer *r, const struct acme_directory *d);
+/* RFC 9110 6.6.1: an answer says when it was made. */
+void issuer_heard_time(struct issuer *r, const struct fetch_reply *reply);
 /* What a flow has learned is kept for the others; a new account is stored. */
 void issuer_learn(struct issuer *r, const struct flow *f);
 /* It may have changed: the next attempt reads it anew. */

@@ -67,8 +67,27 @@ struct limits {
 	struct store *store;
 	const struct log *log;
 	struct list all;
+	struct list refusals;
 	uint64_t number; /* so that ids differ */
 };
+
+/* What a CA said. */
+struct refusal {
+	struct list node;
+	struct arena arena;
+	struct str directory, words, about;
+	enum limit_scope scope;
+	struct str *names; /* sorted */
+	size_t count;
+	int64_t until;
+};
+
+static void refusal_free(struct refusal *f)
+{
+	list_remove(&f->node);
+	arena_done(&f->arena);
+	free(f);
+}
 
 struct limits *limits_new(struct loop *loop, struct store *store, const struct log *log)
 {
@@ -77,6 +96,7 @@ struct limits *limits_new(struct loop *loop, struct store *store, const struct l
 	l->store = store;
 	l->log = log;
 	list_init(&l->all);
+	list_init(&l->refusals);
 	return l;
 }
 
@@ -95,6 +115,8 @@ void limits_free(struct limits **limits)
 		return;
 	LIST_EACH (n, &l->all)
 		spent_free(OWNER(n, struct spent, node));
+	LIST_EACH (n, &l->refusals)
+		refusal_free(OWNER(n, struct refusal, node));
 	free(l);
 	*limits = NULL;
 }
@@ -235,12 +257,12 @@ bool limits_load(struct limits *l, struct err *err)
 
 /* Counting */
 
-static bool same_set(const struct spent *s, const struct str *sorted, size_t count)
+static bool same_names(const struct str *a, size_t a_count, const struct str *b, size_t b_count)
 {
-	if (s->count != count)
+	if (a_count != b_count)
 		return false;
-	for (size_t i = 0; i < count; i++)
-		if (!str_eq(s->names[i], sorted[i]))
+	for (size_t i = 0; i < a_count; i++)
+		if (!str_eq(a[i], b[i]))
 			return false;
 	return true;
 }
@@ -273,6 +295,7 @@ struct asked {
 	struct str directory, about;
 	const struct str *sorted;
 	size_t count;
+	struct limit_reserve reserve;
 };
 
 static bool counts(const struct spent *s, enum limit_kind kind, const struct asked *a)
@@ -285,7 +308,8 @@ static bool counts(const struct spent *s, enum limit_kind kind, const struct ask
 	case LIMIT_DOMAIN:
 		return s->what == SPENT_CERTIFICATE && has_domain(s, a->about);
 	case LIMIT_SET:
-		return s->what == SPENT_CERTIFICATE && same_set(s, a->sorted, a->count);
+		return s->what == SPENT_CERTIFICATE &&
+		       same_names(s->names, s->count, a->sorted, a->count);
 	case LIMIT_FAILED:
 		return s->what == SPENT_FAILURE && has_name(s, a->about);
 	case LIMIT_COUNT:
@@ -299,6 +323,21 @@ static int64_t later_of(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* What has to be left, at most all but one. */
+static int64_t reserved(const struct figure *f, const struct asked *a)
+{
+	const unsigned wanted = f->kind == LIMIT_ORDERS   ? a->reserve.orders
+	                        : f->kind == LIMIT_DOMAIN ? a->reserve.certificates
+	                                                  : 0;
+	return wanted < f->most ? wanted : f->most - 1;
+}
+
+/* What seems to come from days ahead was counted while the clock was wrong. */
+static bool too_old_or_new(const struct spent *s, const struct figure *f, int64_t now)
+{
+	return s->at <= now - WINDOWS * f->window || s->at > now + DAY;
+}
+
 /* Each puts off the moment when all has come back; that may be a window away, no more. */
 static struct limit count_one(const struct limits *l, const struct figure *f, const struct asked *a)
 {
@@ -309,13 +348,14 @@ static struct limit count_one(const struct limits *l, const struct figure *f, co
 	int64_t whole = 0;
 	LIST_EACH (n, &l->all) {
 		const struct spent *s = OWNER(n, struct spent, node);
-		if (s->at <= now - WINDOWS * f->window || !counts(s, f->kind, a))
+		if (too_old_or_new(s, f, now) || !counts(s, f->kind, a))
 			continue;
 		whole = later_of(whole, s->at) + each;
 	}
 	limit.used = (unsigned)((later_of(whole, now) - now + each - 1) / each);
-	if (whole + each > now + f->window)
-		limit.next = whole + each - f->window;
+	whole += each * (1 + reserved(f, a));
+	if (whole > now + f->window)
+		limit.next = whole - f->window;
 	return limit;
 }
 
@@ -338,20 +378,127 @@ static struct limit count_fullest(const struct limits *l, const struct figure *f
 	return fullest;
 }
 
+static size_t count_all(const struct limits *l, struct asked a, struct limit ret[LIMIT_COUNT])
+{
+	ARENA_AUTO arena = ARENA_INIT;
+	const struct figure *figures = figures_of(a.directory);
+	struct str *sorted = arena_array(&arena, struct str, a.count);
+	if (!figures || !a.count)
+		return 0;
+	memcpy(sorted, a.sorted, a.count * sizeof *sorted);
+	qsort(sorted, a.count, sizeof *sorted, by_text);
+	a.sorted = sorted;
+	for (size_t i = 0; i < LIMIT_COUNT; i++)
+		ret[i] = count_fullest(l, &figures[i], a);
+	return LIMIT_COUNT;
+}
+
 size_t limits_of(const struct limits *l, struct str directory, const struct str *names,
         size_t count, struct limit ret[LIMIT_COUNT])
 {
+	return count_all(
+	        l, (struct asked){ .directory = directory, .sorted = names, .count = count }, ret);
+}
+
+/* What CAs said */
+
+static bool has_words(struct str text, const char *words)
+{
+	return memmem(text.p, text.n, words, strlen(words)) != NULL;
+}
+
+static struct str quoted(struct str text)
+{
+	const char *from = memchr(text.p, '"', text.n);
+	if (!from)
+		return STR_NONE;
+	const struct str rest = str_from(text, (size_t)(from - text.p) + 1);
+	const char *to = memchr(rest.p, '"', rest.n);
+	return to ? str_head(rest, (size_t)(to - rest.p)) : STR_NONE;
+}
+
+/* In Let's Encrypt's words: "too many new orders (300) from this account in the last 3h0m0s", "too
+ * many certificates (50) already issued for "example.com" in the last 168h0m0s", "… for this exact
+ * set of identifiers …", "too many failed authorizations (5) for "example.com" …". */
+enum limit_scope limit_scope_of(struct str words, struct str *ret_about)
+{
+	*ret_about = quoted(words);
+	if (has_words(words, "exact set"))
+		return LIMIT_SCOPE_SET;
+	if (has_words(words, "new orders") || has_words(words, "this account"))
+		return LIMIT_SCOPE_ACCOUNT;
+	if (has_words(words, "failed authorizations"))
+		return ret_about->n ? LIMIT_SCOPE_NAME : LIMIT_SCOPE_SET;
+	if (has_words(words, "certificates") && ret_about->n)
+		return LIMIT_SCOPE_DOMAIN;
+	return LIMIT_SCOPE_SET;
+}
+
+/* Only the longest of several about the same is kept; those that are over go. */
+static void forget_refusals(struct limits *l, int64_t now)
+{
+	LIST_EACH (n, &l->refusals) {
+		struct refusal *f = OWNER(n, struct refusal, node);
+		if (f->until <= now)
+			refusal_free(f);
+	}
+}
+
+void limits_refused(struct limits *l, const struct limit_refusal *r)
+{
+	const int64_t now = loop_wall(l->loop), longest = now + WEEK_DAYS * DAY;
+	forget_refusals(l, now);
+	if (r->until <= now)
+		return;
+	struct refusal *f = mem_new(struct refusal);
+	struct str about;
+	f->scope = limit_scope_of(r->words, &about);
+	if (r->busy)
+		f->scope = LIMIT_SCOPE_ACCOUNT;
+	f->until = r->until < longest ? r->until : longest;
+	f->directory = arena_str(&f->arena, r->directory);
+	f->words = arena_str(&f->arena, r->words);
+	f->about = arena_str(&f->arena, about);
+	f->names = arena_array(&f->arena, struct str, r->count);
+	for (f->count = 0; f->count < r->count; f->count++)
+		f->names[f->count] = arena_str(&f->arena, r->names[f->count]);
+	if (f->count)
+		qsort(f->names, f->count, sizeof *f->names, by_text);
+	list_add_last(&l->refusals, &f->node);
+}
+
+static bool concerns(const struct refusal *f, const struct limit_order *o, const struct str *sorted)
+{
+	if (!str_eq(f->directory, o->directory))
+		return false;
+	if (f->scope == LIMIT_SCOPE_ACCOUNT)
+		return true;
+	if (o->exempt)
+		return false;
+	if (f->scope == LIMIT_SCOPE_SET)
+		return same_names(f->names, f->count, sorted, o->count);
+	for (size_t i = 0; i < o->count; i++)
+		if (str_eq_nocase(f->about,
+		            f->scope == LIMIT_SCOPE_NAME ? sorted[i] : domain_of(sorted[i])))
+			return true;
+	return false;
+}
+
+/* The one that lasts longest; NULL: none. */
+static const struct refusal *refusal_of(const struct limits *l, const struct limit_order *o)
+{
 	ARENA_AUTO arena = ARENA_INIT;
-	const struct figure *figures = figures_of(directory);
-	struct str *sorted = arena_array(&arena, struct str, count);
-	if (!figures || !count)
-		return 0;
-	memcpy(sorted, names, count * sizeof *names);
-	qsort(sorted, count, sizeof *sorted, by_text);
-	for (size_t i = 0; i < LIMIT_COUNT; i++)
-		ret[i] = count_fullest(l, &figures[i],
-		        (struct asked){ .directory = directory, .sorted = sorted, .count = count });
-	return LIMIT_COUNT;
+	const int64_t now = loop_wall(l->loop);
+	const struct refusal *found = NULL;
+	struct str *sorted = arena_array(&arena, struct str, o->count);
+	memcpy(sorted, o->names, o->count * sizeof *sorted);
+	qsort(sorted, o->count, sizeof *sorted, by_text);
+	LIST_EACH (n, &l->refusals) {
+		const struct refusal *f = OWNER(n, struct refusal, node);
+		if (f->until > now && concerns(f, o, sorted) && (!found || f->until > found->until))
+			found = f;
+	}
+	return found;
 }
 
 /* Words */
@@ -404,20 +551,55 @@ static void add_sentence(const struct limit *l, struct str directory, struct buf
 	buf_add_c(out, ".");
 }
 
-bool limits_allow(const struct limits *l, struct str directory, const struct str *names,
-        size_t count, int64_t *ret_until, struct err *err)
+static bool refused(const struct refusal *f, int64_t *ret_until, struct err *err)
 {
-	struct limit all[LIMIT_COUNT], *last = NULL;
-	const size_t n = limits_of(l, directory, names, count, all);
-	for (size_t i = 0; i < n; i++)
+	BUF_AUTO date = BUF(64);
+	add_date(f->until, &date);
+	*ret_until = f->until;
+	return err_set(err, ERR_LIMIT,
+	        "%.*s asks to wait." ERR_WHY "It said: %.*s. Next try %s." ERR_REMEDY
+	        "Nothing to do.",
+	        STR_ARG(acme_ca_name(f->directory)), STR_ARG(str_head(f->words, 600)),
+	        buf_c(&date));
+}
+
+static const struct limit *longest_of(const struct limit *all, size_t count)
+{
+	const struct limit *last = NULL;
+	for (size_t i = 0; i < count; i++)
 		if (all[i].next && (!last || all[i].next > last->next))
 			last = &all[i];
+	return last;
+}
+
+static bool is_reserved(const struct limit *l)
+{
+	return l->used < l->most;
+}
+
+bool limits_allow(
+        const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err)
+{
+	struct limit all[LIMIT_COUNT];
+	const struct refusal *said = o->count ? refusal_of(l, o) : NULL;
+	const size_t n = o->exempt ? 0
+	                           : count_all(l,
+	                                     (struct asked){ .directory = o->directory,
+	                                             .sorted = o->names,
+	                                             .count = o->count,
+	                                             .reserve = o->reserve },
+	                                     all);
+	const struct limit *last = longest_of(all, n);
+	if (said && (!last || said->until > last->next))
+		return refused(said, ret_until, err);
 	if (!last)
 		return true;
 	BUF_AUTO text = BUF(SENTENCE_MOST);
-	add_sentence(last, directory, &text);
+	add_sentence(last, o->directory, &text);
 	*ret_until = last->next;
-	return err_set(err, ERR_LIMIT, "%s" ERR_REMEDY "Nothing to do.", buf_c(&text));
+	return err_set(err, ERR_LIMIT, "%s%s" ERR_REMEDY "Nothing to do.", buf_c(&text),
+	        is_reserved(last) ? " What is left is kept for the renewals of the next days."
+	                          : "");
 }
 
 void limits_write(const struct limits *l, struct str directory, const struct str *names,

@@ -51,9 +51,42 @@ void limits_spent(struct limits *l, enum spent_what what, struct str directory,
 /* The limits of that CA for an order of these names, at most LIMIT_COUNT; 0 if nothing is known. */
 size_t limits_of(const struct limits *l, struct str directory, const struct str *names,
         size_t count, struct limit ret[LIMIT_COUNT]);
-/* False: an order would pass a limit; *ret_until says until when, err the sentence. */
-MUST_CHECK bool limits_allow(const struct limits *l, struct str directory, const struct str *names,
-        size_t count, int64_t *ret_until, struct err *err);
+/* An order that is to be made. */
+struct limit_reserve {
+	unsigned orders, certificates; /* certificates: of its registered domain */
+};
+struct limit_order {
+	struct str directory;
+	const struct str *names;
+	size_t count;
+	/* It replaces a certificate at the time that the CA suggested: no limit counts it. */
+	bool exempt;
+	struct limit_reserve reserve; /* what is to be left for others after it */
+};
+/* False: it would pass a limit, or the CA has asked for patience; *ret_until says until when, err
+ * the sentence. */
+MUST_CHECK bool limits_allow(
+        const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err);
+
+/* A CA refused an order for a while. By its words that counts for these names, for their domain,
+ * for the account, or, where it is busy, for whoever asks it. Until the next start, and
+ * for a week at most. */
+struct limit_refusal {
+	struct str directory, words; /* words: the CA's own */
+	const struct str *names;
+	size_t count;
+	bool busy;     /* 503: it counted nothing */
+	int64_t until; /* wall ms */
+};
+void limits_refused(struct limits *l, const struct limit_refusal *refusal);
+#define LIMIT_SCOPES(X) X(SET, "set") X(NAME, "name") X(DOMAIN, "domain") X(ACCOUNT, "account")
+enum limit_scope {
+#define X(name, text) LIMIT_SCOPE_##name,
+	LIMIT_SCOPES(X)
+#undef X
+};
+/* What a CA's words are about, and the name in quotes that they give, or STR_NONE. Pure. */
+enum limit_scope limit_scope_of(struct str words, struct str *ret_about);
 /* The member "limits" of GET /api/issuers/NAME/limits. */
 void limits_write(const struct limits *l, struct str directory, const struct str *names,
         size_t count, struct json_writer *w);

@@ -81,7 +81,7 @@ static void write_value(const struct registration *g, const struct issued *issue
 	const struct cert *leaf = &issued->leaf;
 	json_write_init(&w, out);
 	json_write_object(&w, NULL);
-	json_write_text(&w, "issuer", g->issuer);
+	json_write_text(&w, "issuer", ca_issuer(g));
 	json_write_time(&w, "since", loop_wall(g->renewals->needs.loop));
 	json_write_array(&w, "names");
 	for (size_t i = 0; i < leaf->name_count; i++)
@@ -113,7 +113,7 @@ void held_take(struct registration *g, const struct issued *issued)
 	h->is = true;
 	h->version = g->held.version + 1;
 	h->since = loop_wall(g->renewals->needs.loop);
-	h->issuer = arena_str(&h->arena, g->issuer);
+	h->issuer = arena_str(&h->arena, ca_issuer(g));
 	h->key = secret_copy(secret_bytes(issued->key));
 	h->chain_count = issued->chain_count;
 	for (size_t i = 0; i < issued->chain_count; i++)

@@ -3,8 +3,9 @@
 #define RENEW_PRIVATE_H
 
 #include "certs/name.h"
+#include "issue/ari.h"
 #include "issue/limits.h"
-#include "renew/renew.h"
+#include "renew/when.h"
 
 /* PARALLEL_MOST: attempts at one CA; each CA has its own, so that none waits for another. */
 enum { PARALLEL_MOST = 10, NAMES_MOST = 100, PROBES_MOST = 32, TASKS_KEPT = 200 };
@@ -154,6 +155,24 @@ struct proof {
 	struct timer again;
 };
 
+/* When its CA suggests to renew the certificate that is held (window.c). */
+struct suggestion {
+	struct renewal_window window;
+	struct arena arena;
+	struct str explanation;  /* URL, or empty */
+	bool unusable;           /* it answers, but nothing that can be used */
+	char *why_not;           /* why there is none; NULL: there is, or nobody has asked yet */
+	int64_t asked, next_ask; /* wall ms; 0: not yet */
+	unsigned failures;
+	struct ari_call call;
+	struct timer due;
+	struct list to_ask;
+	struct store_tx tx;
+	bool again; /* changed while it was being stored */
+};
+
+enum { CA_MOST = 80 };
+
 struct registration {
 	struct map_node node; /* by id */
 	struct renewals *renewals;
@@ -163,7 +182,13 @@ struct registration {
 	size_t name_count;
 	struct name_entry *entries; /* names.c */
 	size_t entry_count;
-	struct str email, issuer;
+	struct str email, issuer; /* issuer: the first of those that are asked */
+	enum key_type key_type;
+	struct str profile; /* as registered */
+	/* What the configuration says of it, and whom it may ask, until the next one. */
+	const struct config_making *making;
+	const struct str *issuers;
+	size_t issuer_count;
 	struct address listen;
 	struct config_upstream proxy; /* host empty: none */
 	bool terms, in_file, in_store, was_in_file;
@@ -171,6 +196,14 @@ struct registration {
 	int64_t version; /* of the record registration */
 
 	struct held held, fresh; /* fresh: issued, not yet committed */
+
+	struct issuer_turn turn;
+	bool rehearsed;   /* what was never tried was tried on a staging, or need not be */
+	bool rehearsing;  /* the attempt that is queued or under way is that */
+	char ca[CA_MOST]; /* the row that it asks; empty: none yet */
+	int64_t issued[ISSUED_KEPT]; /* wall ms, the latest first */
+	size_t issued_count;
+	struct suggestion suggestion;
 
 	bool disabled;
 	unsigned failures;
@@ -185,6 +218,8 @@ struct registration {
 	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
 	int64_t waiting_until; /* wall ms */
 	struct list place;     /* attempting, and not in a long wait */
+	char *reason;          /* why it is renewed when it is; NULL: not yet scheduled */
+	bool wished;           /* by a person, whatever the clock says */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */
@@ -220,6 +255,29 @@ struct hsts_promise {
 	struct renewals *renewals;
 };
 
+/* What time it is (wall.c). */
+struct wall {
+	struct issuers_time watch;
+	struct renewals *renewals;
+	int64_t newest, version; /* of the record clock */
+	struct store_tx tx;
+	bool told;
+	int64_t told_offset; /* the CA's time less the wall clock, when it was told */
+	int64_t told_base; /* wall clock less mono, then: another one if the clock was set since */
+	enum wall_judgement was;
+	struct ari_call call;
+	unsigned failures;
+	struct timer again, look;
+	struct list waiting; /* queued: not before somebody has told the time */
+};
+
+/* What renewals of the next days need of the CAs' limits (reserve.c). */
+struct reserve {
+	struct map needs; /* by directory and domain */
+	struct arena arena;
+	int64_t until; /* mono ms: when it is counted anew */
+};
+
 struct renewals {
 	struct renew_needs needs;
 	const struct config *config;
@@ -238,6 +296,11 @@ struct renewals {
 	struct list under_way; /* those that have a place */
 	int64_t last_task;
 	uint64_t installs;
+	struct wall wall;
+	struct reserve reserve;
+	struct list to_ask; /* windows, the most urgent first */
+	size_t asking;
+	struct timer ask_next;
 	struct timer daily;
 	struct list to_look_at;
 	struct registration *looking_at;
@@ -260,8 +323,13 @@ bool registration_wanted(const struct registration *g);
 /* Why it is not renewed, in words; NULL if it is. */
 const char *registration_blocked(const struct registration *g);
 /* Names, issuer and key type as one word, the same for the same set. */
-struct str registration_id(
-        struct arena *a, const struct str *names, size_t count, struct str issuer);
+struct str registration_id(struct arena *a, const struct str *names, size_t count,
+        struct str issuer, enum key_type key_type);
+/* What the configuration says of how certificates for that name are made. */
+const struct config_making *registration_making(const struct config *c, struct str name);
+/* By what is configured now: how, and by whom. */
+void registration_configured(struct registration *g);
+struct str registration_profile(const struct registration *g); /* or STR_NONE */
 /* By rule: the site's or given, else the file's first, else internal for private names, else
  * Let's Encrypt. */
 struct str registration_issuer(const struct config *c, struct str given, struct str name);
@@ -272,6 +340,42 @@ void registration_put(struct registration *g, struct store_tx *tx);
 void registration_reload(struct registration *g);
 /* The version that the store has of a record; 0: none. */
 int64_t stored_version(struct renewals *r, struct str kind, const char *id);
+
+/* ca.c: which CA is asked. */
+/* The one whose turn it is, or its staging where it was never tried. */
+void ca_choose(struct registration *g);
+/* The next of its issuers that is configured; false: there is no other. */
+bool ca_choose_next(struct registration *g);
+/* STR_NONE: it is not configured any more. */
+struct str ca_directory(const struct registration *g);
+/* The name of the issuer, without what says that it is a rehearsal. */
+struct str ca_issuer(const struct registration *g);
+
+/* window.c: what CAs suggest. */
+void windows_begin(struct renewals *r); /* each is asked for anew, the most urgent first */
+void windows_stop(struct renewals *r);
+/* There is another certificate: what was suggested for the old one counts no more. */
+void window_renew(struct registration *g);
+void window_stop(struct registration *g);
+/* Its part of the record renewal. */
+void window_put(const struct registration *g, struct json_writer *w);
+void window_read(struct registration *g, const struct json *state);
+void window_write(const struct registration *g, struct json_writer *w); /* the member "window" */
+
+/* wall.c: what time it is. */
+MUST_CHECK bool wall_load(struct renewals *r, struct err *err);
+void wall_begin(struct renewals *r);
+void wall_stop(struct renewals *r);
+int64_t wall_now(const struct renewals *r); /* as far as is known */
+/* On the wall clock, for a timer: when it will be that time. */
+int64_t wall_of(const struct renewals *r, int64_t at);
+/* False: it cannot be told whether something is due; g waits, and err says for what. */
+bool wall_known(struct registration *g, struct err *err);
+
+/* reserve.c */
+/* How much of that limit renewals of the next days need; names: what is to be ordered. */
+struct limit_reserve reserve_for(struct registration *g);
+void reserve_done(struct renewals *r);
 
 /* held.c */
 MUST_CHECK bool held_load(struct renewals *r, struct err *err);
@@ -310,7 +414,18 @@ void revocation_look(struct registration *g);     /* whether it can go on now */
 int64_t revoked_at(const struct registration *g); /* wall ms: the one it has; 0: it is not */
 bool revocation_has_task(const struct registration *g, const struct task *t);
 
+/* state.c: the record renewal, what a restart must not forget. */
+/* healthy: as after a success, whatever there was. As registration_put. */
+void state_put(struct registration *g, struct store_tx *tx, bool healthy);
+void state_reload(struct registration *g);
+void state_be_healthy(struct registration *g);
+MUST_CHECK bool states_load(struct renewals *r, struct err *err);
+
 /* schedule.c */
+/* When it is renewed by the certificate's own time, and why then. */
+struct renewal_time schedule_when(const struct registration *g);
+/* Whether that is the time that its CA suggests: then no limit counts it. */
+bool schedule_exempt(const struct registration *g);
 void schedule(struct registration *g); /* sets its timer by what is known now */
 /* An attempt at once, unless one is under way; before renewals_begin, a task that waits for it. The
  * caller has seen that it is not blocked. While a wish for it is being stored nothing begins. */
@@ -321,10 +436,9 @@ void schedule_sharers(struct registration *g);
  * on to its end. */
 void schedule_cancel(struct registration *g, const char *why);
 void schedule_stop(struct registration *g);
-/* healthy: as after a success, whatever there was. As registration_put. */
-void schedule_state_put(struct registration *g, struct store_tx *tx, bool healthy);
-void schedule_state_reload(struct registration *g);
-MUST_CHECK bool schedule_load(struct renewals *r, struct err *err);
+void schedule_all(struct renewals *r);
+/* What waited for something else than a place is queued again. */
+void schedule_again(struct renewals *r, struct list *waiting);
 
 /* prove.c */
 void prove(struct registration *g, void (*done)(struct registration *g, const struct err *failed));

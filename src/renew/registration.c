@@ -61,6 +61,7 @@ void registration_free(struct registration **registration)
 	if (!g)
 		return;
 	schedule_stop(g);
+	window_stop(g);
 	revocation_free(g);
 	look_forget(g);
 	names_forget(g);
@@ -80,6 +81,7 @@ void registration_free(struct registration **registration)
 	arena_done(&g->served_arena);
 	free(g->id);
 	free(g->supersedes);
+	free(g->reason);
 	free(g);
 	*registration = NULL;
 }
@@ -151,8 +153,8 @@ static uint64_t fnv(uint64_t h, struct str s)
 	return (h ^ 0xff) * UINT64_C(1099511628211);
 }
 
-struct str registration_id(
-        struct arena *a, const struct str *names, size_t count, struct str issuer)
+struct str registration_id(struct arena *a, const struct str *names, size_t count,
+        struct str issuer, enum key_type key_type)
 {
 	struct str *sorted = arena_array(a, struct str, count);
 	uint64_t h = UINT64_C(14695981039346656037);
@@ -160,7 +162,8 @@ struct str registration_id(
 	qsort(sorted, count, sizeof *sorted, by_text);
 	for (size_t i = 0; i < count; i++)
 		h = fnv(h, sorted[i]);
-	h = fnv(fnv(h, issuer), STR("P-256"));
+	h = fnv(fnv(h, issuer),
+	        key_type == KEY_P256 ? STR("P-256") : str_c(key_type_name(key_type)));
 	return arena_printf(a, "%.*s-%016llx", STR_ARG(sorted[0]), (unsigned long long)h);
 }
 
@@ -171,6 +174,41 @@ struct str registration_issuer(const struct config *c, struct str given, struct 
 	if (c->issuer.n)
 		return c->issuer;
 	return name_is_private(name) ? STR("internal") : STR("letsencrypt");
+}
+
+/* How */
+
+const struct config_making *registration_making(const struct config *c, struct str name)
+{
+	const struct config_making *fallback = &c->making;
+	for (size_t i = 0; i < c->site_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		if (s->fallback)
+			fallback = &s->making;
+		for (size_t k = 0; k < s->name_count; k++)
+			if (str_eq(s->names[k], name))
+				return &s->making;
+	}
+	return fallback;
+}
+
+/* What was registered with another issuer than the one configured asks that one alone. */
+void registration_configured(struct registration *g)
+{
+	const struct config *c = g->renewals->config;
+	const struct config_making *m =
+	        registration_making(c, g->name_count ? g->names[0] : STR_NONE);
+	const bool own = m->issuer_count && str_eq(m->issuers[0], g->issuer);
+	g->making = m;
+	g->issuers = own ? m->issuers : &g->issuer;
+	g->issuer_count = own ? m->issuer_count : 1;
+}
+
+struct str registration_profile(const struct registration *g)
+{
+	if (g->profile.n && !g->in_file)
+		return g->profile;
+	return g->making ? g->making->profile : STR_NONE;
 }
 
 /* The record */
@@ -187,6 +225,10 @@ void registration_put(struct registration *g, struct store_tx *tx)
 	json_write_end(&w);
 	json_write_text(&w, "email", g->email);
 	json_write_text(&w, "issuer", g->issuer);
+	if (g->key_type != KEY_P256)
+		json_write_c(&w, "key_type", key_type_name(g->key_type));
+	if (g->profile.n)
+		json_write_text(&w, "profile", g->profile);
 	json_write_bool(&w, "terms", g->terms);
 	json_write_time(&w, "created", g->created);
 	if (g->listen.host.n) {
@@ -237,6 +279,9 @@ static void read_registration(struct registration *g, const struct json *json)
 	g->listen.port = read_port(json, "port");
 	(void)kept_upstream_stored(&g->arena, json_text(json, "proxy_shown"),
 	        json_text(json, "proxy_host"), read_port(json, "proxy_port"), &g->proxy);
+	g->profile = keep_text(g, json, "profile");
+	if (!key_type_from_name(json_text(json, "key_type"), &g->key_type))
+		g->key_type = KEY_P256;
 	json_bool(json, "terms", &g->terms);
 	clock_from_rfc3339(json_text(json, "created"), &g->created);
 	g->in_store = true;

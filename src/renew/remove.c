@@ -6,7 +6,7 @@ static void removed(struct store_tx *tx, const struct err *err)
 	struct registration *g = OWNER(tx, struct registration, request_tx);
 	if (err) {
 		registration_reload(g);
-		schedule_state_reload(g);
+		state_reload(g);
 	} else {
 		g->version = 0;
 		request_change_sites(g);
@@ -25,7 +25,7 @@ static void remove_registration(struct renew_request *q, struct registration *g)
 	request_answer_when_stored(q, g);
 	q->task[0] = 0;
 	store_tx_delete(&g->request_tx, STR("registration"), str_c(g->id), g->version);
-	schedule_state_put(g, &g->request_tx, /* healthy= */ true);
+	state_put(g, &g->request_tx, /* healthy= */ true);
 	store_tx_start(g->renewals->needs.store, &g->request_tx, removed);
 }
 

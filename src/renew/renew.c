@@ -5,8 +5,8 @@
 static bool load(struct renewals *r, struct err *err)
 {
 	return registrations_load(r, err) && import_load(r, err) && held_load(r, err) &&
-	       schedule_load(r, err) && tasks_load(r, err) && promises_load(r, err) &&
-	       primary_load(r, err) && revocations_load(r, err);
+	       states_load(r, err) && tasks_load(r, err) && promises_load(r, err) &&
+	       primary_load(r, err) && revocations_load(r, err) && wall_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
@@ -20,6 +20,8 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->at_limit);
 	list_init(&r->task_order);
 	list_init(&r->to_look_at);
+	list_init(&r->to_ask);
+	list_init(&r->wall.waiting);
 	list_init(&r->watches);
 	list_init(&r->told_registrations);
 	list_init(&r->told_tasks);
@@ -38,6 +40,9 @@ void renewals_free(struct renewals **renewals)
 		registration_free(&g);
 	}
 	look_stop(r);
+	windows_stop(r);
+	wall_stop(r);
+	reserve_done(r);
 	later_stop(&r->later);
 	later_stop(&r->tell);
 	LIST_EACH (n, &r->watches)
@@ -70,12 +75,12 @@ static void keep_text(struct registration *g, struct str *place, struct str text
 		*place = arena_str(&g->arena, text);
 }
 
-static void take_file_site(struct renewals *r, const struct config_site *s)
+static void take_file_kind(struct renewals *r, const struct config_site *s, enum key_type key_type)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	const struct config *c = r->config;
 	struct str issuer = registration_issuer(c, s->issuer, s->names[0]);
-	struct str id = registration_id(&a, s->names, s->name_count, issuer);
+	struct str id = registration_id(&a, s->names, s->name_count, issuer, key_type);
 	struct registration *g = registration_by_id(r, id);
 	if (!g)
 		g = registration_new(r, id);
@@ -83,10 +88,21 @@ static void take_file_site(struct renewals *r, const struct config_site *s)
 	g->in_file = true;
 	keep_text(g, &g->email, s->email);
 	keep_text(g, &g->issuer, issuer);
+	g->key_type = key_type;
 	g->terms = true;
 	g->renew_before = s->renew_before;
 	if (!g->created)
 		g->created = loop_wall(r->needs.loop);
+}
+
+/* One registration for each type of key. */
+static void take_file_site(struct renewals *r, const struct config_site *s)
+{
+	const struct config_making *m = &s->making;
+	for (size_t i = 0; i < m->key_type_count; i++)
+		take_file_kind(r, s, m->key_types[i]);
+	if (!m->key_type_count)
+		take_file_kind(r, s, KEY_P256);
 }
 
 /* A CA wants its terms accepted; our own authority has none. */
@@ -109,7 +125,8 @@ static void take_file(struct renewals *r)
 		                          .names = (struct str *)&c->page_name,
 		                          .name_count = 1,
 		                          .email = c->email,
-		                          .issuer = c->issuer });
+		                          .issuer = c->issuer,
+		                          .making = c->making });
 }
 
 static int by_time(const void *x, const void *y)
@@ -153,6 +170,7 @@ static void link_tasks(struct renewals *r)
 
 static void take_configuration(struct registration *g)
 {
+	registration_configured(g);
 	const char *blocked = registration_blocked(g);
 	if (blocked && g->renewals->begun)
 		schedule_cancel(g, blocked);
@@ -227,6 +245,8 @@ void renewals_begin(struct renewals *r)
 	MAP_EACH (n, &r->registrations)
 		schedule(OWNER(n, struct registration, node));
 	look_begin(r);
+	windows_begin(r);
+	wall_begin(r);
 }
 
 /* What control tells */

@@ -59,6 +59,11 @@ struct serving {
 	const struct serving_ops *ops;
 };
 
+/* The rows that issuers_set takes: each issuer, and the staging that it has for rehearsals. In the
+ * arena, texts borrowed from the configuration. */
+const struct issuer_row *renew_issuer_rows(
+        struct arena *a, const struct config *c, size_t *ret_count);
+
 struct renewals;
 struct renew_needs {
 	struct loop *loop;
@@ -139,6 +144,9 @@ void renew_request_abort(struct renew_request *q);
 void renew_hsts_sent(struct renewals *r, struct str host, int64_t age, int64_t at);
 /* A visitor from outside was served for that name over TLS. */
 void renew_seen(struct renewals *r, struct str site, struct str client, int64_t at);
+
+/* False: the clock is not what it seems to have to be; err says how, and what becomes of it. */
+bool renew_clock(struct renewals *r, struct err *err);
 
 /* certificates[] of `status --json`, one object each (DESIGN 2), and one by name. */
 void renew_status(struct renewals *r, struct json_writer *w);

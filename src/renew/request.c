@@ -11,7 +11,8 @@ struct wanted {
 	struct name names[NAMES_MOST];
 	struct str ascii[NAMES_MOST];
 	size_t count;
-	struct str email, issuer;
+	struct str email, issuer, profile;
+	enum key_type key_type;
 	struct address listen;
 	struct config_upstream proxy;
 };
@@ -80,16 +81,36 @@ static bool check_terms(const struct renewals *r, const struct wanted *w,
 	return true;
 }
 
-static bool check_kind(const struct register_want *want, struct err *err)
+/* As certificates are described, or as the configuration says it. */
+static bool read_key_type(struct str text, enum key_type *ret_type)
 {
-	struct str k = want->key_type;
-	if (k.n && !str_eq_nocase(k, STR("p256")) && !str_eq_nocase(k, STR("P-256")))
-		return err_set(
-		        err, ERR_INPUT, "Everseal makes keys of type P-256, not %.*s.", STR_ARG(k));
-	if (want->profile.n)
-		return err_set(err, ERR_INPUT,
-		        "Everseal orders certificates of the CA's default profile; "
-		        "leave --profile out.");
+	return key_type_from_name(text, ret_type) ||
+	       (str_eq_nocase(text, STR("P-256")) && (*ret_type = KEY_P256, true)) ||
+	       (str_eq_nocase(text, STR("P-384")) && (*ret_type = KEY_P384, true));
+}
+
+static bool check_key_type(
+        struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
+{
+	const struct config_making *m = registration_making(r->config, w->ascii[0]);
+	BUF_AUTO known = BUF(256);
+	if (!want->key_type.n) {
+		w->key_type = m->key_type_count ? m->key_types[0] : KEY_P256;
+		return true;
+	}
+	if (read_key_type(want->key_type, &w->key_type))
+		return true;
+	for (enum key_type t = 0; t < KEY_TYPE_COUNT; t++)
+		buf_printf(&known, "%s%s", t ? ", " : "", key_type_name(t));
+	return err_set(err, ERR_INPUT, "%.*s is no type of key." ERR_REMEDY "Known are: %s.",
+	        STR_ARG(str_head(want->key_type, 80)), buf_c(&known));
+}
+
+static bool check_profile(struct wanted *w, const struct register_want *want, struct err *err)
+{
+	if (want->profile.n > 200)
+		return err_set(err, ERR_INPUT, "The name of a profile has at most 200 characters.");
+	w->profile = want->profile;
 	return true;
 }
 
@@ -180,7 +201,8 @@ static bool check(struct renew_request *q, struct wanted *w, const struct regist
 	       is_about(q, "issuer", check_issuer(r, w, want, err)) &&
 	       is_about(q, "email", check_email(r, w, want, err)) &&
 	       is_about(q, "agree_tos", check_terms(r, w, want, err)) &&
-	       is_about(q, "key_type", check_kind(want, err)) &&
+	       is_about(q, "key_type", check_key_type(r, w, want, err)) &&
+	       is_about(q, "profile", check_profile(w, want, err)) &&
 	       is_about(q, "address", check_listen(w, want, err)) &&
 	       is_about(q, want->port ? "port" : "address", check_page(r, w, err)) &&
 	       is_about(q, "proxy", check_proxy(r, w, want, err) && check_site(r, w, err));
@@ -281,7 +303,7 @@ static void start(struct registration *g)
 static void not_registered(struct registration *g, const struct err *err)
 {
 	registration_reload(g);
-	schedule_state_reload(g);
+	state_reload(g);
 	if (!g->attempting) {
 		task_end(g->task, NULL, err);
 		g->task = NULL;
@@ -311,6 +333,9 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	}
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
+	g->key_type = w->key_type;
+	if (w->profile.n)
+		g->profile = arena_str(a, w->profile);
 	if (w->listen.host.n)
 		g->listen = (struct address){ .host = arena_str(a, w->listen.host),
 			.port = w->listen.port };
@@ -322,6 +347,7 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	g->disabled = false;
 	if (!g->created)
 		g->created = loop_wall(g->renewals->needs.loop);
+	registration_configured(g);
 }
 
 /* One transaction per turn of the loop: the task is stored in the same one. */
@@ -335,7 +361,7 @@ static void store_registration(
 	if (!g->task)
 		g->task = task_for(g, TASK_CONFIGURE);
 	registration_put(g, &g->request_tx);
-	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
+	state_put(g, &g->request_tx, /* healthy= */ false);
 	request_answer_when_stored(q, g);
 	store_tx_start(r->needs.store, &g->request_tx, registered);
 }
@@ -371,12 +397,13 @@ static bool differs(struct str given, struct str has)
 	return given.n && !str_eq(given, has);
 }
 
-/* The same names again, but with another application or address: those are taken over. */
+/* The same names again, but with another application, address or profile: those are taken over. */
 static bool asks_other(const struct registration *g, const struct wanted *w)
 {
-	return g->in_store && (differs(w->proxy.shown, g->proxy.shown) ||
-	                              differs(w->listen.host, g->listen.host) ||
-	                              (w->listen.port && w->listen.port != g->listen.port));
+	return g->in_store &&
+	       (differs(w->proxy.shown, g->proxy.shown) || differs(w->profile, g->profile) ||
+	               differs(w->listen.host, g->listen.host) ||
+	               (w->listen.port && w->listen.port != g->listen.port));
 }
 
 static void describe(const struct registration *g, char *ret, size_t size)
@@ -387,6 +414,9 @@ static void describe(const struct registration *g, char *ret, size_t size)
 	if (g->listen.host.n && n > 0 && (size_t)n < size)
 		snprintf(ret + n, size - (size_t)n, ", at %s%.*s%s:%u", six,
 		        STR_ARG(g->listen.host), *six ? "]" : "", g->listen.port);
+	n = (int)strlen(ret);
+	if (g->profile.n && (size_t)n < size)
+		snprintf(ret + n, size - (size_t)n, ", profile %.*s", STR_ARG(g->profile));
 }
 
 static void store_change(struct renew_request *q, struct registration *g, const struct wanted *w)
@@ -441,7 +471,7 @@ static bool check_promise(
 static void store_wanted(struct renew_request *q, struct wanted *w)
 {
 	struct renewals *r = q->renewals;
-	struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer);
+	struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer, w->key_type);
 	struct registration *g = registration_by_id(r, id);
 	if (!g)
 		g = registration_new(r, id);
@@ -528,6 +558,7 @@ void renew_now(struct renewals *r, struct renew_request *q, struct str name, ren
 	struct registration *g = request_find(q, name);
 	if (g && may_renew(g, &q->err)) {
 		q->existing = g->attempting;
+		g->wished = true;
 		schedule_now(g);
 		request_about(q, g);
 	}
@@ -551,7 +582,7 @@ static void disabled(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, request_tx);
 	if (err)
-		schedule_state_reload(g);
+		state_reload(g);
 	schedule(g);
 	schedule_sharers(g);
 	request_answer_all(g, err);
@@ -563,7 +594,7 @@ static void disable(struct renew_request *q, struct registration *g)
 	g->disabled = true;
 	request_answer_when_stored(q, g);
 	q->task[0] = 0;
-	schedule_state_put(g, &g->request_tx, /* healthy= */ false);
+	state_put(g, &g->request_tx, /* healthy= */ false);
 	store_tx_start(q->renewals->needs.store, &g->request_tx, disabled);
 }
 

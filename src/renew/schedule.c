@@ -3,84 +3,6 @@
 
 static void due(struct timer *t);
 
-/* The record renewal: what a restart must not forget */
-
-void schedule_state_put(struct registration *g, struct store_tx *tx, bool healthy)
-{
-	BUF_AUTO value = BUF(64 << 10);
-	struct json_writer w;
-	json_write_init(&w, &value);
-	json_write_object(&w, NULL);
-	json_write_bool(&w, "disabled", g->disabled);
-	json_write_int(&w, "failures", healthy ? 0 : g->failures);
-	json_write_time(&w, "next_try", healthy ? 0 : g->next_try);
-	if (g->last_error.code && !healthy) {
-		json_write_object(&w, "last_error");
-		error_write(&w, &g->last_error);
-		json_write_time(&w, "at", g->last_error_at);
-		json_write_end(&w);
-	}
-	json_write_end(&w);
-	store_tx_put(
-	        tx, STR("renewal"), str_c(g->id), g->state_version++, buf_str(&value), STR_NONE);
-}
-
-static void be_healthy(struct registration *g)
-{
-	g->failures = 0;
-	g->next_try = 0;
-	g->last_error = (struct err)ERR_INIT;
-	g->last_error_at = 0;
-}
-
-static void read_state(struct registration *g, const struct record *record)
-{
-	struct err err = ERR_INIT;
-	JSON_AUTO *json = json_parse(record->value, "The stored state of a renewal", &err);
-	int64_t failures = 0;
-	g->state_version = record->version;
-	json_bool(json, "disabled", &g->disabled);
-	if (json_int(json, "failures", &failures) && failures > 0)
-		g->failures = (unsigned)failures;
-	clock_from_rfc3339(json_text(json, "next_try"), &g->next_try);
-	const struct json *last = json_object(json, "last_error");
-	error_read(last, &g->last_error);
-	clock_from_rfc3339(json_text(last, "at"), &g->last_error_at);
-}
-
-void schedule_state_reload(struct registration *g)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	struct record record;
-	struct err err = ERR_INIT;
-	be_healthy(g);
-	g->disabled = false;
-	g->state_version = 0;
-	if (store_get(g->renewals->needs.store, &a, STR("renewal"), str_c(g->id), &record, &err))
-		read_state(g, &record);
-}
-
-struct load {
-	struct store_scan scan;
-	struct renewals *renewals;
-};
-
-static bool load_state(struct store_scan *scan, const struct record *record)
-{
-	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
-	struct registration *g = registration_by_id(r, record->id);
-	if (!g)
-		g = registration_new(r, record->id);
-	read_state(g, record);
-	return true;
-}
-
-bool schedule_load(struct renewals *r, struct err *err)
-{
-	struct load load = { .scan.each = load_state, .renewals = r };
-	return store_each(r->needs.store, STR("renewal"), &load.scan, err);
-}
-
 /* When */
 
 /* renew-before of the site that serves what was registered by command: the one that has its first
@@ -100,15 +22,42 @@ static int64_t renew_before(const struct registration *g)
 	return fallback;
 }
 
+static struct renewal_facts facts_of(const struct registration *g)
+{
+	const struct held *h = &g->held;
+	return (struct renewal_facts){ .now = wall_now(g->renewals),
+		.not_before = h->leaf.not_before,
+		.not_after = h->leaf.not_after,
+		.renew_before = g->renew_before,
+		.window = g->suggestion.window,
+		.issued = g->issued,
+		.issued_count = g->issued_count };
+}
+
+struct renewal_time schedule_when(const struct registration *g)
+{
+	const struct renewal_facts facts = facts_of(g);
+	return renewal_when(&facts);
+}
+
+bool schedule_exempt(const struct registration *g)
+{
+	const struct renewal_facts facts = facts_of(g);
+	return g->held.is && renewal_by_window(&facts);
+}
+
+/* No failure is waited after for longer; what says otherwise was written by a clock ahead. */
+#define WAIT_MOST (8 * DAY)
+
 /* By the back-off after a failure, else by the certificate's own time, else at once. */
 static int64_t next_attempt(const struct registration *g)
 {
-	const struct cert *leaf = &g->held.leaf;
-	if (g->next_try)
+	const int64_t now = wall_now(g->renewals);
+	if (g->next_try && g->next_try < now + WAIT_MOST)
 		return g->next_try;
 	if (!g->held.is || revoked_at(g))
-		return loop_wall(g->renewals->needs.loop);
-	return renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at;
+		return now;
+	return schedule_when(g).at;
 }
 
 static void due(struct timer *t)
@@ -125,6 +74,20 @@ void schedule_sharers(struct registration *g)
 				schedule(e->registration);
 }
 
+static void set_reason(struct registration *g)
+{
+	const struct suggestion *s = &g->suggestion;
+	BUF_AUTO text = BUF(1024);
+	free(g->reason);
+	g->reason = NULL;
+	if (!g->held.is)
+		return;
+	buf_add_c(&text, schedule_when(g).why);
+	if (s->unusable && !s->window.end)
+		buf_add_c(&text, "; the CA suggests no time that can be used");
+	g->reason = str_dup(buf_str(&text));
+}
+
 void schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -132,10 +95,17 @@ void schedule(struct registration *g)
 	tell_registration(g);
 	if (!g->in_file)
 		g->renew_before = renew_before(g);
+	set_reason(g);
 	if (r->begun && !g->attempting && !list_linked(&g->queued) && !registration_blocked(g))
-		timer_start_wall(&g->due, r->needs.loop, next_attempt(g), due);
+		timer_start_wall(&g->due, r->needs.loop, wall_of(r, next_attempt(g)), due);
 	if (!g->attempting)
 		revocation_look(g);
+}
+
+void schedule_all(struct renewals *r)
+{
+	MAP_EACH (n, &r->registrations)
+		schedule(OWNER(n, struct registration, node));
 }
 
 /* An attempt */
@@ -152,7 +122,7 @@ static void start_queued(struct renewals *r);
 static void attempt_over(struct registration *g)
 {
 	bool again = g->again;
-	g->attempting = g->again = false;
+	g->attempting = g->again = g->wished = false;
 	g->waiting = (struct err)ERR_INIT;
 	if (!again)
 		g->task = NULL;
@@ -223,8 +193,8 @@ static void fetched(struct attempt *a, struct str name, struct str client)
 static void follows(struct attempt *a)
 {
 	struct registration *g = OWNER(a, struct registration, attempt);
-	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->issuer);
-	struct str ca = issuer ? acme_ca_name(issuer->directory) : g->issuer;
+	const struct str directory = ca_directory(g);
+	const struct str ca = directory.n ? acme_ca_name(directory) : ca_issuer(g);
 	park(g, true);
 	g->waiting_until = 0;
 	err_set(&g->waiting, ERR_UNREACHABLE,
@@ -245,7 +215,7 @@ static void may_go_on(struct attempt *a)
 /* What the CA said about when counts, but a limit of more than a week is none that we know. */
 static void back_off(struct registration *g, const struct next *failed)
 {
-	int64_t now = loop_wall(g->renewals->needs.loop);
+	int64_t now = wall_now(g->renewals);
 	unsigned noise = (unsigned)(hash_keyed(str_c(g->id)) + (uint64_t)now) & 0xffff;
 	int64_t asked = failed->not_before < now + 7 * DAY ? failed->not_before : now + 7 * DAY;
 	g->failures++;
@@ -261,6 +231,22 @@ static void back_off(struct registration *g, const struct next *failed)
 
 static void start_attempt(struct registration *g);
 
+/* What the CA refused for a while it would refuse to others, too. */
+static void keep_refusal(struct registration *g, const struct flow *flow, const struct next *why)
+{
+	const bool busy = flow && flow->problem.status == 503;
+	if (!flow || !why->ca_at_fault || !why->not_before ||
+	        (flow->problem.status != 429 && !busy))
+		return;
+	limits_refused(issuers_limits(g->renewals->needs.issuers),
+	        &(struct limit_refusal){ .directory = flow->directory_url,
+	                .words = flow->problem.detail,
+	                .names = g->names,
+	                .count = g->name_count,
+	                .busy = busy,
+	                .until = why->not_before });
+}
+
 /* A challenge that failed while nobody answered, because we or serve were down, is no failure: it
  * begins anew at once. Only once: if serve dies of what the CA asks, that must not go on for ever.
  */
@@ -274,6 +260,61 @@ static bool begin_anew(struct registration *g, const struct next *why)
 	        g->task, "again", STR("The attempt that was interrupted failed, and begins anew"));
 	start_attempt(g);
 	return true;
+}
+
+static void stored_failure(struct store_tx *tx, const struct err *err);
+
+/* The task goes on with another CA, or after the rehearsal with the certificate itself. */
+static void go_to_next(struct registration *g, const char *words)
+{
+	g->next_try = 0;
+	g->again = true;
+	task_step(g->task, "again", str_c(words));
+	state_put(g, &g->tx, /* healthy= */ false);
+	attempt_clear(&g->attempt, &g->tx);
+	store_tx_start(g->renewals->needs.store, &g->tx, stored_failure);
+}
+
+/* Staging is down, or its limits are reached: that is no reason to wait. */
+static bool leave_rehearsal(struct registration *g, const struct next *why)
+{
+	struct err words = ERR_INIT;
+	if (!g->rehearsing || !why->ca_at_fault)
+		return false;
+	g->rehearsed = true;
+	err_set(&words, ERR_UNREACHABLE, "There is no rehearsal on the CA's staging: %s",
+	        why->err.text);
+	go_to_next(g, words.text);
+	return true;
+}
+
+/* True: another of its issuers is asked at once. */
+static bool leave_issuer(struct registration *g, const struct next *why)
+{
+	struct err words = ERR_INIT;
+	const struct str before = ca_issuer(g);
+	if (g->rehearsing || !issuer_turn_failed(&g->turn, g->issuer_count, why->ca_at_fault))
+		return false;
+	const struct str after = g->issuers[g->turn.at];
+	g->last_error = why->err;
+	g->last_error_at = wall_now(g->renewals);
+	err_set(&words, ERR_UNREACHABLE, "%.*s has failed %d times, now %.*s is asked: %s",
+	        STR_ARG(before), ISSUER_FAILURES, STR_ARG(after), why->err.text);
+	log_warning(g->renewals->needs.log, "%s: %s", g->id, words.text);
+	go_to_next(g, words.text);
+	return true;
+}
+
+/* It is told what it cost. */
+static struct next of_rehearsal(const struct registration *g, const struct next *why)
+{
+	struct next said = *why;
+	if (g->rehearsing)
+		err_prefix(&said.err,
+		        "The rehearsal on %.*s's staging failed, nothing was asked "
+		        "of the CA itself",
+		        STR_ARG(ca_issuer(g)));
+	return said;
 }
 
 static void stored_failure(struct store_tx *tx, const struct err *err)
@@ -309,7 +350,11 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	char next[CLOCK_TEXT];
 	if (begin_anew(g, ca_said))
 		return;
-	const struct next said = with_obstacle(g, flow, ca_said), *why = &said;
+	keep_refusal(g, flow, ca_said);
+	if (leave_rehearsal(g, ca_said) || leave_issuer(g, ca_said))
+		return;
+	const struct next with = with_obstacle(g, flow, ca_said);
+	const struct next said = of_rehearsal(g, &with), *why = &said;
 	back_off(g, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",
@@ -317,7 +362,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	task_keep_ca_text(g->task, flow);
 	g->task->next_try = g->next_try;
 	task_end(g->task, NULL, &why->err);
-	schedule_state_put(g, &g->tx, /* healthy= */ false);
+	state_put(g, &g->tx, /* healthy= */ false);
 	attempt_clear(&g->attempt, &g->tx);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_failure);
 }
@@ -357,11 +402,12 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 		not_stored(g, err);
 		return;
 	}
-	be_healthy(g);
+	state_be_healthy(g);
 	held_swap(g);
+	window_renew(g);
 	held_install(g);
 	schedule_sharers(g);
-	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->issuer),
+	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->held.issuer),
 	        clock_rfc3339(g->held.leaf.not_after, until));
 	steps_bind(g);
 	task_step(g->task, "see", STR("See it over HTTPS"));
@@ -369,11 +415,25 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	prove(g, proven);
 }
 
+static void count_issued(struct registration *g)
+{
+	g->issued_count += g->issued_count < ISSUED_KEPT;
+	memmove(g->issued + 1, g->issued, (g->issued_count - 1) * sizeof *g->issued);
+	g->issued[0] = wall_now(g->renewals);
+}
+
 static void succeeded(struct registration *g, const struct issued *issued)
 {
+	if (g->rehearsing) {
+		g->rehearsed = true;
+		go_to_next(g, "The rehearsal on the CA's staging succeeded: now the certificate "
+		              "itself is ordered");
+		return;
+	}
+	count_issued(g);
 	held_put(g, issued, &g->tx);
 	held_take(g, issued);
-	schedule_state_put(g, &g->tx, /* healthy= */ true);
+	state_put(g, &g->tx, /* healthy= */ true);
 	attempt_clear(&g->attempt, &g->tx);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_certificate);
 }
@@ -390,12 +450,32 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 
 /* Starting and stopping */
 
+/* At the time that the CA suggested, for the certificate that it is about. */
+static bool is_exempt(const struct registration *g)
+{
+	return schedule_exempt(g) && str_eq(g->held.issuer, str_c(g->ca)) &&
+	       wall_now(g->renewals) >= g->suggestion.window.start;
+}
+
+/* RFC 9773 5: the one that is replaced, if this CA issued it. */
+static struct str replaced(const struct registration *g)
+{
+	const bool own = g->held.is && str_eq(g->held.issuer, str_c(g->ca));
+	return own ? g->held.leaf.ari_id : STR_NONE;
+}
+
 static void start_attempt(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	struct attempt_want want = {
 		.id = str_c(g->id),
-		.issuer = g->issuer,
+		.issuer = str_c(g->ca),
+		.profile = registration_profile(g),
+		.replaces = replaced(g),
+		.exempt = is_exempt(g),
+		.key_type = g->key_type,
+		.reuse_key = g->making->reuse_key && g->held.is ? &g->held.key : NULL,
+		.preferred_chain = g->making->preferred_chain,
 		.email = g->email,
 		.terms_agreed = g->terms,
 		.names = g->names,
@@ -403,6 +483,18 @@ static void start_attempt(struct registration *g)
 	};
 	g->shown_step = ACME_STEP_COUNT;
 	attempt_start(r->needs.issuers, &g->attempt, &want);
+}
+
+/* What a restart interrupted goes on, unless another CA is asked now. */
+static bool is_asked_already(const struct registration *g)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	struct err err = ERR_INIT;
+	if (!store_get(g->renewals->needs.store, &a, STR("flow"), str_c(g->id), &record, &err))
+		return false;
+	JSON_AUTO *json = json_parse(record.value, "The stored attempt", &err);
+	return str_eq_c(json_text(json, "issuer"), g->ca);
 }
 
 static void begin(struct registration *g)
@@ -421,7 +513,8 @@ static void begin(struct registration *g)
 		.may_go_on = may_go_on,
 	};
 	list_add_last(&r->under_way, &g->place);
-	if (!attempt_resume(r->needs.issuers, &g->attempt, str_c(g->id), &err))
+	if (!is_asked_already(g) ||
+	        !attempt_resume(r->needs.issuers, &g->attempt, str_c(g->id), &err))
 		start_attempt(g);
 }
 
@@ -452,13 +545,18 @@ static bool can_prove(struct registration *g)
 	return false;
 }
 
-void renewals_listening(struct renewals *r)
+void schedule_again(struct renewals *r, struct list *waiting)
 {
-	LIST_EACH (n, &r->unprovable) {
+	LIST_EACH (n, waiting) {
 		list_remove(n);
 		list_add_last(&r->queue, n);
 	}
 	start_queued(r);
+}
+
+void renewals_listening(struct renewals *r)
+{
+	schedule_again(r, &r->unprovable);
 }
 
 static void room_again(struct timer *t)
@@ -471,16 +569,45 @@ static void room_again(struct timer *t)
 	start_queued(g->renewals);
 }
 
+static bool has_room(struct registration *g, int64_t *ret_until, struct err *err)
+{
+	struct renewals *r = g->renewals;
+	const struct limit_order order = { .directory = ca_directory(g),
+		.names = g->names,
+		.count = g->name_count,
+		.exempt = is_exempt(g),
+		.reserve = reserve_for(g) };
+	return !order.directory.n ||
+	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_until, err);
+}
+
+/* Another of its issuers may have room now. */
+static bool has_room_elsewhere(struct registration *g)
+{
+	const struct issuer_turn before = g->turn;
+	struct err err = ERR_INIT;
+	int64_t until;
+	for (size_t i = 1; i < g->issuer_count; i++) {
+		if (!ca_choose_next(g))
+			break;
+		if (has_room(g, &until, &err))
+			return true;
+	}
+	g->turn = before;
+	ca_choose(g);
+	return false;
+}
+
 /* No order that the CA would refuse: it waits until there is room. One that was made goes on. */
 static bool may_order(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	struct log log = log_of(g);
-	const struct config_issuer *issuer = config_issuer(r->config, g->issuer);
-	if (!issuer || stored_version(r, STR("flow"), g->id) ||
-	        limits_allow(issuers_limits(r->needs.issuers), issuer->directory, g->names,
-	                g->name_count, &g->waiting_until, &g->waiting))
+	if (stored_version(r, STR("flow"), g->id) || has_room(g, &g->waiting_until, &g->waiting) ||
+	        has_room_elsewhere(g)) {
+		g->waiting = (struct err)ERR_INIT;
 		return true;
+	}
 	list_add_last(&r->at_limit, &g->queued);
 	timer_start_wall(&g->limited, r->needs.loop, g->waiting_until, room_again);
 	task_step(g->task, "limit", str_c(g->waiting.text));
@@ -490,11 +617,24 @@ static bool may_order(struct registration *g)
 	return false;
 }
 
+/* Whether it is due is told by nothing but the clock: unless a person wishes it now. */
+static bool may_believe(struct registration *g)
+{
+	struct renewals *r = g->renewals;
+	if (g->wished || wall_known(g, &g->waiting))
+		return true;
+	g->waiting_until = 0;
+	list_add_last(&r->wall.waiting, &g->queued);
+	task_step(g->task, "clock", str_c(g->waiting.text));
+	tell_registration(g);
+	return false;
+}
+
 static bool has_place(const struct renewals *r, struct str issuer)
 {
 	size_t count = 0;
 	LIST_EACH (n, &r->under_way)
-		count += str_eq(OWNER(n, struct registration, place)->issuer, issuer);
+		count += str_eq_c(issuer, OWNER(n, struct registration, place)->ca);
 	return count < PARALLEL_MOST;
 }
 
@@ -504,13 +644,14 @@ static struct registration *take_first(struct renewals *r, const struct list *qu
 	struct str full = STR_NONE;
 	LIST_EACH (n, queue) {
 		struct registration *g = OWNER(n, struct registration, queued);
-		if (full.n && str_eq(full, g->issuer))
+		const struct str ca = str_c(g->ca);
+		if (full.n && str_eq(full, ca))
 			continue;
-		if (has_place(r, g->issuer)) {
+		if (has_place(r, ca)) {
 			list_remove(n);
 			return g;
 		}
-		full = g->issuer;
+		full = ca;
 	}
 	return NULL;
 }
@@ -521,7 +662,7 @@ static void start_queued(struct renewals *r)
 	while ((g = take_first(r, &r->going_on)))
 		go_on(g);
 	while ((g = take_first(r, &r->queue)))
-		if (can_prove(g) && may_order(g))
+		if (may_believe(g) && can_prove(g) && may_order(g))
 			begin(g);
 }
 
@@ -548,6 +689,7 @@ void schedule_now(struct registration *g)
 		g->task = task_for(g, g->held.is ? TASK_RENEW : TASK_CONFIGURE);
 	if (!g->renewals->begun)
 		return;
+	ca_choose(g);
 	list_add_last(&g->renewals->queue, &g->queued);
 	start_queued(g->renewals);
 }

@@ -24,7 +24,8 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 {
 	if (g->next_try) {
 		*ret_at = g->next_try;
-		return "the last attempt failed";
+		return g->turn.at ? "the last attempt failed; another issuer is asked then"
+		                  : "the last attempt failed";
 	}
 	if (!g->held.is)
 		return NULL;
@@ -32,10 +33,8 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 		*ret_at = loop_wall(g->renewals->needs.loop);
 		return "the certificate is revoked";
 	}
-	struct renewal_time when =
-	        renewal_time(g->held.leaf.not_before, g->held.leaf.not_after, g->renew_before);
-	*ret_at = when.at;
-	return when.why;
+	*ret_at = schedule_when(g).at;
+	return g->reason;
 }
 
 static bool is_working(const struct registration *g)
@@ -186,6 +185,21 @@ static void write_error(const struct registration *g, struct json_writer *w)
 	json_write_end(w);
 }
 
+/* By whom and how the next one is made. */
+static void write_how(const struct registration *g, struct json_writer *w)
+{
+	json_write_array(w, "issuers");
+	for (size_t i = 0; i < g->issuer_count; i++)
+		json_write_text(w, NULL, g->issuers[i]);
+	json_write_end(w);
+	json_write_text(w, "next_issuer",
+	        g->issuer_count ? g->issuers[g->turn.at % g->issuer_count] : g->issuer);
+	json_write_text(w, "issued_from", g->held.is ? g->held.issuer : STR_NONE);
+	json_write_bool(w, "rehearsing", is_working(g) && g->rehearsing);
+	json_write_c(w, "wanted_key_type", key_type_name(g->key_type));
+	json_write_text(w, "profile", registration_profile(g));
+}
+
 static void write_registration(const struct registration *g, const char *key, struct json_writer *w)
 {
 	const struct renew_view v = registration_view(g);
@@ -201,6 +215,8 @@ static void write_registration(const struct registration *g, const char *key, st
 	write_held(&g->held, w);
 	json_write_time(w, "next_renewal", v.next_renewal);
 	json_write_c(w, "reason", v.reason);
+	window_write(g, w);
+	write_how(g, w);
 	json_write_time(w, "next_check", v.held ? look_at_next(g->renewals) : 0);
 	json_write_time(w, "revoked", revoked_at(g));
 	write_served(g, w);

@@ -1,4 +1,7 @@
-#include "renew/renew.h"
+#include "renew/when.h"
+
+enum { WEEK_DAYS = 7 };
+#define WEEK (WEEK_DAYS * DAY)
 
 /* DESIGN 6: when 21 days or a third of the lifetime is left, whichever is less; half below 10
  * days. Fixed days alone are wrong: lifetimes fall to 64, 45 and 6 days. */
@@ -29,4 +32,108 @@ int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t 
 	if (left > 0 && wait > left / 10)
 		wait = left / 10;
 	return wait < MINUTE ? MINUTE : wait;
+}
+
+/* The CA's window */
+
+int64_t renewal_choose(const struct renewal_window *w, unsigned noise)
+{
+	return w->start + (w->end - w->start) * (int64_t)noise / 65536;
+}
+
+/* A tenth of its life is kept for tries that fail. */
+static int64_t latest(const struct renewal_facts *f)
+{
+	return f->not_after - (f->not_after - f->not_before) / 10;
+}
+
+static bool own_rule(const struct renewal_facts *f)
+{
+	return f->renew_before > 0 && f->renew_before < f->not_after - f->not_before;
+}
+
+bool renewal_by_window(const struct renewal_facts *f)
+{
+	const struct renewal_window *w = &f->window;
+	return w->end && w->start <= latest(f) && (w->moved_back || !own_rule(f));
+}
+
+/* From when on one more does not use up what the CA allows for the same names. */
+static int64_t room_from(const struct renewal_facts *f)
+{
+	return f->issued_count < ARI_MOST ? 0 : f->issued[ARI_MOST - 1] + WEEK;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+struct renewal_time renewal_when(const struct renewal_facts *f)
+{
+	const struct renewal_time rule = renewal_time(f->not_before, f->not_after, f->renew_before);
+	const struct renewal_window *w = &f->window;
+	if (!w->end)
+		return rule;
+	if (!renewal_by_window(f))
+		return (struct renewal_time){ rule.at,
+			own_rule(f) ? rule.why : "the CA suggests a time that is too late" };
+	const int64_t at = least(w->chosen, latest(f)), room = room_from(f);
+	if (room > at)
+		return (struct renewal_time){ least(room, most(rule.at, at)),
+			"the CA suggests it sooner, but that would use up its limit of 5 "
+			"certificates in 7 days for the same names" };
+	return (struct renewal_time){ at,
+		w->end <= f->now ? "the CA asks for it now" : "the CA suggests it" };
+}
+
+int64_t renewal_ask_after(int64_t retry_after, int64_t life)
+{
+	const int64_t longest = least(DAY, most(MINUTE, life / 20));
+	return most(MINUTE, least(longest, retry_after < 0 ? 6 * HOUR : retry_after));
+}
+
+int64_t renewal_ask_again(unsigned failures, unsigned noise, int64_t retry_after)
+{
+	static const int64_t waits[] = { MINUTE, 10 * MINUTE, 100 * MINUTE, 6 * HOUR };
+	CHECK(failures > 0);
+	int64_t wait = waits[failures < 4 ? failures - 1 : 3];
+	wait += wait * ((int64_t)noise - 32768) / (5 * 32768);
+	return most(wait, least(DAY, retry_after));
+}
+
+/* Several issuers */
+
+bool issuer_turn_failed(struct issuer_turn *t, size_t count, bool ca_at_fault)
+{
+	t->failures = ca_at_fault ? t->failures + 1 : 0;
+	if (t->failures < ISSUER_FAILURES || count < 2)
+		return false;
+	t->failures = 0;
+	t->at = (t->at + 1) % count;
+	return t->at > 0;
+}
+
+/* The clock */
+
+/* Beyond these somebody is asked; a CA's answer may have been a while under way. */
+#define BACK_MOST  DAY
+#define AHEAD_MOST (30 * DAY)
+#define TOLD_MOST  HOUR
+
+enum wall_judgement wall_judge(const struct wall_facts *f)
+{
+	const int64_t off = f->now - f->ca_says;
+	if (f->told)
+		return off > TOLD_MOST || off < -TOLD_MOST ? WALL_WRONG : WALL_BELIEVED;
+	if (!f->newest)
+		return WALL_BELIEVED;
+	if (f->now < f->newest - BACK_MOST)
+		return WALL_BEHIND;
+	return f->now > f->newest + AHEAD_MOST ? WALL_AHEAD : WALL_BELIEVED;
 }

@@ -65,7 +65,8 @@ static bool allowed(struct str directory, const char *text, int64_t *ret_after, 
 	struct str names[NAMES];
 	int64_t until = 0;
 	size_t count = names_of(text, names);
-	bool ok = limits_allow(limits, directory, names, count, &until, err);
+	const struct limit_order order = { .directory = directory, .names = names, .count = count };
+	bool ok = limits_allow(limits, &order, &until, err);
 	*ret_after = ok ? 0 : until - loop_wall(place.loop);
 	return ok;
 }

@@ -41,10 +41,11 @@ static void an_id_is_the_same_for_ever(void **state)
 	const struct str names[] = { STR("www.example.com"), STR("shop.example.com") };
 	const struct str turned[] = { names[1], names[0] };
 	const char *id = "shop.example.com-feece646bef7f1c2";
-	assert_string_equal(registration_id(&a, names, 2, STR("ca")).p, id);
-	assert_string_equal(registration_id(&a, turned, 2, STR("ca")).p, id);
-	assert_string_not_equal(registration_id(&a, names, 2, STR("other")).p, id);
-	assert_string_not_equal(registration_id(&a, turned, 1, STR("ca")).p, id);
+	assert_string_equal(registration_id(&a, names, 2, STR("ca"), KEY_P256).p, id);
+	assert_string_equal(registration_id(&a, turned, 2, STR("ca"), KEY_P256).p, id);
+	assert_string_not_equal(registration_id(&a, names, 2, STR("other"), KEY_P256).p, id);
+	assert_string_not_equal(registration_id(&a, turned, 1, STR("ca"), KEY_P256).p, id);
+	assert_string_not_equal(registration_id(&a, names, 2, STR("ca"), KEY_P384).p, id);
 }
 
 int main(void)

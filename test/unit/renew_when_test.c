@@ -1,5 +1,5 @@
 /* When a certificate is renewed, and how long is waited after a failure. */
-#include "renew/renew.h"
+#include "renew/when.h"
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -73,11 +73,215 @@ static void the_wait_after_a_failure(void **state)
 	assert_int_equal(renewal_backoff(4, MIDDLE, now, now), DAY);
 }
 
+/* ARI (RFC 9773) */
+
+static const int64_t from = INT64_C(1800000000000);
+
+struct window_case {
+	int64_t life, start, end, chosen; /* from `from` on */
+	bool moved_back;
+	int64_t before, now, at;
+	const char *why;
+};
+
+static void the_time_that_the_ca_suggests(void **state)
+{
+	(void)state;
+	static const char rule[] = "21 days are left", suggests[] = "the CA suggests it",
+	                  asks[] = "the CA asks for it now",
+	                  own[] = "renew-before in the configuration",
+	                  late[] = "the CA suggests a time that is too late";
+	static const struct window_case cases[] = {
+		/* 90, 64, 45 and 6 days, in the window that Let's Encrypt gives */
+		{ 90 * DAY, 59 * DAY, 61 * DAY, 60 * DAY, false, 0, 0, 60 * DAY, suggests },
+		{ 64 * DAY, 42 * DAY, 43 * DAY, 42 * DAY + HOUR, false, 0, 0, 42 * DAY + HOUR,
+		        suggests },
+		{ 45 * DAY, 29 * DAY, 30 * DAY, 30 * DAY, false, 0, 0, 30 * DAY, suggests },
+		{ 160 * HOUR, 78 * HOUR, 81 * HOUR, 80 * HOUR, false, 0, 0, 80 * HOUR, suggests },
+		/* nothing is suggested */
+		{ 90 * DAY, 0, 0, 0, false, 0, 0, 69 * DAY, rule },
+		/* it has passed: at once */
+		{ 90 * DAY, DAY, 2 * DAY, DAY + 5, false, 0, 2 * DAY, DAY + 5, asks },
+		{ 90 * DAY, DAY, 2 * DAY, DAY + 5, false, 0, 2 * DAY - 1, DAY + 5, suggests },
+		/* so late that a failure could not be made good: the last tenth of its life */
+		{ 90 * DAY, 81 * DAY + 1, 85 * DAY, 83 * DAY, false, 0, 0, 69 * DAY, late },
+		{ 90 * DAY, 81 * DAY, 85 * DAY, 83 * DAY, false, 0, 0, 81 * DAY, suggests },
+		{ 90 * DAY, 80 * DAY, 85 * DAY, 81 * DAY - 1, false, 0, 0, 81 * DAY - 1, suggests },
+		{ 90 * DAY, 400 * DAY, 500 * DAY, 450 * DAY, false, 0, 0, 69 * DAY, late },
+		{ 6 * DAY, 6 * DAY, 7 * DAY, 6 * DAY, false, 0, 0, 3 * DAY,
+		        "the CA suggests a time that is too late" },
+		/* who wants another rule has it, unless the CA moved the window into the past */
+		{ 90 * DAY, 59 * DAY, 61 * DAY, 60 * DAY, false, 10 * DAY, 0, 80 * DAY, own },
+		{ 90 * DAY, 59 * DAY, 61 * DAY, 60 * DAY, false, 10 * DAY, 62 * DAY, 80 * DAY,
+		        own },
+		{ 90 * DAY, 5 * DAY, 6 * DAY, 5 * DAY, true, 10 * DAY, 7 * DAY, 5 * DAY, asks },
+		{ 90 * DAY, 59 * DAY, 61 * DAY, 60 * DAY, false, 90 * DAY, 0, 60 * DAY, suggests },
+		{ 90 * DAY, 85 * DAY, 86 * DAY, 85 * DAY, true, 10 * DAY, 0, 80 * DAY, own },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct window_case *c = &cases[i];
+		const struct renewal_facts f = { .now = from + c->now,
+			.not_before = from,
+			.not_after = from + c->life,
+			.renew_before = c->before,
+			.window = { .start = c->end ? from + c->start : 0,
+			        .end = c->end ? from + c->end : 0,
+			        .chosen = from + c->chosen,
+			        .moved_back = c->moved_back } };
+		const struct renewal_time t = renewal_when(&f);
+		if (t.at != from + c->at || strcmp(t.why, c->why) != 0)
+			fail_msg("case %zu: %lld h, %s", i, (long long)((t.at - from) / HOUR),
+			        t.why);
+		assert_int_equal(renewal_by_window(&f), c->why == suggests || c->why == asks);
+	}
+}
+
+/* Four in seven days, whatever the CA suggests; the rule of one's own is never held back. */
+static void no_suggestion_uses_up_the_limit(void **state)
+{
+	(void)state;
+	static const char used_up[] =
+	        "the CA suggests it sooner, but that would use up its limit of 5 "
+	        "certificates in 7 days for the same names";
+	static const struct {
+		int64_t life, issued[ISSUED_KEPT]; /* before now */
+		size_t count;
+		int64_t at; /* from now on */
+		const char *why;
+	} cases[] = {
+		{ 90 * DAY, { HOUR, 2 * HOUR, 3 * HOUR }, 3, -HOUR, "the CA asks for it now" },
+		{ 90 * DAY, { HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR }, 4, 7 * DAY - 4 * HOUR,
+		        used_up },
+		{ 90 * DAY, { 0, DAY, 2 * DAY, 3 * DAY, 4 * DAY }, 5, 4 * DAY, used_up },
+		{ 90 * DAY, { DAY, 2 * DAY, 3 * DAY, 7 * DAY + HOUR - 1 }, 4, -HOUR + 1, used_up },
+		{ 90 * DAY, { DAY, 2 * DAY, 3 * DAY, 7 * DAY + HOUR }, 4, -HOUR,
+		        "the CA asks for it now" },
+		/* half of six days is left sooner than there is room */
+		{ 6 * DAY, { 0, HOUR, 2 * HOUR, 3 * HOUR }, 4, 3 * DAY, used_up },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int64_t issued[ISSUED_KEPT];
+		for (size_t k = 0; k < cases[i].count; k++)
+			issued[k] = from - cases[i].issued[k];
+		const struct renewal_facts f = { .now = from,
+			.not_before = from,
+			.not_after = from + cases[i].life,
+			.window = { .start = from - 2 * HOUR,
+			        .end = from - 1,
+			        .chosen = from - HOUR },
+			.issued = issued,
+			.issued_count = cases[i].count };
+		const struct renewal_time t = renewal_when(&f);
+		if (t.at != from + cases[i].at || strcmp(t.why, cases[i].why) != 0)
+			fail_msg("case %zu: %lld ms, %s", i, (long long)(t.at - from), t.why);
+	}
+}
+
+static void the_instant_lies_in_the_window(void **state)
+{
+	(void)state;
+	const struct renewal_window w = { .start = from, .end = from + 65536 };
+	assert_int_equal(renewal_choose(&w, 0), from);
+	assert_int_equal(renewal_choose(&w, 30000), from + 30000);
+	assert_int_equal(renewal_choose(&w, 65535), w.end - 1);
+	const struct renewal_window narrow = { .start = from, .end = from + 1 };
+	assert_int_equal(renewal_choose(&narrow, 65535), from);
+}
+
+static void how_often_it_is_asked(void **state)
+{
+	(void)state;
+	enum { MIDDLE = 32768 };
+	assert_int_equal(renewal_ask_after(-1, 90 * DAY), 6 * HOUR);
+	assert_int_equal(renewal_ask_after(0, 90 * DAY), MINUTE);
+	assert_int_equal(renewal_ask_after(MINUTE - 1, 90 * DAY), MINUTE);
+	assert_int_equal(renewal_ask_after(MINUTE + 1, 90 * DAY), MINUTE + 1);
+	assert_int_equal(renewal_ask_after(DAY, 90 * DAY), DAY);
+	assert_int_equal(renewal_ask_after(DAY + 1, 90 * DAY), DAY);
+	assert_int_equal(renewal_ask_after(DAY, 160 * HOUR), 8 * HOUR);
+	assert_int_equal(renewal_ask_after(-1, 40 * HOUR), 2 * HOUR);
+	assert_int_equal(renewal_ask_after(-1, MINUTE), MINUTE);
+	static const int64_t waits[] = { MINUTE, 10 * MINUTE, 100 * MINUTE, 6 * HOUR, 6 * HOUR };
+	for (unsigned n = 1; n <= 5; n++)
+		assert_int_equal(renewal_ask_again(n, MIDDLE, -1), waits[n - 1]);
+	assert_int_equal(renewal_ask_again(4, 0, -1), 6 * HOUR * 4 / 5);
+	assert_int_equal(renewal_ask_again(1, MIDDLE, HOUR), HOUR);
+	assert_int_equal(renewal_ask_again(1, MIDDLE, 3 * DAY), DAY);
+	assert_int_equal(renewal_ask_again(4, MIDDLE, HOUR), 6 * HOUR);
+}
+
+static void whose_turn_it_is(void **state)
+{
+	(void)state;
+	struct issuer_turn t = { 0 };
+	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_int_equal(t.at, 0);
+	assert_true(issuer_turn_failed(&t, 3, true));
+	assert_int_equal(t.at, 1);
+	assert_int_equal(t.failures, 0);
+	/* what is not the CA's fault leaves it */
+	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_false(issuer_turn_failed(&t, 3, false));
+	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_true(issuer_turn_failed(&t, 3, true));
+	assert_int_equal(t.at, 2);
+	/* behind the last the first comes again, after a while */
+	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_int_equal(t.at, 0);
+	/* one alone */
+	t = (struct issuer_turn){ 0 };
+	for (int i = 0; i < 5; i++)
+		assert_false(issuer_turn_failed(&t, 1, true));
+	assert_int_equal(t.at, 0);
+}
+
+static void whether_the_clock_is_believed(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t now, newest; /* from `from` on; newest 1: none yet */
+		bool told;
+		int64_t says; /* more than now */
+		enum wall_judgement want;
+	} cases[] = {
+		{ 0, 1, false, 0, WALL_BELIEVED },
+		{ 0, 0, false, 0, WALL_BELIEVED },
+		{ -DAY, 0, false, 0, WALL_BELIEVED },
+		{ -DAY - 1, 0, false, 0, WALL_BEHIND },
+		{ 30 * DAY, 0, false, 0, WALL_BELIEVED },
+		{ 30 * DAY + 1, 0, false, 0, WALL_AHEAD },
+		{ 3650 * DAY, 0, false, 0, WALL_AHEAD },
+		{ -10000 * DAY, 0, false, 0, WALL_BEHIND },
+		/* a CA knows better */
+		{ 3650 * DAY, 0, true, 0, WALL_BELIEVED },
+		{ 3650 * DAY, 0, true, HOUR, WALL_BELIEVED },
+		{ 3650 * DAY, 0, true, HOUR + 1, WALL_WRONG },
+		{ 0, 0, true, -HOUR, WALL_BELIEVED },
+		{ 0, 0, true, -HOUR - 1, WALL_WRONG },
+		{ -3650 * DAY, 0, true, 3650 * DAY, WALL_WRONG },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct wall_facts f = { .now = from + cases[i].now,
+			.newest = cases[i].newest ? 0 : from,
+			.told = cases[i].told,
+			.ca_says = from + cases[i].now + cases[i].says };
+		if (wall_judge(&f) != cases[i].want)
+			fail_msg("case %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_moment_of_renewal),
 		cmocka_unit_test(the_wait_after_a_failure),
+		cmocka_unit_test(the_time_that_the_ca_suggests),
+		cmocka_unit_test(no_suggestion_uses_up_the_limit),
+		cmocka_unit_test(the_instant_lies_in_the_window),
+		cmocka_unit_test(how_often_it_is_asked),
+		cmocka_unit_test(whose_turn_it_is),
+		cmocka_unit_test(whether_the_clock_is_believed),
 	};
 	return cmocka_run_group_tests_name("renew_when", tests, NULL, NULL);
 }

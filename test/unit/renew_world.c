@@ -181,14 +181,17 @@ static struct config *parsed(const char *text)
 /* As control does: issuers first, then renewals; the old configuration is gone afterwards. */
 static void configure(struct config *next)
 {
-	struct issuer_row rows[16];
+	ARENA_AUTO a = ARENA_INIT;
+	size_t count;
 	struct config *old = world.config;
 	world.config = next;
-	for (size_t i = 0; i < next->issuer_count; i++)
-		rows[i] = (struct issuer_row){ .name = next->issuers[i].name,
-			.directory = next->issuers[i].directory,
-			.trust = STR("the root") };
-	issuers_set(world.place.issuers, rows, next->issuer_count);
+	const struct issuer_row *from = renew_issuer_rows(&a, next, &count);
+	struct issuer_row *rows = arena_array(&a, struct issuer_row, count);
+	for (size_t i = 0; i < count; i++) {
+		rows[i] = from[i];
+		rows[i].trust = STR("the root");
+	}
+	issuers_set(world.place.issuers, rows, count);
 	if (world.renewals)
 		renewals_configure(world.renewals, next);
 	if (old && old != next)
@@ -335,7 +338,7 @@ static bool idle(void)
 	MAP_EACH (n, &world.renewals->registrations)
 		if (OWNER(n, struct registration, node)->attempting)
 			return false;
-	return list_empty(&world.renewals->queue);
+	return list_empty(&world.renewals->queue) && list_empty(&world.renewals->wall.waiting);
 }
 
 void run_until_idle(void)

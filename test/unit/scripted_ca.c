@@ -89,11 +89,23 @@ static bool take_nonce(struct scripted_ca *ca, struct str nonce)
 
 /* Certificates */
 
+/* RFC 9773 4.1: half of what a certificate is asked for by; the other is its serial number. */
+static void add_key_id(X509 *leaf)
+{
+	AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+	id->keyid = ASN1_OCTET_STRING_new();
+	ASN1_OCTET_STRING_set(id->keyid, (const unsigned char *)"script", 6);
+	X509_add1_ext_i2d(leaf, NID_authority_key_identifier, id, 0, 0);
+	AUTHORITY_KEYID_free(id);
+}
+
 static void sign_leaf(struct scripted_ca *ca, X509 *leaf, struct ca_order *o)
 {
 	X509_NAME *issuer = X509_get_issuer_name(leaf);
 	X509_set_version(leaf, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(leaf), 1000 + (long)++ca->serial);
+	o->serial = 1000 + ++ca->serial;
+	ASN1_INTEGER_set(X509_get_serialNumber(leaf), (long)o->serial);
+	add_key_id(leaf);
 	X509_NAME_add_entry_by_txt(
 	        issuer, "CN", MBSTRING_ASC, (const unsigned char *)"Script CA", -1, -1, 0);
 	ASN1_TIME_set(X509_getm_notBefore(leaf), o->not_before / 1000);
@@ -156,13 +168,54 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 
 /* What is said */
 
-static void say_directory(struct reply *r)
+static void say_directory(const struct scripted_ca *ca, struct reply *r)
 {
 	buf_add_c(&r->body, "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":"
 	                    "\"https://ca.test/account\",\"newOrder\":\"https://ca.test/order\","
-	                    "\"revokeCert\":\"https://ca.test/revoke\","
-	                    "\"meta\":{\"termsOfService\":\"https://ca.test/terms\","
+	                    "\"revokeCert\":\"https://ca.test/revoke\",");
+	if (ca->window_of || ca->window_body)
+		buf_add_c(&r->body, "\"renewalInfo\":\"https://ca.test/renewal\",");
+	buf_add_c(&r->body, "\"meta\":{\"termsOfService\":\"https://ca.test/terms\","
 	                    "\"profiles\":{\"classic\":\"The default\"}}}");
+}
+
+/* The order of the certificate whose serial number (2 bytes, base64url) the id ends in. */
+static const struct ca_order *order_of_window(const struct scripted_ca *ca, struct str url)
+{
+	BUF_AUTO bytes = BUF(64);
+	const char *dot = memchr(url.p + 16, '.', url.n - 16);
+	CHECK(dot && buf_decode_base64url(&bytes, str_from(url, (size_t)(dot - url.p) + 1)));
+	CHECK(bytes.n == 2);
+	const unsigned serial =
+	        (unsigned)(unsigned char)bytes.p[0] << 8 | (unsigned char)bytes.p[1];
+	for (unsigned i = 0; i < ca->order_count; i++)
+		if (ca->orders[i].serial == serial)
+			return &ca->orders[i];
+	return NULL;
+}
+
+static void say_window(struct scripted_ca *ca, struct str url, struct reply *r)
+{
+	const struct ca_order *o = order_of_window(ca, url);
+	struct ca_window w = { 0 };
+	char start[CLOCK_TEXT], end[CLOCK_TEXT];
+	ca->windows_asked++;
+	note(ca, "ask window %s\n", o ? o->names[0] : "?");
+	if (ca->window_again)
+		buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->window_again);
+	if (ca->window_body) {
+		buf_add_c(&r->body, ca->window_body);
+		return;
+	}
+	if (!o || !ca->window_of || !ca->window_of(ca, o, &w)) {
+		problem(r, 404, "malformed", "No such certificate");
+		return;
+	}
+	buf_printf(&r->body, "{\"suggestedWindow\":{\"start\":\"%s\",\"end\":\"%s\"}",
+	        clock_rfc3339(w.start, start), clock_rfc3339(w.end, end));
+	if (w.explanation)
+		buf_printf(&r->body, ",\"explanationURL\":\"%s\"", w.explanation);
+	buf_add_c(&r->body, "}");
 }
 
 static bool settled(const struct ca_order *o)
@@ -322,9 +375,12 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	for (size_t i = 0; i < o->count; i++)
 		o->valid[i] = ca->remembers;
 	o->at = loop_wall(ca->loop);
+	snprintf(o->replaces, sizeof o->replaces, "%.*s", STR_ARG(json_text(payload, "replaces")));
+	snprintf(o->profile, sizeof o->profile, "%.*s", STR_ARG(json_text(payload, "profile")));
 	note(ca, "ask order %s\n", o->names[0]);
 	if (ca->limited && !strcmp(ca->limited, o->names[0])) {
-		problem(r, 429, "rateLimited", "Too many");
+		problem(r, ca->limit_status ? ca->limit_status : 429, "rateLimited",
+		        ca->limit_detail ? ca->limit_detail : "Too many");
 		buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->limited_for);
 		return;
 	}
@@ -495,13 +551,25 @@ static void hear_post(struct scripted_ca *ca, struct pending *p, struct reply *r
 	}
 }
 
+/* RFC 9110 6.6.1 */
+static void say_time(const struct scripted_ca *ca, struct reply *r)
+{
+	const time_t now = (time_t)((loop_wall(ca->loop) + ca->clock_off) / SECOND);
+	char text[64];
+	struct tm tm;
+	CHECK(gmtime_r(&now, &tm) && strftime(text, sizeof text, "%a, %d %b %Y %T GMT", &tm));
+	buf_printf(&r->headers, "date: %s\n", text);
+}
+
 static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
 {
-	if (!strcmp(p->method, "GET")) {
+	if (!strncmp(p->url, "https://ca.test/renewal/", 24)) {
+		say_window(ca, str_c(p->url), r);
+	} else if (!strcmp(p->method, "GET")) {
 		note(ca, "ask directory\n");
 		if (strncmp(p->url, CA_DIRECTORY, strlen(CA_DIRECTORY)) != 0)
 			complain(ca, "a GET for something else than the directory");
-		say_directory(r);
+		say_directory(ca, r);
 		if (ca->busy_for) {
 			problem(r, 503, "serverInternal", "Busy");
 			buf_printf(&r->headers, "retry-after: %lld\n", (long long)ca->busy_for);
@@ -546,6 +614,7 @@ static void heard(struct pending *p, enum ca_fault fault)
 {
 	struct scripted_ca *ca = p->ca;
 	struct reply r = { .status = 200, .headers = BUF(4096), .body = BUF(64 << 10) };
+	say_time(ca, &r);
 	hear(ca, p, &r);
 	struct fetch_reply reply = { r.status, buf_str(&r.headers), buf_str(&r.body) };
 	if (fault == FAULT_STOP_AFTER)

@@ -16,7 +16,14 @@ enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_EA
  * before or after the CA has heard it; `stopped` says so. */
 enum ca_fault { FAULT_NONE, FAULT_LOST, FAULT_UNANSWERED, FAULT_STOP_BEFORE, FAULT_STOP_AFTER };
 
+struct ca_window {
+	int64_t start, end; /* wall ms */
+	const char *explanation;
+};
+
 struct ca_order {
+	char replaces[160], profile[32];
+	unsigned serial;
 	char names[CA_ORDER_NAMES][64];
 	size_t count;
 	bool valid[CA_ORDER_NAMES], failed[CA_ORDER_NAMES], by_tls[CA_ORDER_NAMES];
@@ -56,6 +63,14 @@ struct scripted_ca {
 	int64_t limited_for;
 	/* Whether a visitor gets an answer for that token now; the certificate that a handshake
 	 * shows. */
+	/* ARI: the window of the certificate that was ordered as this one; false: 404. NULL: the
+	 * directory knows nothing of it. Or what is sent, whole. */
+	bool (*window_of)(struct scripted_ca *ca, const struct ca_order *o, struct ca_window *ret);
+	const char *window_body;
+	int64_t window_again;     /* Retry-After in seconds; 0: none */
+	int64_t clock_off;        /* its clock is so much later than ours, ms */
+	const char *limit_detail; /* of `limited`, and its status if not 429 */
+	unsigned limit_status;
 	bool (*answers)(struct scripted_ca *ca, struct str token);
 	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem,
 	        struct err *err);
@@ -63,6 +78,7 @@ struct scripted_ca {
 	/* What happened. */
 	bool stopped;
 	const char *complaint;
+	unsigned windows_asked;
 	unsigned requests, accounts_made, account_count, order_count, finalized, downloads, probes;
 	char accounts[CA_ACCOUNTS][256]; /* JWK */
 	struct ca_order *orders;

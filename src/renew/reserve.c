@@ -1,0 +1,113 @@
+/* What renewals of the next days need of the CAs' limits: names that never had a certificate may
+ * not use it up. Those whose time the CA suggested are counted by no limit, and need nothing. */
+#include "renew/private.h"
+
+/* As long as the limits that are counted look back; and how long a count is good enough. */
+#define AHEAD_DOMAIN (7 * DAY)
+#define AHEAD_ORDERS (3 * HOUR)
+enum { GOOD_FOR = MINUTE };
+
+struct need {
+	struct map_node node; /* by directory and domain; the domain empty: all orders there */
+	unsigned count;
+};
+
+static struct str key_of(struct arena *a, struct str directory, struct str domain)
+{
+	return arena_printf(a, "%.*s %.*s", STR_ARG(directory), STR_ARG(domain));
+}
+
+static unsigned need_of(const struct renewals *r, struct str directory, struct str domain)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct map_node *n = map_find(&r->reserve.needs, key_of(&a, directory, domain));
+	return n ? OWNER(n, struct need, node)->count : 0;
+}
+
+static void add(struct renewals *r, struct str directory, struct str domain)
+{
+	struct arena *a = &r->reserve.arena;
+	const struct str key = key_of(a, directory, domain);
+	struct map_node *n = map_find(&r->reserve.needs, key);
+	if (!n) {
+		struct need *new = arena_new(a, struct need);
+		map_add(&r->reserve.needs, key, &new->node);
+		n = &new->node;
+	}
+	OWNER(n, struct need, node)->count++;
+}
+
+static struct str domain_of(struct str name)
+{
+	const struct str domain = name_registered_domain(name);
+	return domain.n ? domain : name;
+}
+
+/* Each of its domains once. */
+static void add_domains(struct renewals *r, const struct registration *g, struct str directory)
+{
+	for (size_t i = 0; i < g->name_count; i++) {
+		const struct str domain = domain_of(g->names[i]);
+		bool before = false;
+		for (size_t k = 0; k < i; k++)
+			before |= str_eq(domain_of(g->names[k]), domain);
+		if (!before)
+			add(r, directory, domain);
+	}
+}
+
+static void add_need(struct renewals *r, const struct registration *g)
+{
+	const struct config_issuer *issuer = config_issuer(r->config, g->issuer);
+	if (!g->held.is || !issuer || !issuer->directory.n || registration_blocked(g) ||
+	        schedule_exempt(g))
+		return;
+	const int64_t until = (g->next_try ? g->next_try : schedule_when(g).at) - wall_now(r);
+	if (until < AHEAD_ORDERS)
+		add(r, issuer->directory, STR_NONE);
+	if (until < AHEAD_DOMAIN)
+		add_domains(r, g, issuer->directory);
+}
+
+static void forget(struct renewals *r)
+{
+	MAP_EACH (n, &r->reserve.needs)
+		map_remove(&r->reserve.needs, n);
+	map_done(&r->reserve.needs);
+	r->reserve.needs = (struct map){ 0 };
+	arena_clear(&r->reserve.arena);
+}
+
+static void count(struct renewals *r)
+{
+	const int64_t now = loop_mono(r->needs.loop);
+	if (now < r->reserve.until)
+		return;
+	forget(r);
+	MAP_EACH (n, &r->registrations)
+		add_need(r, OWNER(n, struct registration, node));
+	r->reserve.until = now + GOOD_FOR;
+}
+
+struct limit_reserve reserve_for(struct registration *g)
+{
+	struct renewals *r = g->renewals;
+	const struct str directory = ca_directory(g);
+	struct limit_reserve reserve = { 0 };
+	if (g->held.is)
+		return reserve;
+	count(r);
+	reserve.orders = need_of(r, directory, STR_NONE);
+	for (size_t i = 0; i < g->name_count; i++) {
+		const unsigned need = need_of(r, directory, domain_of(g->names[i]));
+		if (need > reserve.certificates)
+			reserve.certificates = need;
+	}
+	return reserve;
+}
+
+void reserve_done(struct renewals *r)
+{
+	forget(r);
+	arena_done(&r->reserve.arena);
+}
