@@ -18,7 +18,7 @@
 #ifdef ALONE
 enum { FIRST = 1, LAST = 1, KEEP = 0, SPARE_MOST = 0 };
 #else
-enum { FIRST = 4096, LAST = 64 * 1024, KEEP = LAST, SPARE_MOST = 64 };
+enum { FIRST = 4096, LAST = 64 * 1024, KEEP = LAST, SPARE_MOST = 16 };
 #endif
 
 struct arena_block {

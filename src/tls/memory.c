@@ -9,10 +9,10 @@
 enum {
 	STEP = 16, /* of malloc's sizes, the least of which has room for 24 bytes */
 	LEAST = 24,
-	FINE = 128,          /* so many classes, up to 2 KiB, each a step above the one before */
-	COARSE = 64,         /* beyond, only every so many-th is used: 1 KiB apart */
-	CLASSES = 18 * 64,   /* up to 18 KiB, a record's buffer; what is larger is malloc's alone */
-	KEPT_MOST = 1 << 20, /* bytes that one thread keeps */
+	FINE = 512,        /* so many classes, up to 8 KiB, each a step above the one before */
+	COARSE = 64,       /* beyond, only every so many-th is used: 1 KiB apart */
+	CLASSES = 18 * 64, /* up to 18 KiB, a record's buffer; what is larger is malloc's alone */
+	KEPT_MOST = 256 << 10, /* bytes that one thread keeps */
 };
 
 struct piece {
