@@ -700,31 +700,6 @@ static void nonces_are_used_once_and_fetched_when_there_is_none(void **state)
 	assert_fail(hear_at(f, r), ERR_UNREACHABLE, "it gave no nonce, which every request needs.");
 }
 
-static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
-{
-	(void)state;
-	FLOW_AUTO *f = flow_at(ACME_STEP_account);
-	buf_clear(&f->nonce);
-	assert_int_equal(flow_ask(f).effect, ACME_HEAD);
-	assert_go(hear_at(f, reply_of(404, "")), ACME_STEP_directory, 0);
-	assert_true(f->directory.new_order.n == 0);
-	/* One that was read in this attempt is not asked for again. */
-	FLOW_AUTO *fresh = flow_at(ACME_STEP_order);
-	fresh->directory_kept = false;
-	assert_fail(hear(fresh, 404, "<html>"), ERR_PROTOCOL, "which is not ACME");
-}
-
-/* The certificate may have been made: another order would cost another one. */
-static void an_unclear_answer_to_the_request_is_read_from_the_order(void **state)
-{
-	(void)state;
-	FLOW_AUTO *f = flow_at(ACME_STEP_finalize);
-	f->csr = STR("csr");
-	f->poll_wait = 50;
-	assert_int_equal(flow_ask(f).effect, ACME_POST);
-	assert_go(hear(f, 200, "<html>"), ACME_STEP_await, 50);
-}
-
 static void bad_nonces_are_bounded(void **state)
 {
 	(void)state;
@@ -991,8 +966,6 @@ int main(void)
 		cmocka_unit_test(silence_at_the_start_ends_after_five_tries),
 		cmocka_unit_test(an_order_outlives_silence_until_the_deadline),
 		cmocka_unit_test(nonces_are_used_once_and_fetched_when_there_is_none),
-		cmocka_unit_test(a_kept_directory_is_read_anew_where_nothing_is_there),
-		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
 		cmocka_unit_test(bad_nonces_are_bounded),
 		cmocka_unit_test(circles_end),
 		cmocka_unit_test(a_saved_flow_is_the_same_flow),

@@ -69,6 +69,38 @@ static void assert_fail(struct next n, const char *text)
 
 #define FLOW_AUTO __attribute__((cleanup(flow_free))) struct flow
 
+/* Answers that are none */
+
+static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	const struct acme_directory before = {
+		.new_nonce = STR(CA "/old-nonce"),
+		.new_account = STR(CA "/old-account"),
+		.new_order = STR(CA "/old-order"),
+	};
+	flow_know_directory(f, &before);
+	assert_go(hear(f, 404, ""), ACME_STEP_directory);
+	assert_go(hear(f, 200, DIRECTORY("")), ACME_STEP_account);
+	assert_true(str_eq_c(f->directory.new_account, CA "/account"));
+	/* One that was read in this attempt is not asked for again. */
+	assert_fail(hear(f, 404, "<html>"), "which is not ACME");
+}
+
+/* The certificate may have been made: another order would cost another one. */
+static void an_unclear_answer_to_the_request_is_read_from_the_order(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	const struct next there = { .what = FLOW_GO, .step = ACME_STEP_finalize };
+	flow_take(f, &there);
+	f->order = STR(CA "/order/1");
+	f->finalize = STR(CA "/finalize/1");
+	f->csr = STR("csr");
+	assert_go(hear(f, 200, "<html>"), ACME_STEP_await);
+}
+
 /* External account binding */
 
 static void who_has_no_binding_is_told_where_to_put_it(void **state)
@@ -389,6 +421,8 @@ static void a_flow_of_before_is_loaded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_kept_directory_is_read_anew_where_nothing_is_there),
+		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
 		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
 		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),
 		cmocka_unit_test(an_account_that_is_there_needs_no_binding),
