@@ -163,6 +163,8 @@ struct hello {
 	int worker;
 };
 
+static struct tls_hello *asking; /* NULL: nobody knows of any rules */
+
 static void talk_init(struct talk *t, SSL_CTX *ctx, const struct hello *h)
 {
 	struct conn *near, *far;
@@ -173,6 +175,8 @@ static void talk_init(struct talk *t, SSL_CTX *ctx, const struct hello *h)
 	conn_hold(&t->far, far, far_ready);
 	struct conn *tls = conn_tls_new(workers[h->worker], near, str_c(h->default_name));
 	conn_hold(&t->server, tls, server_ready);
+	if (asking)
+		conn_tls_ask(tls, asking);
 	t->client = SSL_new(ctx);
 	t->in = BIO_new(BIO_s_mem());
 	t->out = BIO_new(BIO_s_mem());
@@ -428,6 +432,63 @@ static void tickets_are_shared_and_rotate(void **state)
 	SSL_CTX_free(ctx);
 }
 
+static const struct tls_rules *rules_of_wildcard(struct tls_hello *h, struct str server_name)
+{
+	static const struct tls_rules wild = { .modern = true, .identity = { 1 } },
+	                              other = { .modern = true, .identity = { 2 } };
+	(void)h;
+	return str_ends(server_name, STR(".wild.test"))  ? &wild
+	       : str_eq_c(server_name, "temporary.test") ? &other
+	                                                 : NULL;
+}
+
+static bool resumes(SSL_CTX *ctx, const char *name, SSL_SESSION **session)
+{
+	struct talk t;
+	int reason;
+	char byte;
+	talk_init(&t, ctx, &(struct hello){ name, .session = *session });
+	assert_true(shake(&t, &reason));
+	settle(&t);
+	assert_int_equal(SSL_read(t.client, &byte, 1), -1);
+	bool resumed = SSL_session_reused(t.client);
+	if (!*session)
+		*session = SSL_get1_session(t.client);
+	SSL_shutdown(t.client);
+	talk_done(&t);
+	return resumed;
+}
+
+/* Whose ticket it was is of no matter, only what it was given for. */
+static void tickets_are_for_the_same_rules(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *from, *to;
+		bool resumed;
+	} cases[] = {
+		{ "x.wild.test", "x.wild.test", true },
+		{ "x.wild.test", "y.wild.test", true },
+		{ "x.wild.test", "a.test", false },
+		{ "a.test", "x.wild.test", false },
+		{ "x.wild.test", "temporary.test", false },
+		{ "temporary.test", "x.wild.test", false },
+		{ "a.test", "a.test", true },
+	};
+	struct tls_hello hello = { .rules = rules_of_wildcard };
+	SSL_CTX *ctx = client_ctx();
+	asking = &hello;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		SSL_SESSION *session = NULL;
+		assert_false(resumes(ctx, cases[i].from, &session));
+		if (resumes(ctx, cases[i].to, &session) != cases[i].resumed)
+			fail_msg("from %s to %s", cases[i].from, cases[i].to);
+		SSL_SESSION_free(session);
+	}
+	asking = NULL;
+	SSL_CTX_free(ctx);
+}
+
 static void read_all(struct talk *t, struct buf *got, size_t most)
 {
 	char p[5000];
@@ -600,6 +661,7 @@ int main(void)
 		RIGGED(protocols),
 		RIGGED(text_in_place_of_tls),
 		RIGGED(tickets_are_shared_and_rotate),
+		RIGGED(tickets_are_for_the_same_rules),
 		RIGGED(content_of_every_size),
 		RIGGED(what_waits_is_told),
 		RIGGED(ends),
