@@ -59,8 +59,10 @@ static void end(struct check *c, bool well, const char *why)
 
 static void due(struct timer *t)
 {
-	end(OWNER(t, struct check, timer), /* well= */ false,
-	        "There was no answer to its health check in time.");
+	struct check *c = OWNER(t, struct check, timer);
+	if (c->ride)
+		ride_doubt(c->ride);
+	end(c, /* well= */ false, "There was no answer to its health check in time.");
 }
 
 /* "http://app:3000/" was written, and app:3000 is what the application is called. */

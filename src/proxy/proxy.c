@@ -374,6 +374,8 @@ static void channel_ready(struct channel_user *u, unsigned events)
 static void channel_due(struct channel_user *u)
 {
 	struct passage *p = OWNER(u, struct passage, user);
+	if (p->ride)
+		ride_doubt(p->ride);
 	if (u->channel->connecting && p->ride)
 		ride_give_up(p->ride);
 	else if (u->channel->connecting)

@@ -20,8 +20,8 @@ struct trunk {
 	int64_t idle_ms;
 	struct list rides;
 	size_t ride_count;
-	struct buf out; /* frames that the connection has not taken, from `sent` on */
-	size_t sent;
+	struct buf out;   /* frames that the connection has not taken */
+	int64_t heard_at; /* mono ms, the last byte */
 	bool connecting, readable, blocked, wrote, ended;
 	bool used;           /* something was asked on it */
 	bool leaving;        /* takes no more rides */
@@ -240,6 +240,8 @@ static void read_frames(struct trunk *t)
 		t->ended = n == 0;
 		if (n == CONN_FAILED)
 			t->failure = "It broke off the connection.";
+		if (n > 0)
+			t->heard_at = pools_now(t->pool->pools);
 		if (n > 0 && !http2_receive(t->codec, str_n(p, (size_t)n)))
 			return;
 	}
@@ -267,6 +269,14 @@ static void idle_long(struct timer *timer)
 	trunk_free(t);
 }
 
+static bool is_wanted(const struct trunk *t)
+{
+	LIST_EACH (node, &t->rides)
+		if (at_node(node)->place)
+			return true;
+	return false;
+}
+
 /* False: it is no more. */
 static bool settle(struct trunk *t)
 {
@@ -277,7 +287,8 @@ static bool settle(struct trunk *t)
 		die(t, t->failure ? t->failure : http2_fault(t->codec), /* late= */ false);
 		return false;
 	}
-	if (t->ended || http2_over(t->codec)) {
+	bool left = t->leaving && t->ride_count > 0 && !is_wanted(t);
+	if (t->ended || left || http2_over(t->codec)) {
 		die(t, "It closed the connection.", /* late= */ false);
 		return false;
 	}
@@ -407,6 +418,7 @@ void ride_ask(struct ride *r, struct arena *a, const struct request *request)
 		r->trunk->leaving = r->is_closed = r->call.unprocessed = true;
 	}
 	r->trunk->used = true;
+	r->asked_at = pools_now(r->trunk->pool->pools);
 	work_soon(r->trunk);
 }
 
@@ -444,6 +456,12 @@ void ride_leave(struct ride *r)
 	else if (!r->is_closed)
 		http2_abandon(&r->call);
 	work_soon(t);
+}
+
+void ride_doubt(struct ride *r)
+{
+	struct trunk *t = r->trunk;
+	t->leaving = t->leaving || t->heard_at <= r->asked_at;
 }
 
 void ride_give_up(struct ride *r)

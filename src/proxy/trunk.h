@@ -51,6 +51,7 @@ struct ride {
 	struct ride **place;    /* where its user has it; NULL: he has left */
 	struct ride_user *user; /* told of what happens; NULL: he has left, or has heard the end */
 	bool is_asked, is_closed, room_owed;
+	int64_t asked_at; /* mono ms */
 };
 
 /* A ride on one of the pool's trunks, or on a new one; *place is NULL again once it is no more.
@@ -67,6 +68,9 @@ void ride_used(struct ride *r, size_t bytes);
 size_t ride_unsent(const struct ride *r);
 /* The user has what he wanted, or wants no more. */
 void ride_leave(struct ride *r);
+/* It was waited for in vain. If nothing at all has come on its connection meanwhile, that one takes
+ * no more rides, and is closed when the last one has left. */
+void ride_doubt(struct ride *r);
 /* Nobody has accepted the connection in time: it is given up, and all who wait for it are told. */
 void ride_give_up(struct ride *r);
 

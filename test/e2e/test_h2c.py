@@ -368,6 +368,18 @@ def test_an_answer_that_does_not_come_is_504(stage):
     until("it is reset", lambda: app.peers[0].streams[1].reset == http2.CANCEL)
 
 
+def test_a_connection_on_which_nothing_comes_is_left(stage):
+    def script(peer):
+        if len(app.peers) > 1:
+            app.serve_streams(peer)
+    app = stage.keep(Http2Upstream(script=script, acks=False))
+    c = client(stage, start(stage, app, block="first-byte-timeout 500ms; fails 0"))
+    said = [c.ask("/").status for _ in range(4)]  # SETTINGS may have come behind the first request
+    assert said in ([504, 200, 200, 200], [504, 504, 200, 200])
+    until("it is closed", lambda: app.peers[0].closed)
+    assert app.connections == 2
+
+
 def test_an_answer_that_stops_is_cut_off(stage):
     app = stage.keep(Http2Upstream(lambda peer, i, s: peer.send(
         peer.head(i, [(":status", "200")], end=False), http2.data(i, b"part", end=False))))
