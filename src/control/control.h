@@ -143,7 +143,13 @@ struct control {
 	struct map
 	        held_back; /* struct held_back: what went with a generation that was rolled back */
 	bool rolled_back;  /* and the file was not read since */
-	struct buf counting, counted; /* objects for people; what comes in, what came last */
+	struct counted {   /* by serve: what comes in, what came last */
+		struct arena arena;
+		struct portal_counted *rows;
+		size_t count, room;
+		uint64_t handshakes[HANDSHAKES];
+	} counting, counted;
+	struct list counts; /* struct portal_count: wait for what serve counted */
 	struct buf trouble; /* what became of the last generation that did not come to stand */
 
 	struct map hosts;           /* applications' names (resolve.c) */
@@ -373,8 +379,11 @@ void access_log_reopen(struct control *c);
 /* counted.c */
 void counted_init(struct control *c);
 void counted_done(struct control *c);
+void counted_forget(struct control *c); /* serve is gone: what it was telling has no end */
 bool counted_heard(struct control *c, const struct msg *m); /* false: it is something else */
 void counted_write(struct control *c, struct json_writer *w, const char *key);
+void counted_ask(struct portal_host *h, struct portal_count *q);
+void counted_ask_abort(struct portal_host *h, struct portal_count *q);
 
 /* peers.c */
 /* What both serves say of their own work. False if it is something else. */

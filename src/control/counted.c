@@ -1,6 +1,5 @@
-/* What serve has counted, for people: as it told last, asked for anew with each look. */
+/* What serve has counted: as it told last, asked for anew with each look. */
 #include "control/control.h"
-#include "server/counters.h"
 
 static const char *const kinds[COUNTERS_KINDS] = {
 	[COUNTERS_SITE] = "site", [COUNTERS_UPSTREAM] = "upstream"
@@ -8,21 +7,107 @@ static const char *const kinds[COUNTERS_KINDS] = {
 
 void counted_init(struct control *c)
 {
-	c->counting = BUF(16 << 20);
-	c->counted = BUF(16 << 20);
+	list_init(&c->counts);
 }
 
 void counted_done(struct control *c)
 {
-	buf_done(&c->counting);
-	buf_done(&c->counted);
+	arena_done(&c->counting.arena);
+	arena_done(&c->counted.arena);
 }
 
-static void write_one(struct json_writer *w, const struct msg_counted *m, const struct counters *n)
+/* ---- what comes in ---- */
+
+static void heard_one(struct counted *to, const struct msg_counted *m)
 {
+	struct counters numbers;
+	if (m->kind < 0 || m->kind >= COUNTERS_KINDS || !counters_read(m->numbers, &numbers) ||
+	        to->count >= (size_t)COUNTERS_KINDS * (COUNTERS_MOST + 1))
+		return;
+	if (to->count == to->room) {
+		struct portal_counted *rows = to->rows;
+		to->room = to->room ? 2 * to->room : 64;
+		to->rows = arena_array(&to->arena, struct portal_counted, to->room);
+		if (to->count)
+			memcpy(to->rows, rows, to->count * sizeof *rows);
+	}
+	struct portal_counted *row = &to->rows[to->count++];
+	*row = (struct portal_counted){ .kind = (enum counters_kind)m->kind,
+		.name = arena_str(&to->arena, m->name),
+		.numbers = arena_new(&to->arena, struct counters) };
+	*row->numbers = numbers;
+}
+
+static void tell(struct control *c, struct portal_count *q)
+{
+	list_remove(&q->node);
+	timer_stop(&q->patience);
+	q->done(q, &(struct portal_counts){ .rows = c->counted.rows,
+	                   .count = c->counted.count,
+	                   .handshakes = c->counted.handshakes });
+}
+
+static void heard_end(struct control *c, const struct msg_counted_end *m)
+{
+	struct counted before = c->counted;
+	c->counted = c->counting;
+	c->counted.handshakes[HANDSHAKE_FULL] = (uint64_t)m->full;
+	c->counted.handshakes[HANDSHAKE_RESUMED] = (uint64_t)m->resumed;
+	c->counted.handshakes[HANDSHAKE_FAILED] = (uint64_t)m->failed;
+	arena_clear(&before.arena);
+	c->counting = (struct counted){ .arena = before.arena };
+	while (!list_empty(&c->counts))
+		tell(c, OWNER(list_first(&c->counts), struct portal_count, node));
+}
+
+void counted_forget(struct control *c)
+{
+	arena_clear(&c->counting.arena);
+	c->counting = (struct counted){ .arena = c->counting.arena };
+}
+
+bool counted_heard(struct control *c, const struct msg *m)
+{
+	if (m->type == MSG_counted)
+		heard_one(&c->counting, &m->is.counted);
+	else if (m->type == MSG_counted_end)
+		heard_end(c, &m->is.counted_end);
+	else
+		return false;
+	return true;
+}
+
+/* ---- who asks ---- */
+
+static void waited(struct timer *t)
+{
+	struct portal_count *q = OWNER(t, struct portal_count, patience);
+	tell(OWNER(q->host, struct control, host), q);
+}
+
+void counted_ask(struct portal_host *h, struct portal_count *q)
+{
+	struct control *c = OWNER(h, struct control, host);
+	q->host = h;
+	list_add_last(&c->counts, &q->node);
+	if (link_alive(&c->serve))
+		link_send(&c->serve, count);
+	timer_start(&q->patience, c->loop, link_alive(&c->serve) ? SECOND : 0, waited);
+}
+
+void counted_ask_abort(struct portal_host *h, struct portal_count *q)
+{
+	(void)h;
+	list_remove(&q->node);
+	timer_stop(&q->patience);
+}
+
+static void write_one(struct json_writer *w, const struct portal_counted *row)
+{
+	const struct counters *n = row->numbers;
 	char name[8];
 	json_write_object(w, NULL);
-	json_write_text(w, kinds[m->kind], m->name);
+	json_write_text(w, kinds[row->kind], row->name);
 	json_write_int(w, "under_way", n->under_way);
 	for (int i = 0; i < COUNTERS_CLASSES; i++) {
 		(void)snprintf(name, sizeof name, "%dxx", i + 1);
@@ -37,40 +122,10 @@ static void write_one(struct json_writer *w, const struct msg_counted *m, const 
 	json_write_end(w);
 }
 
-static void heard_one(struct control *c, const struct msg_counted *m)
-{
-	struct counters numbers;
-	struct json_writer w;
-	if (m->kind < 0 || m->kind >= COUNTERS_KINDS || !counters_read(m->numbers, &numbers))
-		return;
-	buf_add_c(&c->counting, c->counting.n ? "," : "");
-	json_write_init(&w, &c->counting);
-	write_one(&w, m, &numbers);
-}
-
-bool counted_heard(struct control *c, const struct msg *m)
-{
-	if (m->type == MSG_counted) {
-		heard_one(c, &m->is.counted);
-		return true;
-	}
-	if (m->type != MSG_counted_end)
-		return false;
-	if (buf_ok(&c->counting)) {
-		buf_clear(&c->counted);
-		buf_add_buf(&c->counted, &c->counting);
-	}
-	buf_clear(&c->counting);
-	return true;
-}
-
 void counted_write(struct control *c, struct json_writer *w, const char *key)
 {
-	BUF_AUTO list = BUF(17 << 20);
-	buf_add_char(&list, '[');
-	buf_add_buf(&list, &c->counted);
-	buf_add_char(&list, ']');
-	json_write_raw(w, key, buf_str(&list));
-	if (link_alive(&c->serve))
-		link_send(&c->serve, count);
+	json_write_array(w, key);
+	for (size_t i = 0; i < c->counted.count; i++)
+		write_one(w, &c->counted.rows[i]);
+	json_write_end(w);
 }

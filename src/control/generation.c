@@ -492,6 +492,7 @@ void generation_serve_replaced(struct control *c)
 {
 	passwords_forget(c);
 	upstreams_forget(c);
+	counted_forget(c);
 	board_detach(c->board, &c->serve);
 	page_seat(c, /* beside_serve= */ false);
 	c->offered = NULL;

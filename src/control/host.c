@@ -224,6 +224,8 @@ static const struct portal_host_ops host_ops = {
 	.listeners = ask_listeners,
 	.page = ask_page,
 	.upstreams = ask_upstreams,
+	.count = counted_ask,
+	.count_abort = counted_ask_abort,
 	.holder = ask_holder,
 	.holder_abort = ask_holder_abort,
 };

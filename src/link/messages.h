@@ -66,7 +66,8 @@ enum upstream_scheme {
 	/* control -> serve: what has been counted, answered by `counted` each and `counted_end` */ \
 	X(count, )                                                                                 \
 	X(counted, INT(kind) TEXT(name) TEXT(numbers)) /* as server/counters.h prints them */      \
-	X(counted_end, )                                                                           \
+	/* handshakes of TLS since serve began */                                                 \
+	X(counted_end, INT(full) INT(resumed) INT(failed))                                         \
 	/* serve -> control: every worker answers that token */                                    \
 	X(challenge_ready, TEXT(token))                                                            \
 	/* control -> serve, likewise: what a name stands for, addresses with spaces between; of a   \

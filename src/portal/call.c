@@ -419,7 +419,8 @@ static const struct handling_ops call_ops = {
 
 static bool is_api(struct str path)
 {
-	return str_starts(path, STR("/api")) && (path.n == 4 || strchr("/?", path.p[4]));
+	return str_eq(path, STR("/metrics")) ||
+	       (str_starts(path, STR("/api")) && (path.n == 4 || strchr("/?", path.p[4])));
 }
 
 /* Many certificates come at once, from the machine's owner alone. */

@@ -14,6 +14,7 @@
 
 #include "config/kept.h"
 #include "renew/renew.h"
+#include "server/counters.h"
 #include "server/exchange.h"
 #include "json/json.h"
 
@@ -38,6 +39,25 @@ struct portal_listener {
 	struct address address;
 	bool tls;
 	const char *state, *holder, *error; /* holder, error: NULL if there is none */
+};
+/* What the data plane has counted since its process began. Owned by the caller; `done` once, when
+ * it has told; where it does not within a second, with what it told last. The view lives during
+ * the call. */
+struct portal_counted {
+	enum counters_kind kind;
+	struct str name; /* of a site or upstream */
+	struct counters *numbers;
+};
+struct portal_counts {
+	const struct portal_counted *rows;
+	size_t count;
+	const uint64_t *handshakes; /* by enum counters_handshake */
+};
+struct portal_count {
+	void (*done)(struct portal_count *q, const struct portal_counts *counts);
+	struct portal_host *host;
+	struct list node;
+	struct timer patience;
 };
 /* Who listens at an address. Owned by the caller; `done` once, with "nginx (process 812)" or "". */
 struct portal_holder {
@@ -69,6 +89,9 @@ struct portal_host_ops {
 	/* How the applications with these texts do: an array. */
 	void (*upstreams)(struct portal_host *h, struct json_writer *w, const char *key,
 	        const struct str *shown, size_t count);
+	void (*count)(struct portal_host *h, struct portal_count *q);
+	void (*count_abort)(
+	        struct portal_host *h, struct portal_count *q); /* harmless after done */
 	/* False: nobody can be asked, `done` will not fire. */
 	bool (*holder)(struct portal_host *h, struct portal_holder *q);
 	void (*holder_abort)(struct portal_host *h, struct portal_holder *q);

@@ -1,14 +1,36 @@
 /* The state of things, and the configuration read again. */
 #include "portal/events.h"
 
-static void get_status(struct call *c)
+/* Waits for what the data plane has counted until now. */
+struct status {
+	struct call_part part;
+	struct portal_count count;
+	struct call *call;
+};
+
+static void let_go_status(struct call_part *p)
 {
+	portal_host->ops->count_abort(portal_host, &OWNER(p, struct status, part)->count);
+}
+
+static void write_status(struct portal_count *q, const struct portal_counts *counts)
+{
+	struct call *c = OWNER(q, struct status, count)->call;
 	struct json_writer w;
+	(void)counts; /* among what the host tells */
 	call_object(c, &w);
 	portal_host->ops->status(portal_host, &w);
 	renew_status(portal_renewals, &w);
 	json_write_end(&w);
 	call_answer(c, 200);
+}
+
+static void get_status(struct call *c)
+{
+	struct status *s = arena_new(&c->arena, struct status);
+	*s = (struct status){ .count.done = write_status, .call = c };
+	call_keep(c, &s->part, let_go_status);
+	portal_host->ops->count(portal_host, &s->count);
 }
 
 static void reloaded(struct portal_reload *r, const struct err *err)

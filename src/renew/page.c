@@ -124,6 +124,24 @@ bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct
 	return true;
 }
 
+/* Totals */
+
+static size_t length(const struct list *l)
+{
+	size_t n = 0;
+	LIST_EACH (node, l)
+		n++;
+	return n;
+}
+
+void renew_totals(const struct renewals *r, struct renew_totals *ret_totals)
+{
+	*ret_totals = r->totals;
+	ret_totals->under_way = length(&r->under_way);
+	ret_totals->queued = length(&r->queue) + length(&r->going_on) + length(&r->unprovable);
+	ret_totals->at_limit = length(&r->at_limit);
+}
+
 /* Export */
 
 static void export_key(const struct registration *g, struct buf *ret_pem)
@@ -131,12 +149,13 @@ static void export_key(const struct registration *g, struct buf *ret_pem)
 	BUF_AUTO base64 = BUF_SECRET_INIT(64 << 10);
 	CHECK(ret_pem->secret);
 	buf_add_base64(&base64, secret_bytes(&g->held.key));
-	buf_add_c(ret_pem, "-----BEGIN EC PRIVATE KEY-----\n");
+	const char *kind = str_starts(g->held.leaf.key_type, STR("RSA")) ? "RSA" : "EC";
+	buf_printf(ret_pem, "-----BEGIN %s PRIVATE KEY-----\n", kind);
 	for (struct str rest = buf_str(&base64); rest.n; rest = str_from(rest, 64)) {
 		buf_add(ret_pem, str_head(rest, 64));
 		buf_add_char(ret_pem, '\n');
 	}
-	buf_add_c(ret_pem, "-----END EC PRIVATE KEY-----\n");
+	buf_printf(ret_pem, "-----END %s PRIVATE KEY-----\n", kind);
 }
 
 bool renew_export(

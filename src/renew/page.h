@@ -75,6 +75,13 @@ bool renew_find(struct renewals *r, struct str name, struct renew_view *ret_view
 /* The certificate object of API.md. False if there is none. */
 bool renew_write(struct renewals *r, struct str name, const char *key, struct json_writer *w);
 
+/* What became of attempts since this process began, and how many wait. */
+struct renew_totals {
+	uint64_t succeeded, failed[ERR_CANCELED + 1]; /* by enum err_code */
+	size_t under_way, queued, at_limit;           /* at_limit: until a CA's limit has room */
+};
+void renew_totals(const struct renewals *r, struct renew_totals *ret_totals);
+
 /* The one that Configure made: which the seed's /api/letsencryptconfiguration speaks of. */
 bool renew_primary(struct renewals *r, struct renew_view *ret_view);
 /* It is stored with the next turn; a failure to store is logged. id: as `renew_done` got it, or

@@ -301,6 +301,7 @@ struct renewals {
 	struct list to_ask; /* windows, the most urgent first */
 	size_t asking;
 	struct timer ask_next;
+	struct renew_totals totals; /* its attempts alone */
 	struct timer daily;
 	struct list to_look_at;
 	struct registration *looking_at;

@@ -355,6 +355,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 		return;
 	const struct next with = with_obstacle(g, flow, ca_said);
 	const struct next said = of_rehearsal(g, &with), *why = &said;
+	g->renewals->totals.failed[why->err.code]++;
 	back_off(g, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",
@@ -402,6 +403,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 		not_stored(g, err);
 		return;
 	}
+	g->renewals->totals.succeeded++;
 	state_be_healthy(g);
 	held_swap(g);
 	window_renew(g);

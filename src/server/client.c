@@ -91,6 +91,7 @@ static void start_session(struct client *c)
 static void handshake_failed(struct client *c)
 {
 	const struct err *fault = conn_tls_fault(c->held.conn);
+	c->worker->counts.handshakes[HANDSHAKE_FAILED]++;
 	if (fault)
 		worker_tell(c->worker, log, .level = LOG_ERROR, .text = str_c(fault->text));
 	client_free(c);
@@ -127,6 +128,7 @@ static void handshake_ready(struct conn *conn, unsigned events)
 			handshake_failed(c);
 		return;
 	}
+	c->worker->counts.handshakes[conn_tls_resumed(conn) ? HANDSHAKE_RESUMED : HANDSHAKE_FULL]++;
 	c->temporary = conn_tls_temporary(conn);
 	c->secured.version = conn_tls_version(conn);
 	know_client(c);

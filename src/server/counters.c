@@ -54,6 +54,8 @@ static void add(struct counters *to, const struct counters *from)
 
 void counts_add(struct counts *to, const struct counts *from)
 {
+	for (unsigned i = 0; i < HANDSHAKES; i++)
+		to->handshakes[i] += from->handshakes[i];
 	for (unsigned kind = 0; kind < COUNTERS_KINDS; kind++)
 		MAP_EACH (node, &from->of[kind])
 			add(get(&to->of[kind], node->key), OWNER(node, struct counters, node));

@@ -30,9 +30,12 @@ struct counters {
 	int64_t under_way;
 	char name[];
 };
+
+enum counters_handshake { HANDSHAKE_FULL, HANDSHAKE_RESUMED, HANDSHAKE_FAILED, HANDSHAKES };
 struct counts {
 	struct map of[COUNTERS_KINDS];
 	struct counters *last[COUNTERS_KINDS]; /* that was counted: often it is the next, too */
+	uint64_t handshakes[HANDSHAKES]; /* of TLS; failed: by whosever fault */
 };
 void counts_done(struct counts *c);
 void counts_add(struct counts *to, const struct counts *from);

@@ -289,6 +289,11 @@ void conn_tls_offer_http2(struct conn *c)
 	tls_of(c)->offers_http2 = true;
 }
 
+bool conn_tls_resumed(const struct conn *c)
+{
+	return SSL_session_reused(tls_of(c)->ssl);
+}
+
 bool conn_tls_chose_http2(const struct conn *c)
 {
 	return tls_of(c)->chose_http2;

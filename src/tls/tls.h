@@ -62,6 +62,7 @@ struct tls_client {
 };
 MUST_CHECK bool conn_tls_client(const struct conn *c, struct tls_client *ret_client);
 bool conn_tls_established(const struct conn *c);
+bool conn_tls_resumed(const struct conn *c); /* by a ticket */
 bool conn_tls_chose_http2(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3" */
 bool conn_tls_temporary(const struct conn *c);      /* it was given a temporary certificate */

@@ -226,7 +226,9 @@ static void counted(struct round *r)
 			(void)link_send(&serve->control, counted, .kind = kind, .name = node->key,
 			        .numbers = buf_str(&numbers));
 		}
-	(void)link_send(&serve->control, counted_end);
+	const uint64_t *n = r->counted.handshakes;
+	(void)link_send(&serve->control, counted_end, .full = (int64_t)n[HANDSHAKE_FULL],
+	        .resumed = (int64_t)n[HANDSHAKE_RESUMED], .failed = (int64_t)n[HANDSHAKE_FAILED]);
 	round_free(r);
 }
 

@@ -258,7 +258,8 @@ def ask_everything(api):
                  "/api/lookup?name=a.example.com", "/api/tasks", f"/api/tasks/{task}", f"/api/tasks/{task}/details",
                  "/api/letsencryptconfiguration", "/api/people", "/api/tokens", "/api/audit"):
         api.get(path).ok()
-    for path in (f"/api/tasks/{task}/events", "/api/certificates/shop.example.com/export", "/api/audit/export"):
+    for path in (f"/api/tasks/{task}/events", "/api/certificates/shop.example.com/export", "/api/audit/export",
+                 "/metrics"):
         assert api.get(path).status == 200
     api.post("/api/reload").ok()
     api.get("/api/issuers/nobody/directory").failed(503)

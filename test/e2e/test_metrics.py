@@ -1,0 +1,111 @@
+"""/metrics in Prometheus' text format, read by the reader of Prometheus' own Python client."""
+import pathlib
+import re
+import socket
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api import Api
+from network import ask, until
+
+pytestmark = pytest.mark.asan
+CONTRIB = pathlib.Path(__file__).resolve().parents[2] / "contrib"
+
+
+def scrape(everseal):
+    token = scrape.tokens.setdefault(everseal.folder, None)
+    if not token:
+        token = everseal.cli("admin", "token", "add", "prometheus", "--scope", "read").ok().out.strip()
+        scrape.tokens[everseal.folder] = token
+    reply = Api(everseal.state, everseal.page, token=token).ask("GET", "/metrics")
+    assert reply.status == 200, reply.body
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {f.name: f for f in text_string_to_metric_families(reply.body.decode())}
+
+
+scrape.tokens = {}
+
+
+def value(families, metric, /, **labels):
+    """Of the one sample that has these labels."""
+    found = [s.value for f in families.values() for s in f.samples
+             if s.name == metric and labels.items() <= s.labels.items()]
+    assert len(found) == 1, f"{len(found)} of {metric} {labels}"
+    return found[0]
+
+
+def test_what_is_served_is_counted(everseal):
+    everseal.register("shop.example.com")
+    before = scrape(everseal)
+    for _ in range(3):
+        assert ask(everseal.https, "shop.example.com", secure=True).status == 200
+    families = until("three requests more", lambda: (
+        f := scrape(everseal)) and value(f, "everseal_requests_total", site="shop.example.com", status="2xx") >= 3 and f)
+    assert value(families, "everseal_request_duration_seconds_count", site="shop.example.com") >= 3
+    assert value(families, "everseal_request_duration_seconds_bucket", site="shop.example.com", le="+Inf") == \
+        value(families, "everseal_request_duration_seconds_count", site="shop.example.com")
+    full = value(families, "everseal_tls_handshakes_total", outcome="full")
+    assert full >= value(before, "everseal_tls_handshakes_total", outcome="full") + 3
+    upstream = [s for s in families["everseal_upstream_requests"].samples if s.labels["status"] == "2xx"]
+    assert sum(s.value for s in upstream) >= 3
+
+
+def test_a_handshake_that_fails_is_counted(everseal):
+    before = value(scrape(everseal), "everseal_tls_handshakes_total", outcome="failed")
+    with socket.create_connection(("127.0.0.1", everseal.https)) as s:
+        s.sendall(b"\x16\x03\x01\x00\x05hello")
+        s.recv(100)
+    until("it is counted", lambda: value(scrape(everseal), "everseal_tls_handshakes_total", outcome="failed") == before + 1)
+
+
+def test_certificates_and_attempts(stage, pebble, upstream):
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}\n"
+                                            "issuer nobody { directory https://127.0.0.1:9/dir }").start()
+    everseal.register("shop.example.com")
+    everseal.le("register", "--name", "unreachable.example.net", "--email", "a@example.com", "--agree-tos",
+                "--issuer", "nobody")
+    families = until("an attempt has failed", lambda: (
+        f := scrape(everseal)) and value(f, "everseal_attempts_failed_total", cause="unreachable") >= 1 and f, 40)
+    assert value(families, "everseal_attempts_succeeded_total") == 1
+    assert value(families, "everseal_certificates", state="ok") == 1
+    expiry = value(families, "everseal_certificate_expiry_timestamp_seconds", name="shop.example.com")
+    renewal = value(families, "everseal_certificate_renewal_timestamp_seconds", name="shop.example.com", issuer="pebble")
+    assert time.time() < renewal < expiry
+
+
+def test_labels_stay_few_however_many_names(everseal):
+    sites = "\n".join(f"site n{i}.example.com {{ respond 200 hello; issuer internal; }}" for i in range(260))
+    everseal.write(sites)
+    everseal.reload().ok()
+    families = until("all have one", lambda: (
+        f := scrape(everseal)) and sum(s.value for s in f["everseal_certificates"].samples) == 260 and
+        value(f, "everseal_attempts_under_way") + value(f, "everseal_attempts_queued") == 0 and f, 60)
+    named = families["everseal_certificate_expiry_timestamp_seconds"].samples
+    assert len(named) == 200
+    assert len({s.labels["name"] for s in named}) == 200
+
+
+def test_only_who_may_read(everseal):
+    assert Api(everseal.state, everseal.page).ask("GET", "/metrics").status == 401
+    assert Api(everseal.state, everseal.page, token="wrong").ask("GET", "/metrics").status == 401
+
+
+def test_the_alert_rules_speak_of_what_there_is(everseal):
+    """Each metric and label that contrib's rules name is in the real output."""
+    everseal.register("shop.example.com")
+    ask(everseal.https, "shop.example.com", secure=True)
+    families = until("the upstream is counted", lambda: (
+        f := scrape(everseal)) and f["everseal_upstream_requests"].samples and f)
+    samples = [s for f in families.values() for s in f.samples]
+    rules = (CONTRIB / "prometheus-alerts.yml").read_text()
+    expressions = re.findall(r"expr: (.*)", rules)
+    assert len(expressions) == len(re.findall(r"- alert:", rules)) >= 7
+    for expression in expressions:
+        named = re.findall(r"(everseal_\w+)(?:\{(\w+)=\"([^\"]*)\"\})?", expression)
+        assert named, expression
+        for name, label, wanted in named:
+            if name.startswith("everseal_ca_orders"):
+                continue  # of CAs whose limits are known: Pebble's are not
+            assert any(s.name == name and (not label or s.labels[label] == wanted) for s in samples), name
