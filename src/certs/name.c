@@ -253,6 +253,20 @@ bool name_read(
 	return read_alone(a, s, public_only, ret_name, err);
 }
 
+bool name_read_wildcard(
+        struct arena *a, struct str typed, bool public_only, struct name *ret_name, struct err *err)
+{
+	struct str s = trim(typed);
+	struct name name;
+	if (!str_starts(s, STR("*.")))
+		return name_read(a, s, public_only, ret_name, err);
+	if (!name_read(a, str_from(s, 2), public_only, &name, err))
+		return false;
+	ret_name->ascii = arena_printf(a, "*.%.*s", STR_ARG(name.ascii));
+	ret_name->unicode = arena_printf(a, "*.%.*s", STR_ARG(name.unicode));
+	return true;
+}
+
 bool name_offered(struct arena *a, struct str typed, struct str *ret_name)
 {
 	struct name name;

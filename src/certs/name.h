@@ -18,6 +18,10 @@ struct name {
 MUST_CHECK bool name_read(struct arena *a, struct str typed, bool public_only,
         struct name *ret_name, struct err *err);
 
+/* The same, and "*." in front of such a name, for where DNS can prove it. */
+MUST_CHECK bool name_read_wildcard(struct arena *a, struct str typed, bool public_only,
+        struct name *ret_name, struct err *err);
+
 /* The bare name in what was pasted as a web address or with a port or path, as shown to people;
  * false if there is none that name_read takes. */
 bool name_offered(struct arena *a, struct str typed, struct str *ret_name);

@@ -1,6 +1,8 @@
 /* What only the whole file can tell. */
 #include "config/parts.h"
 
+#include "certs/name.h"
+
 static bool ipv6(const struct address *a)
 {
 	return str_has(a->host, ':');
@@ -147,8 +149,20 @@ static void inherit(struct config *c)
 	}
 }
 
+static void check_wildcards(struct reader *r)
+{
+	for (size_t i = 0; i < r->wildcard_count && !r->c->dns.at.line; i++) {
+		struct name name;
+		struct err err = ERR_INIT;
+		if (!name_read(&r->scratch, r->wildcards[i].name, /* public_only= */ false, &name,
+		            &err))
+			config_problem(&r->problems, r->wildcards[i].at, "%s", err.text);
+	}
+}
+
 void config_check(struct reader *r)
 {
+	check_wildcards(r);
 	check_ports(r);
 	check_issuers(r);
 	check_terms(r);

@@ -69,6 +69,11 @@ struct reader { /* one reading of one file */
 		struct config_at at;
 	} *uses;
 	size_t use_count;
+	struct wildcard_use { /* of a site that says itself no way to prove it */
+		struct str name;
+		struct config_at at;
+	} *wildcards;
+	size_t wildcard_count;
 	struct map site_names;
 };
 

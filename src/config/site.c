@@ -208,7 +208,8 @@ static void read_site_name(struct reader *r, const struct node *n, const struct 
 		        "it.");
 		return;
 	}
-	if (!fallback && !name_read(&r->c->arena, w->text, /* public_only= */ false, &name, &err)) {
+	if (!fallback &&
+	        !name_read_wildcard(&r->c->arena, w->text, /* public_only= */ false, &name, &err)) {
 		config_problem(&r->problems, w->at, "%s", err.text);
 		return;
 	}
@@ -227,6 +228,17 @@ static bool has_directive(const struct node *n, const char *name)
 	return child != NULL;
 }
 
+/* DNS alone proves them: the own block of the site says how, or that of the top level. */
+static void note_wildcards(struct reader *r, const struct node *n)
+{
+	if (r->site.dns.at.line)
+		return;
+	for (size_t i = 0; i < n->param_count; i++)
+		if (str_starts(n->params[i].text, STR("*.")))
+			LIST_PUSH(&r->scratch, r->wildcards, r->wildcard_count,
+			        (struct wildcard_use){ n->params[i].text, n->params[i].at });
+}
+
 void config_set_site(struct reader *r, const struct node *n)
 {
 	r->site = (struct config_site){ .at = n->name.at };
@@ -240,6 +252,7 @@ void config_set_site(struct reader *r, const struct node *n)
 		        r->site.name_count, NAMES_MOST);
 	const size_t problems = r->problems.count;
 	config_rows_read(r, n, SCOPE_SITE);
+	note_wildcards(r, n);
 	config_settle_weights(r, &r->site);
 	/* A directive that is wrong may be the one that is missing. */
 	if (r->problems.count == problems)

@@ -618,9 +618,11 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 static bool choose_types(const struct issuers *i, const struct attempt_want *want, struct str name,
         struct challenge_choice *ret_choice, struct err *err)
 {
-	static const enum challenge_type http_01 = CHALLENGE_HTTP_01;
-	const enum challenge_type *types = want->type_count ? want->types : &http_01;
-	const size_t count = want->type_count ? want->type_count : 1;
+	/* DNS can only where the configuration sets it up, and then it is meant. */
+	static const enum challenge_type usual[] = { CHALLENGE_DNS_PERSIST_01, CHALLENGE_DNS_01,
+		CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 };
+	const enum challenge_type *types = want->type_count ? want->types : usual;
+	const size_t count = want->type_count ? want->type_count : sizeof usual / sizeof *usual;
 	BUF_AUTO reasons = BUF(4096);
 	for (size_t k = 0; k < count; k++) {
 		struct prover *p = i->needs.provers[types[k]];

@@ -289,19 +289,23 @@ static void take_away_program(struct proof *p)
 		proof_free(p);
 }
 
-static struct str shown_output(struct str output)
+/* The end of it, as one line. */
+static struct str shown_output(struct arena *a, struct str output)
 {
 	enum { SHOWN = 600 };
-	output = str_trim(output);
-	while (output.n && (str_ends(output, STR("\n")) || str_ends(output, STR("\r"))))
-		output.n--;
-	return output.n > SHOWN ? str_from(output, output.n - SHOWN) : output;
+	if (output.n > SHOWN)
+		output = str_from(output, output.n - SHOWN);
+	output = arena_str(a, output);
+	char *p = (char *)(uintptr_t)output.p;
+	for (size_t i = 0; i < output.n; i++)
+		p[i] = p[i] == '\n' || p[i] == '\r' ? ' ' : p[i];
+	return str_trim(output);
 }
 
 static void ran_begin(struct program_call *c, struct str output, const struct err *err)
 {
 	struct proof *p = OWNER(c, struct proof, program);
-	const struct str shown = shown_output(output);
+	const struct str shown = shown_output(&p->arena, output);
 	BUF_AUTO words = BUF(1024);
 	buf_printf(&words, "%.*s printed: %.*s", STR_ARG(p->way.argv[0]), STR_ARG(shown));
 	if (shown.n && p->at)

@@ -98,7 +98,7 @@ struct attempt_want {
 	 * default. */
 	struct str preferred_chain;
 	/* What to prove with, in this order of preference; of them what is offered and can work for
-	 * the name. None: http-01. */
+	 * the name. None: by DNS if it is set up, else http-01, else tls-alpn-01. */
 	const enum challenge_type *types;
 	size_t type_count;
 	/* Not a new certificate, but that this one (DER) be revoked; flow.h. Its names are those

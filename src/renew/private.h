@@ -116,6 +116,7 @@ int64_t look_at_next(const struct renewals *r);
 /* steps.c: what an attempt does, in the words of the page. */
 void steps_moved(struct registration *g, const struct flow *flow, const struct next *next);
 void steps_fetched(struct registration *g, struct str name, struct str client);
+void steps_waits(struct registration *g, struct str name, struct str words);
 struct str steps_words(struct arena *a, const struct flow *f, const struct next *next);
 void steps_bind(struct registration *g);
 

@@ -23,7 +23,8 @@ struct str name_as_registered(struct arena *a, struct str typed)
 {
 	struct name name;
 	struct err err = ERR_INIT;
-	return name_read(a, typed, /* public_only= */ false, &name, &err) ? name.ascii : typed;
+	return name_read_wildcard(a, typed, /* public_only= */ false, &name, &err) ? name.ascii
+	                                                                           : typed;
 }
 
 struct registration *registration_find(struct renewals *r, struct str typed)

@@ -1,6 +1,7 @@
 /* What people ask for: register, renew now, disable. Each is checked whole before anything is
  * stored, and answered once it is stored. */
 #include "base/url.h"
+#include "issue/dns01.h"
 #include "net/address.h"
 #include "renew/private.h"
 
@@ -17,7 +18,22 @@ struct wanted {
 	struct config_upstream proxy;
 };
 
-static bool check_names(struct wanted *w, const struct register_want *want, struct err *err)
+/* A wildcard only where DNS is set up to prove it. */
+static bool read_name(const struct renewals *r, struct wanted *w, struct str typed,
+        struct name *ret_name, struct err *err)
+{
+	struct name name;
+	if (!name_read_wildcard(&w->arena, typed, /* public_only= */ false, &name, err))
+		return false;
+	const struct config_dns *dns = dns01_way(r->config, acme_without_wildcard(name.ascii));
+	if (acme_is_wildcard(name.ascii) && dns->way == CONFIG_DNS_NONE && !dns->persist)
+		return name_read(&w->arena, typed, /* public_only= */ false, ret_name, err);
+	*ret_name = name;
+	return true;
+}
+
+static bool check_names(const struct renewals *r, struct wanted *w,
+        const struct register_want *want, struct err *err)
 {
 	if (!want->name_count)
 		return err_set(err, ERR_INPUT, "Give at least one DNS name.");
@@ -28,7 +44,7 @@ static bool check_names(struct wanted *w, const struct register_want *want, stru
 		        want->name_count, NAMES_MOST);
 	for (size_t i = 0; i < want->name_count; i++) {
 		struct name *n = &w->names[w->count];
-		if (!name_read(&w->arena, want->names[i], /* public_only= */ false, n, err))
+		if (!read_name(r, w, want->names[i], n, err))
 			return false;
 		bool twice = false;
 		for (size_t k = 0; k < w->count; k++)
@@ -56,7 +72,8 @@ static bool check_issuer(
 	bool lets_encrypt = str_starts(w->issuer, STR("letsencrypt"));
 	struct name again;
 	for (size_t i = 0; lets_encrypt && i < w->count; i++)
-		if (!name_read(&w->arena, w->ascii[i], /* public_only= */ true, &again, err))
+		if (!name_read(&w->arena, acme_without_wildcard(w->ascii[i]),
+		            /* public_only= */ true, &again, err))
 			return false;
 	return true;
 }
@@ -197,7 +214,7 @@ static bool check(struct renew_request *q, struct wanted *w, const struct regist
 {
 	struct renewals *r = q->renewals;
 	struct err *err = &q->err;
-	return is_about(q, "names", check_names(w, want, err)) &&
+	return is_about(q, "names", check_names(r, w, want, err)) &&
 	       is_about(q, "issuer", check_issuer(r, w, want, err)) &&
 	       is_about(q, "email", check_email(r, w, want, err)) &&
 	       is_about(q, "agree_tos", check_terms(r, w, want, err)) &&

@@ -188,6 +188,11 @@ static void fetched(struct attempt *a, struct str name, struct str client)
 	steps_fetched(OWNER(a, struct registration, attempt), name, client);
 }
 
+static void waits(struct attempt *a, struct str name, struct str words)
+{
+	steps_waits(OWNER(a, struct registration, attempt), name, words);
+}
+
 /* The first account of a CA is found out by one attempt; those that wait for it have no place, and
  * get one again in their turn. */
 static void follows(struct attempt *a)
@@ -511,6 +516,7 @@ static void begin(struct registration *g)
 		.moved = moved,
 		.done = done,
 		.fetched = fetched,
+		.waits = waits,
 		.follows = follows,
 		.may_go_on = may_go_on,
 	};

@@ -154,6 +154,17 @@ void steps_fetched(struct registration *g, struct str name, struct str client)
 	task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, buf_str(&text));
 }
 
+/* What a proof waits for before the CA is told: the words say when something has moved. */
+void steps_waits(struct registration *g, struct str name, struct str words)
+{
+	BUF_AUTO text = BUF(4096);
+	buf_printf(&text, "Prove control of %.*s: %.*s", STR_ARG(name), STR_ARG(words));
+	const struct str step = str_c(acme_step_name(ACME_STEP_answer));
+	const struct event *before = task_event_before(g->task, g->task->count, step, name);
+	if (!before || !str_eq(before->text, buf_str(&text)))
+		task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, buf_str(&text));
+}
+
 /* Binding */
 
 static void add_address(struct buf *out, const struct address *a)

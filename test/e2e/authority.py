@@ -67,7 +67,8 @@ class Pebble:
     """Validates at 127.0.0.1 (its resolver is pebble-challtestsrv), on ports that Everseal then takes."""
 
     def __init__(self, folder, nonce_reject=5, authz_reuse=50, validity=None, chain_length=None,
-                 alternate_roots=None, eab=None, start=True, program="pebble"):
+                 alternate_roots=None, eab=None, start=True, program="pebble",
+                 dnsserver=None):
         """`eab`: the keys of external account bindings by their identifier; then an account needs one."""
         self.name, self.folder, self.program = "pebble", folder, program
         self.port, self.management = free_port(), free_port()
@@ -89,6 +90,7 @@ class Pebble:
             "challtestsrv", ["pebble-challtestsrv", "-http01", "", "-https01", "", "-tlsalpn01", "",
                              "-dns01", f"127.0.0.1:{self.dns}", "-defaultIPv6", "",
                              "-management", f"127.0.0.1:{free_port()}"])
+        self.dnsserver = dnsserver or f"127.0.0.1:{self.dns}"
         if start:
             self.start()
 
@@ -110,7 +112,7 @@ class Pebble:
             config["certificateValidityPeriod"] = self.validity
         (self.folder / "pebble.json").write_text(json.dumps({"pebble": config}))
         self.process = self.spawn("pebble", [self.program, "-config", str(self.folder / "pebble.json"),
-                                             "-strict", "-dnsserver", f"127.0.0.1:{self.dns}"])
+                                             "-strict", "-dnsserver", self.dnsserver])
         until("Pebble answers", self.answers, seconds=20)
         return self
 
