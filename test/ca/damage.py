@@ -40,7 +40,7 @@ def damaged(reply, how):
             "a-text": lambda: with_body(reply, b'"valid"'),
             "twice": lambda: with_body(reply, twice(reply.content())),
             "bom": lambda: with_body(reply, b"\xef\xbb\xbf" + reply.content()),
-            "unknown": lambda: with_body(reply, json.dumps(unknown(reply.body)).encode()),
+            "unknown": lambda: unknown(reply),
             }[word]()
 
 
@@ -61,11 +61,13 @@ def twice(body):
     return b"{" + first.encode() + b"," + body[1:]
 
 
-def unknown(body):
-    if not isinstance(body, dict):
-        return body
+def unknown(reply):
+    if not isinstance(reply.body, dict):
+        return reply
     deep = {"a": [[[{"b": [None, True, 1e300, -0.0, 123456789012345678]}]]]}
-    return {"x-unknown": deep, "unknown": None, "": "", "\u2028": "\U0001f512", **body, "zzz": [deep] * 50}
+    body = {"x-unknown": deep, "unknown": None, "": "", "\u2028": "\U0001f512", **reply.body,
+            "zzz": [deep] * 50}
+    return with_body(reply, json.dumps(body).encode())
 
 
 def without(body, word, member):
