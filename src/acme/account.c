@@ -1,6 +1,16 @@
 /* The account: looked up by its key before one is created, so that there never is a second one. */
 #include "acme/step.h"
 
+void write_contact(const struct flow *f, struct json_writer *w)
+{
+	BUF_AUTO mailto = BUF_INIT(1024);
+	buf_printf(&mailto, "mailto:%.*s", STR_ARG(f->email));
+	json_write_array(w, "contact");
+	if (f->email.n)
+		json_write_text(w, NULL, buf_str(&mailto));
+	json_write_end(w);
+}
+
 /* RFC 8555 7.3.1: onlyReturnExisting; 7.3: newAccount. */
 struct acme_ask ask_account(struct flow *f)
 {
@@ -14,13 +24,8 @@ struct acme_ask ask_account(struct flow *f)
 	} else {
 		if (f->terms_agreed)
 			json_write_bool(&w, "termsOfServiceAgreed", /* value= */ true);
-		if (f->email.n) {
-			BUF_AUTO mailto = BUF_INIT(1024);
-			buf_printf(&mailto, "mailto:%.*s", STR_ARG(f->email));
-			json_write_array(&w, "contact");
-			json_write_text(&w, NULL, buf_str(&mailto));
-			json_write_end(&w);
-		}
+		if (f->email.n)
+			write_contact(f, &w);
 		if (f->binding.n)
 			json_write_raw(&w, "externalAccountBinding", f->binding);
 	}
@@ -96,6 +101,11 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 		return fail(ERR_REFUSED,
 		        "%.*s knows no account of ours, so it does not let us revoke." ERR_REMEDY
 		        "Revoke with the account that the certificate was ordered by.",
+		        STR_ARG(ca_of(f)));
+	if (f->change)
+		return fail(ERR_NOT_FOUND,
+		        "%.*s knows no account of ours: there is nothing to change." ERR_REMEDY
+		        "One is made with the first certificate from there.",
 		        STR_ARG(ca_of(f)));
 	if (f->directory.external_account_required && !f->can_bind)
 		return fail_needs_binding(f);

@@ -35,6 +35,10 @@ static const struct {
 	{ ACME_STEP_finalize, "orderNotReady", heard_not_ready },
 	{ ACME_STEP_revoke, "alreadyRevoked", heard_revoke },
 	{ ACME_STEP_revoke, "accountDoesNotExist", heard_account_gone },
+	{ ACME_STEP_contact, "accountDoesNotExist", heard_account_gone },
+	{ ACME_STEP_rollover, NULL, heard_rollover_refused },
+	{ ACME_STEP_which_key, "accountDoesNotExist", heard_old_key },
+	{ ACME_STEP_deactivate, NULL, heard_deactivate_refused },
 };
 
 const char *acme_step_name(enum acme_step step)
@@ -55,6 +59,10 @@ const char *acme_step_words(enum acme_step step)
 		[ACME_STEP_finalize] = "Hand in the certificate request",
 		[ACME_STEP_download] = "Collect the certificate",
 		[ACME_STEP_revoke] = "Revoke the certificate",
+		[ACME_STEP_contact] = "Change the account's contact",
+		[ACME_STEP_rollover] = "Change the account's key",
+		[ACME_STEP_which_key] = "Ask which key the account has",
+		[ACME_STEP_deactivate] = "Deactivate the account",
 	};
 	CHECK(step < ACME_STEP_COUNT);
 	return words[step];
@@ -99,7 +107,7 @@ bool flow_name_to_place(const struct flow_name *name)
 
 static bool is_post(enum acme_effect effect)
 {
-	return effect == ACME_POST || effect == ACME_POST_JWK;
+	return effect == ACME_POST || effect == ACME_POST_JWK || effect == ACME_POST_NEW;
 }
 
 struct acme_ask flow_ask(struct flow *f)
@@ -321,6 +329,7 @@ struct next flow_did(struct flow *f, const struct err *failed)
 	}
 	CHECK(f->asked != ACME_CSR || f->csr.n);
 	CHECK(f->asked != ACME_BIND || f->binding.n);
+	CHECK(f->asked != ACME_NEXT_KEY || f->inner.n);
 	for (size_t i = 0; f->asked == ACME_PUBLISH && i < f->name_count; i++)
 		f->names[i].published |= flow_name_to_place(&f->names[i]);
 	return stay(f);
@@ -350,7 +359,7 @@ void flow_take(struct flow *f, const struct next *n)
 {
 	if (n->what != FLOW_GO)
 		return;
-	CHECK(n->step < ACME_STEP_COUNT && n->at < f->name_count);
+	CHECK(n->step < ACME_STEP_COUNT && (n->at < f->name_count || (f->change && n->at == 0)));
 	f->step = n->step;
 	f->at = n->at;
 }
@@ -373,7 +382,7 @@ bool keep_url(struct flow *f, struct str *place, struct str text)
 
 static bool check_want(const struct flow_want *want, struct err *err)
 {
-	if (want->name_count == 0)
+	if (want->name_count == 0 && !want->change)
 		return err_set(err, ERR_INPUT, "A certificate needs a name: give at least one.");
 	if (want->name_count > FLOW_NAMES_MOST)
 		return err_set(err, ERR_INPUT,
@@ -411,6 +420,7 @@ struct flow *flow_new(const struct flow_want *want, struct err *err)
 	*f = (struct flow){
 		.terms_agreed = want->terms_agreed,
 		.name_count = want->name_count,
+		.change = want->change,
 		.poll_wait = POLL_FIRST,
 		.started = want->now,
 		.nonce = BUF_INIT(1024),
@@ -470,6 +480,11 @@ void flow_can_bind(struct flow *f, bool can)
 void flow_set_binding(struct flow *f, struct str jws)
 {
 	keep(f, &f->binding, jws);
+}
+
+void flow_set_inner(struct flow *f, struct str jws)
+{
+	keep(f, &f->inner, jws);
 }
 
 void flow_set_csr(struct flow *f, struct str der)

@@ -38,7 +38,12 @@
 	X(finalize,   ask_finalize,    heard_await,        await)                                  \
 	X(download,   ask_certificate, heard_certificate,  download)                               \
 	/* instead of all after the account, where a certificate is to be revoked */               \
-	X(revoke,     ask_revoke,      heard_revoke,       revoke)
+	X(revoke,     ask_revoke,      heard_revoke,       revoke)                                 \
+	/* or where the account is to be changed */                                            \
+	X(contact,    ask_contact,     heard_changed,      contact)                                \
+	X(rollover,   ask_rollover,    heard_changed,      which_key)                              \
+	X(which_key,  ask_which_key,   heard_changed,      which_key)                              \
+	X(deactivate, ask_deactivate,  heard_changed,      deactivate)
 
 enum acme_step {
 #define X(name, ask, heard, lost) ACME_STEP_##name,
@@ -94,14 +99,24 @@ struct flow_name {
 	bool refused; /* the CA refused our answer once; its authorization was read again */
 };
 
+/* What may be wanted of the account instead of a certificate (RFC 8555 7.3.2, 7.3.5, 7.3.6). */
+#define ACME_CHANGES(X) X(none) X(contact) X(rollover) X(deactivate)
+enum acme_change {
+#define X(name) CHANGE_##name,
+	ACME_CHANGES(X)
+#undef X
+};
+
 enum acme_effect {
 	ACME_GET,      /* unsigned GET: the directory */
 	ACME_HEAD,     /* newNonce */
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
+	ACME_POST_NEW, /* the same, by the account's next key */
 	ACME_PUBLISH,  /* put every token in place that is not `published`, then flow_did */
-	ACME_CSR,  /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
-	ACME_BIND, /* sign the account's key with the CA's secret, flow_set_binding, flow_did */
+	ACME_CSR, /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
+	ACME_NEXT_KEY, /* make the account's next key, store it, flow_set_inner, then flow_did */
+	ACME_BIND,     /* sign the account's key with the CA's secret, flow_set_binding, flow_did */
 };
 
 struct flow {
@@ -117,7 +132,7 @@ struct flow {
 	bool can_bind;              /* the driver has what ACME_BIND needs */
 	/* How far it is. */
 	enum acme_step step;
-	size_t at; /* the name that a per-name step is about */
+	size_t at; /* the name that a per-name step is about; 0 where there is none */
 	struct acme_directory directory;
 	bool directory_kept;    /* it was read before this attempt; not saved */
 	struct str account;     /* URL; STR_NONE until known. The driver stores it */
@@ -132,6 +147,8 @@ struct flow {
 	struct str csr;     /* DER; set by flow_set_csr */
 	struct str revoke;  /* the certificate, base64url of DER; STR_NONE: one is wanted */
 	unsigned revoke_reason;
+	enum acme_change change; /* of the account is wanted, no certificate */
+	struct str inner; /* the JWS within keyChange, by the next key; set by flow_set_inner */
 	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
 	unsigned other_types;                    /* orders begun anew for another type; bounded */
@@ -163,6 +180,9 @@ struct flow_want {
 	 * that reason. DONE without a chain says so; one that is revoked already is as well. */
 	struct str revoke;
 	unsigned revoke_reason;
+	/* Nor that, but that the account is changed: no names then; contact: `email` becomes its
+	 * only one. DONE without a chain says so. */
+	enum acme_change change;
 	int64_t now;
 };
 /* RFC 5280 5.3.1: those that a subscriber may give. */
@@ -232,6 +252,7 @@ void flow_set_csr(struct flow *f, struct str der);
 /* Whether ACME_BIND may be asked for; known anew after each flow_new and flow_load. */
 void flow_can_bind(struct flow *f, bool can);
 void flow_set_binding(struct flow *f, struct str jws);
+void flow_set_inner(struct flow *f, struct str jws);
 /* Whether ACME_PUBLISH is about that name. */
 bool flow_name_to_place(const struct flow_name *name);
 

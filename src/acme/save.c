@@ -10,6 +10,7 @@
 	X(alternate)                                                                               \
 	X(note)                                                                                    \
 	X(binding)                                                                                 \
+	X(inner)                                                                                   \
 	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
 #define YES_NOS(X)                                                                                 \
 	X(terms_agreed) X(can_bind) X(account_looked_up) X(account_forgotten) X(order_invalid)
@@ -96,6 +97,12 @@ static void write_members(struct json_writer *w, const struct flow *f)
 #undef X
 }
 
+static const char *const changes[] = {
+#define X(name) #name,
+	ACME_CHANGES(X)
+#undef X
+};
+
 void flow_save(const struct flow *f, struct buf *out_json)
 {
 	struct json_writer w;
@@ -103,6 +110,7 @@ void flow_save(const struct flow *f, struct buf *out_json)
 	json_write_object(&w, NULL);
 	json_write_c(&w, "step", acme_step_name(f->step));
 	json_write_int(&w, "at", (int64_t)f->at);
+	json_write_c(&w, "change", changes[f->change]);
 	write_members(&w, f);
 	write_directory(&w, &f->directory);
 	json_write_array(&w, "names");
@@ -114,6 +122,14 @@ void flow_save(const struct flow *f, struct buf *out_json)
 	write_text(&w, "csr", buf_str(&csr));
 	write_problem(&w, &f->problem);
 	json_write_end(&w);
+}
+
+static enum acme_change read_change(struct str name)
+{
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++)
+		if (str_eq_c(name, changes[i]))
+			return (enum acme_change)i;
+	return CHANGE_none;
 }
 
 static bool read_step(struct str name, enum acme_step *ret_step)
@@ -180,7 +196,7 @@ static void read_name(struct flow *f, struct flow_name *name, const struct json 
 static bool read_names(struct flow *f, const struct json *list)
 {
 	f->name_count = json_count(list);
-	if (f->name_count == 0 || f->name_count > FLOW_NAMES_MOST)
+	if ((f->name_count == 0 && !f->change) || f->name_count > FLOW_NAMES_MOST)
 		return false;
 	f->names = arena_array(&f->arena, struct flow_name, f->name_count);
 	for (size_t i = 0; i < f->name_count; i++) {
@@ -215,9 +231,11 @@ static bool read_flow(struct flow *f, const struct json *root)
 	int64_t at = 0;
 	enum acme_step step;
 	json_int(root, "at", &at);
+	f->change = read_change(json_text(root, "change"));
 	if (!read_step(json_text(root, "step"), &step) || !read_names(f, json_array(root, "names")))
 		return false;
-	if (at < 0 || (uint64_t)at >= f->name_count || !read_csr(f, json_text(root, "csr")))
+	if (at < 0 || (uint64_t)at >= f->name_count + (f->change && !f->name_count) ||
+	        !read_csr(f, json_text(root, "csr")))
 		return false;
 	read_members(f, root);
 	read_directory(f, json_object(root, "directory"));

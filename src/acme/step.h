@@ -45,6 +45,12 @@ struct next fail_no_type(
 struct next proof_failed(struct flow *f, const struct answer *a, size_t at);
 
 void flow_set_revoke(struct flow *f, const struct flow_want *want);
+struct next heard_rollover_refused(struct flow *f, const struct answer *a);
+struct next heard_old_key(struct flow *f, const struct answer *a);
+struct next heard_deactivate_refused(struct flow *f, const struct answer *a);
+struct next go_change(const struct flow *f);
+/* The member "contact" with the e-mail address, or empty. */
+void write_contact(const struct flow *f, struct json_writer *w);
 /* After the account: the order, or the revocation. */
 struct next go_revoke(const struct flow *f);
 

@@ -24,6 +24,8 @@ struct next go_first(const struct flow *f)
 		return go_to(ACME_STEP_account);
 	if (f->revoke.n)
 		return go_revoke(f);
+	if (f->change)
+		return go_change(f);
 	return go_to(f->order.n == 0 ? ACME_STEP_order : ACME_STEP_await);
 }
 
@@ -64,6 +66,10 @@ static const char *step_noun(enum acme_step step)
 		[ACME_STEP_finalize] = "the certificate request",
 		[ACME_STEP_download] = "the certificate",
 		[ACME_STEP_revoke] = "the revocation",
+		[ACME_STEP_contact] = "the account's contact",
+		[ACME_STEP_rollover] = "the account's next key",
+		[ACME_STEP_which_key] = "the account's next key",
+		[ACME_STEP_deactivate] = "the end of the account",
 	};
 	return nouns[step];
 }

@@ -30,6 +30,7 @@ struct attempt_state {
 	struct timer wait;
 	struct later later;
 	struct list following; /* in issuer->followers */
+	bool under_way;        /* counted by the issuer */
 	int64_t after;         /* ms from now on until the next ask */
 	char thumbprint[JWK_THUMBPRINT + 1];
 	struct place *places; /* one per name */
@@ -76,6 +77,59 @@ static void stop_leading(struct attempt_state *s)
 		lead_next(s->issuer);
 }
 
+static void wake(struct attempt_state *s)
+{
+	if (!list_linked(&s->following))
+		return;
+	list_remove(&s->following);
+	later_start(&s->later, needs_of(s)->loop, go_on_later);
+}
+
+static void wake_followers(struct issuer *r)
+{
+	LIST_EACH (n, &r->followers)
+		if (!r->key_held)
+			wake(OWNER(n, struct attempt_state, following));
+}
+
+void issuer_hold(struct issuer *r, bool hold)
+{
+	r->key_held = hold;
+	wake_followers(r);
+}
+
+/* Who changes the account's key begins when nobody uses it; the others wait until it is over. */
+static void leave(struct attempt_state *s)
+{
+	struct issuer *r = s->issuer;
+	r->under_way -= s->under_way;
+	s->under_way = false;
+	if (r->changer == s) {
+		r->changer = NULL;
+		wake_followers(r);
+	}
+	if (r->changer && !r->under_way)
+		wake(r->changer);
+}
+
+static bool changes_key(const struct attempt_state *s)
+{
+	const enum acme_change change = s->flow->change;
+	return change == CHANGE_rollover || change == CHANGE_deactivate;
+}
+
+static bool must_follow(struct attempt_state *s)
+{
+	struct issuer *r = s->issuer;
+	if (r->key_held)
+		return true;
+	if (!r->changer && changes_key(s))
+		r->changer = s;
+	if (r->changer)
+		return r->changer != s || r->under_way;
+	return !r->account && r->leader && r->leader != s;
+}
+
 /* Its end */
 
 static void withdraw_proofs(struct attempt_state *s)
@@ -97,6 +151,7 @@ static void state_free(struct attempt_state *s)
 	internal_abort(&s->internal);
 	arena_done(&s->names);
 	stop_leading(s);
+	leave(s);
 	if (s->gone)
 		*s->gone = true;
 	free(s->places);
@@ -115,6 +170,16 @@ void attempt_abort(struct attempt *a)
 	struct attempt_state *s = a->state;
 	a->state = NULL;
 	state_free(s);
+}
+
+const struct secret *attempt_key(const struct attempt *a)
+{
+	return &a->state->key_der;
+}
+
+const struct flow *attempt_flow(const struct attempt *a)
+{
+	return a->state->flow;
 }
 
 void attempt_clear(struct attempt *a, struct store_tx *tx)
@@ -277,7 +342,7 @@ static void count(struct attempt_state *s, const struct next *n)
 	const size_t at = n->other_type ? n->at : f->at;
 	if (failed)
 		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[at], 1);
-	else if (!s->exempt && (ordered || (n->what == FLOW_DONE && !f->revoke.n)))
+	else if (!s->exempt && (ordered || (n->what == FLOW_DONE && !f->revoke.n && !f->change)))
 		limits_spent(
 		        s->issuer->issuers->limits, what, f->directory_url, names, f->name_count);
 }
@@ -317,7 +382,7 @@ static void heard(struct attempt_state *s, const struct next *n)
 		save(s, n->after);
 	else if (n->what == FLOW_FAIL)
 		finish(s, NULL, n);
-	else if (s->flow->revoke.n)
+	else if (s->flow->revoke.n || s->flow->change)
 		finish(s, NULL, NULL);
 	else
 		issued(s);
@@ -361,17 +426,18 @@ static bool sign(
         struct attempt_state *s, const struct acme_ask *a, struct buf *out, struct err *err)
 {
 	BUF_AUTO jwk = BUF(1024), header = BUF(16 << 10);
-	key_jwk(s->account_key, &jwk);
+	const struct key *key = a->effect == ACME_POST_NEW ? s->key : s->account_key;
+	key_jwk(key, &jwk);
 	struct str kid = a->effect == ACME_POST ? s->flow->account : STR_NONE;
 	acme_protected(&header, a->nonce, a->url, kid, buf_str(&jwk));
-	return key_jws(s->account_key, buf_str(&header), a->payload, out, err);
+	return key_jws(key, buf_str(&header), a->payload, out, err);
 }
 
 static void send(struct attempt_state *s, const struct acme_ask *a)
 {
 	struct err err = ERR_INIT;
 	BUF_AUTO body = BUF(JWS_MOST), headers = BUF(1024);
-	bool post = a->effect == ACME_POST || a->effect == ACME_POST_JWK;
+	bool post = a->effect != ACME_HEAD && a->effect != ACME_GET;
 	if (post && !sign(s, a, &body, &err)) {
 		fail(s, &err, /* ca_at_fault= */ false);
 		return;
@@ -533,11 +599,45 @@ static void ask_binding(struct attempt_state *s)
 	did(s, ok ? NULL : &err);
 }
 
+/* RFC 8555 7.3.5: the inner JWS, by the next key. */
+static bool sign_inner(struct attempt_state *s, struct err *err)
+{
+	const struct str url = s->flow->directory.key_change;
+	BUF_AUTO jwk = BUF(1024), old = BUF(1024), header = BUF(16 << 10), body = BUF(16 << 10);
+	BUF_AUTO jws = BUF(64 << 10);
+	struct json_writer w;
+	key_jwk(s->key, &jwk);
+	key_jwk(s->account_key, &old);
+	acme_protected(&header, STR_NONE, url, STR_NONE, buf_str(&jwk));
+	json_write_init(&w, &body);
+	json_write_object(&w, NULL);
+	json_write_text(&w, "account", s->flow->account);
+	json_write_raw(&w, "oldKey", buf_str(&old));
+	json_write_end(&w);
+	if (!key_jws(s->key, buf_str(&header), buf_str(&body), &jws, err))
+		return false;
+	flow_set_inner(s->flow, buf_str(&jws));
+	return true;
+}
+
+/* It is stored with the flow before the CA hears of it. */
+static void ask_next_key(struct attempt_state *s)
+{
+	struct err err = ERR_INIT;
+	struct key *key = s->key ? NULL : key_new(KEY_P256, &err);
+	if (key)
+		take_key(s, key);
+	const bool ok = s->key && sign_inner(s, &err);
+	did(s, ok ? NULL : &err);
+}
+
 static void ask(struct attempt_state *s)
 {
 	struct acme_ask a = flow_ask(s->flow);
 	if (a.effect == ACME_PUBLISH)
 		publish(s);
+	else if (a.effect == ACME_NEXT_KEY)
+		ask_next_key(s);
 	else if (a.effect == ACME_BIND)
 		ask_binding(s);
 	else if (a.effect == ACME_CSR)
@@ -551,11 +651,13 @@ static void ask(struct attempt_state *s)
 static void begin(struct attempt_state *s)
 {
 	struct issuer *r = s->issuer;
-	if (!r->account && r->leader && r->leader != s) {
+	if (must_follow(s)) {
 		list_add_last(&r->followers, &s->following);
 		s->attempt->follows(s->attempt);
 		return;
 	}
+	r->under_way++;
+	s->under_way = true;
 	if (!r->account)
 		r->leader = s;
 	if (issuer_directory(r) && !s->flow->directory.new_order.n)
@@ -565,11 +667,6 @@ static void begin(struct attempt_state *s)
 	const struct next first = { .what = FLOW_GO, .step = s->flow->step, .at = s->flow->at };
 	s->attempt->moved(s->attempt, s->flow, &first);
 	save(s, 0);
-}
-
-void attempt_go_on(struct attempt *a)
-{
-	begin(a->state);
 }
 
 static void have_account_key(
@@ -583,6 +680,13 @@ static void have_account_key(
 	s->account_key = key;
 	key_thumbprint(key, s->thumbprint);
 	begin(s);
+}
+
+/* The key may be another one by now. */
+void attempt_go_on(struct attempt *a)
+{
+	struct attempt_state *s = a->state;
+	issuer_key(s->issuer->issuers, str_c(s->issuer->name), &s->key_call, have_account_key);
 }
 
 static void take_flow(struct attempt_state *s, struct flow *f)
@@ -725,6 +829,7 @@ static struct flow *flow_of(
 		.name_count = want->name_count,
 		.revoke = want->revoke,
 		.revoke_reason = want->revoke_reason,
+		.change = want->change,
 		.now = loop_wall(r->issuers->needs.loop),
 	};
 	return choices ? flow_new(&flow, err) : NULL;

@@ -105,6 +105,8 @@ struct attempt_want {
 	 * above. */
 	struct str revoke;
 	unsigned revoke_reason;
+	/* Nor that, but that the account is changed, without names; see account.h. */
+	enum acme_change change;
 };
 
 /* Owned by the caller; fired callbacks find it by OWNER. */
@@ -113,10 +115,10 @@ struct attempt {
 	 * shows. May not abort it. */
 	void (*moved)(struct attempt *a, const struct flow *flow, const struct next *next);
 	/* Exactly once: issued, or why not (failed->err, and what the CA said about when); neither:
-	 * it is revoked, as was wanted. The caller stores the outcome in a transaction to which
-	 * attempt_clear, called within `done`, adds that the flow is forgotten. `flow` lives during
-	 * the call; NULL of our own authority, and if the attempt failed before there was one. It
-	 * may abort the attempt and start it anew. */
+	 * it is revoked or changed, as was wanted. The caller stores the outcome in a transaction
+	 * to which attempt_clear, called within `done`, adds that the flow is forgotten. `flow`
+	 * lives during the call; NULL of our own authority, and if the attempt failed before there
+	 * was one. It may abort the attempt and start it anew. */
 	void (*done)(struct attempt *a, const struct flow *flow, const struct issued *issued,
 	        const struct next *failed);
 	/* May be NULL. The token for that name was fetched from that address. May not abort it. */

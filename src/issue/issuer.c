@@ -4,10 +4,21 @@ enum { DIRECTORY_FRESH = HOUR };
 
 /* Account keys */
 
-/* Let's Encrypt and its staging share an account key, every other issuer has its own. */
+static int64_t stored_version(struct issuers *i, struct str kind, struct str id)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record r;
+	struct err err = ERR_INIT;
+	return store_get(i->needs.store, &a, kind, id, &r, &err) ? r.version : 0;
+}
+
+/* Let's Encrypt and its staging share an account key until one of them changes its own; every other
+ * issuer has its own. */
 static struct str key_id(const struct issuer *r)
 {
 	struct str url = str_c(r->directory_url);
+	if (stored_version(r->issuers, STR("account-key"), url))
+		return url;
 	bool lets_encrypt = str_starts(url, STR("https://acme-v02.api.letsencrypt.org/")) ||
 	                    str_starts(url, STR("https://acme-staging-v02.api.letsencrypt.org/"));
 	return lets_encrypt ? STR("letsencrypt") : url;
@@ -121,6 +132,28 @@ void issuer_key_abort(struct issuer_key_call *call)
 	list_remove(&call->node);
 }
 
+void issuer_put_key(struct issuer *r, const struct secret *der, struct store_tx *tx)
+{
+	struct str kind = STR("account-key"), id = str_c(r->directory_url);
+	const int64_t version = stored_version(r->issuers, kind, id);
+	BUF_AUTO blob = BUF(4096);
+	seal(r->issuers->needs.master, (struct seal_for){ kind, id, version + 1 }, der, &blob);
+	store_tx_put(tx, kind, id, version, STR("{}"), buf_str(&blob));
+}
+
+void issuer_take_key(struct issuer *r, struct key *key)
+{
+	struct account_key *k = account_key(r->issuers, str_c(r->directory_url));
+	key_free(&k->key);
+	k->key = key;
+}
+
+void issuer_forget_account(struct issuer *r)
+{
+	free(r->account);
+	r->account = NULL;
+}
+
 static void account_key_free(struct account_key *k)
 {
 	LIST_EACH (n, &k->calls)
@@ -142,6 +175,7 @@ struct issuers *issuers_new(const struct issue_needs *needs)
 	i->needs = *needs;
 	i->limits = limits_new(needs->loop, needs->store, needs->log);
 	i->maker = key_maker_new(needs->loop);
+	list_init(&i->changes);
 	if (!limits_load(i->limits, &err))
 		log_warning(needs->log, "What was ordered before is not counted: %s", err.text);
 	return i;
@@ -157,6 +191,7 @@ void issuers_free(struct issuers **issuers)
 	struct issuers *i = *issuers;
 	if (!i)
 		return;
+	account_changes_end(i);
 	issuers_set(i, NULL, 0);
 	MAP_EACH (n, &i->keys) {
 		map_remove(&i->keys, n);
@@ -254,6 +289,7 @@ void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count)
 	for (size_t k = 0; k < count; k++)
 		if (!issuer_find(i, rows[k].name))
 			add_issuer(i, &rows[k]);
+	account_changes_resume(i);
 }
 
 const struct acme_directory *issuer_directory(const struct issuer *r)

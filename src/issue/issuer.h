@@ -36,6 +36,9 @@ struct issuer {
 	struct list followers;
 	int64_t ari_quiet_until; /* mono: nobody asks before when to renew (ari.c) */
 	struct err ari_quiet_why;
+	unsigned under_way;            /* attempts that use the account's key */
+	struct attempt_state *changer; /* changes the key: begins when none does; others wait */
+	bool key_held;                 /* it has changed, and is being stored: all wait */
 };
 
 struct issuers {
@@ -44,6 +47,7 @@ struct issuers {
 	struct limits *limits;
 	struct key_maker *maker;
 	struct issuers_time *times; /* NULL: nobody wants to know */
+	struct list changes;        /* of accounts, under way: account.c's */
 };
 
 struct issuer *issuer_find(struct issuers *i, struct str name);
@@ -56,6 +60,21 @@ void issuer_keep_directory(struct issuer *r, const struct acme_directory *d);
 void issuer_heard_time(struct issuer *r, const struct fetch_reply *reply);
 /* What a flow has learned is kept for the others; a new account is stored. */
 void issuer_learn(struct issuer *r, const struct flow *f);
+/* From now on no attempt begins; or they go on. */
+void issuer_hold(struct issuer *r, bool hold);
+/* The account's key is that one from now on, as was stored; or the account is not known any
+ * more. */
+void issuer_take_key(struct issuer *r, struct key *key);
+void issuer_forget_account(struct issuer *r);
+/* Adds the new key of that issuer's account to a transaction. */
+void issuer_put_key(struct issuer *r, const struct secret *der, struct store_tx *tx);
+/* The key that an attempt made, in DER; it lives as long as the attempt. */
+const struct secret *attempt_key(const struct attempt *a);
+const struct flow *attempt_flow(const struct attempt *a);
+/* Changes of accounts that were under way when the process ended go on. */
+void account_changes_resume(struct issuers *i);
+void account_changes_end(struct issuers *i);
+
 /* It may have changed: the next attempt reads it anew. */
 void issuer_forget_directory(struct issuer *r);
 

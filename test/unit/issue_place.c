@@ -269,6 +269,14 @@ void record_put(
 	turn_until(p, w.done);
 }
 
+void record_delete(struct place *p, const char *kind, const char *id)
+{
+	struct writing w = { 0 };
+	store_tx_delete(&w.tx, str_c(kind), str_c(id), record_version(p, kind, id));
+	store_tx_start(p->store, &w.tx, written);
+	turn_until(p, w.done);
+}
+
 /* A limit on the size of files, below what there is already: SIGXFSZ is ignored, write fails. */
 void store_full(struct place *p, bool full)
 {

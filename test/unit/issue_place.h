@@ -61,6 +61,7 @@ int64_t record_version(struct place *p, const char *kind, const char *id);
 void record_value(struct place *p, const char *kind, const char *id, struct buf *out);
 void record_put(
         struct place *p, const char *kind, const char *id, struct str value, struct str blob);
+void record_delete(struct place *p, const char *kind, const char *id);
 /* From now on every write fails as on a full disk, or no more. */
 void store_full(struct place *p, bool full);
 /* How often the diary has a line that starts so. */

@@ -172,7 +172,8 @@ static void say_directory(const struct scripted_ca *ca, struct reply *r)
 {
 	buf_add_c(&r->body, "{\"newNonce\":\"https://ca.test/nonce\",\"newAccount\":"
 	                    "\"https://ca.test/account\",\"newOrder\":\"https://ca.test/order\","
-	                    "\"revokeCert\":\"https://ca.test/revoke\",");
+	                    "\"revokeCert\":\"https://ca.test/revoke\","
+	                    "\"keyChange\":\"https://ca.test/rollover\",");
 	if (ca->window_of || ca->window_body)
 		buf_add_c(&r->body, "\"renewalInfo\":\"https://ca.test/renewal\",");
 	buf_add_c(&r->body, "\"meta\":{\"termsOfService\":\"https://ca.test/terms\","
@@ -487,6 +488,50 @@ static void hear_revoke(struct scripted_ca *ca, const struct json *payload, stru
 	ca->revocations++;
 }
 
+/* RFC 8555 7.3.2, 7.3.6 */
+static void hear_change(struct scripted_ca *ca, const struct json *payload, struct reply *r)
+{
+	BUF_AUTO contact = BUF(1024);
+	if (ca->deactivated) {
+		problem(r, 401, "unauthorized", "It is deactivated");
+		return;
+	}
+	note(ca, "ask change\n");
+	json_print(json_array(payload, "contact"), &contact);
+	if (json_array(payload, "contact"))
+		snprintf(ca->contact, sizeof ca->contact, "%s", buf_c(&contact));
+	ca->deactivated = str_eq_c(json_text(payload, "status"), "deactivated");
+	if (ca->deactivated)
+		ca->accounts[ca->account_count - 1][0] = 0;
+	buf_printf(&r->body, "{\"status\":\"%s\"}", ca->deactivated ? "deactivated" : "valid");
+}
+
+/* RFC 8555 7.3.5; the payload is the inner JWS. */
+static void hear_rollover(struct scripted_ca *ca, const struct json *inner, struct reply *r)
+{
+	JSON_AUTO *header = decoded(inner, "protected");
+	JSON_AUTO *payload = decoded(inner, "payload");
+	BUF_AUTO jwk = BUF(1024), old = BUF(1024);
+	char *account = ca->accounts[ca->account_count - 1];
+	json_print(json_object(header, "jwk"), &jwk);
+	json_print(json_object(payload, "oldKey"), &old);
+	note(ca, "ask rollover\n");
+	if (json_member(header, "nonce") || json_member(header, "kid") ||
+	        !str_eq_c(json_text(header, "url"), "https://ca.test/rollover") ||
+	        !json_text(inner, "signature").n)
+		complain(ca, "an inner JWS that is none");
+	if (str_eq_c(buf_str(&jwk), account)) {
+		problem(r, 409, "conflict", "It has this key");
+		buf_printf(&r->headers, "location: https://ca.test/account/%u\n",
+		        ca->account_count - 1 + ca->account_base);
+		return;
+	}
+	if (!str_eq_c(buf_str(&old), account))
+		complain(ca, "another old key than the account's");
+	snprintf(account, sizeof ca->accounts[0], "%s", buf_c(&jwk));
+	ca->rollovers++;
+}
+
 static void route(
         struct scripted_ca *ca, struct pending *p, const struct json *payload, struct reply *r)
 {
@@ -496,6 +541,10 @@ static void route(
 	CHECK(number < CA_ORDERS && i < 2 * CA_ORDER_NAMES);
 	if (!strcmp(what, "revoke")) {
 		hear_revoke(ca, payload, r);
+	} else if (!strcmp(what, "account")) {
+		hear_change(ca, payload, r);
+	} else if (!strcmp(what, "rollover")) {
+		hear_rollover(ca, payload, r);
 	} else if (!strcmp(what, "order")) {
 		hear_order(ca, payload, r);
 	} else if (!strcmp(what, "authz")) {

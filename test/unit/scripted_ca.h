@@ -87,7 +87,9 @@ struct scripted_ca {
 	unsigned nonces;
 	unsigned char nonce_used[1 << 16];
 	struct ca_keys *keys;
-	unsigned serial, revocations;
+	unsigned serial, revocations, rollovers;
+	bool deactivated;   /* the last account */
+	char contact[64];   /* of the last account that was changed: the member, as text */
 	struct buf revoked; /* the last one, DER */
 };
 
