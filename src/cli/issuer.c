@@ -43,14 +43,19 @@ int command_issuer_list(struct command *c)
 	return EXIT_DONE;
 }
 
+static int needs_issuer(void)
+{
+	struct err err = ERR_INIT;
+	err_set(&err, ERR_INPUT, "Name the issuer: `everseal issuer list` lists them.");
+	return command_usage(&err);
+}
+
 /* Whether its directory answers, and what it says. */
 int command_issuer_test(struct command *c)
 {
 	struct err err = ERR_INIT;
-	if (!c->operand_count) {
-		err_set(&err, ERR_INPUT, "Name the issuer: `everseal issuer list` lists them.");
-		return command_usage(&err);
-	}
+	if (!c->operand_count)
+		return needs_issuer();
 	struct str name = c->operands[0];
 	JSON_AUTO *answer = ask(c,
 	        arena_printf(&c->arena, "/api/issuers/%.*s/directory",
@@ -90,4 +95,56 @@ int command_issuer_root(struct command *c)
 		        STR_ARG(json_text(root, "not_after")), STR_ARG(json_text(root, "pem")));
 	}
 	return EXIT_DONE;
+}
+
+/* Changes of the account */
+
+static int change(struct command *c, const char *what, struct str body, const char *outcome)
+{
+	struct err err = ERR_INIT;
+	struct str state, name = c->operands[0];
+	const struct question q = { .method = "POST",
+		.path = arena_printf(
+		        &c->arena, "/api/issuers/%.*s/%s", STR_ARG(command_escaped(c, name)), what),
+		.body = body };
+	JSON_AUTO *answer =
+	        command_state(c, &state, &err) ? client_ask_json(state, &q, &err) : NULL;
+	if (!answer)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON))
+		certificate_print(answer);
+	else
+		printf("The account at %.*s %s\n", STR_ARG(show_clean(&c->arena, name)), outcome);
+	return EXIT_DONE;
+}
+
+int command_issuer_rollover(struct command *c)
+{
+	return c->operand_count ? change(c, "rollover", STR("{}"), "has another key.")
+	                        : needs_issuer();
+}
+
+int command_issuer_deactivate(struct command *c)
+{
+	return c->operand_count ? change(c, "deactivate", STR("{}"),
+	                                  "is deactivated. The next order makes a new one.")
+	                        : needs_issuer();
+}
+
+int command_issuer_contact(struct command *c)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO body = BUF_INIT(4096);
+	struct json_writer w;
+	if (c->operand_count < 2) {
+		err_set(&err, ERR_INPUT,
+		        "Name the issuer and the e-mail address: `everseal issuer contact ISSUER "
+		        "MAIL`.");
+		return command_usage(&err);
+	}
+	json_write_init(&w, &body);
+	json_write_object(&w, NULL);
+	json_write_text(&w, "email", c->operands[1]);
+	json_write_end(&w);
+	return change(c, "contact", buf_str(&body), "has another contact.");
 }

@@ -113,6 +113,18 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Removes the site with that name and stops the renewal of its certificate, which is kept. "
 		"While browsers may remember that its names are reached over HTTPS only, it says until "
 		"when, and needs --despite-hsts." },
+	[VERB_ISSUER_CONTACT] = { "issuer contact", "ISSUER MAIL", 2, WHERE | HAS(JSON), 0,
+		"change the e-mail address of an account",
+		"Tells the certificate authority another e-mail address for the account there." },
+	[VERB_ISSUER_DEACTIVATE] = { "issuer deactivate", "ISSUER", 1, WHERE | HAS(JSON), 0,
+		"end an account",
+		"Deactivates the account at the certificate authority: nothing is ordered or revoked by it "
+		"any more, and nobody who has its key can. Certificates stay what they are. The next order "
+		"makes a new account, with a new key." },
+	[VERB_ISSUER_ROLLOVER] = { "issuer rollover", "ISSUER", 1, WHERE | HAS(JSON), 0,
+		"give an account another key",
+		"Makes a new key for the account at the certificate authority, and exchanges it there. It "
+		"waits until no attempt at a certificate from there is under way." },
 	[VERB_ISSUER_LIST] = { "issuer list", NULL, 0, WHERE | HAS(JSON), 0,
 		"list the certificate authorities",
 		"Lists the certificate authorities that the configuration knows." },

@@ -93,7 +93,10 @@ extern const struct option_words options[OPTION_COUNT];
 	X(SITE_SET, "site set")                                                                    \
 	X(SITE_LIST, "site list")                                                                  \
 	X(SITE_REMOVE, "site remove")                                                              \
+	X(ISSUER_CONTACT, "issuer contact")                                                        \
+	X(ISSUER_DEACTIVATE, "issuer deactivate")                                                  \
 	X(ISSUER_LIST, "issuer list")                                                              \
+	X(ISSUER_ROLLOVER, "issuer rollover")                                                      \
 	X(ISSUER_ROOT, "issuer root")                                                              \
 	X(ISSUER_TEST, "issuer test")                                                              \
 	X(ADMIN_LINK, "admin link")                                                                \

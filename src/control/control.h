@@ -113,6 +113,7 @@ struct control {
 	struct key *temporary_key;
 	struct serving serving;
 	struct issuer_key_call key_call; /* the default issuer's thumbprint */
+	struct rekeyed rekeyed;          /* which may be another one by now */
 	char thumbprint[JWK_THUMBPRINT + 1];
 
 	struct list password_checks; /* struct check, for serve */

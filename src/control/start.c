@@ -129,14 +129,24 @@ static struct str default_issuer(const struct config *config)
 	return first && first->directory.n ? first->name : STR("letsencrypt");
 }
 
+static void ask_thumbprint(struct control *c)
+{
+	issuer_key_abort(&c->key_call);
+	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);
+}
+
+static void rekeyed(struct rekeyed *r)
+{
+	ask_thumbprint(OWNER(r, struct control, rekeyed));
+}
+
 void control_configured(struct control *c)
 {
 	set_issuers(c);
 	access_log_reopen(c);
 	delegated_configured(c);
 	renewals_configure(c->renewals, c->config);
-	issuer_key_abort(&c->key_call);
-	issuer_key(c->issuers, default_issuer(c->config), &c->key_call, have_thumbprint);
+	ask_thumbprint(c);
 	page_configured(c);
 }
 
@@ -149,6 +159,7 @@ static bool open_renewals(struct control *c, struct err *err)
 	c->http01 = http01_new(c->board);
 	c->programs = programs_new(&c->supervisor);
 	delegated_init(c);
+	c->rekeyed.tell = rekeyed;
 	c->issuers = issuers_new(&(struct issue_needs){ .loop = c->loop,
 	        .store = c->store,
 	        .master = c->master,
@@ -156,6 +167,7 @@ static bool open_renewals(struct control *c, struct err *err)
 	        .provers = { [CHALLENGE_HTTP_01] = c->http01,
 	                [CHALLENGE_DNS_01] = c->dns01,
 	                [CHALLENGE_DNS_PERSIST_01] = c->dns_persist },
+	        .rekeyed = &c->rekeyed,
 	        .log = &c->log });
 	serving_init(c);
 	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop,

@@ -58,6 +58,8 @@ static void stored(struct store_tx *tx, const struct err *err)
 	if (!c->err.code && c->what == CHANGE_deactivate)
 		issuer_forget_account(c->issuer);
 	issuer_hold(c->issuer, false);
+	if (!c->err.code && c->what != CHANGE_contact && c->issuers->needs.rekeyed)
+		c->issuers->needs.rekeyed->tell(c->issuers->needs.rekeyed);
 	if (c->err.code)
 		log_error(
 		        log, "The account at %s was not changed: %s", c->issuer->name, c->err.text);

@@ -34,6 +34,10 @@ struct issue_needs {
 	struct fetch *fetch;
 	/* By type; NULL: that type cannot be used on this machine. */
 	struct prover *provers[CHALLENGE_TYPE_COUNT];
+	/* May be NULL. An account has another key: issuer_key gives it. */
+	struct rekeyed {
+		void (*tell)(struct rekeyed *r);
+	} *rekeyed;
 	const struct log *log;
 };
 struct issuers *issuers_new(const struct issue_needs *needs);

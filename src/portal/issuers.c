@@ -1,6 +1,8 @@
 /* /api/issuers: the CAs that the configuration knows, what their directories say now, and what is
  * left of their limits. */
 #include "acme/flow.h"
+#include "certs/name.h"
+#include "issue/account.h"
 #include "issue/internal.h"
 #include "portal/lists.h"
 #include "portal/sites.h"
@@ -253,10 +255,85 @@ static void get_roots(struct call *c)
 	call_answer(c, 200);
 }
 
+/* ---- changes of the account ---- */
+
+struct changing {
+	struct call_part part;
+	struct account_call account;
+	struct call *call;
+};
+
+static void change_let_go(struct call_part *p)
+{
+	account_abort(&OWNER(p, struct changing, part)->account);
+}
+
+static void changed(struct account_call *a, const struct err *err)
+{
+	struct changing *g = OWNER(a, struct changing, account);
+	if (err)
+		call_fail(g->call, err);
+	else
+		call_done(g->call);
+}
+
+/* What is told to the CA happens, whether or not somebody waits for it. */
+static struct changing *change_begin(struct call *c, const char *what)
+{
+	const struct config_issuer *i = find(c);
+	struct err err = ERR_INIT;
+	if (!i)
+		return NULL;
+	if (!i->directory.n) {
+		err_set(&err, ERR_NOT_FOUND,
+		        "%.*s is Everseal's own authority: it has no accounts.", STR_ARG(i->name));
+		call_fail(c, &err);
+		return NULL;
+	}
+	struct changing *g = arena_new(&c->arena, struct changing);
+	g->call = c;
+	audit_add(c, what, i->name, STR_NONE, STR_NONE);
+	call_keep(c, &g->part, change_let_go);
+	return g;
+}
+
+static void post_rollover(struct call *c)
+{
+	struct changing *g = change_begin(c, "Another account key wanted");
+	if (g)
+		account_rollover(portal.issuers, c->item, &g->account, changed);
+}
+
+static void post_deactivate(struct call *c)
+{
+	struct changing *g = change_begin(c, "End of the account wanted");
+	if (g)
+		account_deactivate(portal.issuers, c->item, &g->account, changed);
+}
+
+static void post_contact(struct call *c)
+{
+	static const struct call_member members[] = { { NULL, "email", MEMBER_TEXT }, { 0 } };
+	struct err err = ERR_INIT;
+	struct str email;
+	if (!call_members_fit(c, members) || !find(c))
+		return;
+	if (!email_read(json_text(c->json, "email"), &email, &err)) {
+		call_fail_field(c, &err, "email", STR_NONE);
+		return;
+	}
+	struct changing *g = change_begin(c, "Another account contact wanted");
+	if (g)
+		account_contact(portal.issuers, c->item, email, &g->account, changed);
+}
+
 const struct route issuer_routes[] = {
 	{ "GET", "/api/issuers", SCOPE_READ, get_issuers },
 	{ "GET", "/api/issuers/*/directory", SCOPE_OPERATE, get_directory },
 	{ "GET", "/api/issuers/*/limits", SCOPE_READ, get_limits },
 	{ "GET", "/api/issuers/*/roots", SCOPE_READ, get_roots },
+	{ "POST", "/api/issuers/*/contact", SCOPE_ADMINISTER, post_contact },
+	{ "POST", "/api/issuers/*/deactivate", SCOPE_ADMINISTER, post_deactivate },
+	{ "POST", "/api/issuers/*/rollover", SCOPE_ADMINISTER, post_rollover },
 	{ 0 },
 };
