@@ -7,7 +7,7 @@
  *
  * Records (store/):
  *	account-key  id "letsencrypt" or a directory URL   blob: the sealed key; the two of Let's
- *	             Encrypt share one
+ *	             Encrypt share one until one of them changes its own (account.h)
  *	account      id directory URL   {url, email, terms}
  *	flow         id of the attempt  flow_save's text, and the issuer's name
  *	flow-key     id of the attempt  blob: the sealed certificate key
