@@ -375,8 +375,8 @@ static const struct row dns_rows[] = {
 		.help =
 		"Everseal itself answers for this zone, which the zone above delegates to it: an NS record "
 		"for ZONE that names NAMESERVER, by default ns.ZONE with its address as glue. Each name then "
-		"needs one CNAME record, once: *everseal lets-encrypt diagnose NAME* says which. Of use "
-		"where nobody may change the names' own zone by program." },
+		"needs one CNAME record, once; the first attempt says which, on the page and by *everseal "
+		"lets-encrypt status*. Of use where nobody may change the names' own zone by program." },
 	  .special = config_set_dns_delegated, .least_params = 1, .most_params = 2 },
 	{ .setting = { "listen", SETTING_SPECIAL, .params = "ADDRESS[:PORT]…", .fallback = "", .help =
 		"Where the delegated zone is answered, by UDP and TCP; port 53 if none is given. The "

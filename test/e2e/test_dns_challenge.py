@@ -1,10 +1,15 @@
 """Proofs by DNS: real BIND 9, real Pebble that asks it, and nothing listening on the CA's ports."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import socket
 import stat
+import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -189,3 +194,66 @@ def test_a_server_that_is_silent_is_left_out(stage):
     everseal = by_dns(stage, bind, update(bind, f"check {bind.at} 127.0.0.1:{free_port()}"), "example.com")
     everseal.wait_served("example.com", 90)
     assert "does not answer from here and is left out" in steps(everseal)
+
+
+
+class UpdateServer:
+    """What BIND does not do: answers datagrams by answer(bytes), or not at all if that is None."""
+
+    def __init__(self, answer):
+        self.answer, self.heard = answer, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.at = f"127.0.0.1:{self.socket.getsockname()[1]}"
+
+    def run(self):
+        with contextlib.suppress(OSError):
+            while True:
+                request, sender = self.socket.recvfrom(4096)
+                if not request:
+                    return
+                self.heard += 1
+                reply = self.answer(request)
+                if reply:
+                    self.socket.sendto(reply, sender)
+
+    def __enter__(self):
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        host, port = self.at.split(":")
+        self.socket.sendto(b"", (host, int(port)))
+        self.thread.join(10)
+        self.socket.close()
+
+
+def bad_time(request, now):
+    """RFC 8945 5.2.3: NOTAUTH, and a TSIG record with error 18 and the server's time."""
+    other = now.to_bytes(6, "big")
+    rdata = (b"\x0bhmac-sha256\0" + int(time.time()).to_bytes(6, "big") + struct.pack(">HH", 300, 0) +
+             request[:2] + struct.pack(">HH", 18, len(other)) + other)
+    return (request[:2] + struct.pack(">HHHHH", 0xa809, 0, 0, 0, 1) + b"\x08acme-key\0" +
+            struct.pack(">HHIH", 250, 255, 0, len(rdata)) + rdata)
+
+
+def test_a_clock_that_is_wrong_is_said(stage):
+    """A server ten minutes behind."""
+    with UpdateServer(lambda request: bad_time(request, int(time.time()) - 600)) as server:
+        bind = primary(stage, ["127.0.0.1"])
+        everseal = by_dns(stage, bind, f"dns-challenge {{ update {server.at}; zone example.com; "
+                                       f"tsig acme-key hmac-sha256 {SECRET} }}", "example.com")
+        error = str(last_error(everseal))
+    assert re.search(r"clock is (59\d|60\d|61\d) seconds ahead of that of the name server", error)
+    assert "Set both clocks by NTP" in error
+
+
+def test_a_server_that_never_answers_is_said(stage):
+    with UpdateServer(lambda request: None) as server:
+        bind = primary(stage, ["127.0.0.1"])
+        everseal = by_dns(stage, bind, f"dns-challenge {{ update {server.at}; zone example.com }}",
+                          "example.com")
+        assert re.search(r"does not answer to an update of the zone example\.com, neither by UDP nor by TCP",
+                         str(last_error(everseal)))
+        assert server.heard
