@@ -17,6 +17,8 @@ site mtls.example {{ proxy {app}; client-ca {ca} }}
 site other.example {{ proxy {app}; client-ca {other} }}
 site second.example {{ proxy {app}; client-ca {ca} }}
 site modern.example {{ proxy {app}; tls-policy modern }}
+site *.wild.example {{ proxy {app}; client-ca {ca} }}
+site open.wild.example {{ proxy {app} }}
 """
 
 
@@ -28,7 +30,8 @@ class Place:
         self.app = stage.upstream()
         sites = SITES.format(app=self.app.address, ca=self.write("ca.pem", self.ca.pem),
                              other=self.write("other.pem", self.other.pem))
-        self.everseal = stage.everseal(sites=sites, email=None).start()
+        self.everseal = stage.everseal(sites=sites, email=None,
+                                       head="dns-challenge { update 127.0.0.1:9 }").start()
         self.mine = self.write("mine.pem", *self.ca.issue("ana"))
         self.theirs = self.write("theirs.pem", *self.other.issue("bob"))
         self.expired = self.write("expired.pem", *self.ca.issue("eve", begin=-9, days=-1))
@@ -147,6 +150,71 @@ def test_http2_connection_is_for_its_site_alone(place):
     assert curl("a.example") == "2 200"
     assert curl("mtls.example") == "2 421"
     assert curl("modern.example", "--cert", str(place.mine)) == "2 421"
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_wildcard_asks_all_its_names_for_certificates(place, version):
+    mine, theirs, none = (place.context(c, version) for c in (place.mine, place.theirs, None))
+    for name in ("x.wild.example", "Y.Wild.Example"):
+        assert place.status(name, mine) == 200
+        assert place.status(name, none) is None and place.status(name, theirs) is None
+    assert place.status("open.wild.example", none) == 200, "a name of its own has rules of its own"
+    assert place.status("a.b.wild.example", none) == 200, "one label, and no more, is the wildcard's"
+    assert place.status("wild.example", none) == 200
+
+
+@pytest.mark.parametrize("name, certificate, host, status", [
+    ("open.wild.example", None, "x.wild.example", 421), ("a.example", None, "x.wild.example", 421),
+    (None, None, "x.wild.example", 421), ("a.b.wild.example", None, "x.wild.example", 421),
+    ("other.example", "theirs", "x.wild.example", 421), ("a.example", None, "X.WILD.example", 421),
+    ("x.wild.example", "mine", "open.wild.example", 421), ("x.wild.example", "mine", "a.b.wild.example", 421),
+    ("x.wild.example", "mine", "y.wild.example", 200), ("mtls.example", "mine", "x.wild.example", 200),
+])
+def test_another_host_beside_a_wildcard(place, name, certificate, host, status):
+    place.app.heard.clear()
+    context = place.context(getattr(place, certificate) if certificate else None)
+    assert place.status(name, context, host) == status
+    assert bool(place.app.heard) == (status == 200)
+
+
+def ticket_of(place, name, context):
+    with place.connect(name, context) as s:
+        s.sendall(request_bytes(name, "/", port=place.everseal.https))
+        assert read_answer(s).status == 200
+        return s.session
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_tickets_across_a_wildcard(place, version):
+    """A ticket holds for all names of the wildcard, who ask for the same; it brings the client's certificate
+    along to them and to nobody else, and no ticket from elsewhere brings anybody in."""
+    context = place.context(place.mine, version)
+    ticket = ticket_of(place, "x.wild.example", context)
+    with place.connect("y.wild.example", context, ticket) as s:
+        assert s.session_reused
+        place.app.heard.clear()
+        s.sendall(request_bytes("y.wild.example", "/", port=place.everseal.https))
+        assert read_answer(s).status == 200
+        assert place.app.heard[-1].value("X-Client-Cert-Subject") == "CN=ana"
+    for name in ("open.wild.example", "a.example"):
+        with place.connect(name, context, ticket) as s:
+            assert not s.session_reused
+    assert place.status("other.example", context, session=ticket) is None
+    for name in ("open.wild.example", "a.example"):
+        without = place.context(None, version)
+        assert place.status("x.wild.example", without, session=ticket_of(place, name, without)) is None
+
+
+def test_http2_to_a_wildcard_is_for_it_alone(place):
+    status = lambda name, host: subprocess.run(
+        ["curl", "-sk", "--http2", "--cert", place.mine, "--resolve", f"{name}:{place.everseal.https}:127.0.0.1",
+         "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-H", f"Host: {host}",
+         f"https://{name}:{place.everseal.https}/"], capture_output=True, text=True, timeout=20).stdout
+    assert status("x.wild.example", "x.wild.example") == "2 200"
+    assert status("x.wild.example", "y.wild.example") == "2 200"
+    assert status("x.wild.example", "open.wild.example") == "2 421"
+    assert status("open.wild.example", "x.wild.example") == "2 421"
 
 
 def test_plain_http_is_redirected(place):
