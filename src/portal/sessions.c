@@ -241,7 +241,7 @@ static void set_cookie(struct call *c, struct str token)
 
 void session_forget_cookie(struct call *c)
 {
-	set_cookie(c, STR_NONE);
+	set_cookie(c, STR(""));
 }
 
 struct beginning {
