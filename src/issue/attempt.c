@@ -246,12 +246,12 @@ static bool check_leaf(struct attempt_state *s, const struct issued *issued, str
 			return err_set(err, ERR_PROTOCOL,
 			        "%s sent a certificate that is not for %.*s.", s->issuer->name,
 			        STR_ARG(s->flow->names[i].name));
-	if (leaf->not_after <= loop_wall(needs_of(s)->loop))
+	if (leaf->not_after <= issuer_now(s->issuer))
 		return err_set(err, ERR_PROTOCOL,
 		        "%s sent a certificate that has expired already. Check "
 		        "this machine's clock; if it is right, the CA is at fault.",
 		        s->issuer->name);
-	if (leaf->not_before > loop_wall(needs_of(s)->loop) + EARLY_MOST)
+	if (leaf->not_before > issuer_now(s->issuer) + EARLY_MOST)
 		return err_set(err, ERR_PROTOCOL,
 		        "%s sent a certificate that is not valid yet. Check "
 		        "this machine's clock; if it is right, the CA is at fault.",

@@ -63,6 +63,7 @@ struct limits *issuers_limits(const struct issuers *i);
 /* Each answer of a CA tells what time it is there (wall ms). NULL: nobody watches any more. */
 struct issuers_time {
 	void (*heard)(struct issuers_time *t, int64_t ca_says);
+	int64_t offset; /* ms to be added to the wall clock, where that is known to be wrong */
 };
 void issuers_watch_time(struct issuers *i, struct issuers_time *watch);
 

@@ -304,6 +304,12 @@ void issuers_watch_time(struct issuers *i, struct issuers_time *watch)
 	i->times = watch;
 }
 
+int64_t issuer_now(const struct issuer *r)
+{
+	const struct issuers *i = r->issuers;
+	return loop_wall(i->needs.loop) + (i->times ? i->times->offset : 0);
+}
+
 void issuer_heard_time(struct issuer *r, const struct fetch_reply *reply)
 {
 	struct issuers_time *times = r->issuers->times;

@@ -58,6 +58,8 @@ const struct acme_directory *issuer_directory(const struct issuer *r);
 void issuer_keep_directory(struct issuer *r, const struct acme_directory *d);
 /* RFC 9110 6.6.1: an answer says when it was made. */
 void issuer_heard_time(struct issuer *r, const struct fetch_reply *reply);
+/* Wall ms, as far as is known. */
+int64_t issuer_now(const struct issuer *r);
 /* What a flow has learned is kept for the others; a new account is stored. */
 void issuer_learn(struct issuer *r, const struct flow *f);
 /* From now on no attempt begins; or they go on. */

@@ -120,7 +120,7 @@ static const struct registration *successor(const struct registration *g)
 		if (other != g && other->held.is && !other->disabled &&
 		        registration_wanted(other) && str_eq(other->issuer, g->issuer) &&
 		        (other->in_file || other->created > g->created) && covers(other, g) &&
-		        other->held.leaf.not_after > loop_wall(g->renewals->needs.loop))
+		        other->held.leaf.not_after > wall_now(g->renewals))
 			return other;
 	}
 	return NULL;

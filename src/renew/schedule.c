@@ -471,6 +471,10 @@ static struct str replaced(const struct registration *g)
 	return own ? g->held.leaf.ari_id : STR_NONE;
 }
 
+/* In this order, as far as they are offered and can work for the name. */
+static const enum challenge_type proofs[] = { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01,
+	CHALLENGE_DNS_01, CHALLENGE_DNS_PERSIST_01 };
+
 static void start_attempt(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -483,6 +487,8 @@ static void start_attempt(struct registration *g)
 		.key_type = g->key_type,
 		.reuse_key = g->making->reuse_key && g->held.is ? &g->held.key : NULL,
 		.preferred_chain = g->making->preferred_chain,
+		.types = proofs,
+		.type_count = sizeof proofs / sizeof *proofs,
 		.email = g->email,
 		.terms_agreed = g->terms,
 		.names = g->names,

@@ -4,7 +4,7 @@
 
 static const char *state_of(const struct registration *g)
 {
-	int64_t now = loop_wall(g->renewals->needs.loop);
+	int64_t now = wall_now(g->renewals);
 	if (g->held.is && g->held.leaf.not_after <= now)
 		return "expired";
 	if (g->attempting || list_linked(&g->queued))
@@ -30,7 +30,7 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	if (!g->held.is)
 		return NULL;
 	if (revoked_at(g)) {
-		*ret_at = loop_wall(g->renewals->needs.loop);
+		*ret_at = wall_now(g->renewals);
 		return "the certificate is revoked";
 	}
 	*ret_at = schedule_when(g).at;
@@ -61,7 +61,7 @@ static enum lamp lamp(const struct registration *g)
 {
 	const bool asked_for = g->in_file || g->in_store;
 	return lamp_of(&(struct lamp_facts){
-	        .now = loop_wall(g->renewals->needs.loop),
+	        .now = wall_now(g->renewals),
 	        .not_before = g->held.is ? g->held.leaf.not_before : 0,
 	        .not_after = g->held.is ? g->held.leaf.not_after : 0,
 	        .held = g->held.is,

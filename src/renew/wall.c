@@ -146,6 +146,7 @@ static void look(struct renewals *r)
 		log_warning(r->needs.log, "%s", err.text);
 	const bool changed = j != w->was;
 	w->was = j;
+	w->watch.offset = wall_now(r) - now;
 	if (changed) {
 		schedule_all(r);
 		schedule_again(r, &w->waiting);

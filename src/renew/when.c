@@ -74,9 +74,17 @@ static int64_t most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Not anew at once, whatever dates a CA gives. */
+static int64_t rested(const struct renewal_facts *f)
+{
+	const int64_t rest = least(DAY, (f->not_after - f->not_before) / 4);
+	return f->issued_count ? f->issued[0] + rest : 0;
+}
+
 struct renewal_time renewal_when(const struct renewal_facts *f)
 {
-	const struct renewal_time rule = renewal_time(f->not_before, f->not_after, f->renew_before);
+	struct renewal_time rule = renewal_time(f->not_before, f->not_after, f->renew_before);
+	rule.at = most(rule.at, rested(f));
 	const struct renewal_window *w = &f->window;
 	if (!w->end)
 		return rule;

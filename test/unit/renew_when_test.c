@@ -177,6 +177,25 @@ static void no_suggestion_uses_up_the_limit(void **state)
 	}
 }
 
+static void a_new_certificate_rests(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t life, at; /* from now on */
+	} cases[] = { { 90 * DAY, DAY }, { 8 * HOUR, 2 * HOUR } };
+	for (size_t i = 0; i < 2; i++) {
+		const int64_t issued = from;
+		struct renewal_facts f = { .now = from,
+			.not_before = from - 2 * cases[i].life, /* it seems to have expired */
+			.not_after = from - cases[i].life,
+			.issued = &issued,
+			.issued_count = 1 };
+		assert_int_equal(renewal_when(&f).at, from + cases[i].at);
+		f.issued_count = 0;
+		assert_true(renewal_when(&f).at < from);
+	}
+}
+
 static void the_instant_lies_in_the_window(void **state)
 {
 	(void)state;
@@ -278,6 +297,7 @@ int main(void)
 		cmocka_unit_test(the_wait_after_a_failure),
 		cmocka_unit_test(the_time_that_the_ca_suggests),
 		cmocka_unit_test(no_suggestion_uses_up_the_limit),
+		cmocka_unit_test(a_new_certificate_rests),
 		cmocka_unit_test(the_instant_lies_in_the_window),
 		cmocka_unit_test(how_often_it_is_asked),
 		cmocka_unit_test(whose_turn_it_is),

@@ -144,7 +144,7 @@ static void make_certificate(struct scripted_ca *ca, struct ca_order *o, struct 
 	X509_REQ *request = d2i_X509_REQ(NULL, &p, (long)csr.n);
 	CHECK(request && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1);
 	X509 *leaf = X509_new();
-	o->not_before = loop_wall(ca->loop) / 1000 * 1000;
+	o->not_before = (loop_wall(ca->loop) + ca->clock_off) / 1000 * 1000;
 	o->not_after =
 	        o->not_before + (ca->lifetime_of ? ca->lifetime_of(o->names[0]) : ca->lifetime);
 	if (ca->leaf == LEAF_EXPIRED) {

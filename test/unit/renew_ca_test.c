@@ -1,0 +1,243 @@
+/* Which CA is asked, what is left of its limits for whom, and what time it is. */
+#include "renew_world.h"
+
+#define TWO                                                                                        \
+	"issuer ca { directory https://ca.test/directory; }\n"                                     \
+	"issuer other { directory https://ca.test/directory-b; }\n"                                \
+	"site * { proxy 127.0.0.1:3000; }\nissuer ca other\n"                                      \
+	"email ops@example.com\nagree-to-terms yes\n"
+#define STAGED                                                                                     \
+	"issuer ca { directory https://ca.test/directory; "                                        \
+	"rehearsal https://ca.test/directory-staging; }\n"                                         \
+	"site * { proxy 127.0.0.1:3000; }\nemail ops@example.com\nagree-to-terms yes\n"
+
+static struct registration *only(void)
+{
+	struct map_node *n = map_first(&world.renewals->registrations);
+	assert_non_null(n);
+	return OWNER(n, struct registration, node);
+}
+
+static void after_two_failures_the_next_issuer_is_asked(void **state)
+{
+	(void)state;
+	place->ca.down_at = "https://ca.test/directory";
+	world_start(TWO SHOP);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"other\"");
+	assert_string_equal(said("shop.example.com", "issuers"), "[\"ca\",\"other\"]");
+	logged_has("ca has failed 2 times, now other is asked");
+	/* Later the first again. */
+	assert_string_equal(said("shop.example.com", "next_issuer"), "\"ca\"");
+	place->ca.down_at = NULL;
+	run_for(place, 70 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"ca\"");
+}
+
+static void a_name_that_fails_stays_with_its_issuer(void **state)
+{
+	(void)state;
+	place->ca.refused = "shop.example.com";
+	world_start(TWO SHOP);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "failed");
+	assert_string_equal(said("shop.example.com", "next_issuer"), "\"ca\"");
+	assert_int_equal(logged_count("is asked"), 0);
+}
+
+static void which_issuer_is_asked_survives_a_restart(void **state)
+{
+	(void)state;
+	place->ca.down = true;
+	world_start(TWO SHOP);
+	turn_until(place, only()->turn.at == 1);
+	run_for(place, 0);
+	world_kill();
+	world_start(NULL);
+	assert_int_equal(only()->turn.at, 1);
+}
+
+/* Rehearsals */
+
+static void what_was_never_tried_is_tried_on_staging(void **state)
+{
+	(void)state;
+	world_start(STAGED SHOP);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(world.installs, 1); /* the first one is none */
+	assert_int_equal(only()->issued_count, 1);
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"ca\"");
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines("0000000001", &lines);
+	assert_non_null(
+	        strstr(buf_c(&lines), "again: The rehearsal on the CA's staging succeeded"));
+	/* A renewal is no rehearsal. */
+	run_for(place, 70 * DAY);
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+static void a_rehearsal_that_fails_touches_nothing_else(void **state)
+{
+	(void)state;
+	place->ca.refused = "shop.example.com";
+	world_start(STAGED SHOP);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "failed");
+	assert_non_null(strstr(said("shop.example.com", "last_error"),
+	        "The rehearsal on ca's staging failed, nothing was asked of the CA itself"));
+	assert_string_equal(only()->ca, "ca/rehearsal");
+	place->ca.refused = NULL;
+	run_for(place, 3 * HOUR);
+	status_is("shop.example.com", "ok");
+}
+
+static void staging_that_is_down_delays_nothing(void **state)
+{
+	(void)state;
+	place->ca.down_at = "https://ca.test/directory-staging";
+	world_start(STAGED SHOP);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+static void rehearsals_can_be_switched_off(void **state)
+{
+	(void)state;
+	world_start(STAGED "rehearsal no\n" SHOP);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+/* How */
+
+static void each_type_of_key_has_a_certificate(void **state)
+{
+	(void)state;
+	world_start(
+	        BY_FILE "site shop.example.com { proxy 127.0.0.1:3001; key-type p256 p384; }\n");
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(world.renewals->registrations.count, 2);
+	bool seen[KEY_TYPE_COUNT] = { 0 };
+	MAP_EACH (n, &world.renewals->registrations) {
+		const struct registration *g = OWNER(n, struct registration, node);
+		assert_true(g->held.is);
+		assert_string_equal(
+		        g->held.leaf.key_type.p, g->key_type == KEY_P384 ? "P-384" : "P-256");
+		seen[g->key_type] = true;
+	}
+	assert_true(seen[KEY_P256] && seen[KEY_P384]);
+}
+
+static void keys_are_new_or_the_same(void **state)
+{
+	(void)state;
+	for (int reuse = 0; reuse < 2; reuse++) {
+		if (reuse) {
+			world_teardown(NULL);
+			world_setup(NULL);
+		}
+		world_start(reuse ? BY_FILE "reuse-key yes\nprofile classic\n" SHOP : BY_FILE SHOP);
+		run_until_idle();
+		SECRET_AUTO before = secret_copy(secret_bytes(&only()->held.key));
+		run_for(place, 70 * DAY);
+		assert_int_equal(place->ca.order_count, 2);
+		assert_int_equal(
+		        str_eq(secret_bytes(&before), secret_bytes(&only()->held.key)), reuse);
+		assert_string_equal(place->ca.orders[1].profile, reuse ? "classic" : "");
+	}
+}
+
+/* What time it is */
+
+static void set_clock(int64_t by)
+{
+	place->clock.wall_now += by;
+}
+
+/* Off, and started with a clock that is that much off; the CA's is right. */
+static void start_with_a_wrong_clock(int64_t by)
+{
+	world_start(BY_FILE SHOP);
+	run_for(place, 10 * DAY);
+	assert_int_equal(place->ca.order_count, 1);
+	world_kill();
+	set_clock(by);
+	place->ca.clock_off = -by;
+	world_start(NULL);
+}
+
+static void a_clock_that_is_years_ahead_renews_nothing(void **state)
+{
+	(void)state;
+	start_with_a_wrong_clock(3650 * DAY);
+	run_for(place, DAY);
+	assert_int_equal(place->ca.order_count, 1);
+	logged_has("more than 30 days ahead of when Everseal ran last");
+	struct err err = ERR_INIT;
+	assert_false(renew_clock(world.renewals, &err));
+	assert_non_null(strstr(err.text, "Renewals go by the CA's clock."));
+	/* It goes by the CA's: due in 59 days. */
+	run_for(place, 57 * DAY);
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+static void a_clock_that_is_years_back_still_renews(void **state)
+{
+	(void)state;
+	start_with_a_wrong_clock(-2000 * DAY);
+	run_for(place, HOUR);
+	logged_has("behind what it was before");
+	assert_int_equal(place->ca.order_count, 1);
+	run_for(place, 60 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+static void while_nobody_tells_the_time_what_has_a_certificate_waits(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, DAY);
+	world_kill();
+	set_clock(3650 * DAY);
+	place->ca.clock_off = -3650 * DAY;
+	place->ca.down = true;
+	world_start(NULL);
+	run_for(place, HOUR);
+	assert_int_equal(place->ca.order_count, 1);
+	assert_string_equal(said("shop.example.com", "failures"), "0");
+	struct err err = ERR_INIT;
+	assert_false(renew_clock(world.renewals, &err));
+	assert_non_null(strstr(err.text, "Renewals wait until a CA has told the time."));
+	/* Somebody sets it: nothing was due. */
+	set_clock(-3650 * DAY);
+	place->ca.clock_off = 0;
+	run_for(place, HOUR);
+	assert_true(renew_clock(world.renewals, &err));
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(after_two_failures_the_next_issuer_is_asked),
+		WORLD_TEST(a_name_that_fails_stays_with_its_issuer),
+		WORLD_TEST(which_issuer_is_asked_survives_a_restart),
+		WORLD_TEST(what_was_never_tried_is_tried_on_staging),
+		WORLD_TEST(a_rehearsal_that_fails_touches_nothing_else),
+		WORLD_TEST(staging_that_is_down_delays_nothing),
+		WORLD_TEST(rehearsals_can_be_switched_off),
+		WORLD_TEST(each_type_of_key_has_a_certificate),
+		WORLD_TEST(keys_are_new_or_the_same),
+		WORLD_TEST(a_clock_that_is_years_ahead_renews_nothing),
+		WORLD_TEST(a_clock_that_is_years_back_still_renews),
+		WORLD_TEST(while_nobody_tells_the_time_what_has_a_certificate_waits),
+	};
+	return cmocka_run_group_tests_name("renew_ca", tests, NULL, NULL);
+}
