@@ -84,6 +84,14 @@ static void tell_proof(
 	task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, text);
 }
 
+/* A proof failed, and another type is tried in an order of its own. */
+static void tell_other_type(struct registration *g, const struct flow *f, const struct next *next)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	task_step_about(g->task, acme_step_name(ACME_STEP_answer), f->names[next->at].name,
+	        arena_printf(&a, "%.*s %.*s", STR_ARG(f->note), STR_ARG(err_message(&next->err))));
+}
+
 struct str steps_words(struct arena *a, const struct flow *f, const struct next *next)
 {
 	return with_wait(a, words(a, f), f, next);
@@ -93,6 +101,8 @@ void steps_moved(struct registration *g, const struct flow *f, const struct next
 {
 	ARENA_AUTO a = ARENA_INIT;
 	const size_t at = proving(f);
+	if (next->other_type)
+		tell_other_type(g, f, next);
 	tell_account(g, f);
 	tell_proved(g, f);
 	g->shown_step = f->step;
