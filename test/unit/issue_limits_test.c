@@ -465,6 +465,35 @@ static void attempts_are_counted(void **state)
 	                                 "failure bad.example.com\n");
 }
 
+/* What a CA says counts for what it is about, and for nobody else. */
+static void what_a_refusal_is_about(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *words;
+		enum limit_scope scope;
+		const char *about;
+	} cases[] = {
+		{ "too many new orders (300) from this account in the last 3h0m0s",
+		        LIMIT_SCOPE_ACCOUNT, "" },
+		{ "too many certificates (50) already issued for \"example.com\" in the last "
+		  "168h0m0s",
+		        LIMIT_SCOPE_DOMAIN, "example.com" },
+		{ "too many certificates (5) already issued for this exact set of identifiers in "
+		  "the last 168h0m0s",
+		        LIMIT_SCOPE_SET, "" },
+		{ "too many failed authorizations (5) for \"a.example.com\" in the last 1h0m0s",
+		        LIMIT_SCOPE_NAME, "a.example.com" },
+		{ "Too many", LIMIT_SCOPE_SET, "" },
+		{ "too many certificates \"", LIMIT_SCOPE_SET, "" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct str about;
+		assert_int_equal(limit_scope_of(str_c(cases[i].words), &about), cases[i].scope);
+		assert_true(str_eq_c(about, cases[i].about));
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -483,6 +512,7 @@ int main(void)
 		T(what_cannot_be_stored_is_said_and_counted),
 		T(as_json),
 		T(attempts_are_counted),
+		T(what_a_refusal_is_about),
 	};
 	return cmocka_run_group_tests_name("issue_limits", tests, NULL, NULL);
 }
