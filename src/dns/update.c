@@ -56,7 +56,7 @@ static ldns_pkt *request_of(const struct dns_change *c)
 	ldns_rr_list *changes = ldns_rr_list_new();
 	CHECK(changes && ldns_rr_list_push_rr(changes, record));
 	ldns_pkt *p = ldns_update_pkt_new(zone, LDNS_RR_CLASS_IN, NULL, changes, NULL);
-	ldns_rr_list_free(changes);
+	ldns_rr_list_deep_free(changes); /* the message has copies */
 	CHECK(p);
 	ldns_pkt_set_rd(p, false);
 	return p;
@@ -67,10 +67,18 @@ struct key_texts {
 	char name[DNS_NAME_MOST + 2], hmac[32], secret[1024];
 };
 
+/* What ldns refuses it does not free: it is refused before. */
+static bool is_base64(struct str secret)
+{
+	BUF_AUTO bytes = BUF_SECRET_INIT(1024);
+	return buf_decode_base64(&bytes, secret) && bytes.n;
+}
+
 static bool key_texts(const struct dns_change *c, struct key_texts *ret)
 {
 	if (c->key_name.n > DNS_NAME_MOST || c->hmac.n + 2 > sizeof ret->hmac ||
-	        c->secret.n >= sizeof ret->secret || !dns_hmac_known(c->hmac))
+	        c->secret.n >= sizeof ret->secret || !dns_hmac_known(c->hmac) ||
+	        !is_base64(c->secret))
 		return false;
 	snprintf(ret->name, sizeof ret->name, "%.*s", STR_ARG(c->key_name));
 	snprintf(ret->hmac, sizeof ret->hmac, "%.*s.", STR_ARG(c->hmac));

@@ -319,19 +319,19 @@ static const struct mistake mistakes[] = {
 	{ "dns-challenge { }", "f:1:1: `dns-challenge` says no way: write `update ADDRESS:PORT`, "
 	                       "`program PATH`, `delegated ZONE` or `persist yes` in it.\n" },
 	{ "dns-challenge { update ns.example.com }",
-	        "f:1:24: \"ns.example.com\" is not an IP address: write one, such as 127.0.0.1:53 or "
-	        "[::1]:53.\n" },
+	        "f:1:24: \"ns.example.com\" is not an IP address: write one, such as 127.0.0.1:53 "
+	        "or [::1]:53.\n" },
 	{ "dns-challenge { update 10.0.0.1; tsig k hmac-md5 YWJj }",
 	        "f:1:41: \"hmac-md5\" is no algorithm for TSIG: write hmac-sha256, hmac-sha512 or "
 	        "hmac-sha1.\n" },
 	{ "dns-challenge { update 10.0.0.1; tsig k hmac-sha256 *** }",
-	        "f:1:53: The secret of a TSIG key is base64: copy what stands behind `secret` in the "
-	        "name server's own configuration.\n" },
+	        "f:1:53: The secret of a TSIG key is base64: copy what stands behind `secret` in "
+	        "the name server's own configuration.\n" },
 	{ "dns-challenge { update 10.0.0.1; delegated a.test }",
 	        "f:1:34: Only one of `update`, `program` and `delegated` can be the way.\n" },
 	{ "dns-challenge { delegated a.test }",
-	        "f:1:1: `delegated ZONE` and `listen ADDRESS:PORT` go together: the zone is answered "
-	        "for there.\n" },
+	        "f:1:1: `delegated ZONE` and `listen ADDRESS:PORT` go together: the zone is "
+	        "answered for there.\n" },
 	{ "dns-challenge { program my-hook; run-as root }",
 	        "f:1:25: \"my-hook\" is not an absolute path: no shell looks for it.\n" },
 	{ "dns-challenge { persist yes; zone a.test }",
