@@ -78,6 +78,11 @@ static bool send_request(struct talk *t, struct err *err)
 static void take_piece(struct talk *t, struct str piece)
 {
 	struct lines *lines = t->question->lines;
+	struct pieces *pieces = t->question->pieces;
+	if (pieces && piece.n && t->head.status / 100 == 2) {
+		t->done = t->done || !pieces->piece(pieces, piece);
+		return;
+	}
 	if (!lines || t->head.status / 100 != 2) {
 		buf_add(&t->answer->body, piece);
 		return;
@@ -182,7 +187,7 @@ static bool hear_answer(struct talk *t, struct err *err)
 				return false;
 		} else if (lines && t->has_head) {
 			lines->idle(lines);
-		} else if (now - heard > CLIENT_PATIENCE) {
+		} else if (!t->question->pieces && now - heard > CLIENT_PATIENCE) {
 			return err_set(err, ERR_TIMEOUT,
 			        "Everseal has not answered for %d s: its log says why.",
 			        CLIENT_PATIENCE / 1000);

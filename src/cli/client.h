@@ -16,11 +16,18 @@ struct lines {
 };
 enum { CLIENT_TICK = 250, CLIENT_PATIENCE = 60000, CLIENT_START = 5000 }; /* ms */
 
+/* Takes an answer that is neither text nor short, piece by piece, however long it is waited for. */
+struct pieces {
+	/* False: that is enough. */
+	bool (*piece)(struct pieces *p, struct str piece);
+};
+
 struct question {
 	const char *method;
 	struct str path;
 	struct str body;     /* JSON, or STR_NONE */
 	struct lines *lines; /* NULL: the answer is one JSON text */
+	struct pieces *pieces;
 };
 
 struct answer {

@@ -56,6 +56,8 @@ int command_disable(struct command *c);
 int command_revoke(struct command *c);
 int command_import(struct command *c);
 int command_export(struct command *c);
+int command_backup(struct command *c);
+int command_restore(struct command *c);
 int command_site_add(struct command *c);
 int command_site_set(struct command *c);
 int command_site_list(struct command *c);

@@ -1,40 +1,12 @@
 /* everseal export: a certificate with its private key, for the machine's owner alone. */
 #include "cli/certificate.h"
 #include "cli/client.h"
+#include "cli/whole.h"
 
-#include <errno.h>
-#include <fcntl.h>
-
-static bool write_all(int fd, struct str text)
-{
-	while (text.n) {
-		const ssize_t n = write(fd, text.p, text.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text = str_from(text, (size_t)n);
-	}
-	return fsync(fd) == 0;
-}
-
-/* What is there already is never overwritten: it may be the only copy of another key. */
 static bool keep(const char *file, struct str pem, struct err *err)
 {
-	const int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 && errno == EEXIST)
-		return err_set(err, ERR_CONFLICT,
-		        "%s exists already and is left as it is." ERR_REMEDY
-		        "Give another file with --to, or remove it first.",
-		        file);
-	if (fd < 0)
-		return err_sys(err, ERR_IO, errno, "%s cannot be written", file);
-	const bool written = write_all(fd, pem);
-	const int number = errno;
-	if (close(fd) == 0 && written)
-		return true;
-	unlink(file);
-	return err_sys(err, ERR_IO, number, "%s cannot be written", file);
+	struct whole w;
+	return whole_begin(&w, file, err) && whole_write(&w, pem, err) && whole_end(&w, err);
 }
 
 static bool check_format(struct command *c, struct err *err)

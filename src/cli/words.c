@@ -87,6 +87,20 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Writes the certificate with that name, its chain and its private key to a new file that "
 		"only its owner can read. Private keys leave by this command alone, on the machine "
 		"itself." },
+	[VERB_BACKUP] = { "backup", "FILE", 1, WHERE | HAS(WITH_KEY), 0,
+		"copy the whole state to a file",
+		"Writes a copy of all that the running server keeps, as one moment had it, to a new file "
+		"that only its owner can read: accounts, certificates, keys, sites, people. Secrets are in "
+		"it as they are stored, sealed: without the master key nobody can use them, and neither can "
+		"`everseal restore`. Keep the master key (STATE/master.key, or the credential) at another "
+		"place, or put it into the backup with --with-key." },
+	[VERB_RESTORE] = { "restore", "FILE", 1, WHERE, 0,
+		"make the state of a new server from a backup",
+		"Puts what `everseal backup` has written into the state directory, which must be empty but "
+		"for the master key, and not in use. All or nothing: an interrupted restore can be begun "
+		"anew. `everseal run` then serves every certificate without asking an authority, and renews "
+		"them by the same accounts. A backup without the master key needs it put into the directory "
+		"as master.key (mode 0400), before or after, or given as the credential master.key." },
 	[VERB_DIAGNOSE] = { "lets-encrypt diagnose", "NAME", 1, WHERE | HAS(JSON), 0,
 		"find what stops a name from being issued for or served",
 		"Asks the running server to look at a name as a certificate authority would, registered or "

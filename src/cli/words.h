@@ -52,6 +52,8 @@
 	X(MANY, "many", "DIR",                                                                     \
 	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
 	        "*.example.com.")                                                                  \
+	X(WITH_KEY, "with-key", NULL,                                                              \
+	        "Put the master key into the backup: whoever has that file has every secret.")     \
 	X(SCOPE, "scope", "SCOPE",                                                                 \
 	        "What a person or token may do: read, operate or administer. A person's "          \
 	        "default: administer.")                                                            \
@@ -88,6 +90,8 @@ extern const struct option_words options[OPTION_COUNT];
 	X(REVOKE, "lets-encrypt revoke")                                                           \
 	X(IMPORT, "import")                                                                        \
 	X(EXPORT, "export")                                                                        \
+	X(BACKUP, "backup")                                                                        \
+	X(RESTORE, "restore")                                                                      \
 	X(DIAGNOSE, "lets-encrypt diagnose")                                                       \
 	X(SITE_ADD, "site add")                                                                    \
 	X(SITE_SET, "site set")                                                                    \

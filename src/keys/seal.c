@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 enum {
-	KEY_BYTES = crypto_aead_xchacha20poly1305_ietf_KEYBYTES,
+	KEY_BYTES = MASTER_KEY,
 	NONCE_BYTES = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES,
 	TAG_BYTES = crypto_aead_xchacha20poly1305_ietf_ABYTES,
 	ID_BYTES = 8,
@@ -16,6 +16,9 @@ enum {
 	HEAD_BYTES = MARK_BYTES + ID_BYTES + NONCE_BYTES,
 	BOUND_BYTES_MOST = 4096, /* kind, id and version together */
 };
+
+_Static_assert(MASTER_KEY == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the cipher's key");
+_Static_assert(MASTER_ID == 2 * ID_BYTES, "in hexadecimal");
 
 static const char mark[MARK_BYTES] = { 'E', '1' };
 
@@ -159,6 +162,30 @@ static struct master *make_key(const char *dir, const char *path, struct err *er
 	name_key(m);
 	if (!keep(m, dir, path, err))
 		master_free(&m);
+	return m;
+}
+
+bool master_keep(const struct master *m, const char *state_dir, struct err *err)
+{
+	char path[PATH_MAX];
+	return join(state_dir, "master.key", path, err) && keep(m, state_dir, path, err);
+}
+
+void master_id(const struct master *m, char ret_id[MASTER_ID + 1])
+{
+	sodium_bin2hex(ret_id, MASTER_ID + 1, m->id, sizeof m->id);
+}
+
+void master_bytes(const struct master *m, struct buf *out)
+{
+	buf_add(out, str_n(m->key, sizeof m->key));
+}
+
+struct master *master_from_bytes(const unsigned char bytes[MASTER_KEY])
+{
+	struct master *m = master_new(MASTER_BESIDE);
+	memcpy(m->key, bytes, sizeof m->key);
+	name_key(m);
 	return m;
 }
 

@@ -21,6 +21,14 @@ MUST_CHECK struct master *master_load(const char *state_dir, bool may_create, st
 void master_free(struct master **m);
 enum master_source master_source(const struct master *m);
 
+/* For backups. The id that sealed blobs name, in hexadecimal; the key's bytes; the key of such
+ * bytes; and that key put into a state that has none. */
+enum { MASTER_KEY = 32, MASTER_ID = 16 };
+void master_id(const struct master *m, char ret_id[MASTER_ID + 1]);
+void master_bytes(const struct master *m, struct buf *out);
+struct master *master_from_bytes(const unsigned char bytes[MASTER_KEY]);
+MUST_CHECK bool master_keep(const struct master *m, const char *state_dir, struct err *err);
+
 /* What a blob is sealed for. */
 struct seal_for {
 	struct str kind, id;

@@ -5,23 +5,6 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-/* "Evsl", so that file(1) and we know the file as ours. */
-enum { APPLICATION_ID = 0x4576736c };
-
-/* A row of 1–2 KiB does not fit a leaf of an index, so the table keeps its rowid: WITHOUT ROWID
- * would give each certificate an overflow page of its own. */
-static const char *const steps[] = {
-	"CREATE TABLE record ("
-	" kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,"
-	" value TEXT NOT NULL, blob BLOB NOT NULL, PRIMARY KEY (kind, id)) STRICT",
-};
-
-const struct db_schema db_schema = {
-	.application_id = APPLICATION_ID,
-	.steps = steps,
-	.count = sizeof steps / sizeof *steps,
-};
-
 enum {
 	/* Only a stranger's program can make us wait; the loop's thread hardly does. */
 	WRITER_BUSY_MS = 5000,
@@ -320,4 +303,15 @@ bool db_open_reader(const char *path, sqlite3 **ret_db, struct err *err)
 	*ret_db = db;
 	db = NULL;
 	return true;
+}
+
+bool db_copy(sqlite3 *db, const char *path, struct err *err)
+{
+	STMT_AUTO *stmt = NULL;
+	/* What is written is another file than the one that this connection may only read. */
+	if (!run_sql(db, "PRAGMA query_only = OFF", err) ||
+	        !db_prepare(db, "VACUUM INTO ?1", &stmt, err))
+		return false;
+	db_bind_text(stmt, 1, str_c(path));
+	return db_run(stmt, err);
 }

@@ -20,6 +20,8 @@ MUST_CHECK bool db_open_writer(
         const char *path, const struct db_schema *schema, sqlite3 **ret_db, struct err *err);
 /* Cannot write, and never checkpoints. The writer is opened before and closed after it. */
 MUST_CHECK bool db_open_reader(const char *path, sqlite3 **ret_db, struct err *err);
+/* A copy of what `db`, one of our own, holds, compacted, in the empty file at `path`. */
+MUST_CHECK bool db_copy(sqlite3 *db, const char *path, struct err *err);
 void db_close(sqlite3 **db);
 
 /* A statement to be kept. */

@@ -55,6 +55,21 @@ struct reader {
 MUST_CHECK bool reader_open(struct reader *r, const char *path, struct err *err);
 void reader_close(struct reader *r);
 
+/* The copy that is under way. The loop's but for `db`, `made` and `err`, which are the
+ * thread's until the letter comes. */
+struct copying {
+	struct letter letter;
+	struct mailbox *results;
+	struct store_copy *asked; /* NULL once aborted */
+	pthread_t thread;
+	bool runs, made;
+	char *path; /* of the copy, while it has a name */
+	sqlite3 *db;
+	struct err err;
+};
+void copying_open(struct store *s, const char *state_dir);
+void copying_close(struct store *s);
+
 struct store {
 	struct loop *loop;
 	int lock_fd;
@@ -65,6 +80,7 @@ struct store {
 	struct mailbox *results;
 	bool settling; /* callbacks are being called */
 	bool closing;  /* none is called any more */
+	struct copying copying;
 
 	pthread_t thread;
 	struct writer writer; /* the thread's */

@@ -172,6 +172,7 @@ struct store *store_open(struct loop *loop, const char *state_dir, struct err *e
 		return NULL;
 	}
 	s->results = mailbox_new(loop, open_result);
+	copying_open(s, state_dir);
 	start_thread(s);
 	return s;
 }
@@ -187,6 +188,7 @@ void store_close(struct store **store)
 		later_stop(&s->hand_over);
 		hand_over(&s->hand_over);
 	}
+	copying_close(s);
 	end_thread(s);
 	mailbox_free(&s->results);
 	LIST_EACH (node, &s->watches)

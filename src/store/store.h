@@ -60,6 +60,20 @@ struct store_range {
 MUST_CHECK bool store_walk(
         struct store *s, struct store_range range, struct store_scan *scan, struct err *err);
 
+/* A copy of the whole database as one moment had it, without what was deleted, made on a thread of
+ * its own while reads and writes go on. `done` fires exactly once unless aborted, never before the
+ * start has returned: with a descriptor of a file that has no name, the caller's from then on; or
+ * with -1 and an err. One at a time: ERR_BUSY. */
+struct store_copy {
+	void (*done)(struct store_copy *c, int fd, const struct err *err);
+	struct store *store; /* NULL when not started */
+	struct later refusal;
+	struct err err;
+};
+void store_copy_start(struct store *s, struct store_copy *c,
+        void (*done)(struct store_copy *c, int fd, const struct err *err));
+void store_copy_abort(struct store_copy *c);
+
 /* A transaction: filled, then started; owned by the caller until `done`, which fires exactly once
  * (err is NULL on success, valid during the call otherwise) unless aborted before. Bytes are copied
  * by the put. Once `done` is called the tx is empty and may be filled and started anew. */

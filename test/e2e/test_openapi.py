@@ -377,6 +377,7 @@ def ask_about_diagnosis(api):
     brought = {"name": "brought.example.com", "pem": (leaf + key).decode()}
     api.post("/api/certificates/import", {"certificates": [brought]}).ok()
     api.post("/api/certificates/import", {"certificates": [{"name": "brought.example.com"}]}).failed(422)
+    assert api.post("/api/backup", {}).body.startswith(b"Everseal backup 1\n")
     for i in range(9):  # and one before
         api.get("/api/lookup", name=f"a{i}.example.com").ok()
     api.get("/api/lookup", name="b.example.com").failed(429)

@@ -656,7 +656,7 @@ static void an_export_overwrites_nothing(void **state)
 	run_with(line, pem, &s, &o);
 	assert_int_equal(o.status, 1);
 	assert_non_null(strstr(o.err, "out.pem exists already and is left as it is. Give another "
-	                              "file with --to, or remove it first.\n"));
+	                              "file, or remove it first.\n"));
 	unlink(file);
 	snprintf(line, sizeof line, "export a.test --format pkcs12 --to %s", file);
 	run(line, &o);
