@@ -255,38 +255,81 @@ void internal_abort(struct internal_call *c)
 
 /* For people */
 
-struct roots_writing {
+struct roots {
 	struct store_scan scan;
+	void (*each)(struct roots *r, const struct record *record, struct str der,
+	        const struct cert *cert);
 	struct json_writer *w;
+	struct buf *pem;
+	size_t count;
 };
 
-static bool write_root(struct store_scan *scan, const struct record *r)
+static bool read_one(struct store_scan *scan, const struct record *record)
 {
-	struct json_writer *w = OWNER(scan, struct roots_writing, scan)->w;
+	struct roots *r = OWNER(scan, struct roots, scan);
 	ARENA_AUTO a = ARENA_INIT;
-	BUF_AUTO pem = BUF(64 << 10);
-	struct err err = ERR_INIT;
+	struct err ignored = ERR_INIT;
 	struct cert cert;
 	struct str der;
-	if (!root_read(&a, r, &der, &cert, &err))
-		return true;
+	if (root_read(&a, record, &der, &cert, &ignored))
+		r->each(r, record, der, &cert);
+	return true;
+}
+
+static void read_all(struct store *store, struct roots *r)
+{
+	struct err ignored = ERR_INIT;
+	r->scan.each = read_one;
+	(void)!store_each(store, STR("authority"), &r->scan, &ignored);
+}
+
+static void count_one(
+        struct roots *r, const struct record *record, struct str der, const struct cert *cert)
+{
+	(void)record, (void)der, (void)cert;
+	r->count++;
+}
+
+size_t internal_roots_count(struct store *store)
+{
+	struct roots r = { .each = count_one };
+	read_all(store, &r);
+	return r.count;
+}
+
+static void add_pem(
+        struct roots *r, const struct record *record, struct str der, const struct cert *cert)
+{
+	(void)record, (void)cert;
+	cert_to_pem(der, r->pem);
+}
+
+void internal_roots_pem(struct store *store, struct buf *out)
+{
+	struct roots r = { .each = add_pem, .pem = out };
+	read_all(store, &r);
+}
+
+static void write_one(
+        struct roots *r, const struct record *record, struct str der, const struct cert *cert)
+{
+	struct json_writer *w = r->w;
+	BUF_AUTO pem = BUF(64 << 10);
 	cert_to_pem(der, &pem);
 	json_write_object(w, NULL);
-	json_write_text(w, "for", r->id);
-	json_write_text(w, "subject", cert.subject);
-	json_write_time(w, "not_before", cert.not_before);
-	json_write_time(w, "not_after", cert.not_after);
-	json_write_c(w, "sha256", cert.sha256);
+	json_write_text(w, "for", record->id);
+	json_write_text(w, "subject", cert->subject);
+	json_write_time(w, "not_before", cert->not_before);
+	json_write_time(w, "not_after", cert->not_after);
+	json_write_c(w, "sha256", cert->sha256);
 	json_write_text(w, "pem", buf_str(&pem));
 	json_write_end(w);
-	return true;
 }
 
 void internal_roots_write(struct store *store, struct json_writer *w, const char *name)
 {
-	struct roots_writing writing = { .scan.each = write_root, .w = w };
-	struct err ignored = ERR_INIT;
+	struct roots r = { .each = write_one, .w = w };
 	json_write_array(w, name);
-	(void)!store_each(store, STR("authority"), &writing.scan, &ignored);
+	read_all(store, &r);
 	json_write_end(w);
 }

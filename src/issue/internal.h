@@ -34,6 +34,9 @@ void internal_abort(struct internal_call *c); /* harmless if not started */
 
 /* The roots that there are, in the array `name` of w, an object each: "for", "subject",
  * "not_before", "not_after", "sha256", "pem". */
+size_t internal_roots_count(struct store *store);
+/* All of them, one behind the other. */
+void internal_roots_pem(struct store *store, struct buf *out);
 void internal_roots_write(struct store *store, struct json_writer *w, const char *name);
 
 #endif

@@ -63,6 +63,8 @@ static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 	write_account(w, i->directory);
 	json_write_bool(w, "trust", i->trust.n > 0);
 	json_write_bool(w, "eab", i->eab_kid.n > 0);
+	if (!i->directory.n)
+		json_write_int(w, "roots", (int64_t)internal_roots_count(portal.store));
 	json_write_end(w);
 }
 
@@ -234,25 +236,37 @@ static void get_limits(struct call *c)
 }
 
 /* What clients must trust so that they trust the certificates of our own authority. */
-static void get_roots(struct call *c)
+static bool has_roots(struct call *c)
 {
 	const struct config_issuer *i = find(c);
-	struct json_writer w;
 	struct err err = ERR_INIT;
-	if (!i)
+	if (!i || !i->directory.n)
+		return i;
+	err_set(&err, ERR_NOT_FOUND,
+	        "The root of %.*s is the CA's: Everseal keeps those of its own authority, "
+	        "`internal`, only.",
+	        STR_ARG(i->name));
+	call_fail(c, &err);
+	return false;
+}
+
+static void get_roots(struct call *c)
+{
+	struct json_writer w;
+	if (!has_roots(c))
 		return;
-	if (i->directory.n) {
-		err_set(&err, ERR_NOT_FOUND,
-		        "The root of %.*s is the CA's: Everseal keeps those of its own authority, "
-		        "`internal`, only.",
-		        STR_ARG(i->name));
-		call_fail(c, &err);
-		return;
-	}
 	call_object(c, &w);
 	internal_roots_write(portal.store, &w, "roots");
 	json_write_end(&w);
 	call_answer(c, 200);
+}
+
+static void export_roots(struct call *c)
+{
+	if (!has_roots(c))
+		return;
+	internal_roots_pem(portal.store, &c->answer);
+	call_answer_file(c, "application/x-pem-file", "everseal-roots.pem");
 }
 
 /* ---- changes of the account ---- */
@@ -332,6 +346,7 @@ const struct route issuer_routes[] = {
 	{ "GET", "/api/issuers/*/directory", SCOPE_OPERATE, get_directory },
 	{ "GET", "/api/issuers/*/limits", SCOPE_READ, get_limits },
 	{ "GET", "/api/issuers/*/roots", SCOPE_READ, get_roots },
+	{ "GET", "/api/issuers/*/roots/export", SCOPE_READ, export_roots },
 	{ "POST", "/api/issuers/*/contact", SCOPE_ADMINISTER, post_contact },
 	{ "POST", "/api/issuers/*/deactivate", SCOPE_ADMINISTER, post_deactivate },
 	{ "POST", "/api/issuers/*/rollover", SCOPE_ADMINISTER, post_rollover },

@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from api import Api
 from network import ask, names_of
 
 pytestmark = pytest.mark.asan
@@ -41,6 +42,8 @@ def test_a_private_name_is_registered_without_a_ca(everseal, pebble, tmp_path):
     assert "Seen over HTTPS" in outcome.out
     assert pebble.orders == 0
     assert curl(everseal, "nas.internal", roots_of(everseal, tmp_path)).stdout == "hello"
+    exported = Api(everseal.state).ask("GET", "/api/issuers/internal/roots/export")
+    assert exported.body.decode() in roots_of(everseal, tmp_path).read_text()
     status = everseal.certificate("nas.internal")
     assert (status["issuer"], status["last_error"]) == ("internal", None)
 

@@ -259,7 +259,7 @@ def ask_everything(api):
                  "/api/letsencryptconfiguration", "/api/people", "/api/tokens", "/api/audit"):
         api.get(path).ok()
     for path in (f"/api/tasks/{task}/events", "/api/certificates/shop.example.com/export", "/api/audit/export",
-                 "/metrics"):
+                 "/metrics", "/api/issuers/internal/roots/export"):
         assert api.get(path).status == 200
     api.post("/api/reload").ok()
     api.get("/api/issuers/nobody/directory").failed(503)

@@ -18,9 +18,12 @@ function accountCell({account, eab, directory}) {
 	return [account.email || 'Without e-mail', account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
 }
 
-function directoryCell({directory, trust}) {
+function directoryCell({name, directory, trust, roots}) {
 	if (!directory)
-		return 'Self-made certificates, by this server';
+		return ['Certificates for private names, made by this server', h('div', {class: 'hint'}, roots
+			? ['trusted by who installs ', h('a', {href: `api/issuers/${segment(name)}/roots/export`, download: 'everseal-roots.pem'},
+				count(roots, 'its root', 'its roots'))]
+			: 'its root is made with the first one')];
 	return [mono(directory), trust ? h('div', {class: 'hint'}, 'trusted by a root of your own') : null];
 }
 
