@@ -267,7 +267,16 @@ def ask_everything(api):
     ask_about_people(api)
     ask_about_diagnosis(api)
     ask_what_is_not_there(api)
+    ask_about_the_account(api)
     ask_about_the_program(api)
+
+
+def ask_about_the_account(api):
+    where = "/api/issuers/pebble"
+    api.post(f"{where}/contact", {"email": "two @ words"}).failed(422, field="email")
+    api.post(f"{where}/contact", {"email": "sec@example.com"}).ok()
+    api.post(f"{where}/rollover").ok()
+    api.post(f"{where}/deactivate").ok()
 
 
 def ask_about_the_program(api):
