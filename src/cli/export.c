@@ -1,7 +1,11 @@
 /* everseal export: a certificate with its private key, for the machine's owner alone. */
 #include "cli/certificate.h"
 #include "cli/client.h"
+#include "cli/secret.h"
 #include "cli/whole.h"
+#include "keys/pkcs12.h"
+
+enum { PASSWORD_MOST = 1024 };
 
 static bool keep(const char *file, struct str pem, struct err *err)
 {
@@ -9,13 +13,38 @@ static bool keep(const char *file, struct str pem, struct err *err)
 	return whole_begin(&w, file, err) && whole_write(&w, pem, err) && whole_end(&w, err);
 }
 
+static bool wants_pkcs12(const struct command *c)
+{
+	return str_eq_nocase(command_value(c, OPTION_FORMAT), STR("pkcs12"));
+}
+
+static bool keep_pkcs12(struct command *c, const char *path, struct str pem, struct err *err)
+{
+	struct buf password = BUF_SECRET(PASSWORD_MOST), made = BUF_SECRET(PKCS12_MOST);
+	const struct secret_file file = {
+		.path = path, .from = c->values[OPTION_PASSWORD_FILE], .is_new = true
+	};
+	const bool done = secret_of_file(&file, &password, err) &&
+	                  pkcs12_from_pem(pem, buf_str(&password), &made, err) &&
+	                  keep(path, buf_str(&made), err);
+	buf_wipe(&password);
+	buf_wipe(&made);
+	return done;
+}
+
 static bool check_format(struct command *c, struct err *err)
 {
 	const struct str format = command_value(c, OPTION_FORMAT);
-	return !format.n || str_eq_nocase(format, STR("pem")) ||
+	return !format.n || str_eq_nocase(format, STR("pem")) || wants_pkcs12(c) ||
 	       err_set(err, ERR_INPUT,
-	               "Everseal exports PEM, not %.*s." ERR_REMEDY "Use --format pem.",
+	               "Everseal exports PEM and PKCS#12, not %.*s." ERR_REMEDY
+	               "Use --format pem or --format pkcs12.",
 	               STR_ARG(format));
+}
+
+static bool keep_as(struct command *c, const char *path, struct str pem, struct err *err)
+{
+	return wants_pkcs12(c) ? keep_pkcs12(c, path, pem, err) : keep(path, pem, err);
 }
 
 int command_export(struct command *c)
@@ -34,7 +63,7 @@ int command_export(struct command *c)
 		        STR_ARG(command_escaped(c, c->operands[0]))) };
 	const char *file = c->values[OPTION_TO];
 	const bool done = command_state(c, &state, &err) && client_ask(state, &q, &answer, &err) &&
-	                  keep(file, buf_str(&answer.body), &err);
+	                  keep_as(c, file, buf_str(&answer.body), &err);
 	buf_wipe(&answer.body);
 	if (!done)
 		return command_fail(&err);

@@ -1,13 +1,16 @@
-/* everseal import: certificates that somebody else has issued, with chain and key. */
+/* everseal import: certificates that somebody else has issued, with chain and key. PKCS#12 is
+ * turned into PEM here, by a process that holds nothing else. */
 #include "cli/client.h"
 #include "cli/command.h"
+#include "cli/secret.h"
+#include "keys/pkcs12.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 /* So many bytes and certificates go in one request; the server takes 4 MiB and 256. */
-enum { FILE_MOST = 64 << 10, BATCH_BYTES = 3 << 20, BATCH_MOST = 256 };
+enum { FILE_MOST = 64 << 10, PASSWORD_MOST = 1024, BATCH_BYTES = 3 << 20, BATCH_MOST = 256 };
 
 struct batch {
 	struct str state;
@@ -118,12 +121,47 @@ static bool add_folder(struct command *c, struct batch *b, const char *path, str
 	return done;
 }
 
+static bool add_pkcs12(struct command *c, struct batch *b, struct str bytes, struct err *err)
+{
+	struct buf password = BUF_SECRET(PASSWORD_MOST), pem = BUF_SECRET(FILE_MOST);
+	const struct secret_file file = { .path = c->operands[1].p,
+		.from = c->values[OPTION_PASSWORD_FILE] };
+	bool done = secret_of_file(&file, &password, err);
+	if (done && !pkcs12_to_pem(bytes, buf_str(&password), &pem, err))
+		done = err_prefix(err, "%s cannot be imported", c->operands[1].p);
+	done = done && add(b, c->operands[0], buf_str(&pem), err);
+	buf_wipe(&password);
+	buf_wipe(&pem);
+	return done;
+}
+
+static bool add_pem(struct command *c, struct batch *b, struct str pem, struct err *err)
+{
+	const struct str mark = STR("-----BEGIN ");
+	if (!memmem(pem.p, pem.n, mark.p, mark.n))
+		return err_set(err, ERR_INPUT,
+		        "%.*s cannot be imported: %s holds neither PEM nor PKCS#12, or is cut off.",
+		        STR_ARG(c->operands[0]), c->operands[1].p);
+	return add(b, c->operands[0], pem, err);
+}
+
+static bool add_one(struct command *c, struct batch *b, struct err *err)
+{
+	struct buf bytes = BUF_SECRET(FILE_MOST);
+	bool done = read_file(AT_FDCWD, c->operands[1].p, &bytes, err);
+	if (done)
+		done = pkcs12_is(buf_str(&bytes)) ? add_pkcs12(c, b, buf_str(&bytes), err)
+		                                  : add_pem(c, b, buf_str(&bytes), err);
+	buf_wipe(&bytes);
+	return done;
+}
+
 static bool import(struct command *c, struct batch *b, struct err *err)
 {
 	const char *many = c->values[OPTION_MANY];
 	if (many)
 		return add_folder(c, b, many, err) && send_batch(b, err);
-	return add_file(b, AT_FDCWD, c->operands[1].p, c->operands[0], err) && send_batch(b, err);
+	return add_one(c, b, err) && send_batch(b, err);
 }
 
 int command_import(struct command *c)

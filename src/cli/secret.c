@@ -2,16 +2,17 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <termios.h>
 
 enum { LINE_MOST = 1024 };
 
 /* A line without its newline; unbuffered, so that no copy stays behind. */
-static bool read_line(struct buf *out, struct err *err)
+static bool read_any_line(int fd, struct buf *out, struct err *err)
 {
 	char c;
 	for (;;) {
-		ssize_t n = read(STDIN_FILENO, &c, 1);
+		ssize_t n = read(fd, &c, 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -21,8 +22,13 @@ static bool read_line(struct buf *out, struct err *err)
 		buf_add_char(out, c);
 	}
 	wipe(&c, sizeof c);
-	if (!buf_ok(out))
-		return err_set(err, ERR_INPUT, "The password is too long.");
+	return buf_ok(out) || err_set(err, ERR_INPUT, "The password is too long.");
+}
+
+static bool read_line(struct buf *out, struct err *err)
+{
+	if (!read_any_line(STDIN_FILENO, out, err))
+		return false;
 	return out->n || err_set(err, ERR_INPUT,
 	                         "No password was given: type it at the terminal, or give it on "
 	                         "standard input, as one line.");
@@ -43,14 +49,42 @@ static bool ask_once(const char *question, const char *whom, struct buf *out, st
 	return ok;
 }
 
-bool secret_ask(const char *for_whom, struct buf *ret_password, struct err *err)
+static bool ask_twice(const char *for_whom, struct buf *ret_password, struct err *err)
 {
 	BUF_AUTO again = BUF_SECRET_INIT(LINE_MOST);
-	if (!isatty(STDIN_FILENO))
-		return read_line(ret_password, err);
 	if (!ask_once("New password for", for_whom, ret_password, err) ||
 	        !ask_once("Once more, for", for_whom, &again, err))
 		return false;
 	return str_eq(buf_str(ret_password), buf_str(&again)) ||
 	       err_set(err, ERR_INPUT, "The two passwords differ: nothing was changed.");
+}
+
+bool secret_ask(const char *for_whom, struct buf *ret_password, struct err *err)
+{
+	if (!isatty(STDIN_FILENO))
+		return read_line(ret_password, err);
+	return ask_twice(for_whom, ret_password, err);
+}
+
+static bool read_from(const char *path, struct buf *ret_password, struct err *err)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return err_sys(err, ERR_IO, errno, "%s cannot be read", path);
+	const bool done = read_any_line(fd, ret_password, err);
+	close(fd);
+	return done;
+}
+
+bool secret_of_file(const struct secret_file *file, struct buf *ret_password, struct err *err)
+{
+	if (file->from)
+		return read_from(file->from, ret_password, err);
+	if (!isatty(STDIN_FILENO))
+		return err_set(err, ERR_INPUT,
+		        "%s %s a password: give it with --password-file FILE, or at a terminal.",
+		        file->path, file->is_new ? "needs" : "has");
+	if (file->is_new)
+		return ask_twice(file->path, ret_password, err);
+	return ask_once("Password of", file->path, ret_password, err);
 }

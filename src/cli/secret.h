@@ -8,4 +8,13 @@
 /* ret_password: an empty BUF_SECRET. */
 MUST_CHECK bool secret_ask(const char *for_whom, struct buf *ret_password, struct err *err);
 
+/* The password of a file that was brought (asked for once), or of one to be made (`is_new`); from
+ * the first line of `from`, unless that is NULL. It may be empty only there. */
+struct secret_file {
+	const char *path, *from;
+	bool is_new;
+};
+MUST_CHECK bool secret_of_file(
+        const struct secret_file *file, struct buf *ret_password, struct err *err);
+
 #endif

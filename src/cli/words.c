@@ -74,18 +74,20 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"may be in wrong hands. A new certificate is ordered first, unless the name is no longer "
 		"renewed; then visitors are locked out, and while browsers may remember that the name is "
 		"reached over HTTPS only, it says until when, and needs --despite-hsts." },
-	[VERB_IMPORT] = { "import", "NAME FILE", 2, WHERE | HAS(MANY), 0,
+	[VERB_IMPORT] = { "import", "NAME FILE", 2, WHERE | HAS(MANY) | HAS(PASSWORD_FILE), 0,
 		"serve a certificate that somebody else has issued",
 		"Serves NAME with the certificate in FILE, at once: PEM with the server's certificate, each "
-		"followed by its issuer's, and the private key. Key, names, order and dates are checked; the "
+		"followed by its issuer's, and the private key; or PKCS#12 (.pfx, .p12) with the same, in "
+		"any order, whose password is asked for unless --password-file gives it. Key, names, order and dates are checked; the "
 		"key is kept sealed. It is served for its other names, too, unless they have certificates of "
 		"their own. Importing again replaces it. Everseal does not renew it.\n\n"
 		"With --many it imports the files NAME.pem of a directory; the first that does not do ends "
 		"it, and those before it are served." },
-	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO), HAS(TO),
+	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO) | HAS(PASSWORD_FILE), HAS(TO),
 		"write a certificate with its key to a file",
 		"Writes the certificate with that name, its chain and its private key to a new file that "
-		"only its owner can read. Private keys leave by this command alone, on the machine "
+		"only its owner can read: PEM, or PKCS#12 (AES-256, PBKDF2, SHA-256) under a password that "
+		"is asked for unless --password-file gives it. Private keys leave by this command alone, on the machine "
 		"itself." },
 	[VERB_BACKUP] = { "backup", "FILE", 1, WHERE | HAS(WITH_KEY), 0,
 		"copy the whole state to a file",

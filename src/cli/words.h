@@ -47,11 +47,14 @@
 	X(REASON, "reason", "REASON",                                                              \
 	        "Why it is revoked: unspecified, keyCompromise, affiliationChanged, superseded "   \
 	        "or cessationOfOperation.")                                                        \
-	X(FORMAT, "format", "FORMAT", "The form of what is written: pem. Default: pem.")           \
+	X(FORMAT, "format", "FORMAT", "The form of what is written: pem or pkcs12. Default: pem.") \
 	X(TO, "to", "FILE", "The file to write. It must not exist yet.")                           \
 	X(MANY, "many", "DIR",                                                                     \
 	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
 	        "*.example.com.")                                                                  \
+	X(PASSWORD_FILE, "password-file", "FILE",                                                  \
+	        "The file whose first line is the password of the PKCS#12 file. Default: it is "   \
+	        "asked for on the terminal.")                                                      \
 	X(WITH_KEY, "with-key", NULL,                                                              \
 	        "Put the master key into the backup: whoever has that file has every secret.")     \
 	X(SCOPE, "scope", "SCOPE",                                                                 \

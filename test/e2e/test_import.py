@@ -1,5 +1,6 @@
 """Certificates that somebody else has issued: what is served with them, what is refused and why, many."""
 import datetime
+import subprocess
 import time
 
 import pytest
@@ -150,6 +151,86 @@ def test_many(place, root):
     assert names_of(served(place.https, "x.wild.example.com")) == ["*.wild.example.com"]
     (folder / "a7.example.com.pem").write_bytes(leaf + key)
     place.cli("import", "--many", folder).failed("a7.example.com cannot be imported: .*is not for a7")
+
+
+def openssl(*words):
+    return subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60).stdout
+
+
+def pkcs12(folder, password, leaf, key, *more, options=()):
+    """A file made by openssl, its certificates in an order of its own."""
+    for name, content in (("leaf.pem", leaf), ("key.pem", key), ("more.pem", b"".join(more))):
+        (folder / name).write_bytes(content)
+    file = folder / "brought.pfx"
+    openssl("pkcs12", "-export", "-in", folder / "leaf.pem", "-inkey", folder / "key.pem", "-out", file,
+            *(["-certfile", folder / "more.pem"] if more else []), "-passout", f"pass:{password}", *options)
+    return file
+
+
+def password_file(folder, password):
+    file = folder / "password"
+    file.write_text(password + "\n")
+    return file
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("options", [(), ("-legacy",), ("-keypbe", "NONE", "-certpbe", "NONE")])
+def test_pkcs12_is_served_with_its_chain(place, root, between, options):
+    leaf, key = between.issue("shop.example.com")
+    file = pkcs12(place.folder, "a b'c", leaf, key, root.pem, between.pem, options=options)
+    done = place.cli("import", "shop.example.com", file, "--password-file", password_file(place.folder, "a b'c")).ok()
+    assert "1 certificate is imported and served." in done.out
+    with tls(place.https, "shop.example.com", roots=root.pem.decode()) as s:
+        s.sendall(request_bytes("shop.example.com", "/"))
+    place.restart()
+    assert served(place.https, "shop.example.com").public_bytes(PEM) == leaf
+
+
+@pytest.mark.asan
+def test_pkcs12_that_does_not_fit_is_refused(place, root, between):
+    name = "shop.example.com"
+    leaf, key = between.issue(name)
+    old, old_key = root.issue(name, begin=-10, days=-1)
+    other, other_key = root.issue("other.example.com")
+    good, wrong = password_file(place.folder, "secret"), place.folder / "wrong"
+    wrong.write_text("Secret\n")
+
+    def refused(file, *sentences, password=good):
+        place.cli("import", name, file, "--password-file", password).failed(*sentences)
+
+    file = pkcs12(place.folder, "secret", leaf, key, between.pem)
+    refused(file, "brought.pfx cannot be imported: The password of the PKCS#12 file is wrong", password=wrong)
+    refused(file, "none cannot be read: No such file", password=place.folder / "none")
+    place.cli("import", name, file).failed("brought.pfx has a password: give it with --password-file FILE")
+    refused(pkcs12(place.folder, "secret", old, old_key), "shop.example.com cannot be imported: .*has expired on ")
+    refused(pkcs12(place.folder, "secret", other, other_key), "is not for shop.example.com, but for other")
+    refused(pkcs12(place.folder, "secret", leaf, key, options=("-nokeys",)), "There is no private key in it")
+    refused(pkcs12(place.folder, "secret", leaf, key, options=("-iter", "3500000")), "more than 3000000 rounds",
+            "fewer")
+    file.write_bytes(file.read_bytes()[:-9])
+    refused(file, "shop.example.com cannot be imported: .*brought.pfx holds neither PEM nor PKCS#12, or is cut off")
+    assert place.certificate(name) is None
+
+
+@pytest.mark.asan
+def test_an_export_is_read_by_openssl(everseal):
+    everseal.register("shop.example.com")
+    leaf = everseal.wait_served("shop.example.com").public_bytes(PEM)
+    file, secret = everseal.folder / "out.p12", password_file(everseal.folder, "pass word")
+    words = ("export", "shop.example.com", "--format", "pkcs12", "--to", file)
+    everseal.cli(*words).failed("out.p12 needs a password: give it with --password-file FILE, or at a terminal")
+    assert not file.exists()
+    everseal.cli(*words, "--password-file", secret).ok()
+    assert file.stat().st_mode & 0o7777 == 0o600
+    text = openssl("pkcs12", "-in", file, "-nodes", "-passin", "pass:pass word")
+    assert leaf in text and b"BEGIN PRIVATE KEY" in text and text.count(b"BEGIN CERTIFICATE") > 1
+    about = subprocess.run(["openssl", "pkcs12", "-in", file, "-info", "-noout", "-passin", "pass:pass word"],
+                           check=True, capture_output=True, text=True).stderr
+    assert "MAC: sha256" in about and about.count("PBES2, PBKDF2, AES-256-CBC") == 2
+    everseal.cli(*words, "--password-file", secret).failed("out.p12 exists already")
+    everseal.le("disable", "shop.example.com").ok()
+    everseal.cli("import", "shop.example.com", file, "--password-file", secret).ok()
+    assert everseal.served("shop.example.com").public_bytes(PEM) == leaf
 
 
 def test_the_page_does_not_take_keys(place):

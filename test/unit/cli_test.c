@@ -658,10 +658,11 @@ static void an_export_overwrites_nothing(void **state)
 	assert_non_null(strstr(o.err, "out.pem exists already and is left as it is. Give another "
 	                              "file, or remove it first.\n"));
 	unlink(file);
-	snprintf(line, sizeof line, "export a.test --format pkcs12 --to %s", file);
+	snprintf(line, sizeof line, "export a.test --format jks --to %s", file);
 	run(line, &o);
 	assert_int_equal(o.status, 2);
-	assert_string_equal(o.err, "Everseal exports PEM, not pkcs12. Use --format pem.\n");
+	assert_string_equal(o.err, "Everseal exports PEM and PKCS#12, not jks. Use --format pem or "
+	                           "--format pkcs12.\n");
 	run("export --to x", &o);
 	assert_int_equal(o.status, 2);
 	assert_string_equal(o.err, "Say which certificate to export, by a name of it.\n");
