@@ -35,7 +35,7 @@ enum counters_handshake { HANDSHAKE_FULL, HANDSHAKE_RESUMED, HANDSHAKE_FAILED, H
 struct counts {
 	struct map of[COUNTERS_KINDS];
 	struct counters *last[COUNTERS_KINDS]; /* that was counted: often it is the next, too */
-	uint64_t handshakes[HANDSHAKES]; /* of TLS; failed: by whosever fault */
+	uint64_t handshakes[HANDSHAKES];       /* of TLS; failed: by whosever fault */
 };
 void counts_done(struct counts *c);
 void counts_add(struct counts *to, const struct counts *from);
