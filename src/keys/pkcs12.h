@@ -15,7 +15,8 @@ enum { PKCS12_MOST = 256 << 10, PKCS12_ROUNDS = 3000000 };
 /* By content: whether it is worth to read it as PKCS#12. */
 bool pkcs12_is(struct str bytes);
 /* Appends leaf, chain (each followed by its issuer's, a root left out) and key; certificates that
- * do not belong to the key's are dropped. out: a BUF_SECRET. ERR_PERMISSION: the password is wrong. */
+ * do not belong to the key's are dropped. out: a BUF_SECRET. ERR_PERMISSION: the password is
+ * wrong. */
 MUST_CHECK bool pkcs12_to_pem(
         struct str bytes, struct str password, struct buf *out_pem, struct err *err);
 /* pem: leaf, chain and key. AES-256, PBKDF2 and a MAC with SHA-256. */

@@ -12,7 +12,8 @@ static struct runs *runs;
 static struct str issuer_of(
         const struct config *config, struct str name, const struct renew_view *v)
 {
-	if (v && v->issuer.n)
+	/* Whoever issued what was imported is none of ours. */
+	if (v && config_issuer(config, v->issuer))
 		return v->issuer;
 	const struct site_entry *e = site_find(name);
 	if (e && e->site.settings.issuer.n)

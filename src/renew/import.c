@@ -14,8 +14,6 @@ struct import_item {
 	int64_t version; /* of the record that it replaces */
 };
 
-#define KIND STR("imported")
-
 /* ---- what is brought ---- */
 
 static bool dates_fit(const struct cert *leaf, int64_t now, struct err *err)
@@ -81,7 +79,8 @@ static bool take(struct import *i, struct import_item *item, const struct import
 		return false;
 	}
 	struct err none = ERR_INIT;
-	if (store_get(i->renewals->needs.store, &scratch, KIND, item->name, &before, &none))
+	if (store_get(
+	            i->renewals->needs.store, &scratch, IMPORTED_KIND, item->name, &before, &none))
 		item->version = before.version;
 	return true;
 }
@@ -112,40 +111,11 @@ static void put(struct import *i, const struct import_item *item)
 	BUF_AUTO value = BUF(64 << 10), blob = BUF(BLOB_MOST);
 	write_value(i, item, &value);
 	held_blob(&blob, item->chain, item->count);
-	seal(i->renewals->needs.master, (struct seal_for){ KIND, item->name, item->version + 1 },
-	        &item->key, &blob);
-	store_tx_put(&i->tx, KIND, item->name, item->version, buf_str(&value), buf_str(&blob));
-}
-
-struct install {
-	struct str name;
-	const struct str *names;
-	size_t name_count;
-	const struct str *chain;
-	size_t count;
-	const struct secret *key;
-};
-
-/* For its NAME, and for the other names that the certificate has if nobody else has one for them.
- * Names that are no DNS names are for nobody's SNI. */
-static void install(struct renewals *r, const struct install *what)
-{
-	struct str names[250];
-	size_t count = 0;
-	names[count++] = what->name;
-	for (size_t n = 0; n < what->name_count && count < 250; n++)
-		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]))
-			names[count++] = what->names[n];
-	struct serving_certificate c = {
-		.id = what->name,
-		.names = names,
-		.name_count = count,
-		.leaf = what->chain[0],
-		.chain = what->chain + 1,
-		.chain_count = what->count - 1,
-		.key = what->key,
-	};
-	r->needs.serving->ops->install(r->needs.serving, &c);
+	seal(i->renewals->needs.master,
+	        (struct seal_for){ IMPORTED_KIND, item->name, item->version + 1 }, &item->key,
+	        &blob);
+	store_tx_put(
+	        &i->tx, IMPORTED_KIND, item->name, item->version, buf_str(&value), buf_str(&blob));
 }
 
 static void let_go(struct import *i)
@@ -163,9 +133,10 @@ static void stored(struct store_tx *tx, const struct err *err)
 	struct import *i = OWNER(tx, struct import, tx);
 	for (size_t n = 0; !err && n < i->count; n++) {
 		const struct import_item *item = &i->items[n];
-		install(i->renewals,
-		        &(struct install){ item->name, item->leaf.names, item->leaf.name_count,
-		                item->chain, item->count, &item->key });
+		imported_install(i->renewals,
+		        &(struct imported_install){ item->name, item->leaf.names,
+		                item->leaf.name_count, item->chain, item->count, &item->key });
+		imported_again(i->renewals, item->name);
 	}
 	let_go(i);
 	i->done(i, err);
@@ -201,89 +172,4 @@ void import_abort(struct import *i)
 		return;
 	store_tx_abort(&i->tx);
 	let_go(i);
-}
-
-/* ---- at the start, and for people ---- */
-
-struct scan {
-	struct store_scan scan;
-	struct renewals *renewals;
-	struct json_writer *writer;
-};
-
-static const struct str *names_of(struct arena *a, const struct json *value, size_t *ret_count)
-{
-	const struct json *list = json_array(value, "names");
-	struct str *names = arena_array(a, struct str, json_count(list));
-	*ret_count = json_count(list);
-	for (size_t n = 0; n < *ret_count; n++)
-		names[n] = json_value_text(json_at(list, n));
-	return names;
-}
-
-static bool load_one(struct renewals *r, const struct record *record, struct err *err)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	struct str rest = record->blob, chain[CHAIN_MOST];
-	struct secret key = { 0 };
-	size_t count = 0, name_count = 0;
-	JSON_AUTO *value = json_parse(record->value, "The stored certificate", err);
-	if (!value || !held_read_chain(&rest, chain, &count, err) ||
-	        !unseal(r->needs.master,
-	                (struct seal_for){ record->kind, record->id, record->version },
-	                "The key of an imported certificate", rest, &key, err))
-		return false;
-	const struct str *names = names_of(&a, value, &name_count);
-	install(r, &(struct install){ record->id, names, name_count, chain, count, &key });
-	secret_done(&key);
-	return true;
-}
-
-static bool load(struct store_scan *scan, const struct record *record)
-{
-	struct renewals *r = OWNER(scan, struct scan, scan)->renewals;
-	struct err err = ERR_INIT;
-	if (!load_one(r, record, &err))
-		log_error(r->needs.log, "The imported certificate for %.*s cannot be served: %s",
-		        STR_ARG(record->id), err.text);
-	return true;
-}
-
-bool import_load(struct renewals *r, struct err *err)
-{
-	struct scan s = { .scan.each = load, .renewals = r };
-	return store_each(r->needs.store, KIND, &s.scan, err);
-}
-
-static bool show(struct store_scan *scan, const struct record *record)
-{
-	struct scan *s = OWNER(scan, struct scan, scan);
-	struct json_writer *w = s->writer;
-	struct err err = ERR_INIT;
-	JSON_AUTO *value = json_parse(record->value, "The stored certificate", &err);
-	int64_t not_after = 0;
-	if (!value)
-		return true;
-	clock_from_rfc3339(json_text(value, "not_after"), &not_after);
-	bool expired = not_after <= loop_wall(s->renewals->needs.loop);
-	json_write_object(w, NULL);
-	json_write_text(w, "id", record->id);
-	json_write_value(w, "names", json_member(value, "names"));
-	json_write_text(w, "issuer", json_text(value, "issuer"));
-	json_write_c(w, "state", expired ? "expired" : "imported");
-	json_write_time(w, "not_after", not_after);
-	json_write_null(w, "next_renewal");
-	json_write_c(w, "reason", "it was imported: whoever issued it renews it");
-	json_write_null(w, "served");
-	json_write_null(w, "last_error");
-	json_write_end(w);
-	return true;
-}
-
-void import_status(struct renewals *r, struct json_writer *w)
-{
-	struct scan s = { .scan.each = show, .renewals = r, .writer = w };
-	struct err err = ERR_INIT;
-	if (!store_each(r->needs.store, KIND, &s.scan, &err))
-		log_error(r->needs.log, "%s", err.text);
 }

@@ -1,8 +1,8 @@
 /* Certificates that people bring: served, and never renewed by us.
  *
  * Record imported, id: the NAME; value {names, issuer, serial, not_before, not_after, since,
- * thumbprint}; blob as of a certificate (held.c). They are read once, at the start, into
- * handshakes; nothing of them is kept in memory. */
+ * thumbprint}; blob as of a certificate (held.c). Chains and keys are read once, at the start, into
+ * handshakes; what people are told of them is kept in memory. */
 #ifndef RENEW_IMPORT_H
 #define RENEW_IMPORT_H
 
@@ -29,8 +29,36 @@ void import_start(struct renewals *r, struct import *i, const struct import_want
         size_t count, import_done *done);
 void import_abort(struct import *i); /* what was stored is served; `done` will not fire */
 
-/* Within renew/: at the start, and in certificates[]. */
-MUST_CHECK bool import_load(struct renewals *r, struct err *err);
-void import_status(struct renewals *r, struct json_writer *w);
+/* Within renew/, of imported.c. One is replaced as long as a registration of its NAME that is
+ * wanted has a certificate, or one that is not has a newer one (exact to the second, as dates are
+ * stored). Its id is NAME-imported. */
+#define IMPORTED_KIND STR("imported")
+struct imported;
+struct imported_install {
+	struct str name;
+	const struct str *names;
+	size_t name_count;
+	const struct str *chain;
+	size_t count;
+	const struct secret *key;
+};
+void imported_install(struct renewals *r, const struct imported_install *what);
+/* The record is new, or another: known, and told to whoever watches. */
+void imported_again(struct renewals *r, struct str name);
+MUST_CHECK bool imported_load(struct renewals *r, struct err *err);
+void imported_done(struct renewals *r);
+/* At the start: all that are not replaced; and the one for that name, if there is one. */
+void imported_install_all(struct renewals *r);
+bool imported_install_again(struct renewals *r, struct str name);
+/* By NAME or id; NULL if there is none. */
+const struct imported *imported_find(struct renewals *r, struct str name);
+struct renew_view imported_view(const struct imported *m);
+void imported_each(struct renewals *r, struct renew_view_each *e);
+void imported_write(const struct imported *m, const char *key, struct json_writer *w);
+void imported_status(struct renewals *r, struct json_writer *w);
+/* Every day: says which ones end soon. */
+void imported_look(struct renewals *r);
+MUST_CHECK bool imported_export(
+        const struct imported *m, bool with_key, struct buf *ret_pem, struct err *err);
 
 #endif

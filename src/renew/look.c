@@ -1,6 +1,7 @@
 /* Every certificate that is held is looked at after start and then every day, one after the other:
  * by a handshake, so that what is served never stays unknown for long, and for those that are not
  * renewed, by their date. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 static void look_next(struct later *l);
@@ -69,6 +70,7 @@ static void daily(struct timer *t)
 		if (g->held.is && !list_linked(&g->to_look_at))
 			list_add_last(&r->to_look_at, &g->to_look_at);
 	}
+	imported_look(r);
 	later_start(&r->look_next, r->needs.loop, look_next);
 	timer_start(&r->daily, r->needs.loop, DAY, daily);
 }

@@ -1,4 +1,5 @@
 /* What lists and the page's own questions need: all at a glance, the primary one, export. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 void renew_each(struct renewals *r, struct renew_view_each *e)
@@ -10,14 +11,18 @@ void renew_each(struct renewals *r, struct renew_view_each *e)
 		const struct renew_view v = registration_view(g);
 		e->view(e, &v);
 	}
+	imported_each(r, e);
 }
 
 bool renew_find(struct renewals *r, struct str name, struct renew_view *ret_view)
 {
 	const struct registration *g = registration_find(r, name);
+	const struct imported *m = g ? NULL : imported_find(r, name);
 	if (g)
 		*ret_view = registration_view(g);
-	return g;
+	else if (m)
+		*ret_view = imported_view(m);
+	return g || m;
 }
 
 /* The primary one */
@@ -144,12 +149,12 @@ void renew_totals(const struct renewals *r, struct renew_totals *ret_totals)
 
 /* Export */
 
-static void export_key(const struct registration *g, struct buf *ret_pem)
+void key_to_pem(struct str der, bool rsa, struct buf *ret_pem)
 {
 	BUF_AUTO base64 = BUF_SECRET_INIT(64 << 10);
 	CHECK(ret_pem->secret);
-	buf_add_base64(&base64, secret_bytes(&g->held.key));
-	const char *kind = str_starts(g->held.leaf.key_type, STR("RSA")) ? "RSA" : "EC";
+	buf_add_base64(&base64, der);
+	const char *kind = rsa ? "RSA" : "EC";
 	buf_printf(ret_pem, "-----BEGIN %s PRIVATE KEY-----\n", kind);
 	for (struct str rest = buf_str(&base64); rest.n; rest = str_from(rest, 64)) {
 		buf_add(ret_pem, str_head(rest, 64));
@@ -162,6 +167,9 @@ bool renew_export(
         struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err)
 {
 	const struct registration *g = registration_find(r, name);
+	const struct imported *m = !g || !g->held.is ? imported_find(r, name) : NULL;
+	if (m)
+		return imported_export(m, with_key, ret_pem, err);
 	if (!g)
 		return no_certificate(name, err);
 	if (!g->held.is)
@@ -170,7 +178,8 @@ bool renew_export(
 		        "Wait until a CA has issued one.",
 		        STR_ARG(g->names[0]));
 	if (with_key)
-		export_key(g, ret_pem);
+		key_to_pem(secret_bytes(&g->held.key),
+		        str_starts(g->held.leaf.key_type, STR("RSA")), ret_pem);
 	for (size_t i = 0; i < g->held.chain_count; i++)
 		cert_to_pem(g->held.chain[i], ret_pem);
 	return true;

@@ -106,6 +106,8 @@ bool listen_is_page(const struct renewals *r, const struct address *a);
 /* status.c */
 bool no_certificate(struct str name, struct err *err); /* false: the sentence */
 struct renew_view registration_view(const struct registration *g);
+/* page.c: a key as SEC 1 or PKCS#1 has it; ret_pem: a BUF_SECRET. */
+void key_to_pem(struct str der, bool rsa, struct buf *ret_pem);
 /* page.c: the record primary: {"id"} */
 MUST_CHECK bool primary_load(struct renewals *r, struct err *err);
 void primary_done(struct renewals *r);
@@ -282,7 +284,7 @@ struct reserve {
 struct renewals {
 	struct renew_needs needs;
 	const struct config *config;
-	struct map registrations, names, tasks, promises;
+	struct map registrations, names, tasks, promises, imports;
 	struct list queue, going_on; /* going_on: have begun, and come first */
 	struct list at_limit;        /* no order for them before `limited` */
 	struct list unprovable;      /* no order for them while no proof could be given */

@@ -4,7 +4,7 @@
 
 static bool load(struct renewals *r, struct err *err)
 {
-	return registrations_load(r, err) && import_load(r, err) && held_load(r, err) &&
+	return registrations_load(r, err) && imported_load(r, err) && held_load(r, err) &&
 	       states_load(r, err) && tasks_load(r, err) && promises_load(r, err) &&
 	       primary_load(r, err) && revocations_load(r, err) && wall_load(r, err);
 }
@@ -51,6 +51,7 @@ void renewals_free(struct renewals **renewals)
 	map_done(&r->names);
 	tasks_free(r);
 	promises_free(r);
+	imported_done(r);
 	primary_done(r);
 	free(r);
 	*renewals = NULL;
@@ -138,8 +139,8 @@ static int by_time(const void *x, const void *y)
 	return (a->held.since > b->held.since) - (a->held.since < b->held.since);
 }
 
-/* A later one for the same name takes its place: those that are only kept go first, then the
- * older ones. */
+/* A later one for the same name takes its place: those that are only kept go first, then
+ * what was imported, then the older ones. */
 static void install_all(struct renewals *r)
 {
 	struct registration **all = mem_array(sizeof *all, r->registrations.count);
@@ -151,8 +152,12 @@ static void install_all(struct renewals *r)
 	}
 	if (count)
 		qsort(all, count, sizeof *all, by_time);
-	for (size_t i = 0; i < count; i++)
-		held_install(all[i]);
+	size_t next = 0;
+	for (; next < count && !registration_wanted(all[next]); next++)
+		held_install(all[next]);
+	imported_install_all(r);
+	for (; next < count; next++)
+		held_install(all[next]);
 	free(all);
 }
 
@@ -254,7 +259,7 @@ void renewals_begin(struct renewals *r)
 void renewals_install(struct renewals *r, struct str name)
 {
 	struct registration *g = registration_find(r, name);
-	if (g && g->held.is)
+	if (!imported_install_again(r, name) && g && g->held.is)
 		held_install(g);
 }
 

@@ -235,7 +235,7 @@ void renew_status(struct renewals *r, struct json_writer *w)
 		if (registration_shown(g))
 			write_registration(g, NULL, w);
 	}
-	import_status(r, w);
+	imported_status(r, w);
 	json_write_end(w);
 }
 
@@ -247,9 +247,12 @@ bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w,
 bool renew_write(struct renewals *r, struct str name, const char *key, struct json_writer *w)
 {
 	const struct registration *g = registration_find(r, name);
+	const struct imported *m = g ? NULL : imported_find(r, name);
 	if (g)
 		write_registration(g, key, w);
-	return g;
+	else if (m)
+		imported_write(m, key, w);
+	return g || m;
 }
 
 bool no_certificate(struct str name, struct err *err)

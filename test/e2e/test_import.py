@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from network import ask, names_of, request_bytes, served, tls
+from network import ask, names_of, request_bytes, served, tls, until
 
 PEM = serialization.Encoding.PEM
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -237,3 +237,86 @@ def test_the_page_does_not_take_keys(place):
     answer = ask(place.page, "localhost", "/api/certificates/import", method="POST", body=b"{}",
                  headers=["Content-Type: application/json"])
     assert answer.status in (401, 403)
+
+
+def next_second():
+    """What is stored of the order in which things came is exact to the second."""
+    now = int(time.time())
+    until("a second has passed", lambda: int(time.time()) > now)
+
+
+def of_name(everseal, name):
+    """What is listed for it: state and lamp of what was imported, then of what was issued."""
+    rows = [c for c in everseal.status()["certificates"] if name in c["names"]]
+    rows.sort(key=lambda c: not c["id"].endswith("-imported"))
+    return [(c["state"], c["lamp"]) for c in rows]
+
+
+@pytest.mark.asan
+def test_a_registration_takes_its_place_and_it_is_kept(everseal, root):
+    name = "shop.example.com"
+    leaf, key = root.issue(name)
+    bring(everseal, name, leaf, key).ok()
+    assert of_name(everseal, name) == [("imported", "ok")]
+    next_second()
+    everseal.register(name)
+    issued = everseal.wait_served(name, other_than=x509.load_pem_x509_certificate(leaf).serial_number)
+    for _ in range(2):
+        assert everseal.served(name) == issued
+        assert of_name(everseal, name)[0] == ("retired", "off")
+        everseal.restart()
+    everseal.le("disable", name).ok()
+    everseal.restart()
+    assert everseal.served(name) == issued
+    next_second()
+    bring(everseal, name, leaf, key).ok()
+    for _ in range(2):
+        assert everseal.served(name).public_bytes(PEM) == leaf
+        assert of_name(everseal, name) == [("imported", "ok"), ("disabled", "off")]
+        everseal.restart()
+
+
+@pytest.mark.asan
+def test_its_end_is_warned_about(place, root):
+    name = "shop.example.com"
+    for days, lamp in ((90, "ok"), (20, "warning"), (9, "problem")):
+        leaf, key = root.issue(name, begin=-90, days=days)
+        bring(place, name, leaf, key).ok()
+        assert of_name(place, name) == [("imported", lamp)]
+    assert "import the next one, or register the name" in place.certificate(name)["reason"]
+    place.restart()
+    place.logged("warning control.*The imported certificate for shop.example.com expires .* and is not renewed")
+    assert "import the next one" in place.cli("status").ok().out
+
+
+@pytest.mark.asan
+def test_it_is_exported_again(place, root, between):
+    for key in (None, rsa.generate_private_key(65537, 2048)):
+        leaf, key = between.issue("shop.example.com", key=key)
+        bring(place, "shop.example.com", leaf, between.pem, key).ok()
+        file = place.folder / "out.pem"
+        place.cli("export", "shop.example.com", "--to", file).ok()
+        text = file.read_bytes()
+        assert text.endswith(leaf + between.pem)
+        theirs, ours = (serialization.load_pem_private_key(k, None).private_numbers() for k in (key, text))
+        assert theirs == ours
+        file.unlink()
+
+
+def test_what_is_gone_from_the_file_is_kept_and_retired(everseal, upstream):
+    everseal.write(f"site shop.example.com {{ proxy {upstream.address} }}\nsite * {{ proxy {upstream.address} }}")
+    everseal.reload().ok()
+    issued = everseal.wait_served("shop.example.com")
+    orders = everseal.ca.orders
+    everseal.write(f"site * {{ proxy {upstream.address} }}")
+    everseal.reload().ok()
+    for _ in range(2):
+        kept = everseal.certificate("shop.example.com")
+        assert (kept["state"], kept["lamp"], kept["next_renewal"]) == ("retired", "off", None)
+        assert "only kept" in kept["reason"]
+        assert everseal.served("shop.example.com") == issued
+        everseal.restart()
+    assert everseal.ca.orders == orders
+    file = everseal.folder / "kept.pem"
+    everseal.cli("export", "shop.example.com", "--to", file).ok()
+    assert issued.public_bytes(PEM) in file.read_bytes()

@@ -102,11 +102,14 @@ static void restart(void)
 	world_start(NULL);
 }
 
-/* The row of certificates[] with that id, or NULL. */
+/* The row of certificates[] for what was imported for that name, or NULL. */
 static const struct json *listed(struct json **json, const char *id)
 {
 	struct err err = ERR_INIT;
 	struct json_writer w;
+	char name[80];
+	const int n = snprintf(name, sizeof name, "%s-imported", id);
+	const struct str wanted = str_n(name, (size_t)n);
 	BUF_AUTO text = BUF(64 << 10);
 	json_write_init(&w, &text);
 	json_write_object(&w, NULL);
@@ -115,12 +118,12 @@ static const struct json *listed(struct json **json, const char *id)
 	*json = json_parse(buf_str(&text), "The status", &err);
 	const struct json *rows = json_array(*json, "certificates");
 	for (size_t i = 0; i < json_count(rows); i++)
-		if (str_eq_c(json_text(json_at(rows, i), "id"), id))
+		if (str_eq(json_text(json_at(rows, i), "id"), wanted))
 			return json_at(rows, i);
 	return NULL;
 }
 
-static void listed_as(const char *id, const char *state, int64_t not_after)
+static void listed_as(const char *id, const char *state, const char *lamp, int64_t not_after)
 {
 	JSON_AUTO *json = NULL;
 	BUF_AUTO names = BUF(1024);
@@ -135,8 +138,11 @@ static void listed_as(const char *id, const char *state, int64_t not_after)
 	assert_true(json_member_is_null(row, "next_renewal"));
 	assert_true(json_member_is_null(row, "served"));
 	assert_true(json_member_is_null(row, "last_error"));
-	assert_true(
-	        str_eq_c(json_text(row, "reason"), "it was imported: whoever issued it renews it"));
+	assert_true(str_eq_c(json_text(row, "lamp"), lamp));
+	assert_true(str_eq_c(json_text(row, "reason"),
+	        !strcmp(lamp, "ok") ? "it was imported: whoever issued it renews it"
+	                            : "it was imported and is not renewed: import the next one, or "
+	                              "register the name"));
 }
 
 static void it_is_served_at_once_and_after_a_start(void **state)
@@ -155,7 +161,7 @@ static void it_is_served_at_once_and_after_a_start(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_string_equal(shown_for("shop.example.com"), buf_c(&shown));
 		assert_string_equal(shown_for("www.example.com"), buf_c(&shown));
-		listed_as("shop.example.com", "imported", ends);
+		listed_as("shop.example.com", "imported", "ok", ends);
 		restart();
 	}
 	record_value(place, "imported", "shop.example.com", &value);
@@ -167,10 +173,18 @@ static void it_is_served_at_once_and_after_a_start(void **state)
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		if (!strstr(buf_c(&value), members[i]))
 			fail_msg("no %s in %s", members[i], buf_c(&value));
+	run_to(place, ends - 21 * DAY - 1);
+	listed_as("shop.example.com", "imported", "ok", ends);
+	assert_int_equal(logged_count("The imported certificate for shop.example.com expires "), 0);
+	run_to(place, ends - 21 * DAY);
+	listed_as("shop.example.com", "imported", "warning", ends);
 	run_to(place, ends - 1);
-	listed_as("shop.example.com", "imported", ends);
+	listed_as("shop.example.com", "imported", "problem", ends);
 	run_to(place, ends);
-	listed_as("shop.example.com", "expired", ends);
+	listed_as("shop.example.com", "expired", "problem", ends);
+	run_for(place, 3 * DAY);
+	assert_int_equal(
+	        logged_count("The imported certificate for shop.example.com expires "), 21);
 	assert_int_equal(place->ca.requests, 0); /* nobody renewed it */
 }
 

@@ -1,0 +1,341 @@
+/* What was imported: served from the start on, told of, exported. */
+#include "keys/keys.h"
+#include "renew/import.h"
+#include "renew/private.h"
+
+struct imported {
+	struct map_node node; /* by name */
+	struct renewals *renewals;
+	struct arena arena;
+	struct str name, id;
+	const struct str *names; /* name first */
+	size_t name_count;
+	struct str issuer, serial, thumbprint;
+	int64_t since, not_before, not_after;
+};
+
+/* ---- served ---- */
+
+/* For its NAME, and for the other names that the certificate has if nobody else has one for them.
+ * Names that are no DNS names are for nobody's SNI. */
+void imported_install(struct renewals *r, const struct imported_install *what)
+{
+	struct str names[250];
+	size_t count = 0;
+	names[count++] = what->name;
+	for (size_t n = 0; n < what->name_count && count < 250; n++)
+		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]))
+			names[count++] = what->names[n];
+	struct serving_certificate c = {
+		.id = what->name,
+		.names = names,
+		.name_count = count,
+		.leaf = what->chain[0],
+		.chain = what->chain + 1,
+		.chain_count = what->count - 1,
+		.key = what->key,
+	};
+	r->needs.serving->ops->install(r->needs.serving, &c);
+}
+
+static bool is_replaced(const struct imported *m)
+{
+	for (struct name_entry *e = names_first(m->renewals, m->name); e; e = names_next(e)) {
+		const struct registration *g = e->registration;
+		if (g->held.is && (registration_wanted(g) || g->held.since > m->since))
+			return true;
+	}
+	return false;
+}
+
+struct opened {
+	struct arena arena; /* the record's */
+	struct str chain[CHAIN_MOST];
+	size_t count;
+	struct secret key;
+};
+
+static void opened_done(struct opened *o)
+{
+	secret_done(&o->key);
+	arena_done(&o->arena);
+}
+
+static bool open_record(const struct imported *m, struct opened *o, struct err *err)
+{
+	struct record record;
+	struct renewals *r = m->renewals;
+	if (!store_get(r->needs.store, &o->arena, IMPORTED_KIND, m->name, &record, err))
+		return false;
+	struct str rest = record.blob;
+	return held_read_chain(&rest, o->chain, &o->count, err) &&
+	       unseal(r->needs.master, (struct seal_for){ record.kind, record.id, record.version },
+	               "The key of an imported certificate", rest, &o->key, err);
+}
+
+static void install(const struct imported *m)
+{
+	struct opened o = { 0 };
+	struct err err = ERR_INIT;
+	if (open_record(m, &o, &err))
+		imported_install(m->renewals, &(struct imported_install){ m->name, m->names,
+		                                      m->name_count, o.chain, o.count, &o.key });
+	else
+		log_error(m->renewals->needs.log,
+		        "The imported certificate for %.*s cannot be served: %s", STR_ARG(m->name),
+		        err.text);
+	opened_done(&o);
+}
+
+void imported_install_all(struct renewals *r)
+{
+	MAP_EACH (n, &r->imports) {
+		const struct imported *m = OWNER(n, struct imported, node);
+		if (!is_replaced(m))
+			install(m);
+	}
+}
+
+bool imported_install_again(struct renewals *r, struct str name)
+{
+	const struct imported *m = imported_find(r, name);
+	const bool does = m && !is_replaced(m);
+	if (does)
+		install(m);
+	return does;
+}
+
+/* ---- known ---- */
+
+static void forget(struct imported *m)
+{
+	map_remove(&m->renewals->imports, &m->node);
+	arena_done(&m->arena);
+	free(m);
+}
+
+void imported_done(struct renewals *r)
+{
+	MAP_EACH (n, &r->imports)
+		forget(OWNER(n, struct imported, node));
+	map_done(&r->imports);
+}
+
+static void keep_names(struct imported *m, const struct json *list)
+{
+	struct str *names = arena_array(&m->arena, struct str, json_count(list) + 1);
+	names[m->name_count++] = m->name;
+	for (size_t n = 0; n < json_count(list); n++) {
+		const struct str name = json_value_text(json_at(list, n));
+		if (!str_eq(name, m->name))
+			names[m->name_count++] = arena_str(&m->arena, name);
+	}
+	m->names = names;
+}
+
+static bool know(struct renewals *r, const struct record *record, struct err *err)
+{
+	JSON_AUTO *value = json_parse(record->value, "The stored certificate", err);
+	struct map_node *before = map_find(&r->imports, record->id);
+	if (!value)
+		return false;
+	if (before)
+		forget(OWNER(before, struct imported, node));
+	struct imported *m = mem_new(struct imported);
+	m->renewals = r;
+	m->name = arena_str(&m->arena, record->id);
+	m->id = arena_printf(&m->arena, "%.*s-imported", STR_ARG(m->name));
+	m->issuer = arena_str(&m->arena, json_text(value, "issuer"));
+	m->serial = arena_str(&m->arena, json_text(value, "serial"));
+	m->thumbprint = arena_str(&m->arena, json_text(value, "thumbprint"));
+	clock_from_rfc3339(json_text(value, "since"), &m->since);
+	clock_from_rfc3339(json_text(value, "not_before"), &m->not_before);
+	clock_from_rfc3339(json_text(value, "not_after"), &m->not_after);
+	keep_names(m, json_array(value, "names"));
+	map_add(&r->imports, m->name, &m->node);
+	return true;
+}
+
+static void tell(const struct imported *m)
+{
+	LIST_EACH (n, &m->renewals->watches) {
+		struct renewals_watch *w = OWNER(n, struct renewals_watch, node);
+		w->registration(w, m->id);
+	}
+}
+
+void imported_again(struct renewals *r, struct str name)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct record record;
+	struct err err = ERR_INIT;
+	if (!store_get(r->needs.store, &a, IMPORTED_KIND, name, &record, &err) ||
+	        !know(r, &record, &err))
+		log_error(r->needs.log, "%s", err.text);
+	else
+		tell(imported_find(r, name));
+}
+
+struct scan {
+	struct store_scan scan;
+	struct renewals *renewals;
+};
+
+static bool load(struct store_scan *scan, const struct record *record)
+{
+	struct renewals *r = OWNER(scan, struct scan, scan)->renewals;
+	struct err err = ERR_INIT;
+	if (!know(r, record, &err))
+		log_error(r->needs.log, "The imported certificate for %.*s cannot be served: %s",
+		        STR_ARG(record->id), err.text);
+	return true;
+}
+
+bool imported_load(struct renewals *r, struct err *err)
+{
+	struct scan s = { .scan.each = load, .renewals = r };
+	return store_each(r->needs.store, IMPORTED_KIND, &s.scan, err);
+}
+
+const struct imported *imported_find(struct renewals *r, struct str typed)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct str end = STR("-imported");
+	const struct str name = str_ends(typed, end) ? str_head(typed, typed.n - end.n)
+	                                             : name_as_registered(&a, typed);
+	struct map_node *n = map_find(&r->imports, name);
+	return n ? OWNER(n, struct imported, node) : NULL;
+}
+
+/* ---- told of ---- */
+
+/* From when one that we renew would be renewed. */
+static bool ends_soon(const struct imported *m)
+{
+	return wall_now(m->renewals) >= renewal_time(m->not_before, m->not_after, 0).at;
+}
+
+static const char *state_of(const struct imported *m)
+{
+	if (is_replaced(m))
+		return "retired";
+	return m->not_after <= wall_now(m->renewals) ? "expired" : "imported";
+}
+
+static const char *reason_of(const struct imported *m)
+{
+	if (is_replaced(m))
+		return "another certificate took its place; it is only kept";
+	if (ends_soon(m))
+		return "it was imported and is not renewed: import the next one, or register the "
+		       "name";
+	return "it was imported: whoever issued it renews it";
+}
+
+static const struct str ends_words =
+        STR_INIT("The certificate was imported and ends soon, and Everseal does not renew "
+                 "it." ERR_REMEDY "Import the next one, or register the name.");
+
+struct renew_view imported_view(const struct imported *m)
+{
+	const bool replaced = is_replaced(m);
+	const enum lamp lamp = lamp_of(&(struct lamp_facts){
+	        .now = wall_now(m->renewals),
+	        .not_before = m->not_before,
+	        .not_after = m->not_after,
+	        .held = true,
+	        .replaced = replaced,
+	        .failed = ends_soon(m),
+	});
+	return (struct renew_view){
+		.id = m->id,
+		.names = m->names,
+		.name_count = m->name_count,
+		.issuer = m->issuer,
+		.lamp = lamp,
+		.state = state_of(m),
+		.held = !replaced,
+		.created = m->since,
+		.not_before = m->not_before,
+		.not_after = m->not_after,
+		.reason = reason_of(m),
+		.why = ends_soon(m) && !replaced ? ends_words : STR_NONE,
+		.thumbprint = m->thumbprint,
+		.serial = m->serial,
+		.issued_by = m->issuer,
+	};
+}
+
+void imported_each(struct renewals *r, struct renew_view_each *e)
+{
+	MAP_EACH (n, &r->imports) {
+		const struct renew_view v = imported_view(OWNER(n, struct imported, node));
+		e->view(e, &v);
+	}
+}
+
+void imported_write(const struct imported *m, const char *key, struct json_writer *w)
+{
+	const struct renew_view v = imported_view(m);
+	json_write_object(w, key);
+	json_write_text(w, "id", v.id);
+	json_write_array(w, "names");
+	for (size_t i = 0; i < v.name_count; i++)
+		json_write_text(w, NULL, v.names[i]);
+	json_write_end(w);
+	json_write_text(w, "issuer", v.issuer);
+	json_write_c(w, "state", v.state);
+	json_write_c(w, "lamp", lamp_name(v.lamp));
+	json_write_bool(w, "temporary", false);
+	json_write_time(w, "not_before", v.not_before);
+	json_write_time(w, "not_after", v.not_after);
+	json_write_time(w, "last_renewed", v.created);
+	json_write_text(w, "serial", v.serial);
+	json_write_text(w, "issued_by", v.issued_by);
+	json_write_text(w, "thumbprint", v.thumbprint);
+	json_write_null(w, "next_renewal");
+	json_write_c(w, "reason", v.reason);
+	json_write_null(w, "served");
+	json_write_null(w, "last_error");
+	json_write_end(w);
+}
+
+void imported_status(struct renewals *r, struct json_writer *w)
+{
+	MAP_EACH (n, &r->imports)
+		imported_write(OWNER(n, struct imported, node), NULL, w);
+}
+
+void imported_look(struct renewals *r)
+{
+	char until[CLOCK_TEXT];
+	MAP_EACH (n, &r->imports) {
+		const struct imported *m = OWNER(n, struct imported, node);
+		if (!ends_soon(m) || is_replaced(m))
+			continue;
+		tell(m);
+		if (m->not_after > wall_now(r))
+			log_warning(r->needs.log,
+			        "The imported certificate for %.*s expires %s and is not renewed: "
+			        "import the next one, or register the name.",
+			        STR_ARG(m->name), clock_rfc3339(m->not_after, until));
+	}
+}
+
+bool imported_export(const struct imported *m, bool with_key, struct buf *ret_pem, struct err *err)
+{
+	struct opened o = { 0 };
+	bool done = open_record(m, &o, err);
+	KEY_AUTO *key = done ? key_from_der(secret_bytes(&o.key), "The imported key", err) : NULL;
+	done = key;
+	if (done && with_key) {
+		SECRET_AUTO der = key_to_der(key);
+		enum key_type type = KEY_RSA4096; /* of a size that is none of ours */
+		const bool rsa = !key_type_of(key, &type) || type >= KEY_RSA2048;
+		key_to_pem(secret_bytes(&der), rsa, ret_pem);
+	}
+	for (size_t i = 0; done && i < o.count; i++)
+		cert_to_pem(o.chain[i], ret_pem);
+	opened_done(&o);
+	return done;
+}
