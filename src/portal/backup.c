@@ -13,6 +13,7 @@ struct backing_up {
 	struct call_part part;
 	struct call *call;
 	struct digest *digest;
+	struct later next;
 	int fd; /* of the copy; -1 before it is made */
 	bool with_key;
 };
@@ -21,6 +22,7 @@ static void let_go(struct call_part *p)
 {
 	struct backing_up *b = OWNER(p, struct backing_up, part);
 	store_copy_abort(&b->copy);
+	later_stop(&b->next);
 	digest_free(&b->digest);
 	if (b->fd >= 0)
 		close(b->fd);
@@ -42,9 +44,10 @@ static void send_end(struct backing_up *b)
 	call_stream_end(c);
 }
 
-static void send_more(struct call *c)
+static void send_next(struct later *l)
 {
-	struct backing_up *b = OWNER(c->parts, struct backing_up, part);
+	struct backing_up *b = OWNER(l, struct backing_up, next);
+	struct call *c = b->call;
 	char bytes[PIECE];
 	const ssize_t n = read(b->fd, bytes, sizeof bytes);
 	if (n < 0 && errno != EINTR) {
@@ -55,6 +58,14 @@ static void send_more(struct call *c)
 	} else {
 		send_part(b, str_n(bytes, n > 0 ? (size_t)n : 0));
 	}
+}
+
+/* A piece in each turn: whoever takes them fast must not keep others waiting. */
+static void send_more(struct call *c)
+{
+	struct backing_up *b = OWNER(c->parts, struct backing_up, part);
+	if (!list_linked(&b->next.node))
+		later_start(&b->next, portal.loop, send_next);
 }
 
 static void send_begin(struct backing_up *b, int64_t bytes)

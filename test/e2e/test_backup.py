@@ -1,6 +1,11 @@
 """Moving a server: backup and restore, with the real program."""
+import contextlib
 import os
+import pathlib
+import re
+import resource
 import signal
+import sqlite3
 import stat
 import subprocess
 
@@ -129,21 +134,57 @@ def test_what_cannot_be_restored_is_refused(place):
     place.start()
 
 
+def killed_in_the_middle(*words):
+    """Its first write behind the 9th KiB ends it."""
+    done = subprocess.run([PROGRAM, *map(str, words)], capture_output=True, timeout=60, preexec_fn=lambda:
+                          resource.setrlimit(resource.RLIMIT_FSIZE, (9 << 10, 9 << 10)))
+    assert done.returncode == -signal.SIGXFSZ
+
+
 def test_interrupted_it_leaves_nothing(place):
-    """The command is killed while the server is to answer it, which never comes to that."""
     file, moved = place.folder / "whole", place.folder / "moved"
-    stopped = place.pid("control")
-    os.kill(stopped, signal.SIGSTOP)
-    process = subprocess.Popen([PROGRAM, "backup", file, "--config", place.config], stdout=subprocess.DEVNULL)
+    before = listing(place.folder)
+    killed_in_the_middle("backup", "--with-key", file, "--config", place.config)
+    assert listing(place.folder) == before
+    place.wait_serving()
+    place.cli("backup", "--with-key", file).ok()
+    killed_in_the_middle("restore", file, "--state", moved)
+    assert listing(moved) == ["lock"]
+    restore(file, moved).ok()
+    place.kill("control", signal.SIGSTOP)
+    process = subprocess.Popen([PROGRAM, "backup", place.folder / "second", "--config", place.config])
     until("the backup waits", lambda: any("(deleted)" in os.readlink(f"/proc/{process.pid}/fd/{fd}")
                                           for fd in os.listdir(f"/proc/{process.pid}/fd")), 20)
     process.kill()
     process.wait()
-    os.kill(stopped, signal.SIGCONT)
-    assert "whole" not in listing(place.folder)
+    place.kill("control", signal.SIGCONT)
     place.wait_serving()
+    assert "second" not in listing(place.folder)
+
+
+def memory_most(pid):
+    """KiB of memory that the process has ever had."""
+    return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+def test_a_large_state_is_moved_while_it_serves(place):
+    """More than what a socket, a request or a stack holds; it never stands in memory as a whole."""
+    file, moved = place.folder / "whole", place.folder / "moved"
+    place.stop()
+    with contextlib.closing(sqlite3.connect(place.state / "everseal.db")) as database, database:
+        database.executemany("INSERT INTO record VALUES ('junk', ?, 1, '{}', ?)",
+                             ((str(i), os.urandom(1 << 20)) for i in range(80)))
+    place.start()
+    before = place.served("shop.example.com")
+    most = memory_most(place.pid("control"))
     place.cli("backup", "--with-key", file).ok()
+    assert memory_most(place.pid("control")) < most + (40 << 10)
+    assert place.served("shop.example.com") == before
+    assert file.stat().st_size > 80 << 20
     restore(file, moved).ok()
+    with contextlib.closing(sqlite3.connect(moved / "everseal.db")) as database:
+        assert database.execute("SELECT count(*), sum(length(blob)) FROM record WHERE kind = 'junk'"
+                                ).fetchone() == (80, 80 << 20)
 
 
 def test_as_root_for_an_owner_of_its_own(place):

@@ -279,10 +279,14 @@ def test_a_registration_takes_its_place_and_it_is_kept(everseal, root):
 @pytest.mark.asan
 def test_its_end_is_warned_about(place, root):
     name = "shop.example.com"
+    place.write(f"site {name} {{ proxy 127.0.0.1:9 }}")
+    place.reload().ok()
     for days, lamp in ((90, "ok"), (20, "warning"), (9, "problem")):
         leaf, key = root.issue(name, begin=-90, days=days)
         bring(place, name, leaf, key).ok()
         assert of_name(place, name) == [("imported", lamp)]
+        site = place.cli("site", "list", "--json").ok().json
+        assert (site["name"], site["state"], site["certificate"]["issuer"]) == (name, lamp, "Root")
     assert "import the next one, or register the name" in place.certificate(name)["reason"]
     place.restart()
     place.logged("warning control.*The imported certificate for shop.example.com expires .* and is not renewed")
