@@ -2,12 +2,18 @@
 #include "renew/import.h"
 #include "renew/private.h"
 
+/* One whose task has ended is only being stored: what became of it is known already. */
+static bool is_working(const struct registration *g)
+{
+	return list_linked(&g->queued) || (g->attempting && g->task && task_under_way(g->task));
+}
+
 static const char *state_of(const struct registration *g)
 {
 	int64_t now = wall_now(g->renewals);
 	if (g->held.is && g->held.leaf.not_after <= now)
 		return "expired";
-	if (g->attempting || list_linked(&g->queued))
+	if (is_working(g))
 		return "working";
 	if (revoked_at(g))
 		return "revoked";
@@ -35,11 +41,6 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	}
 	*ret_at = schedule_when(g).at;
 	return g->reason;
-}
-
-static bool is_working(const struct registration *g)
-{
-	return g->attempting || list_linked(&g->queued);
 }
 
 /* The next attempt and why then, or why there is none. */

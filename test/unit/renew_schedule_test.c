@@ -164,6 +164,21 @@ static void a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt(void 
 	state_of_task_is(&w, " Success");
 }
 
+/* Its task has ended, and whoever followed that asks at once what comes next. */
+static void a_failure_that_is_being_stored_is_told(void **state)
+{
+	(void)state;
+	struct wish first;
+	world_start(BASE);
+	place->ca.refused = "shop.example.com";
+	wish_name(&first, "shop.example.com");
+	wish_wait(&first);
+	turn_until(place, logged_count("error name=shop.example.com"));
+	status_is("shop.example.com", "failed");
+	assert_string_not_equal(said("shop.example.com", "next_renewal"), "null");
+	assert_string_equal(said("shop.example.com", "reason"), "\"the last attempt failed\"");
+}
+
 /* Superseded */
 
 #define TWO_CAS                                                                                    \
@@ -286,6 +301,7 @@ int main(void)
 		WORLD_TEST(a_ca_that_is_down_after_a_restart_is_a_failure),
 		WORLD_TEST(a_configuration_comes_while_a_wish_is_being_stored),
 		WORLD_TEST(a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt),
+		WORLD_TEST(a_failure_that_is_being_stored_is_told),
 		WORLD_TEST(who_takes_whose_place),
 		WORLD_TEST(the_file_goes_before_what_was_registered),
 		WORLD_TEST(an_expired_one_takes_nobodys_place),
