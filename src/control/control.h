@@ -5,6 +5,7 @@
 
 #include "certs/table.h"
 #include "config/kept.h"
+#include "issue/alpn01.h"
 #include "issue/http01.h"
 #include "issue/program.h"
 #include "link/link.h"
@@ -98,7 +99,8 @@ struct control {
 	struct master *master;
 	struct fetch *fetch;
 	struct board *board;
-	struct prover *http01, *dns01, *dns_persist;
+	struct prover *http01, *alpn01, *dns01, *dns_persist;
+	struct approach by_http, by_tls;
 	struct programs *programs;
 	struct list dns_bindings; /* struct binding: where delegated zones are answered */
 	int *dns_sockets;         /* those of them that are bound */

@@ -193,24 +193,32 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	        err, ERR_BUSY, "Port %u of %.*s is not bound yet.", a->port, STR_ARG(a->host));
 }
 
-/* Listeners of the generation in force that speak plain HTTP. */
-static bool listens_http(const struct control *c)
+/* Listeners of the generation in force that speak TLS, or plain HTTP. */
+static bool listens(const struct control *c, bool tls)
 {
-	for (size_t i = 0; c->current && i < c->current->count; i++)
-		if (c->current->at[i].type == MSG_listener && !c->current->at[i].is.listener.tls)
+	for (size_t i = 0; c->current && i < c->current->count; i++) {
+		const struct msg *m = &c->current->at[i];
+		if (m->type == MSG_listener && m->is.listener.tls == tls)
 			return true;
+	}
 	return false;
 }
 
+static uint16_t asked_port(const struct control *c, bool tls)
+{
+	return tls ? c->config->challenge_https : c->config->challenge_http;
+}
+
 /* The one whose failure tells most: of the port that the CA asks on, else any. */
-static const struct binding *failed_http(const struct control *c)
+static const struct binding *failed_binding(const struct control *c, bool tls)
 {
 	const struct binding *found = NULL;
+	const uint16_t asked = asked_port(c, tls);
 	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
-		if (b->tls || b->fd >= 0 || !b->error || b->error == EAFNOSUPPORT)
+		if (b->tls != tls || b->fd >= 0 || !b->error || b->error == EAFNOSUPPORT)
 			continue;
-		if (!found || (b->port == c->config->challenge_http && found->port != b->port))
+		if (!found || (b->port == asked && found->port != b->port))
 			found = b;
 	}
 	return found;
@@ -222,9 +230,11 @@ static bool say_obstacle(const struct binding *failed, struct err *err)
 	if (failed->holder && *failed->holder)
 		return err_set(err, ERR_BUSY,
 		        "Port %u is held by %s, the CA's question would reach that program "
-		        "instead: stop it, or let it pass /.well-known/acme-challenge/ on to "
-		        "another `http` address of Everseal's. Everseal goes on by itself then.",
-		        failed->port, failed->holder);
+		        "instead: stop it%s. Everseal goes on by itself then.",
+		        failed->port, failed->holder,
+		        failed->tls ? ""
+		                    : ", or let it pass /.well-known/acme-challenge/ on to "
+		                      "another `http` address of Everseal's");
 	if (!binding_error(failed, err))
 		err_set(err, err->code, "%s Without it the CA's question cannot reach Everseal.",
 		        err->text);
@@ -234,37 +244,74 @@ static bool say_obstacle(const struct binding *failed, struct err *err)
 static bool unobstructed(struct serving *s, struct err *err)
 {
 	struct control *c = control_of(s);
-	const struct binding *failed = failed_http(c);
+	const struct binding *failed = failed_binding(c, /* tls= */ false);
 	return !failed || failed->port != c->config->challenge_http || say_obstacle(failed, err);
 }
 
 /* An address on the port that CAs ask on, of which the supervisor has not said yet whether it is
  * ours; or NULL. */
-static const struct binding *awaited_http(const struct control *c)
+static const struct binding *awaited(const struct control *c, bool tls)
 {
 	LIST_EACH (n, &c->bindings) {
 		const struct binding *b = OWNER(n, struct binding, node);
-		if (!b->tls && b->fd < 0 && !b->error && b->port == c->config->challenge_http)
+		if (b->tls == tls && b->fd < 0 && !b->error && b->port == asked_port(c, tls))
 			return b;
 	}
 	return NULL;
 }
 
-static bool provable(struct serving *s, struct err *err)
+static bool is_open(const struct control *c, bool tls, struct err *err)
 {
-	struct control *c = control_of(s);
-	const struct binding *failed = failed_http(c), *awaited = awaited_http(c);
-	if (awaited)
+	const struct binding *failed = failed_binding(c, tls), *unknown = awaited(c, tls);
+	if (unknown)
 		return err_set(err, ERR_BUSY,
-		        "Port %u of %s, where the CA will ask, is not bound yet.", awaited->port,
-		        awaited->host);
-	if (listens_http(c))
+		        "Port %u of %s, where the CA will ask, is not bound yet.", unknown->port,
+		        unknown->host);
+	if (listens(c, tls))
 		return true;
 	if (failed)
 		return say_obstacle(failed, err);
 	return err_set(err, ERR_BUSY,
-	        "Everseal does not listen for plain HTTP yet, so the CA's question could not reach "
-	        "it.");
+	        "Everseal does not listen for %s yet, so the CA's question could not reach it.",
+	        tls ? "HTTPS" : "plain HTTP");
+}
+
+static bool open_by_http(struct approach *a, struct err *ret_why_not)
+{
+	return is_open(OWNER(a, struct control, by_http), /* tls= */ false, ret_why_not);
+}
+
+static bool open_by_tls(struct approach *a, struct err *ret_why_not)
+{
+	return is_open(OWNER(a, struct control, by_tls), /* tls= */ true, ret_why_not);
+}
+
+/* Of all that is in the way what a person can do something about. Always false. */
+static bool say_closed(const struct control *c, struct err *err)
+{
+	const struct binding *http = failed_binding(c, /* tls= */ false),
+	                     *https = failed_binding(c, /* tls= */ true);
+	if (http && https && http->holder && *http->holder && https->holder && *https->holder)
+		return err_set(err, ERR_BUSY,
+		        "Port %u is held by %s and port %u by %s, the CA's question would reach "
+		        "them instead: stop one of them, or let the first pass "
+		        "/.well-known/acme-challenge/ on to another `http` address of Everseal's. "
+		        "Everseal goes on by itself then.",
+		        http->port, http->holder, https->port, https->holder);
+	return is_open(c, /* tls= */ false, err);
+}
+
+/* Until it is known whether the first way is open, the second is not taken. What no listener can
+ * prove does not wait for one: the attempt says what is missing. */
+static bool provable(struct serving *s, struct str name, struct err *err)
+{
+	struct control *c = control_of(s);
+	struct err unused;
+	if (acme_is_wildcard(name))
+		return true;
+	if (awaited(c, /* tls= */ false))
+		return is_open(c, /* tls= */ false, err);
+	return issuers_can_prove(c->issuers, name, &unused) || say_closed(c, err);
 }
 
 static size_t list_addresses(
@@ -299,6 +346,8 @@ static const struct serving_ops serving_ops = {
 void serving_init(struct control *c)
 {
 	c->serving.ops = &serving_ops;
+	c->by_http.open = open_by_http;
+	c->by_tls.open = open_by_tls;
 	feed_init(&c->feed, &c->serve);
 }
 

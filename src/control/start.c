@@ -156,7 +156,9 @@ static bool open_renewals(struct control *c, struct err *err)
 {
 	c->fetch = fetch_link_new(c->loop);
 	c->board = board_new(c->loop);
-	c->http01 = http01_new(c->board);
+	serving_init(c);
+	c->http01 = http01_new(c->board, &c->by_http);
+	c->alpn01 = alpn01_new(c->loop, c->board, &c->by_tls);
 	c->programs = programs_new(&c->supervisor);
 	delegated_init(c);
 	c->rekeyed.tell = rekeyed;
@@ -165,11 +167,11 @@ static bool open_renewals(struct control *c, struct err *err)
 	        .master = c->master,
 	        .fetch = c->fetch,
 	        .provers = { [CHALLENGE_HTTP_01] = c->http01,
+	                [CHALLENGE_TLS_ALPN_01] = c->alpn01,
 	                [CHALLENGE_DNS_01] = c->dns01,
 	                [CHALLENGE_DNS_PERSIST_01] = c->dns_persist },
 	        .rekeyed = &c->rekeyed,
 	        .log = &c->log });
-	serving_init(c);
 	c->renewals = renewals_new(&(struct renew_needs){ .loop = c->loop,
 	                                   .store = c->store,
 	                                   .master = c->master,
@@ -237,6 +239,7 @@ void control_done(struct control *c)
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);
 	http01_free(&c->http01);
+	alpn01_free(&c->alpn01);
 	if (c->dns01)
 		delegated_done(c);
 	programs_free(&c->programs);

@@ -518,7 +518,9 @@ void run_start(struct run *run)
 	timer_start(&run->deadline, run->needs->loop, RUN_MOST, deadline);
 	timer_start(&run->patience, run->needs->loop, BOARD_PATIENCE, not_published);
 	board_publish(run->needs->board, &run->notice,
-	        &(struct notice_text){ run->nonce, run->rest, run->facts.name }, is_published);
+	        &(struct notice_text){
+	                .token = run->nonce, .thumbprint = run->rest, .name = run->facts.name },
+	        is_published);
 	ask_dns(run);
 	ask_directory(run);
 	if (run->here.own_address.n)

@@ -1,5 +1,6 @@
 #include "issue/board.h"
 #include "base/err.h"
+#include "base/secret.h"
 
 /* A link to one serve. */
 struct seat {
@@ -13,8 +14,9 @@ struct post {
 	struct map_node node; /* by token */
 	struct board *board;
 	char *token, *thumbprint, *name;
-	struct list notices; /* those who want it there */
-	uint32_t confirmed;  /* one bit per serve that answers it */
+	struct secret leaf, key; /* empty: it is proved by HTTP */
+	struct list notices;     /* those who want it there */
+	uint32_t confirmed;      /* one bit per serve that answers it */
 };
 
 struct board {
@@ -68,8 +70,13 @@ static void settle(struct post *p)
 
 static void send_post(const struct seat *s, const struct post *p)
 {
-	link_send(s->serve, challenge, .token = str_c(p->token), .thumbprint = str_c(p->thumbprint),
-	        .name = str_c(p->name));
+	if (p->leaf.n)
+		link_send(s->serve, challenge_tls, .token = str_c(p->token),
+		        .server_name = str_c(p->name), .leaf = secret_bytes(&p->leaf),
+		        .key = secret_bytes(&p->key));
+	else
+		link_send(s->serve, challenge, .token = str_c(p->token),
+		        .thumbprint = str_c(p->thumbprint), .name = str_c(p->name));
 }
 
 static struct post *post_new(struct board *b, const struct notice_text *text)
@@ -79,6 +86,8 @@ static struct post *post_new(struct board *b, const struct notice_text *text)
 	p->token = str_dup(text->token);
 	p->thumbprint = str_dup(text->thumbprint);
 	p->name = str_dup(text->name);
+	p->leaf = secret_copy(text->leaf);
+	p->key = secret_copy(text->key);
 	list_init(&p->notices);
 	map_add(&b->posts, str_c(p->token), &p->node);
 	LIST_EACH (s, &b->seats)
@@ -95,6 +104,8 @@ static void post_free(struct post *p)
 	free(p->token);
 	free(p->thumbprint);
 	free(p->name);
+	secret_done(&p->leaf);
+	secret_done(&p->key);
 	free(p);
 }
 

@@ -1,7 +1,7 @@
-/* The open challenges (token -> thumbprint), as every serve process must know them before the CA is
- * told. A token is published when all serves that are attached have said so; a serve that attaches
- * later gets the whole table before its first generation. If all of them go after that, a CA may
- * have asked in vain: the notice has lapsed. */
+/* The open challenges (token -> thumbprint, or server name -> certificate), as every serve process
+ * must know them before the CA is told. A token is published when all serves that are attached have
+ * said so; a serve that attaches later gets the whole table before its first generation. If all of
+ * them go after that, a CA may have asked in vain: the notice has lapsed. */
 #ifndef ISSUE_BOARD_H
 #define ISSUE_BOARD_H
 
@@ -28,6 +28,8 @@ struct notice {
 };
 struct notice_text {
 	struct str token, thumbprint, name; /* copied */
+	/* DER, of a proof by TLS: name is the server name then. Empty: by HTTP. */
+	struct str leaf, key;
 };
 /* `ready` fires once when every serve answers the token (never before board_publish has returned);
  * while no serve is attached it waits for one. */

@@ -3,6 +3,7 @@
 struct http01 {
 	struct prover prover;
 	struct board *board;
+	struct approach *approach;
 };
 
 /* A proof's token on the board. */
@@ -29,13 +30,12 @@ static void lapsed(struct notice *n)
 	OWNER(n, struct pinned, notice)->proving->lapsed = true;
 }
 
-/* Whether the CA reaches us is found out by trying. */
+/* Whether the CA reaches us beyond that is found out by trying. */
 static bool can(struct prover *p, struct str name, struct err *ret_why_not)
 {
-	(void)p;
+	struct approach *a = OWNER(p, struct http01, prover)->approach;
 	(void)name;
-	(void)ret_why_not;
-	return true;
+	return !a || a->open(a, ret_why_not);
 }
 
 static void place(struct prover *p, struct proving *at, const struct proof_text *text)
@@ -45,7 +45,9 @@ static void place(struct prover *p, struct proving *at, const struct proof_text 
 	pinned->proving = at;
 	pinned->notice = (struct notice){ .seen = seen, .lapsed = lapsed };
 	board_publish(OWNER(p, struct http01, prover)->board, &pinned->notice,
-	        &(struct notice_text){ text->token, text->thumbprint, text->name }, ready);
+	        &(struct notice_text){
+	                .token = text->token, .thumbprint = text->thumbprint, .name = text->name },
+	        ready);
 }
 
 static void withdraw(struct proving *at, bool valid)
@@ -59,11 +61,12 @@ static void withdraw(struct proving *at, bool valid)
 
 static const struct prover_ops ops = { .can = can, .place = place, .withdraw = withdraw };
 
-struct prover *http01_new(struct board *b)
+struct prover *http01_new(struct board *b, struct approach *approach)
 {
 	struct http01 *h = mem_new(struct http01);
 	h->prover.ops = &ops;
 	h->board = b;
+	h->approach = approach;
 	return &h->prover;
 }
 

@@ -5,7 +5,8 @@
 #include "issue/board.h"
 #include "issue/prover.h"
 
-struct prover *http01_new(struct board *b);
+/* approach: by plain HTTP; NULL: it is open. */
+struct prover *http01_new(struct board *b, struct approach *approach);
 void http01_free(struct prover **p); /* once all is withdrawn */
 
 #endif

@@ -52,6 +52,12 @@ struct issuer_row {
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);
 
+/* Whether any of the usual types can prove that name here; else why none. */
+bool issuers_can_prove(const struct issuers *i, struct str name, struct err *ret_why_not);
+/* What it is to be proved with otherwise cannot work: NULL, or the type that comes first by
+ * preference, and why not. */
+const char *issuers_cannot(const struct issuers *i, struct str name, struct err *ret_why_not);
+
 /* What that CA's directory said when it was heard last: the members terms, website (empty: none),
  * eab_required, profiles [{name, text}]. False: it was not heard yet, and nothing is written. */
 bool issuers_describe(struct issuers *i, struct str issuer, struct json_writer *w);
@@ -103,7 +109,7 @@ struct attempt_want {
 	 * default. */
 	struct str preferred_chain;
 	/* What to prove with, in this order of preference; of them what is offered and can work for
-	 * the name. None: by DNS if it is set up, else http-01, else tls-alpn-01. */
+	 * the name. None: http-01, tls-alpn-01, dns-01, dns-persist-01. */
 	const enum challenge_type *types;
 	size_t type_count;
 	/* Not a new certificate, but that this one (DER) be revoked; flow.h. Its names are those

@@ -44,6 +44,12 @@ struct prover {
 	const struct prover_ops *ops;
 };
 
+/* What control knows of the way from a CA to our listeners: whether there is one; else what is in
+ * its way. */
+struct approach {
+	bool (*open)(struct approach *a, struct err *ret_why_not);
+};
+
 static inline bool prover_can(struct prover *p, struct str name, struct err *ret_why_not)
 {
 	return p->ops->can(p, name, ret_why_not);

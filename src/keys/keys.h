@@ -59,4 +59,13 @@ MUST_CHECK bool key_csr(const struct key *key, const struct str *names, size_t c
 MUST_CHECK bool key_self_signed(const struct key *key, const struct str *names, size_t count,
         int64_t not_before, int64_t not_after, struct buf *out_der, struct err *err);
 
+/* The certificate of RFC 8737, self-signed: the name (a DNS name or an IP address) is proved by the
+ * key authorization. Times are wall ms. */
+struct key_validated {
+	struct str name, authorization;
+	int64_t not_before, not_after;
+};
+MUST_CHECK bool key_validation(const struct key *key, const struct key_validated *what,
+        struct buf *out_der, struct err *err);
+
 #endif

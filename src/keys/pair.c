@@ -268,6 +268,29 @@ static void insert(struct pair_cache *c, struct pair *pair)
 	c->count++;
 }
 
+static bool use(SSL *ssl, const struct pair *pair, struct err *err)
+{
+	if (SSL_use_cert_and_key(ssl, pair->leaf, pair->key,
+	            pair->chain ? pair->chain->certs : NULL, /* override= */ 1) == 1)
+		return true;
+	unsigned long code = ERR_peek_error();
+	const char *reason = code ? ERR_reason_error_string(code) : NULL;
+	ERR_clear_error();
+	return err_set(err, ERR_CORRUPT, "Certificate number %llu cannot be served: %s.",
+	        (unsigned long long)pair->number, reason ? reason : "OpenSSL does not say why");
+}
+
+bool keys_attach_once(
+        SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err)
+{
+	struct pair *pair = decode(cache, source, err);
+	if (!pair)
+		return false;
+	bool ok = use(ssl, pair, err);
+	pair_free(cache, pair);
+	return ok;
+}
+
 bool keys_attach(
         SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err)
 {
@@ -281,13 +304,8 @@ bool keys_attach(
 			return false;
 		insert(cache, pair);
 	}
-	if (SSL_use_cert_and_key(ssl, pair->leaf, pair->key,
-	            pair->chain ? pair->chain->certs : NULL, /* override= */ 1) == 1)
+	if (use(ssl, pair, err))
 		return true;
-	unsigned long code = ERR_peek_error();
-	const char *reason = code ? ERR_reason_error_string(code) : NULL;
-	ERR_clear_error();
 	forget(cache, pair);
-	return err_set(err, ERR_CORRUPT, "Certificate number %llu cannot be served: %s.",
-	        (unsigned long long)source->number, reason ? reason : "OpenSSL does not say why");
+	return false;
 }

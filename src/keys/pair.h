@@ -33,5 +33,8 @@ size_t pair_cache_count(const struct pair_cache *c); /* pairs held now */
  * from cert_cb or before the handshake. */
 MUST_CHECK bool keys_attach(
         SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err);
+/* One that is hardly ever asked for again: the cache does not keep it. Its numbers may be 0. */
+MUST_CHECK bool keys_attach_once(
+        SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err);
 
 #endif

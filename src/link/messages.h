@@ -60,6 +60,8 @@ enum upstream_scheme {
 	X(segment, INT(index) FD(fd))                                                              \
 	X(segment_valid, INT(index) INT(valid))                                                    \
 	X(challenge, TEXT(token) TEXT(thumbprint) TEXT(name))                                      \
+	/* control -> serve: a proof by TLS: whom to show leaf and key to (DER) */                 \
+	X(challenge_tls, TEXT(token) TEXT(server_name) TEXT(leaf) TEXT(key))                       \
 	X(challenge_gone, TEXT(token))                                                             \
 	/* control -> serve: where lines of the access log go from now on; none: nowhere */        \
 	X(access_log_file, FD(fd))                                                                 \

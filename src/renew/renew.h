@@ -42,9 +42,9 @@ struct serving_ops {
 	void (*change_abort)(struct serving *s, struct serving_change *c);
 	/* Whether that address is bound; if not, err says who holds it. */
 	bool (*bound)(struct serving *s, const struct address *a, struct err *err);
-	/* Whether the question of a CA for a proof (RFC 8555 8.3: over plain HTTP) can reach us; if
-	 * not, err says what is in its way. renewals_listening tells when that has changed. */
-	bool (*provable)(struct serving *s, struct err *err);
+	/* Whether there is a way for a CA to prove that name; if not, err says what is in its way.
+	 * renewals_listening tells when that has changed. */
+	bool (*provable)(struct serving *s, struct str name, struct err *err);
 	/* False: an own address on the port that CAs ask on could not be had, so that the question
 	 * may have gone to another program; err says to which. */
 	bool (*unobstructed)(struct serving *s, struct err *err);

@@ -471,10 +471,6 @@ static struct str replaced(const struct registration *g)
 	return own ? g->held.leaf.ari_id : STR_NONE;
 }
 
-/* In this order, as far as they are offered and can work for the name. */
-static const enum challenge_type proofs[] = { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01,
-	CHALLENGE_DNS_01, CHALLENGE_DNS_PERSIST_01 };
-
 static void start_attempt(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -487,8 +483,6 @@ static void start_attempt(struct registration *g)
 		.key_type = g->key_type,
 		.reuse_key = g->making->reuse_key && g->held.is ? &g->held.key : NULL,
 		.preferred_chain = g->making->preferred_chain,
-		.types = proofs,
-		.type_count = sizeof proofs / sizeof *proofs,
 		.email = g->email,
 		.terms_agreed = g->terms,
 		.names = g->names,
@@ -539,6 +533,15 @@ static void go_on(struct registration *g)
 	attempt_go_on(&g->attempt);
 }
 
+static bool provable(struct registration *g)
+{
+	struct serving *s = g->renewals->needs.serving;
+	for (size_t i = 0; i < g->name_count; i++)
+		if (!s->ops->provable(s, g->names[i], &g->waiting))
+			return false;
+	return true;
+}
+
 /* An order is not spent on a proof that cannot be given. */
 static bool can_prove(struct registration *g)
 {
@@ -546,8 +549,7 @@ static bool can_prove(struct registration *g)
 	struct err was = g->waiting;
 	struct log log = log_of(g);
 	g->waiting = (struct err)ERR_INIT;
-	if (str_eq(g->issuer, STR("internal")) ||
-	        r->needs.serving->ops->provable(r->needs.serving, &g->waiting))
+	if (str_eq(g->issuer, STR("internal")) || provable(g))
 		return true;
 	g->waiting_until = 0;
 	list_add_last(&r->unprovable, &g->queued);

@@ -71,15 +71,34 @@ static struct str with_wait(
 	        (double)next->after / 1000, STR_ARG(f->waiting_for));
 }
 
+/* What it is proved by, where that is not what one expects. */
+static struct str way_words(
+        struct arena *a, const struct registration *g, const struct flow_name *name)
+{
+	struct err why = ERR_INIT;
+	const struct str plain = proof_words(a, name->name);
+	if (name->type == CHALLENGE_HTTP_01 || !name->token.n)
+		return plain;
+	const struct str text =
+	        arena_printf(a, "%.*s by %s", STR_ARG(plain), challenge_type_name(name->type));
+	const char *cannot = issuers_cannot(g->renewals->needs.issuers, name->name, &why);
+	if (!cannot)
+		return text;
+	const struct str said = err_message(&why);
+	return arena_printf(
+	        a, "%.*s, because %s cannot be used: %.*s", STR_ARG(text), cannot, STR_ARG(said));
+}
+
 /* The words that tell most: a poll does not hide who has fetched the token. */
 static void tell_proof(
-        struct registration *g, const struct flow *f, const struct next *next, struct str name)
+        struct registration *g, const struct flow *f, const struct next *next, size_t at)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	const struct str step = str_c(acme_step_name(ACME_STEP_answer));
-	const struct str plain = proof_words(&a, name), text = with_wait(&a, plain, f, next);
+	const struct str step = str_c(acme_step_name(ACME_STEP_answer)), name = f->names[at].name;
+	const struct str plain = way_words(&a, g, &f->names[at]);
+	const struct str text = with_wait(&a, plain, f, next);
 	const struct event *before = task_event_before(g->task, g->task->count, step, name);
-	if (before && str_eq(text, plain))
+	if (before && str_eq(text, plain) && !str_eq(before->text, proof_words(&a, name)))
 		return;
 	task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, text);
 }
@@ -107,7 +126,7 @@ void steps_moved(struct registration *g, const struct flow *f, const struct next
 	tell_proved(g, f);
 	g->shown_step = f->step;
 	if (at < f->name_count)
-		tell_proof(g, f, next, f->names[at].name);
+		tell_proof(g, f, next, at);
 	else
 		task_step(g->task, name_of(f), steps_words(&a, f, next));
 }

@@ -1,5 +1,6 @@
 #include "server/challenge.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "net/address.h"
 #include "server/told.h"
 #include "server/worker.h"
@@ -9,6 +10,9 @@
 struct challenge {
 	struct map_node node; /* its key is `token` */
 	char *token, *thumbprint;
+	char *server_name; /* of a proof by TLS, with leaf and key; else NULL */
+	struct secret leaf, key;
+	uint64_t number; /* rises with each that is told */
 	unsigned epoch;
 };
 
@@ -22,6 +26,9 @@ static void forget(struct challenges *c, struct challenge *gone)
 	map_remove(&c->open, &gone->node);
 	free(gone->token);
 	free(gone->thumbprint);
+	free(gone->server_name);
+	secret_done(&gone->leaf);
+	secret_done(&gone->key);
 	free(gone);
 }
 
@@ -32,14 +39,28 @@ void challenges_done(struct challenges *c)
 	map_done(&c->open);
 }
 
-void challenge_open(struct challenges *c, struct str token, struct str thumbprint)
+static struct challenge *add(struct challenges *c, struct str token)
 {
 	challenge_close(c, token);
 	struct challenge *new = mem_new(struct challenge);
 	new->token = str_dup(token);
-	new->thumbprint = str_dup(thumbprint);
+	new->number = c->told++;
 	new->epoch = c->epoch;
 	map_add(&c->open, str_c(new->token), &new->node);
+	return new;
+}
+
+void challenge_open(struct challenges *c, struct str token, struct str thumbprint)
+{
+	add(c, token)->thumbprint = str_dup(thumbprint);
+}
+
+void challenge_open_tls(struct challenges *c, const struct msg_challenge_tls *m)
+{
+	struct challenge *new = add(c, m->token);
+	new->server_name = str_dup(m->server_name);
+	new->leaf = secret_copy(m->leaf);
+	new->key = secret_copy(m->key);
 }
 
 void challenge_close(struct challenges *c, struct str token)
@@ -65,7 +86,7 @@ void challenges_forget(struct challenges *c)
 struct str challenge_thumbprint(const struct challenges *c, struct str token)
 {
 	struct challenge *found = c ? challenge_of(map_find(&c->open, token)) : NULL;
-	return found ? str_c(found->thumbprint) : STR_NONE;
+	return found && found->thumbprint ? str_c(found->thumbprint) : STR_NONE;
 }
 
 bool challenge_token_valid(struct str token)
@@ -150,5 +171,54 @@ bool challenge_answered(struct exchange *ex)
 		return false;
 	tell(ex, "no token, answered with 404");
 	exchange_answer(ex, 404, "This is no token of a challenge.");
+	return true;
+}
+
+/* ---- by TLS ---- */
+
+/* Two orders may prove one name at a time: of the two it is the newer one that a CA asks about. */
+static const struct challenge *asked_for(const struct challenges *c, struct str server_name)
+{
+	const struct challenge *found = NULL;
+	MAP_EACH (node, &c->open) {
+		const struct challenge *at = challenge_of(node);
+		if (at->server_name && str_eq_nocase(str_c(at->server_name), server_name) &&
+		        (!found || at->number > found->number))
+			found = at;
+	}
+	return found;
+}
+
+/* What is said of it goes into the log. */
+static bool is_name(struct str server_name)
+{
+	for (size_t i = 0; i < server_name.n; i++) {
+		char c = ascii_lower(server_name.p[i]);
+		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '.' &&
+		        c != '_')
+			return false;
+	}
+	return server_name.n > 0 && server_name.n < 256;
+}
+
+bool challenge_proof(struct worker *w, const struct sockaddr_storage *client,
+        struct str server_name, struct tls_proof *ret_proof)
+{
+	char address[ADDRESS_TEXT];
+	if (!is_name(server_name))
+		return false;
+	const struct challenge *found =
+	        w->challenges ? asked_for(w->challenges, server_name) : NULL;
+	BUF_AUTO fields = BUF(1024), text = BUF(1024);
+	buf_printf(&fields, "name=%.*s client=%s", STR_ARG(server_name),
+	        address_text(client, address));
+	buf_printf(&text, "Challenge acme-tls/1 of %.*s: %s.", STR_ARG(server_name),
+	        found ? "answered with the certificate of the order that is open"
+	              : "no such order is open here, refused");
+	worker_tell(w, log, .level = LOG_INFO, .fields = buf_str(&fields), .text = buf_str(&text));
+	if (!found)
+		return false;
+	worker_tell(w, challenge_seen, .token = str_c(found->token), .client = str_c(address));
+	*ret_proof = (struct tls_proof){ secret_bytes(&found->leaf), secret_bytes(&found->key) };
 	return true;
 }

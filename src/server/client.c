@@ -1,6 +1,7 @@
 #include "server/client.h"
 #include "base/log.h"
 #include "net/proxy_protocol.h"
+#include "server/challenge.h"
 #include "server/listener.h"
 #include "tls/tls.h"
 
@@ -128,6 +129,10 @@ static void handshake_ready(struct conn *conn, unsigned events)
 			handshake_failed(c);
 		return;
 	}
+	if (conn_tls_proves(conn)) {
+		client_free(c);
+		return;
+	}
 	c->worker->counts.handshakes[conn_tls_resumed(conn) ? HANDSHAKE_RESUMED : HANDSHAKE_FULL]++;
 	c->temporary = conn_tls_temporary(conn);
 	c->secured.version = conn_tls_version(conn);
@@ -162,6 +167,12 @@ static const struct tls_rules *rules_for(struct tls_hello *h, struct str server_
 	return &site->tls;
 }
 
+static bool proof_for(struct tls_hello *h, struct str server_name, struct tls_proof *ret_proof)
+{
+	struct client *c = OWNER(h, struct client, hello);
+	return challenge_proof(c->worker, &c->address, server_name, ret_proof);
+}
+
 static void start_handshake(struct client *c)
 {
 	c->tls = true;
@@ -169,6 +180,7 @@ static void start_handshake(struct client *c)
 	        handshake_ready);
 	c->default_name = c->listener->default_name;
 	c->hello.rules = rules_for;
+	c->hello.proof = proof_for;
 	conn_tls_ask(c->held.conn, &c->hello);
 	if (offers_http2(c))
 		conn_tls_offer_http2(c->held.conn);

@@ -294,6 +294,11 @@ bool conn_tls_resumed(const struct conn *c)
 	return SSL_session_reused(tls_of(c)->ssl);
 }
 
+bool conn_tls_proves(const struct conn *c)
+{
+	return tls_of(c)->proves;
+}
+
 bool conn_tls_chose_http2(const struct conn *c)
 {
 	return tls_of(c)->chose_http2;

@@ -44,6 +44,8 @@ static int choose(SSL *ssl, int *ret_alert, void *unused)
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
 	struct cert_record r;
+	if (t->proves)
+		return SSL_TLSEXT_ERR_OK;
 	if (!find(t, server_name_of(ssl), &r)) {
 		*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
@@ -52,12 +54,23 @@ static int choose(SSL *ssl, int *ret_alert, void *unused)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* Always false. */
+static bool our_fault(struct tls_conn *t, const struct err *err)
+{
+	if (!t->fault)
+		t->fault = mem_new(struct err);
+	*t->fault = *err;
+	return false;
+}
+
 /* Called only where a certificate is needed: not on resumption. */
 static int attach(SSL *ssl, void *unused)
 {
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
 	struct cert_record r;
+	if (t->proves)
+		return 1; /* it has that of the proof */
 	if (!find(t, server_name_of(ssl), &r))
 		return 0;
 	struct pair_source source = {
@@ -69,12 +82,7 @@ static int attach(SSL *ssl, void *unused)
 		.chain_number = r.chain_number,
 	};
 	struct err err;
-	if (keys_attach(ssl, t->worker->pairs, &source, &err))
-		return 1;
-	if (!t->fault)
-		t->fault = mem_new(struct err);
-	*t->fault = err;
-	return 0;
+	return keys_attach(ssl, t->worker->pairs, &source, &err) || our_fault(t, &err);
 }
 
 /* RFC 7301 3.2: no protocol in common is fatal. A client of HTTP/1.0 may say so. */
@@ -85,6 +93,11 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned ch
 	enum { HTTP2 = 3 }; /* its part of them */
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
+	if (t->proves) {
+		*ret_name = offered + 1; /* there is one */
+		*ret_size = offered[0];
+		return SSL_TLSEXT_ERR_OK;
+	}
 	unsigned skip = t->offers_http2 ? 0 : HTTP2;
 	unsigned char *name;
 	if (SSL_select_next_proto(&name, ret_size, ours + skip, sizeof ours - 1 - skip, offered,
@@ -124,11 +137,49 @@ static bool follow(struct tls_conn *t, const struct tls_rules *rules)
 	return rules->client_ca.n == 0 || tls_require_client(t, rules);
 }
 
+/* RFC 8737 3: its list of protocols has one. */
+static bool asks_for_proof(SSL *ssl)
+{
+	static const unsigned char only[] = "\x00\x0b\x0a"
+	                                    "acme-tls/1";
+	const unsigned char *p;
+	size_t n;
+	return SSL_client_hello_get0_ext(
+	               ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &p, &n) == 1 &&
+	       n == sizeof only - 1 && memcmp(p, only, n) == 0;
+}
+
+/* No ticket is good for it, nor given. */
+static bool show(struct tls_conn *t, const struct tls_proof *proof)
+{
+	static const unsigned char identity[] = "acme-tls/1";
+	const struct pair_source source = { .leaf = proof->leaf, .key = proof->key };
+	struct err err = ERR_INIT;
+	t->proves = true;
+	SSL_set_options(t->ssl, SSL_OP_NO_TICKET);
+	return (SSL_set_num_tickets(t->ssl, 0) == 1 &&
+	               SSL_set_session_id_context(t->ssl, identity, sizeof identity - 1) == 1 &&
+	               keys_attach_once(t->ssl, t->worker->pairs, &source, &err)) ||
+	       our_fault(t, &err);
+}
+
+static int prove(struct tls_conn *t, int *ret_alert)
+{
+	struct tls_proof proof;
+	*ret_alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+	if (!t->hello->proof(t->hello, server_name_sent(t->ssl), &proof))
+		return SSL_CLIENT_HELLO_ERROR;
+	*ret_alert = SSL_AD_INTERNAL_ERROR;
+	return show(t, &proof) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
 /* The first of all callbacks: no version is chosen yet, and no ticket looked at. */
 static int greet(SSL *ssl, int *ret_alert, void *unused)
 {
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
+	if (t->hello && t->hello->proof && asks_for_proof(ssl))
+		return prove(t, ret_alert);
 	const struct tls_rules *rules =
 	        t->hello ? t->hello->rules(t->hello, server_name_sent(ssl)) : NULL;
 	if (!rules || is_usual(rules) || follow(t, rules))

@@ -49,6 +49,7 @@ struct tls_conn {
 	bool below_blocked, blocked, established, failed, shut, temporary;
 	bool begun; /* the first bytes have come */
 	bool offers_http2, chose_http2;
+	bool proves;       /* the certificate is a proof, and the protocol acme-tls/1 */
 	struct buf plain;  /* they are no TLS but text: what came */
 	struct err *fault; /* heap; NULL: none */
 	bool client;

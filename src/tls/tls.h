@@ -25,10 +25,17 @@ struct tls_rules {
 	struct str client_ca; /* DER, one behind the other; empty: nobody is asked for any */
 	unsigned char identity[16];
 };
+struct tls_proof {
+	struct str leaf, key; /* DER */
+};
 /* Whoever knows the sites. Asked once, before anything of the handshake is decided; the rules have
  * to live until the handshake has ended. NULL: none beyond the policy. */
 struct tls_hello {
 	const struct tls_rules *(*rules)(struct tls_hello *h, struct str server_name);
+	/* May be NULL. A client that offers acme-tls/1 and nothing else proves that name (RFC
+	 * 8737): what it is shown, until the next turn. False: it is refused. No rules are asked
+	 * for. */
+	bool (*proof)(struct tls_hello *h, struct str server_name, struct tls_proof *ret_proof);
 };
 
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another
@@ -63,6 +70,8 @@ struct tls_client {
 MUST_CHECK bool conn_tls_client(const struct conn *c, struct tls_client *ret_client);
 bool conn_tls_established(const struct conn *c);
 bool conn_tls_resumed(const struct conn *c); /* by a ticket */
+/* The client was shown a proof, and it is over (RFC 8737 3: nothing is sent on it). */
+bool conn_tls_proves(const struct conn *c);
 bool conn_tls_chose_http2(const struct conn *c);
 const char *conn_tls_version(const struct conn *c); /* "TLSv1.3" */
 bool conn_tls_temporary(const struct conn *c);      /* it was given a temporary certificate */

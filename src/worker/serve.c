@@ -166,6 +166,16 @@ static void told_challenge(struct serve *s, const struct msg_challenge *m)
 	threads_order(&s->threads, r);
 }
 
+static void told_challenge_tls(struct serve *s, const struct msg_challenge_tls *m)
+{
+	struct round *r = round_new(ORDER_CHALLENGE_TLS, challenge_is_ready);
+	r->token = str_dup(m->token);
+	r->text = str_dup(m->server_name);
+	r->leaf = secret_copy(m->leaf);
+	r->key = secret_copy(m->key);
+	threads_order(&s->threads, r);
+}
+
 static void told_challenge_gone(struct serve *s, const struct msg_challenge_gone *m)
 {
 	struct round *r = round_new(ORDER_CHALLENGE_GONE, round_free);
@@ -254,6 +264,9 @@ static void control_heard(struct link *l, const struct msg *m)
 		break;
 	case MSG_challenge:
 		told_challenge(s, &m->is.challenge);
+		break;
+	case MSG_challenge_tls:
+		told_challenge_tls(s, &m->is.challenge_tls);
 		break;
 	case MSG_challenge_gone:
 		told_challenge_gone(s, &m->is.challenge_gone);

@@ -42,6 +42,8 @@ void round_free(struct round *r)
 	free(r->token);
 	free(r->thumbprint);
 	free(r->text);
+	secret_done(&r->leaf);
+	secret_done(&r->key);
 	free(r);
 }
 
@@ -103,6 +105,17 @@ static void tell_health(struct thread *t, const struct round *r)
 	proxy_health_told(t->worker.proxy, &told);
 }
 
+static void open_tls(struct thread *t, const struct round *r)
+{
+	const struct msg_challenge_tls told = {
+		.token = str_c(r->token),
+		.server_name = str_c(r->text),
+		.leaf = secret_bytes(&r->leaf),
+		.key = secret_bytes(&r->key),
+	};
+	challenge_open_tls(&t->challenges, &told);
+}
+
 /* True: the answer comes later, or never. */
 static bool obey(struct thread *t, struct command *c)
 {
@@ -127,6 +140,9 @@ static bool obey(struct thread *t, struct command *c)
 		break;
 	case ORDER_CHALLENGE:
 		challenge_open(&t->challenges, str_c(r->token), str_c(r->thumbprint));
+		break;
+	case ORDER_CHALLENGE_TLS:
+		open_tls(t, r);
 		break;
 	case ORDER_CHALLENGE_GONE:
 		challenge_close(&t->challenges, str_c(r->token));

@@ -6,6 +6,7 @@
 #ifndef WORKER_THREAD_H
 #define WORKER_THREAD_H
 
+#include "base/secret.h"
 #include "server/challenge.h"
 #include "server/worker.h"
 #include "tls/tls.h"
@@ -17,6 +18,7 @@ enum order {
 	ORDER_EPOCH,   /* epoch: challenges are told anew from now on */
 	ORDER_FORGET,  /* challenges of earlier epochs */
 	ORDER_CHALLENGE,
+	ORDER_CHALLENGE_TLS, /* text: the server name; leaf and key */
 	ORDER_CHALLENGE_GONE,
 	ORDER_TICKETS,
 	ORDER_COUNT,    /* what each has counted is summed up in the round */
@@ -39,6 +41,7 @@ struct round {
 	int folder;                    /* HOST: of a Unix socket; -1: none. The round's. */
 	int ruleset;                   /* PREPARE: the fence to raise; -1: none. The round's. */
 	char *token, *thumbprint, *text;
+	struct secret leaf, key;
 	bool well;
 	unsigned epoch;
 	struct tls_ticket_keys tickets;

@@ -173,18 +173,19 @@ def _quietly(look):
 
 
 def test_no_order_is_spent_while_another_program_has_the_port(stage, pebble, upstream):
-    """The question of the CA would reach that program: the order waits for the port."""
+    """The question of the CA would reach that program: the order waits for the port. There is no other way."""
     everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}")
-    with held(everseal.http) as other:
+    with held(everseal.http) as other, held(everseal.https) as second:
         everseal.start()
         wait = subprocess.Popen(
             [PROGRAM, "lets-encrypt", "register", "--name", "shop.example.com", "--email", "ops@example.com",
              "--agree-tos", "--wait", "--config", everseal.config], stdout=subprocess.PIPE, text=True)
-        sentence = (rf"Port {everseal.http} is held by python3 \(process {other.pid}\), the CA's question would "
-                    "reach that program instead: stop it, or let it pass /.well-known/acme-challenge/ on to another "
-                    "`http` address of Everseal's. Everseal goes on by itself then.")
+        sentence = (rf"Port {everseal.http} is held by python3 \(process {other.pid}\) and port {everseal.https} by "
+                    rf"python3 \(process {second.pid}\), the CA's question would reach them instead: stop one of them, "
+                    "or let the first pass /.well-known/acme-challenge/ on to another `http` address of Everseal's. "
+                    "Everseal goes on by itself then.")
         everseal.logged(sentence)
-        assert any(re.search(sentence, wait.stdout.readline()) for line in range(3))
+        assert any(re.search(sentence, wait.stdout.readline()) for line in range(4))
         certificate = everseal.certificate("shop.example.com")
         assert certificate["state"] == "working" and re.fullmatch(sentence, certificate["reason"])
         assert re.search(sentence, everseal.cli("status").ok().out)
@@ -237,7 +238,7 @@ def test_the_program_that_has_the_port_is_to_blame(stage, pebble, upstream):
     everseal = stage.everseal(pebble)
     everseal.listeners = f"http 127.0.0.1:{free_port()} 127.0.0.1:{everseal.http}\nhttps 127.0.0.1:{everseal.https}"
     everseal.write(f"site * {{ proxy {upstream.address} }}")
-    with nginx(stage.new_folder("nginx"), everseal.http, "nginx"):
+    with nginx(stage.new_folder("nginx"), everseal.http, "nginx"), held(everseal.https):
         everseal.start()
         everseal.le("register", "--name", "shop.example.com", "--agree-tos", "--wait").failed(
             "could not prove control of shop.example.com",

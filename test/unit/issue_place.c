@@ -36,21 +36,29 @@ static char *slot_of(struct serve *s, struct str token)
 	return NULL;
 }
 
+static void take(struct serve *s, struct str token, struct str shown, struct str name)
+{
+	size_t i = 0;
+	while (s->tokens[i][0])
+		CHECK(++i < TOKENS);
+	snprintf(s->tokens[i], sizeof s->tokens[i], "%.*s %.*s %.*s", STR_ARG(token),
+	        STR_ARG(shown), STR_ARG(name));
+	if (!s->mute)
+		link_send(&s->theirs, challenge_ready, .token = token);
+}
+
 static void serve_heard(struct link *l, const struct msg *m)
 {
 	struct serve *s = OWNER(l, struct serve, theirs);
 	if (m->type == MSG_challenge_gone && slot_of(s, m->is.challenge_gone.token))
 		*slot_of(s, m->is.challenge_gone.token) = 0;
-	if (m->type != MSG_challenge)
-		return;
-	const struct msg_challenge *c = &m->is.challenge;
-	size_t i = 0;
-	while (s->tokens[i][0])
-		CHECK(++i < TOKENS);
-	snprintf(s->tokens[i], sizeof s->tokens[i], "%.*s %.*s %.*s", STR_ARG(c->token),
-	        STR_ARG(c->thumbprint), STR_ARG(c->name));
-	if (!s->mute)
-		link_send(&s->theirs, challenge_ready, .token = c->token);
+	if (m->type == MSG_challenge)
+		take(s, m->is.challenge.token, m->is.challenge.thumbprint, m->is.challenge.name);
+	if (m->type == MSG_challenge_tls) {
+		const struct msg_challenge_tls *c = &m->is.challenge_tls;
+		CHECK(c->leaf.n && c->key.n);
+		take(s, c->token, STR("certificate"), c->server_name);
+	}
 }
 
 static struct place *the_place; /* a serve's place */
@@ -120,7 +128,7 @@ void place_open(struct place *p)
 		fail_msg("%s", err.text);
 	store_watch_start(p->store, &p->watch, STR_NONE, changed);
 	p->board = board_new(p->loop);
-	p->http01 = http01_new(p->board);
+	p->http01 = http01_new(p->board, NULL);
 	p->issuers = issuers_new(&(struct issue_needs){ .loop = p->loop,
 	        .store = p->store,
 	        .master = p->master,

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "keys/digest.h"
 #include "keys/keys.h"
 #include "keys/pair.h"
 #include "json/json.h"
@@ -380,6 +381,45 @@ static void self_sign(const struct key *key, const char *name, struct buf *out)
 		fail_msg("%s", err.text);
 }
 
+/* RFC 8737 3, RFC 8738 3: one name, and the digest of the key authorization, which is critical. */
+static void the_certificate_of_a_proof_is_the_rfc_s(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *alternative;
+	} cases[] = { { "shop.example.com", "DNS:shop.example.com" },
+		{ "192.0.2.7", "IP Address:192.0.2.7" },
+		{ "2001:db8::7", "IP Address:2001:DB8:0:0:0:0:0:7" } };
+	struct err err = ERR_INIT;
+	KEY_AUTO *key = made();
+	unsigned char expected[2 + DIGEST_SHA256] = { 4, DIGEST_SHA256 };
+	digest_sha256(STR("token.thumbprint"), expected + 2);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		BUF_AUTO der = BUF_INIT(10000);
+		const struct key_validated what = { str_c(cases[i].name), STR("token.thumbprint"),
+			INT64_C(1799745240000), INT64_C(1799845240000) };
+		assert_true(key_validation(key, &what, &der, &err));
+		assert_true(key_fits(key, buf_str(&der)));
+		X509 *cert = cert_of(buf_str(&der));
+		assert_int_equal(X509_verify(cert, X509_get0_pubkey(cert)), 1);
+		assert_int_equal(X509_get_ext_count(cert), 2);
+		X509_EXTENSION *names = X509_get_ext(cert, 0), *proof = X509_get_ext(cert, 1);
+		char text[100] = "", type[100] = "";
+		BIO *out = BIO_new(BIO_s_mem());
+		X509V3_EXT_print(out, names, 0, 0);
+		assert_true(BIO_read(out, text, sizeof text - 1) > 0);
+		BIO_free(out);
+		assert_string_equal(text, cases[i].alternative);
+		OBJ_obj2txt(type, sizeof type, X509_EXTENSION_get_object(proof), 1);
+		assert_string_equal(type, "1.3.6.1.5.5.7.1.31");
+		assert_int_equal(X509_EXTENSION_get_critical(proof), 1);
+		const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(proof);
+		assert_int_equal(ASN1_STRING_length(value), sizeof expected);
+		assert_memory_equal(ASN1_STRING_get0_data(value), expected, sizeof expected);
+		X509_free(cert);
+	}
+}
+
 static void the_temporary_certificate_is_whole(void **state)
 {
 	(void)state;
@@ -630,6 +670,7 @@ int main(void)
 		cmocka_unit_test(verification_knows_the_rfc_s_signature),
 		cmocka_unit_test(a_jws_verifies),
 		cmocka_unit_test(a_jws_too_long_for_its_buf_is_an_error),
+		cmocka_unit_test(the_certificate_of_a_proof_is_the_rfc_s),
 		cmocka_unit_test(each_type_of_key_is_made_and_used),
 		cmocka_unit_test(an_rsa_key_of_another_size_is_used_too),
 		cmocka_unit_test(a_jws_by_hmac_is_the_rfc_s),

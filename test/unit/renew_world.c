@@ -98,9 +98,10 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	        err, ERR_BUSY, "Port %u of %.*s is held by nginx.", a->port, STR_ARG(a->host));
 }
 
-static bool provable(struct serving *s, struct err *err)
+static bool provable(struct serving *s, struct str name, struct err *err)
 {
 	(void)s;
+	assert_true(name.n > 0);
 	return !world.unprovable || err_set(err, ERR_BUSY, "%s", world.unprovable);
 }
 

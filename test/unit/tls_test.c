@@ -499,6 +499,155 @@ static void read_all(struct talk *t, struct buf *got, size_t most)
 	}
 }
 
+/* Proofs (RFC 8737) */
+
+static struct {
+	struct buf leaf;
+	struct secret key;
+	char asked[100]; /* the server name, of the last time */
+	unsigned times;
+} shown;
+
+static bool proof_of_proved(struct tls_hello *h, struct str server_name, struct tls_proof *ret)
+{
+	(void)h;
+	shown.times++;
+	snprintf(shown.asked, sizeof shown.asked, "%.*s", STR_ARG(server_name));
+	if (str_eq(server_name, STR("broken.test")))
+		*ret = (struct tls_proof){ STR("no certificate"), STR("no key") };
+	else
+		*ret = (struct tls_proof){ buf_str(&shown.leaf), secret_bytes(&shown.key) };
+	return str_eq(server_name, STR("a.test")) || str_eq(server_name, STR("broken.test"));
+}
+
+/* Rules that nobody who proves a name would fulfil. */
+static const struct tls_rules *no_rules_for_proofs(struct tls_hello *h, struct str server_name)
+{
+	static const struct tls_rules modern = { .modern = true };
+	(void)h;
+	(void)server_name;
+	return &modern;
+}
+
+static void make_proof(void)
+{
+	struct err err = ERR_INIT;
+	KEY_AUTO *key = key_new(KEY_P256, &err);
+	const struct key_validated what = { STR("proved.test"), STR("token.thumbprint"), 0, DAY };
+	shown.leaf = BUF(64 << 10);
+	assert_true(key_validation(key, &what, &shown.leaf, &err));
+	shown.key = key_to_der(key);
+}
+
+struct proof_case {
+	const char *server_name, *alpn;
+	int version;
+	const char *served; /* NULL: refused */
+	const char *asked;  /* for the proof of that name; NULL: for none */
+};
+
+static void assert_served(const struct talk *t, const struct proof_case *wanted)
+{
+	const unsigned char *chosen;
+	unsigned size;
+	char name[100];
+	served_name(t->client, name, sizeof name);
+	assert_string_equal(name, wanted->served);
+	SSL_get0_alpn_selected(t->client, &chosen, &size);
+	const bool acme = size == 10 && memcmp(chosen, "acme-tls/1", size) == 0;
+	assert_int_equal(acme, wanted->asked != NULL);
+}
+
+static void assert_proof(SSL_CTX *ctx, const struct proof_case *wanted)
+{
+	const struct hello h = { wanted->server_name, wanted->alpn, .version = wanted->version };
+	struct talk t;
+	int reason = 0;
+	shown.times = 0;
+	talk_init(&t, ctx, &h);
+	assert_int_equal(shake(&t, &reason), wanted->served != NULL);
+	assert_int_equal(shown.times, wanted->asked != NULL);
+	if (wanted->asked)
+		assert_string_equal(shown.asked, wanted->asked);
+	if (wanted->served)
+		assert_served(&t, wanted);
+	else
+		assert_int_equal(reason, SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
+	if (conn_tls_established(t.server.conn))
+		assert_int_equal(conn_tls_proves(t.server.conn), wanted->asked != NULL);
+	assert_null(conn_tls_fault(t.server.conn));
+	talk_done(&t);
+}
+
+static void assert_broken_proof(SSL_CTX *ctx)
+{
+	static const struct hello h = { .server_name = "broken.test",
+		.alpn = "\x0a"
+		        "acme-tls/1" };
+	struct talk t;
+	int reason;
+	talk_init(&t, ctx, &h);
+	assert_false(shake(&t, &reason));
+	assert_non_null(conn_tls_fault(t.server.conn));
+	talk_done(&t);
+}
+
+static void a_proof_is_shown_to_who_asks_for_nothing_else(void **state)
+{
+	(void)state;
+	static const struct proof_case cases[] = {
+		{ "a.test",
+		        "\x0a"
+		        "acme-tls/1",
+		        0, "proved.test", "a.test" },
+		{ "a.test",
+		        "\x0a"
+		        "acme-tls/1",
+		        TLS1_2_VERSION, "proved.test", "a.test" },
+		{ "x.wild.test",
+		        "\x0a"
+		        "acme-tls/1",
+		        0, NULL, "x.wild.test" },
+		{ "nobody.test",
+		        "\x0a"
+		        "acme-tls/1",
+		        0, NULL, "nobody.test" },
+		{ NULL,
+		        "\x0a"
+		        "acme-tls/1",
+		        0, NULL, "" },
+		{ "a.test",
+		        "\x0a"
+		        "acme-tls/1\x08http/1.1",
+		        0, "a.test", NULL },
+		{ "a.test",
+		        "\x08http/1.1\x0a"
+		        "acme-tls/1",
+		        0, "a.test", NULL },
+		{ "a.test",
+		        "\x0a"
+		        "acme-tls/2",
+		        0, NULL, NULL },
+		{ "a.test",
+		        "\x09"
+		        "acme-tls/",
+		        0, NULL, NULL },
+		{ "a.test", "\x08http/1.1", 0, "a.test", NULL },
+		{ "a.test", NULL, 0, "a.test", NULL },
+	};
+	struct tls_hello hello = { .rules = no_rules_for_proofs, .proof = proof_of_proved };
+	SSL_CTX *ctx = client_ctx();
+	make_proof();
+	asking = &hello;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_proof(ctx, &cases[i]);
+	assert_broken_proof(ctx);
+	asking = NULL;
+	buf_done(&shown.leaf);
+	secret_done(&shown.key);
+	SSL_CTX_free(ctx);
+}
+
 static void content_of_every_size(void **state)
 {
 	(void)state;
@@ -658,6 +807,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIGGED(certificate_by_name),
 		cmocka_unit_test(fallback_certificate),
+		RIGGED(a_proof_is_shown_to_who_asks_for_nothing_else),
 		RIGGED(protocols),
 		RIGGED(text_in_place_of_tls),
 		RIGGED(tickets_are_shared_and_rotate),
