@@ -70,6 +70,7 @@ static command_function *const functions[VERB_COUNT] = {
 	[VERB_ISSUER_ROLLOVER] = command_issuer_rollover,
 	[VERB_ISSUER_ROOT] = command_issuer_root,
 	[VERB_ISSUER_TEST] = command_issuer_test,
+	[VERB_NOTIFY_TEST] = command_notify_test,
 	[VERB_ADMIN_LINK] = command_admin_link,
 	[VERB_ADMIN_CREATE] = command_admin_create,
 	[VERB_ADMIN_PASSWORD] = command_admin_password,

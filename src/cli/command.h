@@ -68,6 +68,7 @@ int command_issuer_list(struct command *c);
 int command_issuer_rollover(struct command *c);
 int command_issuer_root(struct command *c);
 int command_issuer_test(struct command *c);
+int command_notify_test(struct command *c);
 int command_diagnose(struct command *c);
 int command_admin_link(struct command *c);
 int command_admin_create(struct command *c);

@@ -152,6 +152,10 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"ask a certificate authority for its directory",
 		"Asks the certificate authority for its directory and says whether it answers." },
+	[VERB_NOTIFY_TEST] = { "notify test", NULL, 0, WHERE | HAS(JSON), 0,
+		"send a test message to all who are told of what happens",
+		"Sends a test message by each `notify` of the configuration and says which arrived, and of "
+		"the others why not. Fails if one did not." },
 	[VERB_ADMIN_LINK] = { "admin link", NULL, 0, WHERE | HAS(JSON), 0,
 		"print a link that makes an administrator of the page",
 		"Prints a link to the page. Whoever opens it within 30 minutes gives a name and a password "

@@ -106,6 +106,7 @@ extern const struct option_words options[OPTION_COUNT];
 	X(ISSUER_ROLLOVER, "issuer rollover")                                                      \
 	X(ISSUER_ROOT, "issuer root")                                                              \
 	X(ISSUER_TEST, "issuer test")                                                              \
+	X(NOTIFY_TEST, "notify test")                                                              \
 	X(ADMIN_LINK, "admin link")                                                                \
 	X(ADMIN_CREATE, "admin create")                                                            \
 	X(ADMIN_PASSWORD, "admin password")                                                        \

@@ -151,6 +151,44 @@ struct config_dns {
 	int64_t wait;   /* ms, until the CA is asked all the same */
 };
 
+/* Whom a program runs as; uid -1: as who Everseal is. */
+struct config_run_as {
+	struct str name, home; /* STR_NONE likewise */
+	int64_t uid, gid;
+};
+
+/* How somebody is told, and how much something has to matter for it. */
+#define CONFIG_NOTIFY_WAYS(X) X(MAIL, "mail") X(WEBHOOK, "webhook") X(PROGRAM, "program")
+enum config_notify_way {
+#define X(name, text) CONFIG_NOTIFY_##name,
+	CONFIG_NOTIFY_WAYS(X)
+#undef X
+	        CONFIG_NOTIFY_WAY_COUNT
+};
+const char *config_notify_way_name(enum config_notify_way way);
+#define CONFIG_LEVELS(X) X(INFO, "info") X(WARNING, "warning") X(PROBLEM, "problem")
+enum config_level {
+#define X(name, text) CONFIG_LEVEL_##name,
+	CONFIG_LEVELS(X)
+#undef X
+};
+const char *config_level_name(enum config_level level);
+struct config_notify {
+	struct config_at at;
+	enum config_notify_way way;
+	enum config_level level; /* the least that it is told */
+	struct str to;           /* an address, a URL, a path */
+	struct str shown;        /* the same without what may be secret: of a URL its host */
+	struct str server;       /* MAIL: "smtps://HOST:PORT", "smtp://HOST:PORT" (STARTTLS) */
+	struct str from, user, password; /* MAIL; user and password may be STR_NONE */
+	struct str secret;               /* WEBHOOK */
+	struct str trust;                /* PEM, or STR_NONE: what the system trusts */
+	struct str *argv;                /* PROGRAM */
+	size_t argc;
+	struct config_run_as run_as;
+	int64_t timeout; /* ms */
+};
+
 /* How certificates are made. */
 struct config_making {
 	struct str *issuers; /* in the order in which they are tried; none: by rule */
@@ -233,6 +271,8 @@ struct config {
 	struct config_issuer *issuers; /* built in ones first */
 	size_t issuer_count;
 	struct config_dns dns;
+	struct config_notify *notify; /* in the file's order */
+	size_t notify_count;
 	struct str *resolvers; /* ADDRESS:PORT */
 	size_t resolver_count;
 	uint16_t challenge_http, challenge_https; /* 80, 443 */

@@ -96,37 +96,54 @@ void config_set_dns_tsig(struct reader *r, const struct node *n)
 	buf_wipe(&bytes);
 }
 
+size_t config_program_words(
+        struct reader *r, const struct node *n, size_t from, struct str **ret_argv)
+{
+	const struct word *path = &n->params[from];
+	size_t count = 0;
+	if (!str_starts(path->text, STR("/")))
+		config_problem(&r->problems, path->at,
+		        "\"%.*s\" is not an absolute path: no shell looks for it.",
+		        STR_ARG(config_shown(path->text)));
+	if (n->param_count - from > PROGRAM_WORDS_MOST)
+		config_problem(&r->problems, n->name.at, "A program gets at most %d words.",
+		        PROGRAM_WORDS_MOST - 1);
+	for (size_t i = from; i < n->param_count; i++)
+		LIST_PUSH(
+		        &r->c->arena, *ret_argv, count, arena_str(&r->c->arena, n->params[i].text));
+	return count;
+}
+
 void config_set_dns_program(struct reader *r, const struct node *n)
 {
 	if (!choose(r, n, CONFIG_DNS_PROGRAM))
 		return;
-	if (!str_starts(n->params[0].text, STR("/")))
-		config_problem(&r->problems, n->params[0].at,
-		        "\"%.*s\" is not an absolute path: no shell looks for it.",
-		        STR_ARG(config_shown(n->params[0].text)));
-	if (n->param_count > PROGRAM_WORDS_MOST)
-		config_problem(&r->problems, n->name.at, "A program gets at most %d words.",
-		        PROGRAM_WORDS_MOST - 1);
-	for (size_t i = 0; i < n->param_count; i++)
-		LIST_PUSH(&r->c->arena, r->dns.argv, r->dns.argc,
-		        arena_str(&r->c->arena, n->params[i].text));
+	r->dns.argc = config_program_words(r, n, /* from= */ 0, &r->dns.argv);
+}
+
+void config_find_user(struct reader *r, const struct word *w, struct config_run_as *ret_user)
+{
+	const struct str name = arena_str(&r->c->arena, w->text);
+	const struct passwd *pw = getpwnam(name.p);
+	if (pw)
+		*ret_user = (struct config_run_as){ .name = name,
+			.home = arena_str(&r->c->arena, str_c(pw->pw_dir)),
+			.uid = pw->pw_uid,
+			.gid = pw->pw_gid };
+	else
+		config_problem(&r->problems, w->at,
+		        "This machine has no user \"%.*s\": create it, or name another.",
+		        STR_ARG(config_shown(w->text)));
 }
 
 void config_set_dns_run_as(struct reader *r, const struct node *n)
 {
-	const struct word *w = &n->params[0];
-	struct config_dns *d = &r->dns;
-	d->user = arena_str(&r->c->arena, w->text);
-	const struct passwd *pw = getpwnam(d->user.p);
-	if (!pw) {
-		config_problem(&r->problems, w->at,
-		        "This machine has no user \"%.*s\": create it, or name another.",
-		        STR_ARG(config_shown(w->text)));
-		return;
-	}
-	d->uid = pw->pw_uid;
-	d->gid = pw->pw_gid;
-	d->home = arena_str(&r->c->arena, str_c(pw->pw_dir));
+	struct config_run_as as = { .uid = -1, .gid = -1 };
+	config_find_user(r, &n->params[0], &as);
+	r->dns.user = as.name;
+	r->dns.home = as.home;
+	r->dns.uid = as.uid;
+	r->dns.gid = as.gid;
 }
 
 void config_set_dns_timeout(struct reader *r, const struct node *n)

@@ -180,9 +180,8 @@ static bool trust_fits(struct reader *r, struct str pem, struct err *err)
 	               "It holds no certificate in PEM (\"-----BEGIN CERTIFICATE-----\").");
 }
 
-void config_set_trust(struct reader *r, const struct node *n)
+void config_read_trust(struct reader *r, const struct word *w, struct str *ret_pem)
 {
-	const struct word *w = &n->params[0];
 	struct err err = ERR_INIT;
 	struct str pem;
 	if (!config_value_file(&r->c->arena, w->text, TRUST_MOST, &pem, &err)) {
@@ -193,7 +192,12 @@ void config_set_trust(struct reader *r, const struct node *n)
 		config_problem(&r->problems, w->at, "\"%.*s\" is of no use: %s",
 		        STR_ARG(config_shown(w->text)), err.text);
 	else
-		r->issuer.trust = pem;
+		*ret_pem = pem;
+}
+
+void config_set_trust(struct reader *r, const struct node *n)
+{
+	config_read_trust(r, &n->params[0], &r->issuer.trust);
 }
 
 void config_set_eab(struct reader *r, const struct node *n)

@@ -11,6 +11,7 @@ static const char *const headings[SCOPE_COUNT] = {
 	[SCOPE_PORTS] = "IN CHALLENGE-PORTS",
 	[SCOPE_LISTENER] = "IN HTTP AND HTTPS",
 	[SCOPE_DNS] = "IN DNS-CHALLENGE",
+	[SCOPE_NOTIFY] = "IN NOTIFY",
 };
 
 static const char *const type_params[] = {

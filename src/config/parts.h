@@ -48,6 +48,7 @@ enum scope {
 	SCOPE_PORTS,
 	SCOPE_LISTENER,
 	SCOPE_DNS,
+	SCOPE_NOTIFY,
 	SCOPE_COUNT
 };
 
@@ -59,6 +60,7 @@ struct reader { /* one reading of one file */
 	struct config_site site;     /* the one being read */
 	struct config_issuer issuer; /* likewise */
 	struct config_dns dns;       /* likewise */
+	struct config_notify notify; /* likewise */
 	struct config_route route;   /* likewise, within site */
 	struct config_rules *rules;  /* of the site or the route */
 	bool proxy_protocol;         /* of the listeners being read */
@@ -181,6 +183,23 @@ void config_set_dns_listen(struct reader *r, const struct node *n);
 void config_set_dns_persist(struct reader *r, const struct node *n);
 void config_set_dns_check(struct reader *r, const struct node *n);
 void config_set_dns_wait(struct reader *r, const struct node *n);
+
+/* The words of a program from that parameter on, an absolute path first; and its user. */
+size_t config_program_words(
+        struct reader *r, const struct node *n, size_t from, struct str **ret_argv);
+void config_find_user(struct reader *r, const struct word *w, struct config_run_as *ret_user);
+/* Certificates in PEM in that file. */
+void config_read_trust(struct reader *r, const struct word *w, struct str *ret_pem);
+
+void config_set_notify(struct reader *r, const struct node *n);
+void config_set_notify_server(struct reader *r, const struct node *n);
+void config_set_notify_from(struct reader *r, const struct node *n);
+void config_set_notify_user(struct reader *r, const struct node *n);
+void config_set_notify_secret(struct reader *r, const struct node *n);
+void config_set_notify_trust(struct reader *r, const struct node *n);
+void config_set_notify_run_as(struct reader *r, const struct node *n);
+void config_set_notify_timeout(struct reader *r, const struct node *n);
+void config_set_notify_level(struct reader *r, const struct node *n);
 
 /* making.c: how certificates are made, at top level and in a site. */
 void config_set_issuers(struct reader *r, const struct node *n);

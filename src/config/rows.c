@@ -102,6 +102,15 @@ static const struct row top_rows[] = {
 		"port open to the world: by updates of a name server (*update*), by a program of "
 		"yours (*program*), or by a zone that is delegated to Everseal (*delegated*)." },
 	  .special = config_set_dns_challenge, .block = SCOPE_DNS },
+	{ .setting = { "notify", SETTING_SPECIAL,
+		.params = "mail ADDRESS { … } | webhook URL { … } | program PATH [ARGUMENT…] [{ … }]",
+		.fallback = "", .help =
+		"Whom to tell of what happens to certificates: that they were renewed, that it failed, "
+		"that they expire; one message for each matter, and one when it is solved. May be given "
+		"several times. A webhook is sent JSON by POST. A program gets five more words: the "
+		"event, its level, *open* or *solved*, the name and the text. What cannot be delivered is "
+		"tried again for a day. `everseal notify test` tries each." },
+	  .special = config_set_notify, .least_params = 2, .repeats = true, .block = SCOPE_NOTIFY },
 	{ .setting = { "challenge-ports", SETTING_SPECIAL, .params = "{ http PORT; https PORT }",
 		.fallback = "", .help =
 		"The ports on which the outside world reaches us, if a router or a container maps them to "
@@ -397,6 +406,46 @@ static const struct row dns_rows[] = {
 	  .special = config_set_dns_wait, .least_params = 1, .most_params = 1 },
 };
 
+static const struct row notify_rows[] = {
+	{ .setting = { "server", SETTING_SPECIAL, .params = "smtps://HOST[:PORT] | smtp://HOST[:PORT]",
+		.fallback = "", .help =
+		"Of mail: the server that takes the message. smtps speaks TLS from the start (port 465); "
+		"smtp begins without and changes to it by STARTTLS (port 587), but for a server on this "
+		"machine, which needs none." },
+	  .special = config_set_notify_server, .least_params = 1, .most_params = 1 },
+	{ .setting = { "from", SETTING_SPECIAL, .params = "MAIL", .fallback = "", .help =
+		"Of mail: the address that messages come from." },
+	  .special = config_set_notify_from, .least_params = 1, .most_params = 1 },
+	{ .setting = { "user", SETTING_SPECIAL, .params = "NAME PASSWORD", .fallback = "",
+		.secret = true, .help =
+		"Of mail: as whom to sign in at the server. The password is best kept elsewhere: see "
+		"*SECRETS*." },
+	  .special = config_set_notify_user, .least_params = 2, .most_params = 2 },
+	{ .setting = { "secret", SETTING_SPECIAL, .params = "SECRET", .fallback = "", .secret = true,
+		.help =
+		"Of a webhook: what its messages are signed with. The header *Everseal-Signature* is "
+		"*t=SECONDS,v1=HEX*: HEX is the HMAC-SHA256 under the secret of SECONDS, a full stop and "
+		"the body. Refuse what does not fit, and what is older than five minutes. Best kept "
+		"elsewhere: see *SECRETS*." },
+	  .special = config_set_notify_secret, .least_params = 1, .most_params = 1 },
+	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
+		"Of mail and webhooks: certificates in PEM that vouch for the server, instead of the "
+		"system's. Read when the configuration is read." },
+	  .special = config_set_notify_trust, .least_params = 1, .most_params = 1 },
+	{ .setting = { "run-as", SETTING_SPECIAL, .params = "USER", .fallback = "", .help =
+		"Of a program: whom it runs as, with the user's own group alone. Needed if Everseal is "
+		"started by root; without root it is who Everseal runs as." },
+	  .special = config_set_notify_run_as, .least_params = 1, .most_params = 1 },
+	{ .setting = { "timeout", SETTING_SPECIAL, .params = "TIME", .fallback = "1min", .help =
+		"Of a program: how long it may run. From 1s to 1h." },
+	  .special = config_set_notify_timeout, .least_params = 1, .most_params = 1 },
+	{ .setting = { "level", SETTING_SPECIAL, .params = "info|warning|problem", .fallback = "info",
+		.help =
+		"What is told: everything, that it was renewed, too (*info*); what does not go well "
+		"(*warning*); what visitors notice, or soon will (*problem*)." },
+	  .special = config_set_notify_level, .least_params = 1, .most_params = 1 },
+};
+
 static const struct row listener_rows[] = {
 	{ .setting = { "proxy-protocol", SETTING_SPECIAL, .params = "", .fallback = "", .help =
 		"Every connection to these addresses begins with the PROXY protocol, version 1 or 2, as "
@@ -417,6 +466,7 @@ const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
 	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
 	[SCOPE_DNS] = BLOCK("dns-challenge { … }", dns_rows),
+	[SCOPE_NOTIFY] = BLOCK("notify WAY TO { … }", notify_rows),
 };
 
 static struct config_rows handed_in(const struct reader *r, enum scope scope)

@@ -9,6 +9,7 @@
 #include "issue/http01.h"
 #include "issue/program.h"
 #include "link/link.h"
+#include "notify/notify.h"
 #include "portal/portal.h"
 #include "server/site.h"
 #include "server/worker.h"
@@ -106,6 +107,9 @@ struct control {
 	int *dns_sockets;         /* those of them that are bound */
 	struct issuers *issuers;
 	struct renewals *renewals;
+	struct notify *notify;
+	struct notify_source notify_source;
+	struct renewals_watch notify_watch;
 	struct kept kept; /* sites in the store */
 	struct link supervisor, serve;
 
@@ -170,6 +174,10 @@ struct control {
 	struct watch socket;
 	int socket_fd;
 };
+
+/* notified.c: who tells people */
+MUST_CHECK bool notified_open(struct control *c, struct err *err);
+void notified_done(struct control *c);
 
 /* start.c: from the file to the loop, and back. */
 void control_init(struct control *c, struct loop *loop, int supervisor_fd);

@@ -216,6 +216,7 @@ static void begin_serving(struct control *c)
 	c->begun = true;
 	link_send(&c->supervisor, ready, .status = STR("serving"));
 	renewals_begin(c->renewals);
+	notify_begin(c->notify);
 }
 
 /* Its predecessor, which has served all the while, may end. */

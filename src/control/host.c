@@ -121,6 +121,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	write_sites(c, w);
 	counted_write(c, w, "counters");
 	upstreams_write(c, w, "upstreams");
+	notify_write(c->notify, "notify", w);
 }
 
 /* ---- reload ---- */

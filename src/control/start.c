@@ -146,6 +146,7 @@ void control_configured(struct control *c)
 	access_log_reopen(c);
 	delegated_configured(c);
 	renewals_configure(c->renewals, c->config);
+	notify_configure(c->notify, c->config);
 	ask_thumbprint(c);
 	page_configured(c);
 }
@@ -210,12 +211,14 @@ bool control_open(struct control *c, struct err *err)
 	if (!c->store || !socket_open(c, err) || !open_master(c, err))
 		return false;
 	open_sticky_key(c);
-	if (!kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err))
+	if (!kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err) ||
+	        !notified_open(c, err))
 		return false;
 	struct portal_needs needs = { .loop = c->loop,
 		.store = c->store,
 		.master = c->master,
 		.renewals = c->renewals,
+		.notify = c->notify,
 		.issuers = c->issuers,
 		.fetch = c->fetch,
 		.board = c->board,
@@ -236,6 +239,8 @@ void control_done(struct control *c)
 	passwords_forget(c); /* before what compares them ends */
 	portal_close();
 	issuer_key_abort(&c->key_call);
+	if (c->notify)
+		notified_done(c);
 	renewals_free(&c->renewals);
 	issuers_free(&c->issuers);
 	http01_free(&c->http01);

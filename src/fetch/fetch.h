@@ -25,7 +25,8 @@ int64_t fetch_retry_after(const struct fetch_reply *reply, int64_t now_wall);
 
 /* `node`, `fetch` and `id` are the implementation's. */
 struct fetch_call {
-	/* purpose: a row of the fetcher's table of rules ("acme": https only, no redirects) */
+	/* purpose: a row of the fetcher's table of rules ("acme": https only, no redirects; "mail":
+	 * url is that of an SMTP server, headers are from, to, user and password) */
 	const char *purpose, *method;
 	struct str url, headers, body; /* copied by fetch_start; headers "name: value\n" */
 	struct str trust; /* PEM to trust instead of the system's store; empty: the system's */

@@ -281,6 +281,7 @@ static void start(struct fetch *fetch, struct fetch_call *call)
 	copy(&x->method, 32, str_c(call->method));
 	copy(&x->url, LINK_MESSAGE_MOST, call->url);
 	copy(&x->headers, LINK_MESSAGE_MOST, call->headers);
+	x->headers.secret = true; /* of a mail server: the password */
 	copy(&x->body, SENT_MOST, call->body);
 	copy(&x->trust, SENT_MOST, call->trust);
 	x->reply_headers = BUF(HEADERS_MOST);

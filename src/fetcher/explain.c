@@ -77,12 +77,14 @@ static void not_connected(const struct transfer *t, struct err *err)
 
 static void not_trusted(const struct transfer *t, struct err *err)
 {
-	const char *remedy = t->rule && t->rule->own_issuer
-	                             ? " If it is your own CA, name its root certificate by `trust "
-	                               "FILE` in the issuer block."
-	                             : "";
-	err_set(err, ERR_REFUSED, "The certificate of %s is not trusted (%s).%s",
-	        buf_c(&t->authority), words(t, CURLE_PEER_FAILED_VERIFICATION), remedy);
+	const char *why = words(t, CURLE_PEER_FAILED_VERIFICATION), *to = buf_c(&t->authority);
+	if (t->rule && t->rule->trust_in)
+		err_set(err, ERR_REFUSED,
+		        "The certificate of %s is not trusted (%s). If it is your own CA, name its "
+		        "root certificate by `trust FILE` in the %s block.",
+		        to, why, t->rule->trust_in);
+	else
+		err_set(err, ERR_REFUSED, "The certificate of %s is not trusted (%s).", to, why);
 }
 
 /* The rest differs in words only. */
@@ -139,6 +141,8 @@ void explain(const struct transfer *t, CURLcode code, struct err *ret_err)
 {
 	if (t->err.code != ERR_NONE)
 		*ret_err = t->err;
+	else if (t->rule && t->rule->mail && mail_explain(t, code, ret_err))
+		return;
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		timed_out(t, ret_err);
 	else if (code == CURLE_COULDNT_CONNECT)

@@ -27,7 +27,8 @@ void engine_done(struct engine *e); /* when nothing is left in it */
 struct rule {
 	const char *purpose;
 	bool http_to_loopback; /* http too, if the host is this machine; else https only */
-	bool own_issuer;       /* an untrusted certificate may be that of the user's own CA */
+	bool mail;             /* not HTTP at all: mail.c */
+	const char *trust_in;  /* the block in which `trust FILE` names the user's own CA */
 	const char *const *methods;
 };
 const struct rule *rule_find(struct str purpose);
@@ -125,6 +126,14 @@ void transfer_set_long(struct transfer *t, CURLoption option, long value);
 void transfer_set_text(struct transfer *t, CURLoption option, const char *value);
 void transfer_set_agent(struct transfer *t);
 size_t transfer_header(char *bytes, size_t size, size_t count, void *transfer);
+
+void transfer_set_body(struct transfer *t);     /* t->body is what is sent */
+void transfer_set_loopback(struct transfer *t); /* it leaves this machine by no name */
+
+/* mail.c: purpose "mail" */
+MUST_CHECK bool mail_prepare(struct transfer *t, struct err *err);
+/* False: nothing that is particular to mail. */
+bool mail_explain(const struct transfer *t, CURLcode code, struct err *ret_err);
 
 /* Why there is no answer, as a finished sentence. */
 void explain(const struct transfer *t, CURLcode code, struct err *ret_err);

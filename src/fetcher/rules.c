@@ -5,12 +5,19 @@
 /* ACME (RFC 8555 6.1: HTTPS) to any CA, one's own in the same network included; a test CA on this
  * machine may do without TLS. The CA's URLs are taken as they are: no redirects. */
 static const char *const acme_methods[] = { "GET", "HEAD", "POST", NULL };
+static const char *const webhook_methods[] = { "POST", NULL };
 
 static const struct rule rules[] = {
 	{ .purpose = "acme",
 	        .http_to_loopback = true,
-	        .own_issuer = true,
+	        .trust_in = "issuer",
 	        .methods = acme_methods },
+	/* Both are named by the file alone, and wherever they are is its owner's to say. */
+	{ .purpose = "webhook",
+	        .http_to_loopback = true,
+	        .trust_in = "notify",
+	        .methods = webhook_methods },
+	{ .purpose = "mail", .mail = true, .trust_in = "notify" },
 };
 
 const struct rule *rule_find(struct str purpose)

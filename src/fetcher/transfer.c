@@ -32,7 +32,7 @@ struct transfer *transfer_make(struct link *control, int64_t id, int64_t timeout
 	t->timeout = timeout < 1 ? 1 : timeout > TIMEOUT_MOST ? TIMEOUT_MOST : timeout;
 	t->url_text = BUF(LINK_MESSAGE_MOST);
 	t->method = BUF(32);
-	t->headers_text = BUF(LINK_MESSAGE_MOST);
+	t->headers_text = BUF_SECRET(LINK_MESSAGE_MOST); /* mail: with the password */
 	t->trust = BUF(SENT_MOST);
 	t->body = BUF(SENT_MOST);
 	t->authority = BUF(512);
@@ -176,6 +176,12 @@ static curl_socket_t open_loopback(void *transfer, curlsocktype purpose, struct 
 	return CURL_SOCKET_BAD;
 }
 
+void transfer_set_loopback(struct transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_loopback);
+	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
+}
+
 static bool is_text(struct str line)
 {
 	for (size_t i = 0; i < line.n; i++)
@@ -221,6 +227,12 @@ static size_t give_body(char *to, size_t size, size_t count, void *transfer)
 	return piece.n;
 }
 
+void transfer_set_body(struct transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_body);
+	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+}
+
 static void set_method(struct transfer *t)
 {
 	struct str method = buf_str(&t->method);
@@ -230,8 +242,7 @@ static void set_method(struct transfer *t)
 		return;
 	transfer_set_long(t, CURLOPT_POST, 1);
 	transfer_set_long(t, CURLOPT_POSTFIELDSIZE, (long)t->body.n);
-	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_body);
-	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+	transfer_set_body(t);
 }
 
 static void set_trust(struct transfer *t)
@@ -256,10 +267,8 @@ static void set_limits(struct transfer *t)
 	transfer_set_long(t, CURLOPT_FOLLOWLOCATION, 0);
 	if (url_is_loopback(&t->url))
 		transfer_set_text(t, CURLOPT_NOPROXY, "*");
-	if (!t->url.https) {
-		curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_loopback);
-		curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
-	}
+	if (!t->url.https)
+		transfer_set_loopback(t);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, body);
@@ -288,6 +297,17 @@ static bool prepare(struct transfer *t, struct err *err)
 	return set_headers(t, err);
 }
 
+static bool prepare_http(struct transfer *t, struct err *err)
+{
+	if (!prepare(t, err))
+		return false;
+	transfer_set_text(t, CURLOPT_URL, buf_c(&t->url_text));
+	set_method(t);
+	set_limits(t);
+	transfer_set_agent(t);
+	return true;
+}
+
 static bool run(struct transfer *t, struct engine *e, struct err *err)
 {
 	t->running = curl_multi_add_handle(e->multi, t->easy) == CURLM_OK;
@@ -298,13 +318,9 @@ bool transfer_start(struct transfer *t, struct engine *e, struct err *err)
 {
 	if (t->probe || t->dial)
 		return run(t, e, err);
-	if (!prepare(t, err))
+	if (t->rule && t->rule->mail ? !mail_prepare(t, err) : !prepare_http(t, err))
 		return false;
-	transfer_set_text(t, CURLOPT_URL, buf_c(&t->url_text));
-	set_method(t);
 	set_trust(t);
-	set_limits(t);
-	transfer_set_agent(t);
 	return run(t, e, err);
 }
 

@@ -38,6 +38,14 @@ void hmac_sha1(struct str key, struct str message, unsigned char ret_mac[HMAC_SH
 	CHECK(n == HMAC_SHA1);
 }
 
+void hmac_sha256(struct str key, struct str message, unsigned char ret_mac[HMAC_SHA256])
+{
+	unsigned n = HMAC_SHA256;
+	CHECK(HMAC(EVP_sha256(), key.p, (int)key.n, (const unsigned char *)message.p, message.n,
+	        ret_mac, &n));
+	CHECK(n == HMAC_SHA256);
+}
+
 void base32_add(struct buf *out, struct str bytes)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";

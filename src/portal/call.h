@@ -152,7 +152,7 @@ struct route {
 extern const struct route state_routes[], site_routes[], certificate_routes[], import_routes[],
         task_routes[], letsencrypt_routes[], issuer_routes[], binding_routes[], overview_routes[],
         session_routes[], account_routes[], people_routes[], token_routes[], audit_routes[],
-        event_routes[], document_routes[], metrics_routes[], backup_routes[];
+        event_routes[], document_routes[], metrics_routes[], backup_routes[], notify_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
 void lookups_close(void);                        /* by portal_close */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the

@@ -13,6 +13,7 @@
 #define PORTAL_PORTAL_H
 
 #include "config/kept.h"
+#include "notify/notify.h"
 #include "renew/renew.h"
 #include "server/counters.h"
 #include "server/exchange.h"
@@ -106,6 +107,7 @@ struct portal_needs {
 	struct store *store;
 	struct master *master;
 	struct renewals *renewals;
+	struct notify *notify;
 	struct issuers *issuers;
 	struct fetch *fetch;
 	struct board *board;

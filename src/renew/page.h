@@ -62,7 +62,12 @@ struct renew_view {
 	int64_t seen;       /* a visitor from outside was served by TLS; 0: none yet */
 	const char *reason; /* why then, or why not; may be NULL */
 	struct str why;     /* under way for what, or the last error */
-	struct str task;    /* the newest one, or empty */
+	bool replaced;      /* nobody asks for it, or another took its place: no visitor meets it */
+	unsigned failures;  /* in a row */
+	int64_t since, revoked;   /* when the certificate came, when its CA revoked it; 0: not */
+	const struct err *error;  /* of the last attempt, or what this one waits for; NULL: none */
+	const struct err *served; /* what visitors get instead of it; NULL: nothing else */
+	struct str task;          /* the newest one, or empty */
 	struct str thumbprint, serial, issued_by;
 };
 struct renew_view_each {

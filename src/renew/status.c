@@ -90,6 +90,13 @@ static struct str why_of(const struct registration *g)
 	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
 }
 
+static const struct err *error_of(const struct registration *g)
+{
+	if (is_working(g) && g->waiting.code)
+		return &g->waiting;
+	return g->last_error.code ? &g->last_error : NULL;
+}
+
 struct renew_view registration_view(const struct registration *g)
 {
 	const struct held *h = &g->held;
@@ -114,6 +121,12 @@ struct renew_view registration_view(const struct registration *g)
 	};
 	v.reason = next_of(g, &v.next_renewal);
 	v.seen = g->seen_at;
+	v.replaced = (!g->in_file && !g->in_store) || (h->is && held_superseded(g));
+	v.failures = g->failures;
+	v.since = h->is ? h->since : 0;
+	v.revoked = revoked_at(g);
+	v.error = error_of(g);
+	v.served = g->served_at && g->served_err.code ? &g->served_err : NULL;
 	if (h->is) {
 		v.thumbprint = str_c(h->leaf.sha1);
 		v.serial = h->leaf.serial;

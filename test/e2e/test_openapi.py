@@ -259,7 +259,7 @@ def ask_everything(api):
                  "/api/letsencryptconfiguration", "/api/people", "/api/tokens", "/api/audit"):
         api.get(path).ok()
     for path in (f"/api/tasks/{task}/events", "/api/certificates/shop.example.com/export", "/api/audit/export",
-                 "/metrics", "/api/issuers/internal/roots/export"):
+                 "/metrics", "/api/notify", "/api/issuers/internal/roots/export"):
         assert api.get(path).status == 200
     api.post("/api/reload").ok()
     api.get("/api/issuers/nobody/directory").failed(503)
@@ -280,6 +280,7 @@ def ask_about_the_account(api):
 
 
 def ask_about_the_program(api):
+    api.post("/api/notify/test").ok()
     for on in (True, False):
         api.post("/api/drain", {"on": on}).ok()
         assert api.get("/api/overview").ok()["draining"] is on

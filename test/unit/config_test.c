@@ -92,7 +92,7 @@ static const struct mistake mistakes[] = {
 	/* the grammar */
 	{ "htps 0.0.0.0:443", "f:1:1: There is no directive \"htps\": did you mean `https`?\n" },
 	{ "# c\n\n  nothing-like-it 1", "f:3:3: There is no directive \"nothing-like-it\": the "
-	                                "nearest here is `idle-timeout`; "
+	                                "nearest here is `notify`; "
 	                                "everseal.conf(5) lists all.\n" },
 	{ "proxy 127.0.0.1:1", "f:1:1: `proxy` stands in a block: `site NAME { … }`.\n" },
 	{ "site a.test { workers 2; proxy 127.0.0.1:1 }",

@@ -1,0 +1,89 @@
+/* What the files of notify/ share. */
+#ifndef NOTIFY_INSIDE_H
+#define NOTIFY_INSIDE_H
+
+#include "base/map.h"
+#include "notify/matter.h"
+#include "notify/notify.h"
+
+/* One message, the same for all targets. Counted. */
+struct notice {
+	unsigned refs;
+	struct arena arena;
+	enum matter_kind kind;
+	bool solved;
+	enum config_level level;
+	struct str id, name; /* name: what it is called by */
+	struct str *names;
+	size_t name_count;
+	struct str issuer, subject, text; /* text: lines */
+	int64_t at, not_after;            /* wall ms; 0: none */
+};
+struct notice *notice_new(
+        enum matter_kind kind, bool solved, const struct notify_fact *f, int64_t at);
+struct notice *notice_ref(struct notice *n);
+void notice_unref(struct notice **n);
+
+/* message.c: as it is sent */
+void message_mail(const struct notice *n, const struct config_notify *to, struct buf *out);
+void message_json(const struct notice *n, struct buf *out);
+/* The header that signs a webhook's body: "Everseal-Signature: t=…,v1=…\n". */
+void message_sign(struct str secret, struct str body, int64_t now, struct buf *out);
+
+/* target.c: somebody who is told, and what waits for him. Counted. */
+struct target {
+	unsigned refs;
+	struct list node; /* in notify.targets */
+	struct notify *notify;
+	struct arena arena;
+	struct config_notify want; /* texts in the arena */
+	struct str shown;          /* "mail ops@example.com" */
+	struct list queue;         /* struct parcel, oldest first */
+	size_t queued;
+	unsigned tries;
+	struct timer again;
+	struct delivery *delivery; /* of the first in the queue; NULL: it waits for its time */
+	struct err last_error;     /* code NONE: the last one arrived */
+	int64_t last_error_at;
+	uint64_t lost, arrived;
+};
+struct target *target_new(struct notify *n, const struct config_notify *want);
+void target_unref(struct target **t);
+void target_stop(struct target *t); /* what is queued is dropped */
+void target_take_over(struct target *t, struct target *before);
+void target_tell(struct target *t, struct notice *notice);
+
+/* delivery.c: one try to bring one message to one target. `done` fires once, never before
+ * delivery_start has returned. */
+struct delivery {
+	struct list node;
+	struct target *target;
+	struct notice *notice;
+	void (*done)(struct delivery *d, const struct err *err);
+	struct fetch_call fetch;
+	struct program_call program;
+	struct err err; /* for who keeps it */
+	bool ended;
+	struct notify_test *test;
+};
+struct delivery *delivery_start(struct target *t, struct notice *notice,
+        void (*done)(struct delivery *d, const struct err *err));
+void delivery_free(struct delivery **d); /* aborts it */
+
+/* follow.c */
+struct follow;
+MUST_CHECK struct follow *follow_new(struct notify *n, struct err *err);
+void follow_free(struct follow **f);
+void follow_all(struct follow *f);
+void follow_one(struct follow *f, struct str id);
+void follow_write(const struct follow *f, struct json_writer *w); /* the member "open" */
+
+struct notify {
+	struct notify_needs needs;
+	struct list targets;
+	struct follow *follow;
+	bool begun;
+};
+void notify_tell(struct notify *n, struct notice *notice); /* every target whose level it has */
+
+#endif

@@ -1,0 +1,170 @@
+#include "notify/inside.h"
+
+struct notify *notify_new(const struct notify_needs *needs, struct err *err)
+{
+	struct notify *n = mem_new(struct notify);
+	n->needs = *needs;
+	list_init(&n->targets);
+	n->follow = follow_new(n, err);
+	if (!n->follow)
+		notify_free(&n);
+	return n;
+}
+
+static void let_go(struct target *t)
+{
+	target_stop(t);
+	target_unref(&t);
+}
+
+void notify_free(struct notify **notify)
+{
+	struct notify *n = *notify;
+	*notify = NULL;
+	if (!n)
+		return;
+	follow_free(&n->follow);
+	LIST_EACH (node, &n->targets)
+		let_go(OWNER(node, struct target, node));
+	free(n);
+}
+
+static struct target *same_as(struct notify *n, const struct target *t)
+{
+	LIST_EACH (node, &n->targets) {
+		struct target *other = OWNER(node, struct target, node);
+		if (str_eq(other->want.to, t->want.to) && other->want.way == t->want.way)
+			return other;
+	}
+	return NULL;
+}
+
+void notify_configure(struct notify *n, const struct config *config)
+{
+	struct list fresh;
+	list_init(&fresh);
+	for (size_t i = 0; i < config->notify_count; i++) {
+		struct target *t = target_new(n, &config->notify[i]);
+		struct target *before = same_as(n, t);
+		if (before) {
+			target_take_over(t, before);
+			let_go(before);
+		}
+		list_add_last(&fresh, &t->node);
+	}
+	LIST_EACH (node, &n->targets)
+		let_go(OWNER(node, struct target, node));
+	LIST_EACH (node, &fresh) {
+		list_remove(node);
+		list_add_last(&n->targets, node);
+	}
+	if (n->begun)
+		follow_all(n->follow);
+}
+
+void notify_begin(struct notify *n)
+{
+	n->begun = true;
+	follow_all(n->follow);
+}
+
+void notify_changed(struct notify *n, struct str id)
+{
+	if (n->begun)
+		follow_one(n->follow, id);
+}
+
+void notify_tell(struct notify *n, struct notice *notice)
+{
+	LIST_EACH (node, &n->targets) {
+		struct target *t = OWNER(node, struct target, node);
+		if (notice->level >= t->want.level)
+			target_tell(t, notice);
+	}
+}
+
+static void write_target(const struct target *t, struct json_writer *w)
+{
+	json_write_object(w, NULL);
+	json_write_text(w, "target", t->shown);
+	json_write_c(w, "level", config_level_name(t->want.level));
+	json_write_int(w, "line", t->want.at.line);
+	json_write_int(w, "arrived", (int64_t)t->arrived);
+	json_write_int(w, "waiting", (int64_t)t->queued);
+	json_write_int(w, "lost", (int64_t)t->lost);
+	json_write_c(w, "last_error", t->last_error.code ? t->last_error.text : NULL);
+	json_write_time(w, "last_error_at", t->last_error.code ? t->last_error_at : 0);
+	json_write_end(w);
+}
+
+void notify_write(struct notify *n, const char *key, struct json_writer *w)
+{
+	json_write_object(w, key);
+	json_write_array(w, "targets");
+	LIST_EACH (node, &n->targets)
+		write_target(OWNER(node, struct target, node), w);
+	json_write_end(w);
+	follow_write(n->follow, w);
+	json_write_end(w);
+}
+
+/* ---- test ---- */
+
+static void nobody(struct later *l)
+{
+	struct notify_test *t = OWNER(l, struct notify_test, later);
+	t->done(t);
+}
+
+static void tried(struct delivery *d, const struct err *err)
+{
+	struct notify_test *t = d->test;
+	(void)err; /* kept in d */
+	if (--t->under_way == 0)
+		t->done(t);
+}
+
+void notify_test(struct notify *n, struct notify_test *t)
+{
+	const int64_t now = loop_wall(n->needs.loop);
+	struct notice *notice =
+	        notice_new(MATTER_TEST, /* solved= */ false, &(struct notify_fact){ 0 }, now);
+	notice->name = STR("test");
+	notice->text = STR("This is a test of `everseal notify test`: messages arrive here.\n");
+	list_init(&t->deliveries);
+	LIST_EACH (node, &n->targets) {
+		struct delivery *d =
+		        delivery_start(OWNER(node, struct target, node), notice, tried);
+		d->test = t;
+		list_add_last(&t->deliveries, &d->node);
+		t->under_way++;
+	}
+	notice_unref(&notice);
+	if (!t->under_way)
+		later_start(&t->later, n->needs.loop, nobody);
+}
+
+void notify_test_write(struct notify_test *t, const char *key, struct json_writer *w)
+{
+	json_write_array(w, key);
+	LIST_EACH (node, &t->deliveries) {
+		const struct delivery *d = OWNER(node, struct delivery, node);
+		json_write_object(w, NULL);
+		json_write_text(w, "target", d->target->shown);
+		json_write_bool(w, "arrived", !d->err.code);
+		json_write_c(w, "error", d->err.code ? d->err.text : NULL);
+		json_write_end(w);
+	}
+	json_write_end(w);
+}
+
+void notify_test_end(struct notify_test *t)
+{
+	later_stop(&t->later);
+	if (!t->deliveries.next)
+		return;
+	LIST_EACH (node, &t->deliveries) {
+		struct delivery *d = OWNER(node, struct delivery, node);
+		delivery_free(&d);
+	}
+}

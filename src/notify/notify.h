@@ -1,0 +1,70 @@
+/* Tells people by e-mail, webhook and program what happens to certificates (matter.h says what and
+ * when). What is told is stored first (records of kind matter), so that nothing is told twice; then
+ * it waits in a bounded queue for each target, which is tried again with back-off for a day. A
+ * target that does not take it delays nothing else.
+ *
+ * Disadvantage: the queues are in memory; what waits in one when the process ends is not told.
+ *
+ * notify knows neither registrations nor attempts: whoever wires it hands in how each is. */
+#ifndef NOTIFY_NOTIFY_H
+#define NOTIFY_NOTIFY_H
+
+#include "config/config.h"
+#include "fetch/fetch.h"
+#include "issue/program.h"
+#include "store/store.h"
+#include "json/json.h"
+
+/* A registration as it is now; texts live during the call. */
+struct notify_fact {
+	struct str id;
+	const struct str *names;
+	size_t name_count;
+	struct str issuer;                          /* in words, for people */
+	struct str certificate;                     /* its thumbprint; empty: there is none */
+	int64_t not_before, not_after, since, next; /* wall ms; next: attempt, 0: none */
+	bool wanted, replaced, revoked;
+	unsigned failures;
+	const struct err *error;  /* of the last attempt, or what it waits for; NULL: none */
+	const struct err *served; /* what visitors get instead of it; NULL: nothing else */
+};
+struct notify_each {
+	void (*fact)(struct notify_each *e, const struct notify_fact *f);
+};
+struct notify_source {
+	void (*each)(struct notify_source *s, struct notify_each *e);
+	bool (*find)(struct notify_source *s, struct str id, struct notify_each *e);
+};
+
+struct notify_needs {
+	struct loop *loop;
+	struct store *store;
+	struct fetch *fetch;
+	struct programs *programs;
+	struct notify_source *source;
+	const struct log *log;
+};
+struct notify;
+MUST_CHECK struct notify *notify_new(const struct notify_needs *needs, struct err *err);
+void notify_free(struct notify **n);
+/* Whom to tell from now on. What waits for a target that stays goes on waiting. */
+void notify_configure(struct notify *n, const struct config *config);
+void notify_begin(struct notify *n);                  /* everything is looked at */
+void notify_changed(struct notify *n, struct str id); /* that one is looked at */
+
+/* The member "notify" of the status: targets, and what is open. */
+void notify_write(struct notify *n, const char *key, struct json_writer *w);
+
+/* A test message to each target at once, beside the queues. Owned by the caller; `done` fires once,
+ * never before notify_test has returned. */
+struct notify_test {
+	void (*done)(struct notify_test *t);
+	struct list deliveries; /* what came of each: notify_test_write */
+	size_t under_way;
+	struct later later;
+};
+void notify_test(struct notify *n, struct notify_test *t);
+void notify_test_write(struct notify_test *t, const char *key, struct json_writer *w);
+void notify_test_end(struct notify_test *t); /* in any case, also to abort it */
+
+#endif

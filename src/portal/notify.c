@@ -1,0 +1,47 @@
+/* /api/notify: who is told of what happens, and whether messages arrive. */
+#include "portal/call.h"
+
+static void get_notify(struct call *c)
+{
+	struct json_writer w;
+	json_write_init(&w, &c->answer);
+	notify_write(portal.notify, NULL, &w);
+	call_ok(c);
+}
+
+struct trial {
+	struct call_part part;
+	struct notify_test test;
+	struct call *call;
+};
+
+static void let_go(struct call_part *p)
+{
+	notify_test_end(&OWNER(p, struct trial, part)->test);
+}
+
+static void tried(struct notify_test *test)
+{
+	struct trial *t = OWNER(test, struct trial, test);
+	struct json_writer w;
+	call_object(t->call, &w);
+	notify_test_write(test, "results", &w);
+	json_write_end(&w);
+	call_ok(t->call);
+}
+
+static void post_test(struct call *c)
+{
+	struct trial *t = arena_new(&c->arena, struct trial);
+	t->call = c;
+	t->test.done = tried;
+	call_keep(c, &t->part, let_go);
+	audit_add(c, "Test message sent", STR_NONE, STR_NONE, STR_NONE);
+	notify_test(portal.notify, &t->test);
+}
+
+const struct route notify_routes[] = {
+	{ "GET", "/api/notify", SCOPE_READ, get_notify },
+	{ "POST", "/api/notify/test", SCOPE_OPERATE, post_test },
+	{ 0 },
+};
