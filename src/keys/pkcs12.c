@@ -362,7 +362,7 @@ bool pkcs12_to_pem(struct str bytes, struct str password, struct buf *out_pem, s
 	const unsigned char *p = (const unsigned char *)bytes.p;
 	struct buf text = BUF_SECRET(1024);
 	/* Absent on some systems: then what needs it has its own sentence. */
-	OSSL_PROVIDER_try_load(NULL, "legacy", /* retain_fallbacks= */ 1);
+	OSSL_PROVIDER *legacy = OSSL_PROVIDER_try_load(NULL, "legacy", /* retain_fallbacks= */ 1);
 	ERR_clear_error();
 	PKCS12 *file = bytes.n <= PKCS12_MOST ? d2i_PKCS12(NULL, &p, (long)bytes.n) : NULL;
 	buf_add(&text, password);
@@ -374,6 +374,8 @@ bool pkcs12_to_pem(struct str bytes, struct str password, struct buf *out_pem, s
 	else
 		done = read_file(file, buf_str(&text), out_pem, err);
 	PKCS12_free(file);
+	if (legacy)
+		OSSL_PROVIDER_unload(legacy);
 	buf_wipe(&text);
 	return done;
 }

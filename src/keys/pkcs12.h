@@ -3,7 +3,7 @@
  * the older schemes, PKCS12_ROUNDS in all.
  *
  * Disadvantage: files from before 2022 use ciphers that OpenSSL has in a provider of its own
- * ("legacy"), which is then loaded into this process; so this is for commands, not for servers. */
+ * ("legacy"), which the process has loaded meanwhile; so this is for commands, not for servers. */
 #ifndef KEYS_PKCS12_H
 #define KEYS_PKCS12_H
 
