@@ -60,8 +60,8 @@ static const struct row top_rows[] = {
 	  .special = config_set_rehearsals, .least_params = 1, .most_params = 1 },
 	{ .setting = { "key-type", SETTING_SPECIAL, .params = "p256|p384|rsa2048|rsa3072|rsa4096…",
 		.fallback = "p256", .help =
-		"The type of the certificates' keys. Of several each gets a certificate of its own, for "
-		"clients that know only one of them. After a change a new certificate is ordered; the old "
+		"The type of the certificates' keys. Of several each gets a certificate of its own, and the "
+		"one that was issued last is served. After a change a new certificate is ordered; the old "
 		"one is served until it is there." },
 	  .special = config_set_key_type, .least_params = 1 },
 	{ .setting = { "profile", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
