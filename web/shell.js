@@ -1,5 +1,5 @@
 /* What stands around every view: strip with lamps, host, Live and the person's menu; navigation. */
-import {h, icon, update} from './h.js';
+import {h, icon, said, update} from './h.js';
 import {post, session as calls} from './api.js';
 import * as live from './live.js';
 import {go, may} from './router.js';
@@ -13,7 +13,7 @@ const places = [
 ];
 const always = ['problem', 'warning', 'working', 'temporary', 'ok'];
 
-let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false, draining = false, notEnded = null, newScope = null;
+let session = null, counts = {}, hash = '', strip = null, nav = null, notes = null, opened = false, draining = false, clock = null, notEnded = null, newScope = null;
 
 function lamp(name) {
 	const n = counts[name] ?? 0;
@@ -85,6 +85,7 @@ function drawNotes() {
 	update(notes, live.state.updated ? notice('note', [h('p', {}, 'Everseal was updated.'),
 		button('Reload', () => location.reload(), {small: true})], {key: 'updated'}) : null,
 	newScope ? notice('note', newScope, {key: 'scope', close: () => { newScope = null; drawNotes(); }}) : null,
+	clock ? notice('warning', said(clock), {key: 'clock'}) : null,
 	draining ? notice('warning', [h('p', {}, 'Load balancers are told to send no visitors here. Whoever comes all the same is served.'),
 		may('operate') ? button('Send visitors again', endDraining, {small: true}) : null], {key: 'draining'}) : null,
 	notEnded ? h('div', {key: 'not-ended'}, failure(notEnded)) : null);
@@ -142,6 +143,7 @@ function note(overview) {
 	counts = overview.counts;
 	if (strip)
 		drawStrip();
+	clock = overview.clock;
 	noteDraining(overview.draining);
 }
 

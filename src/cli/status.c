@@ -64,6 +64,53 @@ static struct str seen(struct arena *a, const struct json *c, int64_t now)
 	return arena_printf(a, "reached from outside: %.*s", STR_ARG(date));
 }
 
+/* What its CA suggests, and why if it says so. */
+static struct str window(struct arena *a, const struct json *c, int64_t now)
+{
+	const struct json *w = json_object(c, "window");
+	const struct str end = json_text(w, "end");
+	const struct str why = show_clean(a, json_text(w, "explanation"));
+	if (!end.n)
+		return STR_NONE;
+	const struct str from = show_date(a, json_text(w, "start"), now);
+	const struct str to = show_date(a, end, now);
+	return arena_printf(a, "suggested by the CA: %.*s to %.*s%s%.*s", STR_ARG(from),
+	        STR_ARG(to), why.n ? "; it says why: " : "", STR_ARG(why));
+}
+
+/* Of several: which one has issued it, and which one is asked next. */
+static struct str issuers(struct arena *a, const struct json *c)
+{
+	const struct json *list = json_array(c, "issuers");
+	const struct str from = show_clean(a, json_text(c, "issued_from"));
+	const struct str next = show_clean(a, json_text(c, "next_issuer"));
+	if (json_count(list) < 2)
+		return STR_NONE;
+	const bool first = str_eq(json_value_text(json_at(list, 0)), next);
+	return arena_printf(a, "issuers: %.*s%s%.*s; next asked: %.*s%s",
+	        STR_ARG(show_list(a, list, SIZE_MAX)), from.n ? "; it is from " : "", STR_ARG(from),
+	        STR_ARG(next), first ? "" : ", since those before it have failed");
+}
+
+static struct str rehearsal(const struct json *c)
+{
+	bool rehearsing = false;
+	return json_bool(c, "rehearsing", &rehearsing) && rehearsing
+	               ? STR("rehearsal: it is first tried on the CA's staging")
+	               : STR_NONE;
+}
+
+/* The next one's. */
+static struct str made_how(struct arena *a, const struct json *c)
+{
+	const struct str key = show_clean(a, json_text(c, "wanted_key_type"));
+	const struct str profile = show_clean(a, json_text(c, "profile"));
+	if (!key.n)
+		return STR_NONE;
+	return arena_printf(a, "key type: %.*s%s%.*s", STR_ARG(key), profile.n ? ", profile: " : "",
+	        STR_ARG(profile));
+}
+
 static struct str revoked(struct arena *a, const struct json *c, int64_t now)
 {
 	const struct str at = json_text(c, "revoked");
@@ -93,6 +140,10 @@ static void add_certificate(struct table *t, const struct json *c, size_t names,
 	row->cells[4] = show_date(a, json_text(c, "next_renewal"), now);
 	table_note(t, row, revoked(a, c, now));
 	table_note(t, row, because(a, c));
+	table_note(t, row, window(a, c, now));
+	table_note(t, row, rehearsal(c));
+	table_note(t, row, issuers(a, c));
+	table_note(t, row, made_how(a, c));
 	table_note(t, row, served_as(a, c, now));
 	table_note(t, row, seen(a, c, now));
 	table_note(t, row, last_error(a, c));
@@ -229,6 +280,9 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	const struct str problem = show_clean(&a, json_text(status, "problem"));
 	if (problem.n)
 		buf_printf(out, "\nProblem: %.*s\n", STR_ARG(problem));
+	const struct str clock = show_clean(&a, json_text(status, "clock"));
+	if (clock.n)
+		buf_printf(out, "\nClock: %.*s\n", STR_ARG(clock));
 	bool draining = false;
 	if (json_bool(status, "draining", &draining) && draining)
 		buf_add_c(out,

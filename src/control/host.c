@@ -105,6 +105,7 @@ static void write_sites(struct control *c, struct json_writer *w)
 static void status(struct portal_host *h, struct json_writer *w)
 {
 	struct control *c = OWNER(h, struct control, host);
+	struct err clock = ERR_INIT;
 	json_write_c(w, "version", EVERSEAL_VERSION);
 	json_write_time(w, "started", c->started);
 	json_write_c(w, "state", c->state);
@@ -112,6 +113,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	json_write_bool(w, "draining", h->draining);
 	json_write_bool(w, "serving", link_alive(&c->serve) && c->serve_has_current);
 	json_write_c(w, "problem", c->trouble.n ? buf_c(&c->trouble) : NULL);
+	json_write_c(w, "clock", renew_clock(c->renewals, &clock) ? NULL : clock.text);
 	json_write_c(w, "master_key",
 	        master_source(c->master) == MASTER_CREDENTIAL ? "a credential"
 	                                                      : "beside the database");

@@ -12,10 +12,12 @@ static bool write_site(struct json_writer *w, struct str name)
 
 static bool write_counts(struct json_writer *w, struct str unused)
 {
+	struct err clock = ERR_INIT;
 	(void)unused;
 	json_write_object(w, NULL);
 	sites_write_counts(w, "counts");
 	json_write_bool(w, "draining", portal_host->draining);
+	json_write_c(w, "clock", renew_clock(portal_renewals, &clock) ? NULL : clock.text);
 	json_write_end(w);
 	return true;
 }

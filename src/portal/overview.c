@@ -7,6 +7,7 @@ static void get_overview(struct call *c)
 	struct json_writer w;
 	struct renew_view primary;
 	char event[EVENT_ID], host[256] = "";
+	struct err clock = ERR_INIT;
 	bool has = renew_primary(portal_renewals, &primary);
 	gethostname(host, sizeof host - 1);
 	events_id(event);
@@ -19,6 +20,7 @@ static void get_overview(struct call *c)
 	json_write_c(&w, "primary", has ? arena_str(&c->arena, primary.id).p : NULL);
 	json_write_bool(&w, "https_seen", has && primary.seen);
 	json_write_bool(&w, "draining", portal_host->draining);
+	json_write_c(&w, "clock", renew_clock(portal_renewals, &clock) ? NULL : clock.text);
 	json_write_c(&w, "event", event);
 	json_write_end(&w);
 	call_answer(c, 200);

@@ -4,7 +4,8 @@
  * a CA is asked; what has none is tried. */
 #include "renew/private.h"
 
-enum { LOOK = DAY / 2, KEEP = DAY / 2, AGAIN = MINUTE, JUMP = MINUTE };
+/* WATCH: while the clock is wrong, whether somebody has set it. */
+enum { LOOK = DAY / 2, KEEP = DAY / 2, AGAIN = MINUTE, WATCH = 10 * MINUTE, JUMP = MINUTE };
 
 static struct renewals *of(struct wall *w)
 {
@@ -160,7 +161,7 @@ static void look_again(struct timer *t)
 	struct wall *w = OWNER(t, struct wall, look);
 	look(of(w));
 	timer_start(
-	        &w->look, of(w)->needs.loop, w->was == WALL_BELIEVED ? LOOK : AGAIN, look_again);
+	        &w->look, of(w)->needs.loop, w->was == WALL_BELIEVED ? LOOK : WATCH, look_again);
 }
 
 /* Asking a CA for its time */

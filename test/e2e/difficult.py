@@ -13,11 +13,12 @@ SERVER = pathlib.Path(__file__).resolve().parents[1] / "ca" / "difficult.py"
 
 
 class Difficult:
-    """Validates at 127.0.0.1, on ports that Everseal then takes. `dns`: "ADDRESS:PORT" for DNS questions."""
+    """Validates at 127.0.0.1, on ports that Everseal then takes. `dns`: "ADDRESS:PORT" for DNS questions. `http`, `https`:
+    the ports of another one that validates at the same place."""
     name = "difficult CA"
 
-    def __init__(self, folder, dns=None, offset=0, **switches):
-        self.folder, self.http, self.https = folder, free_port(), free_port()
+    def __init__(self, folder, dns=None, offset=0, http=None, https=None, **switches):
+        self.folder, self.http, self.https = folder, http or free_port(), https or free_port()
         words = ["--listen", "127.0.0.1:0", "--http-port", self.http, "--tls-port", self.https,
                  "--folder", folder, "--offset", offset, "--address", "127.0.0.1"]
         if dns:

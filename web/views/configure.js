@@ -34,6 +34,8 @@ function between(items) {
 	return items.map((item, i) => [i ? (i === items.length - 1 ? ' and ' : ', ') : null, mono(item)]);
 }
 
+const keyTypes = [['', 'The usual one'], ['p256', 'ECDSA P-256'], ['p384', 'ECDSA P-384'], ['rsa2048', 'RSA 2048'], ['rsa3072', 'RSA 3072'], ['rsa4096', 'RSA 4096']];
+
 /* Where Everseal listens already is what is offered first: nothing else need be bound. */
 function makeFields({name, issuers, addresses, listeners, email}) {
 	const own = listeners.filter(l => l.scheme === 'https' && l.state === 'listening');
@@ -51,8 +53,19 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
 		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
+		keyType: choice({name: 'key_type', label: 'Key type', options: keyTypes, value: '', hint: 'RSA is for clients that are very old; all others are served faster without it.'}),
+		profile: choice({name: 'profile', label: 'Profile', options: [['', 'The usual one']], value: '', hint: 'What kind of certificate, in the words of the CA.'}),
 		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: `What answers behind. ${upstreamHint}`}),
 	};
+}
+
+/* Of a directory: what the CA offers beside its usual certificates, in its own words. */
+function offerProfiles(control, profiles) {
+	const before = control.value;
+	control.input.replaceChildren(h('option', {value: ''}, 'The usual one'),
+		...Object.entries(profiles).map(([name, text]) => h('option', {value: name}, text ? `${name}: ${text}` : name)));
+	control.value = before in profiles ? before : '';
+	control.root.hidden = !Object.keys(profiles).length;
 }
 
 /* What Everseal sees beside each field; asked when the field is left. */
@@ -99,6 +112,8 @@ function sights(page, f, issuers) {
 		const found = await get(`issuers/${segment(round)}/directory`, {}, page.signal).catch(error => ({failed: error}));
 		if (round !== f.issuer.value)
 			return;
+		offerProfiles(f.profile, found.profiles ?? {});
+		options();
 		update(label, 'I accept ', found.terms ? link(`${title}'s terms of service`, found.terms, {target: '_blank', rel: 'noreferrer'}) : `${title}'s terms of service`);
 		update(places.terms, found.failed ? see('warning', found.failed.sentence)
 			: found.terms ? see('ok', `The link comes from ${title}'s directory, read at ${words(new Date().toISOString(), 'clock')}.`)
@@ -127,6 +142,8 @@ function sights(page, f, issuers) {
 	function options() {
 		const further = list(f.further.value);
 		update(places.more, h('span', {class: 'hint'}, further.length ? [between(further), '. '] : 'No further names. ', `CA: ${issuer()?.title ?? 'none'}. `,
+			f.keyType.value ? `Key: ${keyTypes.find(([name]) => name === f.keyType.value)[1]}. ` : null,
+			f.profile.value ? ['Profile ', mono(f.profile.value), '. '] : null,
 			f.proxy.value ? ['Application ', mono(f.proxy.value), '.'] : 'No application address of its own.'));
 	}
 	return {places, name, terms, email, bind, options};
@@ -138,17 +155,18 @@ function ready(page, known) {
 
 	/* A wrong field within closed options must be seen; and nobody types a command's options here. */
 	function here(error) {
-		options.open ||= ['issuer', 'proxy'].includes(error.details?.field);
+		options.open ||= ['issuer', 'key_type', 'profile', 'proxy'].includes(error.details?.field);
 		if (/^Nothing stands behind .*--proxy/.test(error.message))
 			error.message = `Nothing stands behind ${f.name.value}: give the address of your application.`;
 		return error;
 	}
 
 	async function register() {
-		const proxy = f.proxy.value.trim();
+		const proxy = f.proxy.value.trim(), key = f.keyType.value, profile = f.profile.value;
 		const registered = await guard.pass(f.name.value, given => post('registrations', {
 			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
-			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}), ...given,
+			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}),
+			...(key ? {key_type: key} : {}), ...(profile ? {profile} : {}), ...given,
 		})).catch(error => { throw here(error); });
 		if (known.primary && known.primary !== registered.id)
 			go(`#/sites/${encodeURIComponent(f.name.value)}`);
@@ -162,8 +180,8 @@ function ready(page, known) {
 		else
 			f.name.input.focus();
 	});
-	const fields = [f.name, f.terms, f.email, f.address, f.port, f.further, f.issuer, f.proxy, guard.typed];
-	const options = more('More options', f.further.root, f.issuer.root, f.proxy.root);
+	const fields = [f.name, f.terms, f.email, f.address, f.port, f.further, f.issuer, f.keyType, f.profile, f.proxy, guard.typed];
+	const options = more('More options', f.further.root, f.issuer.root, f.keyType.root, f.profile.root, f.proxy.root);
 	const registration = form({fields, submit: 'Register', also: [diagnoseFirst], send: register, place: top, kind: 'configure', children: [
 		h('div', {class: 'wish heads'}, section('What you want'), section('What Everseal sees')),
 		wish(f.name.root, sight.places.name), wish(f.terms.root, sight.places.terms), wish(f.email.root, sight.places.email),
@@ -177,6 +195,8 @@ function ready(page, known) {
 	on(f.port, sight.bind);
 	on(f.further, sight.options);
 	on(f.proxy, sight.options);
+	on(f.keyType, sight.options);
+	on(f.profile, sight.options);
 	registration.root.addEventListener('submit', () => {
 		options.open ||= Boolean(options.querySelector('.wrong'));
 	});

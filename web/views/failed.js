@@ -24,11 +24,16 @@ function heading(task, steps, error) {
 	return `The ${what} of ${when.length === 5 ? `today, ${when}` : when}, failed${steps.length ? ` at step ${stageOf(steps)}` : ''}`;
 }
 
+/* Its addresses can be followed: a CA names the page on which a name is released. */
+function remedy(text) {
+	return text.split(/(https:\/\/[^\s`]+[^\s`.,;)])/).map((part, i) => i % 2 ? link(part, part, {target: '_blank', rel: 'noreferrer'}) : said(part));
+}
+
 export function failureWords(error) {
 	return facts([
 		['What', said(error.what || error.message)],
 		error.why ? ['Why', said(error.why)] : null,
-		error.remedy ? ['What to do', said(error.remedy.replace(/^It is tried again\.$/, 'Nothing: Everseal tries again by itself.'))] : null,
+		error.remedy ? ['What to do', remedy(error.remedy.replace(/^It is tried again\.$/, 'Nothing: Everseal tries again by itself.'))] : null,
 	], 'large');
 }
 

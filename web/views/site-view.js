@@ -75,11 +75,18 @@ function expiryReadout(c, never = false) {
 	return {label: over ? 'Expired' : 'Expires', value: time(c.not_after, 'relative'), lines: [words(c.not_after)]};
 }
 
+/* What its CA suggests, and the page on which it says why. */
+function suggestion(c) {
+	const {end, start, explanation} = c.window ?? {};
+	return !end ? [] : [`It suggests ${words(start)} to ${words(end)}`,
+		explanation ? link('The CA says why', explanation, {target: '_blank', rel: 'noreferrer'}) : null];
+}
+
 function nextReadout(site) {
 	const c = site.certificate;
 	if (c?.next_renewal)
 		return {label: c.failures ? 'Next try, by itself' : 'Renews by itself', value: time(c.next_renewal, 'relative'),
-			lines: [words(c.next_renewal), c.failures ? null : sentence(c.reason)]};
+			lines: [words(c.next_renewal), ...c.failures ? [] : [sentence(c.reason), ...suggestion(c)]]};
 	if (c?.state === 'working')
 		return {label: 'Renews by itself', value: 'Now', lines: [sentence(c.reason)]};
 	return {label: 'Renews by itself', value: 'Never', lines: [sentence(c?.reason) ?? (site.fallback ? 'It has no name of its own' : 'It is not registered')]};
