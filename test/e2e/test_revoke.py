@@ -92,7 +92,7 @@ def test_export_with_the_key(everseal, tmp_path):
     key = serialization.load_pem_private_key(pem, None)
     assert key.public_key().public_numbers() == leaf.public_key().public_numbers()
     everseal.cli("export", "shop.example.com", "--to", str(file)).failed(
-        r"exists already and is left as it is. Give another file with --to, or remove it first.")
+        r"exists already and is left as it is. Give another file, or remove it first.")
     assert file.read_bytes() == pem
     everseal.cli("export", "nobody.example.com", "--to", str(tmp_path / "no.pem")).failed(
         r"There is no certificate for nobody.example.com")
