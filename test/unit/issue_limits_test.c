@@ -496,9 +496,80 @@ static void what_a_refusal_is_about(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What a CA refused, and of what: whom that concerns, at both edges of its time. */
+static const struct {
+	const char *words;
+	bool busy;
+	const char *others, *same; /* names that may be ordered all the same; that may not */
+	bool exempt_too;           /* a renewal in the CA's time has to wait as well */
+} refusals[] = {
+	{ "too many new orders (300) from this account", false, NULL, "b.org", true },
+	{ "Service busy; retry later.", true, NULL, "b.org", true },
+	{ "too many certificates (50) already issued for \"example.com\"", false, "b.org",
+	        "y.example.com", false },
+	{ "already issued for this exact set of identifiers", false, "x.example.com y.example.com",
+	        "x.example.com", false },
+	{ "too many failed authorizations (5) for \"x.example.com\"", false, "y.example.com",
+	        "y.example.com x.example.com", false },
+};
+
+static bool may(const char *text, bool exempt, struct limit_reserve reserve)
+{
+	struct str names[NAMES];
+	int64_t until = 0;
+	struct err err = ERR_INIT;
+	const size_t count = names_of(text, names);
+	const struct limit_order order = { .directory = CA,
+		.names = names,
+		.count = count,
+		.exempt = exempt,
+		.reserve = reserve };
+	return limits_allow(limits, &order, &until, &err);
+}
+
+static void what_a_ca_refused_concerns_whom_it_says(void **state)
+{
+	const struct limit_reserve none = { 0 };
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		struct str name = STR("x.example.com");
+		limits_refused(limits, &(struct limit_refusal){ .directory = CA,
+		                               .words = str_c(refusals[i].words),
+		                               .names = &name,
+		                               .count = 1,
+		                               .busy = refusals[i].busy,
+		                               .until = loop_wall(place.loop) + HOUR });
+		assert_false(may(refusals[i].same, false, none));
+		assert_int_equal(may(refusals[i].same, true, none), !refusals[i].exempt_too);
+		assert_true(!refusals[i].others || may(refusals[i].others, false, none));
+		run_for(&place, HOUR - 1);
+		assert_false(may(refusals[i].same, false, none));
+		run_for(&place, 1);
+		assert_true(may(refusals[i].same, false, none));
+		teardown(state);
+		setup(state);
+	}
+}
+
+/* The last that is not kept for renewals may be ordered, the next one not; who is exempt may. */
+static void what_is_reserved_is_left(void **state)
+{
+	(void)state;
+	const struct limit_reserve ten = { .certificates = 10 }, all = { .certificates = 1000 };
+	assert_true(may("x.example.com", false, all));
+	spend(39, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_true(may("x.example.com", false, ten));
+	spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_false(may("x.example.com", false, ten));
+	assert_true(may("x.example.com", true, ten));
+	assert_true(may("x.example.com", false, (struct limit_reserve){ 0 }));
+	assert_true(may("x.other.org", false, ten));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(what_is_reserved_is_left),
+		T(what_a_ca_refused_concerns_whom_it_says),
 		T(what_is_left),
 		T(the_fullest_counts),
 		T(of_several_limits_the_last_to_end_is_said),
