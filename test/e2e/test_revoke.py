@@ -98,4 +98,4 @@ def test_export_with_the_key(everseal, tmp_path):
         r"There is no certificate for nobody.example.com")
     assert not (tmp_path / "no.pem").exists()
     everseal.cli("export", "shop.example.com", "--format", "pkcs12", "--to", str(tmp_path / "a")).failed(
-        r"Everseal exports PEM, not pkcs12", status=2)
+        "needs a password: give it with --password-file FILE")
