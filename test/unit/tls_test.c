@@ -329,6 +329,10 @@ static void text_in_place_of_tls(void **state)
 		struct conn *below = conn_tls_plain(&t.server.conn, &bytes);
 		assert_int_equal(below != NULL, cases[i].text);
 		if (below) {
+			/* OpenSSL 3.5 has taken no more than a record's header. */
+			char rest[64];
+			const ssize_t n = conn_read(below, rest, sizeof rest);
+			buf_add(&bytes, str_n(rest, n > 0 ? (size_t)n : 0));
 			assert_string_equal(buf_c(&bytes), cases[i].sent);
 			assert_null(t.server.conn);
 			conn_hold(&t.server, below, server_ready);
