@@ -718,8 +718,9 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	return s;
 }
 
+/* By DNS only where the configuration sets it up, and then it is meant. */
 static const struct challenge_choice usual = {
-	{ CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01, CHALLENGE_DNS_01, CHALLENGE_DNS_PERSIST_01 }, 4
+	{ CHALLENGE_DNS_PERSIST_01, CHALLENGE_DNS_01, CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 }, 4
 };
 
 /* What the name may be proved with here: of the types that are wanted. */
@@ -754,9 +755,13 @@ const char *issuers_cannot(const struct issuers *i, struct str name, struct err 
 	for (size_t k = 0; k < usual.count; k++) {
 		const enum challenge_type type = usual.types[k];
 		struct prover *p = i->needs.provers[type];
+		const bool by_port = type == CHALLENGE_HTTP_01 || type == CHALLENGE_TLS_ALPN_01;
 		if (!p || !challenge_type_proves(type, name))
 			continue;
-		return prover_can(p, name, ret_why_not) ? NULL : challenge_type_name(type);
+		if (prover_can(p, name, ret_why_not))
+			return NULL;
+		if (by_port)
+			return challenge_type_name(type);
 	}
 	return NULL;
 }
