@@ -581,7 +581,7 @@ bool limits_allow(
         const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err)
 {
 	struct limit all[LIMIT_COUNT];
-	const struct refusal *said = o->count ? refusal_of(l, o) : NULL;
+	const struct refusal *said = o->count && !o->wished ? refusal_of(l, o) : NULL;
 	const size_t n = o->exempt ? 0
 	                           : count_all(l,
 	                                     (struct asked){ .directory = o->directory,

@@ -61,6 +61,8 @@ struct limit_order {
 	size_t count;
 	/* It replaces a certificate at the time that the CA suggested: no limit counts it. */
 	bool exempt;
+	/* A person wishes it now: what the CA said last is asked anew, our own count holds. */
+	bool wished;
 	struct limit_reserve reserve; /* what is to be left for others after it */
 };
 /* False: it would pass a limit, or the CA has asked for patience; *ret_until says until when, err

@@ -222,7 +222,7 @@ struct registration {
 	int64_t waiting_until; /* wall ms */
 	struct list place;     /* attempting, and not in a long wait */
 	char *reason;          /* why it is renewed when it is; NULL: not yet scheduled */
-	bool wished;           /* by a person, whatever the clock says */
+	bool wished;           /* by a person, whatever the clock says, or a CA said last */
 	bool again;            /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */

@@ -305,6 +305,7 @@ static void start(struct registration *g)
 	if (g->attempting)
 		return; /* what was under way when it was disabled ends the task */
 	if ((!g->held.is || revoked_at(g)) && !blocked) {
+		g->wished = true;
 		schedule_now(g);
 		return;
 	}
@@ -403,8 +404,10 @@ static bool being_stored(struct renew_request *q, struct registration *g, bool d
  * nothing is under way it is an urgent wish to try again now. */
 static void answer_existing(struct renew_request *q, struct registration *g)
 {
-	if (!g->held.is)
+	if (!g->held.is) {
+		g->wished = true;
 		schedule_now(g);
+	}
 	request_about(q, g);
 	request_answer_soon(q);
 }

@@ -592,6 +592,7 @@ static bool has_room(struct registration *g, int64_t *ret_until, struct err *err
 		.names = g->names,
 		.count = g->name_count,
 		.exempt = is_exempt(g),
+		.wished = g->wished,
 		.reserve = reserve_for(g) };
 	return !order.directory.n ||
 	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_until, err);

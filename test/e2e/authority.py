@@ -127,7 +127,9 @@ class Pebble:
         self.process.wait()
 
     def log(self):
-        return (self.folder / "pebble.log").read_text(errors="replace")
+        with contextlib.suppress(FileNotFoundError):  # before it was started
+            return (self.folder / "pebble.log").read_text(errors="replace")
+        return ""
 
     @property
     def orders(self):

@@ -3,6 +3,7 @@ import base64
 import contextlib
 import datetime
 import json
+import re
 import time
 
 import pytest
@@ -82,14 +83,15 @@ def test_challenge_failed_tells_what_was_asked_where(stage, pebble, upstream):
     """The CA reaches another server for the name."""
     elsewhere = stage.upstream(port=0)
     pebble.pause()
-    pebble.http, kept = elsewhere.port, pebble.http
+    pebble.http, pebble.https, *kept = elsewhere.port, elsewhere.port, pebble.http, pebble.https
     pebble.start()
-    pebble.http = kept
+    pebble.http, pebble.https = kept
     everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
-    everseal.le("register", "--name", "shop.example.com", "--agree-tos", "--wait").failed(
-        "could not prove control of shop.example.com",
-        r"It asked http://shop.example.com(:\d+)?/.well-known/acme-challenge/",
-        "point its A and AAAA records here|unauthorized")
+    outcome = everseal.le("register", "--name", "shop.example.com", "--agree-tos", "--wait")
+    outcome.failed("could not prove control of shop.example.com", "It asked shop.example.com on port 443",
+                   "point its A and AAAA records here")
+    assert re.search(r"by http-01 failed, tls-alpn-01 is tried\. .* It asked "
+                     r"http://shop.example.com(:\d+)?/.well-known/acme-challenge/", outcome.out), outcome.out
 
 
 def test_untrusted(stage, pebble, upstream):

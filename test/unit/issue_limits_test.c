@@ -527,6 +527,18 @@ static bool may(const char *text, bool exempt, struct limit_reserve reserve)
 	return limits_allow(limits, &order, &until, &err);
 }
 
+/* What a person wishes now is asked anew, but not beyond our own count. */
+static bool may_by_wish(const char *text)
+{
+	struct str names[NAMES];
+	int64_t until = 0;
+	struct err err = ERR_INIT;
+	const struct limit_order order = {
+		.directory = CA, .names = names, .count = names_of(text, names), .wished = true
+	};
+	return limits_allow(limits, &order, &until, &err);
+}
+
 static void what_a_ca_refused_concerns_whom_it_says(void **state)
 {
 	const struct limit_reserve none = { 0 };
@@ -539,6 +551,7 @@ static void what_a_ca_refused_concerns_whom_it_says(void **state)
 		                               .busy = refusals[i].busy,
 		                               .until = loop_wall(place.loop) + HOUR });
 		assert_false(may(refusals[i].same, false, none));
+		assert_true(may_by_wish(refusals[i].same));
 		assert_int_equal(may(refusals[i].same, true, none), !refusals[i].exempt_too);
 		assert_true(!refusals[i].others || may(refusals[i].others, false, none));
 		run_for(&place, HOUR - 1);
@@ -563,6 +576,8 @@ static void what_is_reserved_is_left(void **state)
 	assert_true(may("x.example.com", true, ten));
 	assert_true(may("x.example.com", false, (struct limit_reserve){ 0 }));
 	assert_true(may("x.other.org", false, ten));
+	spend(10, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_false(may_by_wish("x.example.com"));
 }
 
 int main(void)
