@@ -360,9 +360,22 @@ static bool may_order(struct attempt_state *s)
 	return limits_allow(s->issuer->issuers->limits, &order, &until, &err);
 }
 
+/* Nobody answered the CA for a while: that says nothing of the type, and it begins anew. */
+static void give_up(struct attempt_state *s, const struct next *n)
+{
+	struct next failed = *n;
+	failed.what = FLOW_FAIL;
+	stop_leading(s);
+	finish(s, NULL, &failed);
+}
+
 static void heard(struct attempt_state *s, const struct next *n)
 {
 	count(s, n);
+	if (n->other_type && any_lapsed(s)) {
+		give_up(s, n);
+		return;
+	}
 	if (n->other_type) {
 		withdraw_proofs(s);
 		s->places_missing = 0;

@@ -185,6 +185,7 @@ class Pair:
     numbers = itertools.count()
 
     def __init__(self, stage, **options):
+        self.offset = options.get("offset", 0)  # of its clock, s
         self.upstream = stage.upstream()
         self.ca = stage.difficult(**options)
         self.everseal = stage.everseal(self.ca, sites=f"site * {{ proxy {self.upstream.address} }}").start()
@@ -222,7 +223,8 @@ class Pair:
             c := self.everseal.certificate(name)) and c["next_renewal"] and c["last_error"] and c)
         assert certificate["last_error"]["message"], certificate
         when = datetime.datetime.fromisoformat(certificate["next_renewal"].replace("Z", "+00:00"))
-        assert when > datetime.datetime.now(datetime.timezone.utc), "it is not tried at once again"
+        if not self.offset:  # else it goes by the CA's clock, which this test moves on
+            assert when > datetime.datetime.now(datetime.timezone.utc), "it is not tried at once again"
 
     def check(self, name, outcome, says=None):
         """A certificate that is served, or one sentence and no loss."""

@@ -122,11 +122,12 @@ class Road:
 
 @pytest.fixture
 def asked(stage, upstream):
-    """An Everseal, its CA, and a list: each element is a question of the CA that serve will die of."""
+    """An Everseal, its CA, and a list: each element is a question of the CA that serve will die of. The CA
+    reaches it by HTTP only."""
     pebble = stage.pebble(authz_reuse=0)
     port, deaths, one_by_one = free_port(), [], threading.Lock()
     everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}", listeners=(
-        f"http 127.0.0.1:{port}\nhttps 127.0.0.1:{pebble.https}"))
+        f"http 127.0.0.1:{port}\nhttps 127.0.0.1:{free_port()}"))
 
     def die():
         with one_by_one:
