@@ -62,7 +62,7 @@ CASES = [
     Case("503 for hours", "asks to wait until", busy={"newOrder": 7200}),
     Case("503 for hours, mid-order", "asks to wait until", busy={"order": 7200}),
     Case("outage: 503", "does not answer: HTTP 503. It is tried again", outage="503", full=True),
-    Case("outage: refused", "refuses connections", outage="refused"),
+    Case("outage: refused", "refuses connections", outage="refused", full=True),
     Case("outage: reset", "did not complete the TLS handshake.*It is tried again", outage="reset"),
     # TLS
     Case("tls: untrusted", "not trusted.*unable to get local issuer.*trust FILE", tls="untrusted"),
