@@ -228,7 +228,7 @@ bool dns_read(struct str bytes, const struct dns_asked *asked, struct dns_answer
 	ret_a->ttl = 0;
 	ret_a->outcome = DNS_GARBLED;
 	bool ours = false;
-	if (wanted && ldns_wire2pkt(&p, (const uint8_t *)bytes.p, bytes.n) == LDNS_STATUS_OK)
+	if (wanted && dns_packet_read(bytes, &p))
 		ours = is_question(p, wanted, asked->type, asked->id);
 	if (ours)
 		judge(p, wanted, asked, ret_a);

@@ -264,7 +264,7 @@ static bool judge_signed(
 bool dns_update_read(struct str bytes, const struct dns_updated *u, struct err *ret_err)
 {
 	ldns_pkt *p = NULL;
-	if (ldns_wire2pkt(&p, (const uint8_t *)bytes.p, bytes.n) != LDNS_STATUS_OK)
+	if (!dns_packet_read(bytes, &p))
 		return false;
 	const bool ours = ldns_pkt_id(p) == u->id && ldns_pkt_qr(p) &&
 	                  ldns_pkt_get_opcode(p) == LDNS_PACKET_UPDATE;

@@ -246,7 +246,7 @@ bool dns_zone_answer(const struct dns_zone *zones, size_t count, struct str ques
 	/* An answer is answered by nobody: two servers could go on for ever. */
 	if (question.n < HEADER || question.p[2] & 0x80)
 		return false;
-	if (ldns_wire2pkt(&asked, (const uint8_t *)question.p, question.n) != LDNS_STATUS_OK)
+	if (!dns_packet_read(question, &asked))
 		return refuse_garbage(question, out);
 	struct answer a = { .p = reply_to(asked) };
 	answer(&a, asked, zones, count);

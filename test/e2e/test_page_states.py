@@ -199,7 +199,7 @@ def test_half_its_life_is_over(house, looks):
     _, browser = registered(house)
     browser.pretend("""
         const later = days => new Date(Date.now() + days * 86400000).toISOString();
-        Object.assign(c, {not_before: later(-42), not_after: later(48), next_renewal: later(27),
+        Object.assign(c, {not_before: later(-42.1), not_after: later(48.1), next_renewal: later(27.1),
             seen_from_outside: later(-0.01), seen_client: '203.0.113.9'});
         Object.assign(s, {force_ssl: true, hsts: {max_age: 300, subdomains: false, preload: false}});""")
     see_site(browser, "in 48 days", "Renews by itself\nin 27 days", "Recommended: HSTS, 1 hour")
