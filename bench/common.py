@@ -48,14 +48,15 @@ def cpu_seconds(pids):
     return total / 1e9
 
 
-def pss(pid):
-    """KiB of the process and all below it, by name."""
+def memory(pid, kinds=("Pss_Anon:", "Pss_Shmem:")):
+    """KiB of the process and all below it, by name: without other kinds, its own and shared memory, but not the files
+    of programs and libraries, whose share depends on who else has them mapped."""
     sizes = {}
     for one in tree(pid):
         with contextlib.suppress(OSError):
             name = pathlib.Path(f"/proc/{one}/comm").read_text().strip()
             for line in pathlib.Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(kinds):
                     sizes[name] = sizes.get(name, 0) + int(line.split()[1])
     return sizes
 

@@ -3,15 +3,15 @@
 #include "renew/import.h"
 #include "renew/private.h"
 
+/* One piece of memory, with its texts behind the names: there may be a hundred thousand. */
 struct imported {
 	struct map_node node; /* by name */
 	struct renewals *renewals;
-	struct arena arena;
-	struct str name, id;
-	const struct str *names; /* name first */
-	size_t name_count;
+	struct str name, id; /* the id begins with the name */
 	struct str issuer, serial, thumbprint;
 	int64_t since, not_before, not_after;
+	size_t name_count;
+	struct str names[]; /* name first */
 };
 
 /* ---- served ---- */
@@ -110,7 +110,6 @@ bool imported_install_again(struct renewals *r, struct str name)
 static void forget(struct imported *m)
 {
 	map_remove(&m->renewals->imports, &m->node);
-	arena_done(&m->arena);
 	free(m);
 }
 
@@ -121,16 +120,49 @@ void imported_done(struct renewals *r)
 	map_done(&r->imports);
 }
 
-static void keep_names(struct imported *m, const struct json *list)
+static const struct str id_end = STR_INIT("-imported");
+
+/* The others follow the name for which it was imported. */
+static size_t other_names(struct str name, const struct json *list, struct str *ret_names)
 {
-	struct str *names = arena_array(&m->arena, struct str, json_count(list) + 1);
-	names[m->name_count++] = m->name;
+	size_t count = 0;
 	for (size_t n = 0; n < json_count(list); n++) {
-		const struct str name = json_value_text(json_at(list, n));
-		if (!str_eq(name, m->name))
-			names[m->name_count++] = arena_str(&m->arena, name);
+		const struct str other = json_value_text(json_at(list, n));
+		if (!str_eq(other, name))
+			ret_names[count++] = other;
 	}
-	m->names = names;
+	return count;
+}
+
+static void move_text(char **at, struct str *s)
+{
+	if (s->n)
+		memcpy(*at, s->p, s->n);
+	s->p = *at;
+	*at += s->n;
+}
+
+/* What `m` says, with its texts in memory of its own. */
+static struct imported *keep(const struct imported *m, const struct str *others)
+{
+	size_t bytes = m->name.n + id_end.n + m->issuer.n + m->serial.n + m->thumbprint.n;
+	for (size_t i = 1; i < m->name_count; i++)
+		bytes += others[i - 1].n;
+	struct imported *kept = mem_alloc(sizeof *kept + m->name_count * sizeof *others + bytes);
+	char *at = (char *)&kept->names[m->name_count];
+	*kept = *m;
+	move_text(&at, &kept->name);
+	kept->id = str_n(kept->name.p, kept->name.n + id_end.n);
+	move_text(&at, &(struct str){ id_end.p, id_end.n });
+	move_text(&at, &kept->issuer);
+	move_text(&at, &kept->serial);
+	move_text(&at, &kept->thumbprint);
+	kept->names[0] = kept->name;
+	for (size_t i = 1; i < m->name_count; i++) {
+		kept->names[i] = others[i - 1];
+		move_text(&at, &kept->names[i]);
+	}
+	return kept;
 }
 
 static bool know(struct renewals *r, const struct record *record, struct err *err)
@@ -141,18 +173,20 @@ static bool know(struct renewals *r, const struct record *record, struct err *er
 		return false;
 	if (before)
 		forget(OWNER(before, struct imported, node));
-	struct imported *m = mem_new(struct imported);
-	m->renewals = r;
-	m->name = arena_str(&m->arena, record->id);
-	m->id = arena_printf(&m->arena, "%.*s-imported", STR_ARG(m->name));
-	m->issuer = arena_str(&m->arena, json_text(value, "issuer"));
-	m->serial = arena_str(&m->arena, json_text(value, "serial"));
-	m->thumbprint = arena_str(&m->arena, json_text(value, "thumbprint"));
-	clock_from_rfc3339(json_text(value, "since"), &m->since);
-	clock_from_rfc3339(json_text(value, "not_before"), &m->not_before);
-	clock_from_rfc3339(json_text(value, "not_after"), &m->not_after);
-	keep_names(m, json_array(value, "names"));
-	map_add(&r->imports, m->name, &m->node);
+	const struct json *names = json_array(value, "names");
+	struct str *others = mem_grow(NULL, sizeof *others, json_count(names) + 1);
+	struct imported m = { .renewals = r,
+		.name = record->id,
+		.issuer = json_text(value, "issuer"),
+		.serial = json_text(value, "serial"),
+		.thumbprint = json_text(value, "thumbprint"),
+		.name_count = 1 + other_names(record->id, names, others) };
+	clock_from_rfc3339(json_text(value, "since"), &m.since);
+	clock_from_rfc3339(json_text(value, "not_before"), &m.not_before);
+	clock_from_rfc3339(json_text(value, "not_after"), &m.not_after);
+	struct imported *kept = keep(&m, others);
+	free(others);
+	map_add(&r->imports, kept->name, &kept->node);
 	return true;
 }
 
@@ -200,9 +234,8 @@ bool imported_load(struct renewals *r, struct err *err)
 const struct imported *imported_find(struct renewals *r, struct str typed)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	const struct str end = STR("-imported");
-	const struct str name = str_ends(typed, end) ? str_head(typed, typed.n - end.n)
-	                                             : name_as_registered(&a, typed);
+	const struct str name = str_ends(typed, id_end) ? str_head(typed, typed.n - id_end.n)
+	                                                : name_as_registered(&a, typed);
 	struct map_node *n = map_find(&r->imports, name);
 	return n ? OWNER(n, struct imported, node) : NULL;
 }

@@ -130,10 +130,11 @@ static bool open_connection(const char *path, int flags, sqlite3 **ret_db, struc
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	/* Nothing is written by the closing of a file that was refused. */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	/* The fence lets nobody open a temporary file, which a large savepoint would be kept in. */
+	/* The fence lets nobody open a temporary file, which a large savepoint would be kept in.
+	 * The kernel has the file in its memory: 256 KiB of it in ours are enough. */
 	if (!run_sql(db,
 	            "PRAGMA cell_size_check = ON; PRAGMA secure_delete = ON; "
-	            "PRAGMA temp_store = MEMORY",
+	            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -256",
 	            err))
 		return false;
 	*ret_db = db;
