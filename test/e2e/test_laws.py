@@ -167,7 +167,7 @@ def test_idle_connection_is_closed_in_silence(front):
 
 # ---- the application's side ----
 
-def before(stage, answer=None, script=None, head="answer-timeout 1s\nconnect-timeout 1s\nbody-timeout 1s"):
+def before(stage, answer=None, script=None, head=""):
     upstream = stage.upstream(answer, script)
     everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}", head=head).start()
     return everseal, upstream
@@ -288,7 +288,7 @@ def test_a_kept_connection_that_died_costs_nothing(stage):
 
 @pytest.mark.timed
 def test_silent_application_is_504(stage):
-    everseal, _ = before(stage, script=lambda c, u: time.sleep(5))
+    everseal, _ = before(stage, script=lambda c, u: time.sleep(5), head="answer-timeout 1s")
     answer = ask(everseal.http, "a.example.com")
     assert answer.status == 504 and "did not answer in time" in answer.text
 
@@ -343,7 +343,7 @@ def test_streams_both_ways_as_it_comes(stage):
                 answered += 1
             received += connection.recv(1000)
         connection.sendall(LAST_CHUNK)
-    everseal, _ = before(stage, script=script, head="")
+    everseal, _ = before(stage, script=script)
     with socket.create_connection(("127.0.0.1", everseal.http), timeout=5) as s:
         s.sendall(post(CHUNKED))
         received = b""
@@ -375,7 +375,7 @@ def test_back_pressure(stage):
         for _ in range(size >> 20):
             connection.sendall(block)
             written[0] += len(block)
-    everseal, _ = before(stage, script=script, head="")
+    everseal, _ = before(stage, script=script)
     at_first = memory(everseal.pid("serve"))
     with socket.create_connection(("127.0.0.1", everseal.http), timeout=20) as s:
         s.sendall(get())
@@ -399,7 +399,7 @@ def test_large_upload(stage):
             count += len(connection.recv(1 << 20))
         total.append(count)
         connection.sendall(reply(b"whole"))
-    everseal, _ = before(stage, script=script, head="")
+    everseal, _ = before(stage, script=script)
     with socket.create_connection(("127.0.0.1", everseal.http), timeout=20) as s:
         s.sendall(post(b"Content-Length: %d" % size))
         for _ in range(size >> 20):
@@ -422,7 +422,7 @@ def test_an_early_answer_ends_an_upload(stage):
 
 
 def test_many_clients_at_once(stage):
-    everseal, upstream = before(stage, head="")
+    everseal, upstream = before(stage)
     failures = []
 
     def client():
