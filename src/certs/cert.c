@@ -10,6 +10,7 @@ enum {
 	ADDRESS_TEXT = 46,
 	NAME_ON_A_LINE = 1024,
 	ARI_ID_MOST = 512,
+	URL_MOST = 2048,
 };
 
 static X509 *decode(struct str der)
@@ -153,6 +154,49 @@ static bool read_serial(struct arena *a, X509 *x, struct cert *c, struct err *er
 	return true;
 }
 
+/* Where to ask (RFC 5280 4.2.1.13, 4.2.2.1) */
+
+static bool is_url(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n <= URL_MOST && (str_starts(s, STR("http://")) || str_starts(s, STR("https://")));
+}
+
+static void take_url(struct arena *a, const GENERAL_NAME *name, struct str *to)
+{
+	int type = 0;
+	const ASN1_STRING *value = GENERAL_NAME_get0_value(name, &type);
+	if (!to->n && type == GEN_URI && is_url(asn1_bytes(value)))
+		*to = arena_str(a, asn1_bytes(value));
+}
+
+/* Lists that are about some reasons only, or from somebody else, are left out. */
+static void take_point(struct arena *a, const DIST_POINT *point, struct str *to)
+{
+	const DIST_POINT_NAME *at = point->distpoint;
+	if (!at || at->type != 0 || point->reasons || point->CRLissuer)
+		return;
+	for (int i = 0; i < sk_GENERAL_NAME_num(at->name.fullname); i++)
+		take_url(a, sk_GENERAL_NAME_value(at->name.fullname, i), to);
+}
+
+static void read_points(struct arena *a, const X509 *x, struct cert *c)
+{
+	CRL_DIST_POINTS *lists = X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+	for (int i = 0; i < sk_DIST_POINT_num(lists); i++)
+		take_point(a, sk_DIST_POINT_value(lists, i), &c->crl_url);
+	CRL_DIST_POINTS_free(lists);
+	AUTHORITY_INFO_ACCESS *info = X509_get_ext_d2i(x, NID_info_access, NULL, NULL);
+	for (int i = 0; i < sk_ACCESS_DESCRIPTION_num(info); i++) {
+		const ACCESS_DESCRIPTION *d = sk_ACCESS_DESCRIPTION_value(info, i);
+		if (OBJ_obj2nid(d->method) == NID_ad_OCSP)
+			take_url(a, d->location, &c->ocsp_url);
+	}
+	AUTHORITY_INFO_ACCESS_free(info);
+}
+
 static const char *curve_name(int nid)
 {
 	switch (nid) {
@@ -232,6 +276,7 @@ static bool read_all(struct arena *a, X509 *x, struct str der, struct cert *c, s
 	c->subject = read_name(a, X509_get_subject_name(x));
 	c->issuer = read_name(a, X509_get_issuer_name(x));
 	c->key_type = read_key_type(a, x);
+	read_points(a, x, c);
 	read_digest(der, EVP_sha1(), "0123456789ABCDEF", c->sha1);
 	read_digest(der, EVP_sha256(), "0123456789abcdef", c->sha256);
 	c->is_ca = X509_check_ca(x) == 1;

@@ -16,6 +16,7 @@ struct cert {
 	char sha1[41],
 	        sha256[65]; /* of the DER: hex, upper case for SHA-1 (the seed's thumbprint) */
 	struct str ari_id;  /* RFC 9773 4.1, or STR_NONE without an AKI */
+	struct str crl_url, ocsp_url; /* where its CA says whether it is revoked; or STR_NONE */
 	bool is_ca, self_signed;
 };
 

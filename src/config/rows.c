@@ -106,7 +106,9 @@ static const struct row top_rows[] = {
 		.params = "mail ADDRESS { … } | webhook URL { … } | program PATH [ARGUMENT…] [{ … }]",
 		.fallback = "", .help =
 		"Whom to tell of what happens to certificates: that they were renewed, that it failed, "
-		"that they expire; one message for each matter, and one when it is solved. May be given "
+		"that they expire, that their CA has revoked them or wants them back, that others are "
+		"served; and to CAs: that one does not answer, that a limit is near or reached, that its "
+		"terms changed. One message for each matter, and one when it is solved. May be given "
 		"several times. A webhook is sent JSON by POST. A program gets five more words: the "
 		"event, its level, *open* or *solved*, the name and the text. What cannot be delivered is "
 		"tried again for a day. `everseal notify test` tries each." },

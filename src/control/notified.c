@@ -4,46 +4,80 @@
 
 struct asking {
 	struct renew_view_each views;
+	struct control *control;
 	struct notify_each *facts;
 };
 
-static void tell(struct notify_each *to, const struct renew_view *v)
+/* "Let's Encrypt (example.com)": what of its limits. */
+static struct str low_of(struct arena *a, struct str issuer, struct str about)
+{
+	return about.n ? arena_printf(a, "%.*s (%.*s)", STR_ARG(issuer), STR_ARG(about)) : issuer;
+}
+
+static struct notify_fact fact_of(const struct renew_view *v)
 {
 	const char *title = issuer_title(v->issuer);
-	to->fact(to, &(struct notify_fact){ .id = v->id,
-	                     .names = v->names,
-	                     .name_count = v->name_count,
-	                     .issuer = title ? str_c(title) : v->issuer,
-	                     .certificate = v->held ? v->thumbprint : STR_NONE,
-	                     .not_before = v->not_before,
-	                     .not_after = v->not_after,
-	                     .since = v->since,
-	                     .next = v->next_renewal,
-	                     .wanted = v->renewed,
-	                     .replaced = v->replaced,
-	                     .revoked = v->revoked,
-	                     .failures = v->failures,
-	                     .error = v->error,
-	                     .served = v->served });
+	return (struct notify_fact){ .id = v->id,
+		.names = v->names,
+		.name_count = v->name_count,
+		.issuer = title ? str_c(title) : v->issuer,
+		.certificate = v->held ? v->thumbprint : STR_NONE,
+		.not_before = v->not_before,
+		.not_after = v->not_after,
+		.since = v->since,
+		.next = v->next_renewal,
+		.wanted = v->renewed,
+		.replaced = v->replaced,
+		.revoked = v->revoked,
+		.recalled = v->recalled,
+		.explanation = v->explanation,
+		.failures = v->failures,
+		.error = v->error,
+		.served = v->served };
+}
+
+/* What has used up nothing of a limit lately is not counted: that would cost much for many. */
+static bool has_spent(const struct control *c, const struct renew_view *v)
+{
+	return v->failures || v->since > loop_wall(c->loop) - 7 * DAY;
+}
+
+static void tell(struct control *c, struct notify_each *to, const struct renew_view *v)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct notify_fact fact = fact_of(v);
+	struct err low, terms;
+	struct str about;
+	bool changed = false;
+	if (has_spent(c, v) && renew_limit_low(c->renewals, v->id, &about, &low)) {
+		fact.low = &low;
+		fact.low_of = low_of(&a, fact.issuer, about);
+	}
+	fact.terms_known = renew_terms(c->renewals, v->id, &changed, &terms);
+	fact.terms = changed ? &terms : NULL;
+	to->fact(to, &fact);
 }
 
 static void view(struct renew_view_each *e, const struct renew_view *v)
 {
-	tell(OWNER(e, struct asking, views)->facts, v);
+	const struct asking *a = OWNER(e, struct asking, views);
+	tell(a->control, a->facts, v);
 }
 
 static void each(struct notify_source *s, struct notify_each *e)
 {
-	struct asking a = { .views.view = view, .facts = e };
-	renew_each(OWNER(s, struct control, notify_source)->renewals, &a.views);
+	struct control *c = OWNER(s, struct control, notify_source);
+	struct asking a = { .views.view = view, .control = c, .facts = e };
+	renew_each(c->renewals, &a.views);
 }
 
 static bool find(struct notify_source *s, struct str id, struct notify_each *e)
 {
+	struct control *c = OWNER(s, struct control, notify_source);
 	struct renew_view v;
-	if (!renew_find(OWNER(s, struct control, notify_source)->renewals, id, &v))
+	if (!renew_find(c->renewals, id, &v))
 		return false;
-	tell(e, &v);
+	tell(c, e, &v);
 	return true;
 }
 

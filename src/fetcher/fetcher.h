@@ -27,6 +27,7 @@ void engine_done(struct engine *e); /* when nothing is left in it */
 struct rule {
 	const char *purpose;
 	bool http_to_loopback; /* http too, if the host is this machine; else https only */
+	bool http;             /* http too, wherever the host is */
 	bool mail;             /* not HTTP at all: mail.c */
 	const char *trust_in;  /* the block in which `trust FILE` names the user's own CA */
 	const char *const *methods;

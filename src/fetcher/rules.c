@@ -7,6 +7,8 @@
 static const char *const acme_methods[] = { "GET", "HEAD", "POST", NULL };
 static const char *const webhook_methods[] = { "POST", NULL };
 
+static const char *const revocation_methods[] = { "GET", "POST", NULL };
+
 static const struct rule rules[] = {
 	{ .purpose = "acme",
 	        .http_to_loopback = true,
@@ -17,6 +19,8 @@ static const struct rule rules[] = {
 	        .http_to_loopback = true,
 	        .trust_in = "notify",
 	        .methods = webhook_methods },
+	/* Named by certificates, mostly by http (RFC 5280 8): what comes is signed. */
+	{ .purpose = "revocation", .http = true, .methods = revocation_methods },
 	{ .purpose = "mail", .mail = true, .trust_in = "notify" },
 };
 
@@ -57,7 +61,7 @@ bool rule_allows(const struct rule *rule, struct str method, const struct url *u
 	if (!is_in(rule->methods, method))
 		return err_set(err, ERR_INPUT, "The method \"%.*s\" is not allowed for %s.",
 		        STR_ARG(str_head(method, 20)), rule->purpose);
-	if (!url->https && !(rule->http_to_loopback && url_is_loopback(url)))
+	if (!url->https && !rule->http && !(rule->http_to_loopback && url_is_loopback(url)))
 		return err_set(err, ERR_INPUT,
 		        "%.*s is asked only by https: write https:// in its URL. Plain http is for "
 		        "servers on this machine (localhost, 127.0.0.1, [::1]).",

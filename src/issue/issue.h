@@ -62,6 +62,12 @@ const char *issuers_cannot(const struct issuers *i, struct str name, struct err 
  * eab_required, profiles [{name, text}]. False: it was not heard yet, and nothing is written. */
 bool issuers_describe(struct issuers *i, struct str issuer, struct json_writer *w);
 
+/* *ret_changed: that CA's directory names other terms of service than those that were accepted; err
+ * says which. False: it was not heard yet. Accepting means those that it names now. */
+bool issuers_terms(
+        const struct issuers *i, struct str issuer, bool *ret_changed, struct err *ret_how);
+void issuers_accept_terms(struct issuers *i, struct str issuer);
+
 /* What the limits of that row's CA leave by our own count (limits.h). */
 struct limits;
 struct limits *issuers_limits(const struct issuers *i);

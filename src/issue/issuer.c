@@ -226,6 +226,7 @@ void issuer_unref(struct issuer **issuer)
 	store_tx_abort(&r->tx);
 	arena_done(&r->arena);
 	free(r->account);
+	free(r->terms);
 	free(r->name);
 	free(r->directory_url);
 	free(r->trust);
@@ -235,16 +236,20 @@ void issuer_unref(struct issuer **issuer)
 }
 
 /* The account that was stored when it was made. */
-static char *stored_account(struct issuers *i, struct str directory)
+static void read_account(struct issuer *r)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	struct record r;
+	struct record record;
 	struct err err = ERR_INIT;
-	if (!store_get(i->needs.store, &a, STR("account"), directory, &r, &err))
-		return NULL;
-	JSON_AUTO *json = json_parse(r.value, "The stored account", &err);
+	if (!store_get(r->issuers->needs.store, &a, STR("account"), str_c(r->directory_url),
+	            &record, &err))
+		return;
+	JSON_AUTO *json = json_parse(record.value, "The stored account", &err);
 	struct str url = json_text(json, "url");
-	return url.n ? str_dup(url) : NULL;
+	if (!url.n)
+		return;
+	r->account = str_dup(url);
+	r->terms = str_dup(json_text(json, "terms"));
 }
 
 static void add_issuer(struct issuers *i, const struct issuer_row *row)
@@ -257,7 +262,7 @@ static void add_issuer(struct issuers *i, const struct issuer_row *row)
 	r->trust = str_dup(row->trust);
 	r->eab_kid = str_dup(row->eab_kid);
 	r->eab_hmac = secret_copy(row->eab_hmac);
-	r->account = stored_account(i, row->directory);
+	read_account(r);
 	list_init(&r->followers);
 	map_add(&i->by_name, str_c(r->name), &r->node);
 }
@@ -335,7 +340,8 @@ static void account_stored(struct store_tx *tx, const struct err *err)
 		        err->text);
 }
 
-static void store_account(struct issuer *r, const struct flow *f)
+/* email NULL: as before. */
+static void store_account(struct issuer *r, const struct str *email)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	BUF_AUTO value = BUF(16 << 10);
@@ -345,11 +351,12 @@ static void store_account(struct issuer *r, const struct flow *f)
 	struct str id = str_c(r->directory_url);
 	if (!store_get(r->issuers->needs.store, &a, STR("account"), id, &old, &err))
 		old.version = 0;
+	JSON_AUTO *before = old.version ? json_parse(old.value, "The stored account", &err) : NULL;
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "url", r->account);
-	json_write_text(&w, "email", f->email);
-	json_write_text(&w, "terms", f->directory.terms);
+	json_write_text(&w, "email", email ? *email : json_text(before, "email"));
+	json_write_c(&w, "terms", r->terms);
 	json_write_end(&w);
 	store_tx_abort(&r->tx);
 	store_tx_put(&r->tx, STR("account"), id, old.version, buf_str(&value), STR_NONE);
@@ -368,9 +375,46 @@ void issuer_learn(struct issuer *r, const struct flow *f)
 	if (!f->account.n || (r->account && str_eq_c(f->account, r->account)))
 		return;
 	free(r->account);
+	free(r->terms);
 	r->account = str_dup(f->account);
+	r->terms = str_dup(f->directory.terms);
 	log_info(r->issuers->needs.log, "The account at %s is %s.", r->name, r->account);
-	store_account(r, f);
+	store_account(r, &f->email);
+}
+
+static bool has_other_terms(const struct issuer *r)
+{
+	const struct str now = r->directory.terms;
+	return now.n && r->account && r->terms && *r->terms && !str_eq_c(now, r->terms);
+}
+
+bool issuers_terms(
+        const struct issuers *i, struct str issuer, bool *ret_changed, struct err *ret_how)
+{
+	const struct map_node *n = map_find(&i->by_name, issuer);
+	const struct issuer *r = n ? OWNER(n, const struct issuer, node) : NULL;
+	if (!r || !r->directory.new_order.n)
+		return false;
+	*ret_changed = has_other_terms(r);
+	if (*ret_changed)
+		err_set(ret_how, ERR_CONFLICT,
+		        "The terms of service of %.*s are now those at %.*s; those at %s were "
+		        "accepted." ERR_REMEDY
+		        "Read them, and accept them by registering a name again: `everseal "
+		        "lets-encrypt register --name NAME --agree-tos`.",
+		        STR_ARG(acme_ca_name(str_c(r->directory_url))), STR_ARG(r->directory.terms),
+		        r->terms);
+	return true;
+}
+
+void issuers_accept_terms(struct issuers *i, struct str issuer)
+{
+	struct issuer *r = issuer_find(i, issuer);
+	if (!r || !has_other_terms(r))
+		return;
+	free(r->terms);
+	r->terms = str_dup(r->directory.terms);
+	store_account(r, NULL);
 }
 
 bool issuers_describe(struct issuers *i, struct str name, struct json_writer *w)

@@ -31,6 +31,7 @@ struct issuer {
 	struct acme_directory directory;
 	int64_t directory_at;         /* mono; 0: not known */
 	char *account;                /* URL; NULL: not known */
+	char *terms;                  /* that were accepted for it: URL; NULL: not known */
 	struct store_tx tx;           /* the record account */
 	struct attempt_state *leader; /* finds out the account; the others wait for it */
 	struct list followers;

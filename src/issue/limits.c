@@ -602,6 +602,26 @@ bool limits_allow(
 	                          : "");
 }
 
+bool limits_low(const struct limits *l, struct str directory, const struct str *names, size_t count,
+        struct str *ret_about, struct err *ret_how)
+{
+	struct limit all[LIMIT_COUNT];
+	const size_t n = limits_of(l, directory, names, count, all);
+	for (size_t i = 0; i < n; i++) {
+		BUF_AUTO text = BUF(SENTENCE_MOST);
+		if (all[i].kind == LIMIT_FAILED || all[i].used * 5 < all[i].most * 4)
+			continue;
+		add_sentence(&all[i], directory, &text);
+		*ret_about = all[i].kind == LIMIT_SET ? names[0] : all[i].about;
+		err_set(ret_how, ERR_LIMIT,
+		        "%s" ERR_REMEDY "Register no more names than needed: what is left is for "
+		        "renewals.",
+		        buf_c(&text));
+		return true;
+	}
+	return false;
+}
+
 void limits_write(const struct limits *l, struct str directory, const struct str *names,
         size_t count, struct json_writer *w)
 {

@@ -70,6 +70,12 @@ struct limit_order {
 MUST_CHECK bool limits_allow(
         const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err);
 
+/* What an order of these names would use up has little left: four fifths are gone. err says of
+ * what; *ret_about: the domain that it is counted for, or STR_NONE. False: there is enough. Failed
+ * validations are told otherwise. */
+bool limits_low(const struct limits *l, struct str directory, const struct str *names, size_t count,
+        struct str *ret_about, struct err *ret_how);
+
 /* A CA refused an order for a while. By its words that counts for these names, for their domain,
  * for the account, or, where it is busy, for whoever asks it. Until the next start, and
  * for a week at most. */

@@ -18,12 +18,14 @@ struct entry {                /* a matter that the store has, or will have */
 	struct notice *notice; /* told once it is stored */
 };
 
-struct trouble {              /* a registration that cannot go on for its issuer's sake */
-	struct map_node node; /* by the registration's id */
+struct trouble {              /* a registration for which something is the matter with its issuer */
+	struct map_node node; /* by id: "KIND REGISTRATION" */
 	char *id;
 	enum matter_kind kind;
-	char *issuer;
+	char *subject; /* the issuer, or what of it */
 };
+static const enum matter_kind of_issuers[] = { MATTER_UNREACHABLE, MATTER_LIMITS, MATTER_LOW,
+	MATTER_TERMS };
 
 struct follow {
 	struct notify *notify;
@@ -161,6 +163,12 @@ static void add_errors(struct buf *out, const struct notify_fact *fact, enum mat
 	const struct err *why = kind == MATTER_DIFFERS ? fact->served : fact->error;
 	if (why && why->code)
 		buf_printf(out, "\n%s\n\n", why->text);
+	if (kind == MATTER_RECALLED && fact->explanation.n)
+		buf_printf(out, "\nIt says why: %.*s\n\n", STR_ARG(fact->explanation));
+	if (kind == MATTER_REVOKED)
+		buf_printf(out, "\nBrowsers that ask the CA refuse it. %s\n\n",
+		        fact->wanted ? "A new one is ordered at once."
+		                     : "It is not renewed: register its names for a new one.");
 }
 
 static struct notice *notice_about(
@@ -260,6 +268,7 @@ static struct matter_facts facts_of(const struct follow *f, const struct notify_
 		.replaced = fact->replaced,
 		.failing = failing && trouble_of(fact) == MATTER_COUNT,
 		.revoked = fact->revoked,
+		.recalled = fact->recalled,
 		.differs = fact->served && fact->served->code,
 		.certificate = fact->certificate,
 	};
@@ -269,7 +278,7 @@ static struct matter_facts facts_of(const struct follow *f, const struct notify_
 static void judge_registration(struct follow *f, const struct notify_fact *fact)
 {
 	static const enum matter_kind worst_first[] = { MATTER_EXPIRED, MATTER_REVOKED,
-		MATTER_EXPIRING, MATTER_FAILED, MATTER_DIFFERS, MATTER_RENEWED };
+		MATTER_EXPIRING, MATTER_FAILED, MATTER_RECALLED, MATTER_DIFFERS, MATTER_RENEWED };
 	const struct matter_facts facts = facts_of(f, fact);
 	bool solved = false;
 	for (size_t i = 0; i < sizeof worst_first / sizeof *worst_first; i++) {
@@ -285,57 +294,96 @@ static void judge_registration(struct follow *f, const struct notify_fact *fact)
 
 /* ---- issuers ---- */
 
-static void judge_issuer(struct follow *f, enum matter_kind kind, const struct notify_fact *fact)
+/* What that kind of matter is about where the registration has it, and why. Empty: it has not. */
+static struct str subject_of(
+        enum matter_kind kind, const struct notify_fact *fact, const struct err **ret_why)
+{
+	const bool by_error = trouble_of(fact) == kind;
+	if (kind == MATTER_LOW || kind == MATTER_TERMS) {
+		*ret_why = kind == MATTER_LOW ? fact->low : fact->terms;
+		return !*ret_why ? STR_NONE : kind == MATTER_LOW ? fact->low_of : fact->issuer;
+	}
+	*ret_why = fact->error;
+	return by_error ? fact->issuer : STR_NONE;
+}
+
+/* why NULL: no registration has it any more, as far as is known here. */
+static void judge_issuer(
+        struct follow *f, enum matter_kind kind, struct str subject, const struct err *why)
 {
 	size_t members = 0;
-	struct notify_fact about = { .issuer = fact->issuer, .error = fact->error };
+	const struct notify_fact about = { .issuer = subject, .error = why };
 	MAP_EACH (n, &f->troubles) {
 		const struct trouble *t = OWNER(n, struct trouble, node);
-		members += t->kind == kind && str_eq_c(fact->issuer, t->issuer);
+		members += t->kind == kind && str_eq_c(subject, t->subject);
 	}
 	const struct matter_facts facts = { .now = loop_wall(f->notify->needs.loop),
 		.failing = members > 0 };
 	if (members || f->first_done)
-		judge(f, kind, fact->issuer, &facts, &about);
+		judge(f, kind, subject, &facts, &about);
 }
 
 static void forget_trouble(struct follow *f, struct trouble *t)
 {
 	map_remove(&f->troubles, &t->node);
 	free(t->id);
-	free(t->issuer);
+	free(t->subject);
 	free(t);
 }
 
-static void end_trouble(struct follow *f, struct str id)
+static struct trouble *trouble_find(struct follow *f, enum matter_kind kind, struct str id)
 {
-	struct map_node *n = map_find(&f->troubles, id);
-	if (!n)
+	BUF_AUTO key = BUF(1024);
+	struct map_node *n = map_find(&f->troubles, id_of(&key, kind, id));
+	return n ? OWNER(n, struct trouble, node) : NULL;
+}
+
+static void end_trouble(struct follow *f, enum matter_kind kind, struct str id)
+{
+	struct trouble *t = trouble_find(f, kind, id);
+	if (!t)
 		return;
-	struct trouble *t = OWNER(n, struct trouble, node);
-	const enum matter_kind kind = t->kind;
-	char *issuer = str_dup(str_c(t->issuer));
+	char *subject = str_dup(str_c(t->subject));
 	forget_trouble(f, t);
-	judge_issuer(f, kind, &(struct notify_fact){ .issuer = str_c(issuer) });
-	free(issuer);
+	judge_issuer(f, kind, str_c(subject), NULL);
+	free(subject);
+}
+
+/* Whether they have changed is known only once the CA was heard again after a start. */
+static void look_at_terms(struct follow *f, const struct notify_fact *fact)
+{
+	struct entry *e = entry_find(f, MATTER_TERMS, fact->issuer);
+	if (e)
+		e->seen = f->round;
+	if (e && e->matter.open && fact->terms_known)
+		judge_issuer(f, MATTER_TERMS, fact->issuer, NULL);
+}
+
+static void look_for(struct follow *f, enum matter_kind kind, const struct notify_fact *fact)
+{
+	BUF_AUTO key = BUF(1024);
+	const struct err *why;
+	const struct str subject = subject_of(kind, fact, &why);
+	struct trouble *t = trouble_find(f, kind, fact->id);
+	if (kind == MATTER_TERMS && !subject.n && !t)
+		look_at_terms(f, fact);
+	if (t && str_eq_c(subject, t->subject))
+		return;
+	end_trouble(f, kind, fact->id);
+	if (!subject.n)
+		return;
+	t = mem_new(struct trouble);
+	t->id = str_dup(id_of(&key, kind, fact->id));
+	t->kind = kind;
+	t->subject = str_dup(subject);
+	map_add(&f->troubles, str_c(t->id), &t->node);
+	judge_issuer(f, kind, subject, why);
 }
 
 static void look_for_trouble(struct follow *f, const struct notify_fact *fact)
 {
-	const enum matter_kind kind = trouble_of(fact);
-	struct map_node *n = map_find(&f->troubles, fact->id);
-	struct trouble *t = n ? OWNER(n, struct trouble, node) : NULL;
-	if (t && t->kind == kind && str_eq_c(fact->issuer, t->issuer))
-		return;
-	end_trouble(f, fact->id);
-	if (kind == MATTER_COUNT)
-		return;
-	t = mem_new(struct trouble);
-	t->id = str_dup(fact->id);
-	t->kind = kind;
-	t->issuer = str_dup(fact->issuer);
-	map_add(&f->troubles, str_c(t->id), &t->node);
-	judge_issuer(f, kind, fact);
+	for (size_t i = 0; i < sizeof of_issuers / sizeof *of_issuers; i++)
+		look_for(f, of_issuers[i], fact);
 }
 
 /* ---- rounds ---- */
@@ -373,9 +421,9 @@ static void solve_issuers(struct follow *f)
 {
 	MAP_EACH (n, &f->entries) {
 		const struct entry *e = OWNER(n, struct entry, node);
-		if (e->matter.open && matter_words(e->kind)->of_issuer)
-			judge_issuer(
-			        f, e->kind, &(struct notify_fact){ .issuer = str_c(e->subject) });
+		const bool waits = e->kind == MATTER_TERMS && e->seen == f->round;
+		if (e->matter.open && matter_words(e->kind)->of_issuer && !waits)
+			judge_issuer(f, e->kind, str_c(e->subject), NULL);
 	}
 }
 
@@ -438,7 +486,8 @@ void follow_one(struct follow *f, struct str id)
 	if (list_empty(&f->notify->targets))
 		return;
 	if (!source->find(source, id, &l.each)) {
-		end_trouble(f, id);
+		for (size_t i = 0; i < sizeof of_issuers / sizeof *of_issuers; i++)
+			end_trouble(f, of_issuers[i], id);
 		for (unsigned k = 0; k < MATTER_COUNT; k++) {
 			struct entry *e = entry_find(f, (enum matter_kind)k, id);
 			if (e && e->matter.open)

@@ -67,10 +67,14 @@ static unsigned case_of(enum matter_kind kind, const struct matter_facts *f)
 		return is_current(f) && f->now >= f->not_after;
 	case MATTER_REVOKED:
 		return is_current(f) && f->revoked;
+	case MATTER_RECALLED:
+		return is_current(f) && f->wanted && f->recalled && !f->revoked;
 	case MATTER_DIFFERS:
 		return is_current(f) && f->differs;
 	case MATTER_UNREACHABLE:
 	case MATTER_LIMITS:
+	case MATTER_LOW:
+	case MATTER_TERMS:
 		return f->failing;
 	case MATTER_RENEWED:
 	case MATTER_TEST:
@@ -105,6 +109,8 @@ static int64_t next_of(enum matter_kind kind, const struct matter_facts *f, cons
 				return matter_moment(f, i);
 	if (kind == MATTER_EXPIRED && is_current(f) && f->now < f->not_after)
 		return f->not_after;
+	if (kind == MATTER_LOW && m->open)
+		return f->now + HOUR; /* room comes back by itself */
 	if (kind != MATTER_FAILED || !m->open)
 		return INT64_MAX;
 	if (m->told == 1)

@@ -20,12 +20,19 @@
 	        "has a certificate that is valid again")                                           \
 	X(REVOKED, "revoked", PROBLEM, false, "has a certificate that its CA has revoked",         \
 	        "has a certificate that is not revoked")                                           \
+	X(RECALLED, "recalled", WARNING, false,                                                    \
+	        "has a certificate that its CA wants to be replaced now",                          \
+	        "has another certificate than the one that its CA wanted to be replaced")          \
 	X(DIFFERS, "differs", WARNING, false, "is served with another certificate than its own",   \
 	        "is served with its own certificate again")                                        \
 	X(UNREACHABLE, "unreachable", WARNING, true, "does not answer", "answers again")           \
 	X(LIMITS, "limits", WARNING, true,                                                         \
 	        "gives no more certificates for a while: a limit is reached",                      \
 	        "gives certificates again")                                                        \
+	X(LOW, "low", WARNING, true, "gives few more certificates: a limit is near",               \
+	        "gives certificates enough again")                                                 \
+	X(TERMS, "terms", WARNING, true, "has other terms of service than those accepted",         \
+	        "has the terms of service that were accepted")                                     \
 	X(TEST, "test", PROBLEM, false, "This is a test", "")
 
 enum matter_kind {
@@ -52,7 +59,7 @@ struct matter_facts {
 	bool planned;                       /* and that goes well: its turn will come */
 	bool replaced;                      /* no visitor meets it */
 	bool failing;                       /* for a reason of its own · of an issuer: for any */
-	bool revoked, differs;
+	bool revoked, recalled, differs;
 	struct str certificate; /* which one it is */
 };
 

@@ -23,9 +23,14 @@ struct notify_fact {
 	struct str issuer;                          /* in words, for people */
 	struct str certificate;                     /* its thumbprint; empty: there is none */
 	int64_t not_before, not_after, since, next; /* wall ms; next: attempt, 0: none */
-	bool wanted, replaced, revoked;
+	bool wanted, replaced, revoked, recalled;
+	struct str explanation; /* recalled: the CA's page that says why, or empty */
 	unsigned failures;
 	const struct err *error;  /* of the last attempt, or what it waits for; NULL: none */
+	const struct err *low;    /* what its CA's limits leave is little; NULL: it is not */
+	struct str low_of;        /* low: which limit, "Let's Encrypt (example.com)" */
+	bool terms_known;         /* its CA has said by now what its terms are */
+	const struct err *terms;  /* they are other ones than those accepted; NULL: they are not */
 	const struct err *served; /* what visitors get instead of it; NULL: nothing else */
 };
 struct notify_each {

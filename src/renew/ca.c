@@ -4,7 +4,7 @@
 
 static const char rehearsal_suffix[] = "/rehearsal"; /* no issuer's name has a slash */
 
-static struct str issuer_at_turn(const struct registration *g)
+struct str ca_next(const struct registration *g)
 {
 	return g->issuer_count ? g->issuers[g->turn.at % g->issuer_count] : g->issuer;
 }
@@ -31,7 +31,7 @@ static bool should_rehearse(const struct registration *g, const struct config_is
 
 void ca_choose(struct registration *g)
 {
-	const struct str name = issuer_at_turn(g);
+	const struct str name = ca_next(g);
 	g->rehearsing = should_rehearse(g, config_issuer(g->renewals->config, name));
 	snprintf(g->ca, sizeof g->ca, "%.*s%s", STR_ARG(name),
 	        g->rehearsing ? rehearsal_suffix : "");

@@ -71,6 +71,7 @@ static void daily(struct timer *t)
 			list_add_last(&r->to_look_at, &g->to_look_at);
 	}
 	imported_look(r);
+	revoked_look(r);
 	later_start(&r->look_next, r->needs.loop, look_next);
 	timer_start(&r->daily, r->needs.loop, DAY, daily);
 }

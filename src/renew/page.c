@@ -129,6 +129,22 @@ bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct
 	return true;
 }
 
+bool renew_limit_low(struct renewals *r, struct str id, struct str *ret_about, struct err *ret_how)
+{
+	const struct registration *g = registration_by_id(r, id);
+	const struct config_issuer *issuer = g ? config_issuer(r->config, ca_next(g)) : NULL;
+	return issuer && !registration_blocked(g) &&
+	       limits_low(issuers_limits(r->needs.issuers), issuer->directory, g->names,
+	               g->name_count, ret_about, ret_how);
+}
+
+bool renew_terms(struct renewals *r, struct str id, bool *ret_changed, struct err *ret_how)
+{
+	const struct registration *g = registration_by_id(r, id);
+	return g && !registration_blocked(g) &&
+	       issuers_terms(r->needs.issuers, ca_next(g), ret_changed, ret_how);
+}
+
 /* Totals */
 
 static size_t length(const struct list *l)

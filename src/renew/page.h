@@ -65,6 +65,8 @@ struct renew_view {
 	bool replaced;      /* nobody asks for it, or another took its place: no visitor meets it */
 	unsigned failures;  /* in a row */
 	int64_t since, revoked;   /* when the certificate came, when its CA revoked it; 0: not */
+	bool recalled;            /* its CA wants it to be replaced now (RFC 9773) */
+	struct str explanation;   /* why then: a URL, or empty */
 	const struct err *error;  /* of the last attempt, or what this one waits for; NULL: none */
 	const struct err *served; /* what visitors get instead of it; NULL: nothing else */
 	struct str task;          /* the newest one, or empty */
@@ -79,6 +81,11 @@ void renew_each(struct renewals *r, struct renew_view_each *e);
 bool renew_find(struct renewals *r, struct str name, struct renew_view *ret_view);
 /* The certificate object of API.md. False if there is none. */
 bool renew_write(struct renewals *r, struct str name, const char *key, struct json_writer *w);
+
+/* What people should know of the CA of that registration before it is in its way: that a limit has
+ * little left (ret_about: as of limits_low), and of its terms what issuers_terms says. */
+bool renew_limit_low(struct renewals *r, struct str id, struct str *ret_about, struct err *ret_how);
+bool renew_terms(struct renewals *r, struct str id, bool *ret_changed, struct err *ret_how);
 
 /* What became of attempts since this process began, and how many wait. */
 struct renew_totals {

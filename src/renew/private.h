@@ -229,9 +229,10 @@ struct registration {
 	struct {
 		int64_t version, at; /* of the record revoked; wall ms */
 		char sha256[65];
-	} revoked;         /* the last certificate that the CA has revoked */
-	struct task *task; /* the one under way, but for that of the revocation */
-	char task_id[32];  /* the newest */
+	} revoked;                  /* the last certificate that the CA has revoked */
+	struct store_tx revoked_tx; /* revoked.c */
+	struct task *task;          /* the one under way, but for that of the revocation */
+	char task_id[32];           /* the newest */
 	enum acme_step shown_step;
 	struct store_tx tx, request_tx;
 	struct list requests; /* struct renew_request: answered once request_tx is stored */
@@ -304,6 +305,9 @@ struct renewals {
 	struct list to_ask; /* windows, the most urgent first */
 	size_t asking;
 	struct timer ask_next;
+	struct map questions; /* whether something is revoked: revoked.c */
+	struct list to_question;
+	size_t questioning;
 	struct renew_totals totals; /* its attempts alone */
 	struct timer daily;
 	struct list to_look_at;
@@ -346,6 +350,7 @@ void registration_reload(struct registration *g);
 int64_t stored_version(struct renewals *r, struct str kind, const char *id);
 
 /* ca.c: which CA is asked. */
+struct str ca_next(const struct registration *g); /* the issuer whose turn it is */
 /* The one whose turn it is, or its staging where it was never tried. */
 void ca_choose(struct registration *g);
 /* The next of its issuers that is configured; false: there is no other. */
@@ -416,6 +421,8 @@ void revocation_free(struct registration *g);
 void revocation_begin(struct registration *g);    /* after a start */
 void revocation_look(struct registration *g);     /* whether it can go on now */
 int64_t revoked_at(const struct registration *g); /* wall ms: the one it has; 0: it is not */
+/* From now on it is known. The version in the store is counted up once that has committed. */
+void revoked_put(struct registration *g, struct store_tx *tx, const char *sha256, int64_t at);
 bool revocation_has_task(const struct registration *g, const struct task *t);
 
 /* state.c: the record renewal, what a restart must not forget. */
@@ -452,6 +459,10 @@ void prove_stop(struct registration *g);
 void look_begin(struct renewals *r);
 void look_stop(struct renewals *r);
 void look_forget(struct registration *g); /* its caller proves it, or it ends */
+
+/* revoked.c: whether CAs have revoked what is held. */
+void revoked_look(struct renewals *r);
+void revoked_stop(struct renewals *r);
 
 /* hsts.c */
 MUST_CHECK bool promises_load(struct renewals *r, struct err *err);

@@ -64,6 +64,7 @@ void registration_free(struct registration **registration)
 	schedule_stop(g);
 	window_stop(g);
 	revocation_free(g);
+	store_tx_abort(&g->revoked_tx);
 	look_forget(g);
 	names_forget(g);
 	list_remove(&g->to_tell);

@@ -21,6 +21,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->task_order);
 	list_init(&r->to_look_at);
 	list_init(&r->to_ask);
+	list_init(&r->to_question);
 	list_init(&r->wall.waiting);
 	list_init(&r->watches);
 	list_init(&r->told_registrations);
@@ -40,6 +41,7 @@ void renewals_free(struct renewals **renewals)
 		registration_free(&g);
 	}
 	look_stop(r);
+	revoked_stop(r);
 	windows_stop(r);
 	wall_stop(r);
 	reserve_done(r);

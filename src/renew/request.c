@@ -506,12 +506,26 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 		store_registration(q, g, w);
 }
 
+/* Those that it has now. */
+static void accept_terms(struct renewals *r, struct str issuer)
+{
+	issuers_accept_terms(r->needs.issuers, issuer);
+	MAP_EACH (n, &r->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		if (str_eq(ca_next(g), issuer))
+			tell_registration(g);
+	}
+}
+
 void renew_register(struct renewals *r, struct renew_request *q, const struct register_want *want,
         renew_done *done)
 {
 	request_open(r, q, done);
 	struct wanted *w = mem_new(struct wanted);
-	if (check(q, w, want) && check_promise(q, w, want))
+	const bool fits = check(q, w, want) && check_promise(q, w, want);
+	if (fits && want->agree_tos)
+		accept_terms(r, w->issuer);
+	if (fits)
 		store_wanted(q, w);
 	else
 		request_answer_soon(q);

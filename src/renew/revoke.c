@@ -124,21 +124,19 @@ static void wait_and_try_again(struct revocation *v, const struct next *failed)
 	                &a, "Revoke the certificate: %s Next try %s.", failed->err.text, until));
 }
 
-static void put_revoked(struct revocation *v)
+void revoked_put(struct registration *g, struct store_tx *tx, const char *sha256, int64_t at)
 {
-	struct registration *g = v->registration;
 	BUF_AUTO value = BUF(1024);
 	struct json_writer w;
-	v->revoked = true;
-	g->revoked.at = loop_wall(g->renewals->needs.loop);
-	snprintf(g->revoked.sha256, sizeof g->revoked.sha256, "%s", v->leaf.sha256);
+	g->revoked.at = at;
+	snprintf(g->revoked.sha256, sizeof g->revoked.sha256, "%s", sha256);
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "sha256", g->revoked.sha256);
 	json_write_time(&w, "at", g->revoked.at);
 	json_write_end(&w);
-	store_tx_put(&v->tx, STR("revoked"), str_c(g->id), g->revoked.version, buf_str(&value),
-	        STR_NONE);
+	store_tx_put(
+	        tx, STR("revoked"), str_c(g->id), g->revoked.version, buf_str(&value), STR_NONE);
 }
 
 int64_t revoked_at(const struct registration *g)
@@ -157,7 +155,9 @@ static void be_over(struct revocation *v, const struct flow *flow, const struct 
 	} else {
 		log_info(&log, "The certificate with serial %.*s is revoked.",
 		        STR_ARG(v->leaf.serial));
-		put_revoked(v);
+		v->revoked = true;
+		revoked_put(v->registration, &v->tx, v->leaf.sha256,
+		        loop_wall(v->registration->renewals->needs.loop));
 	}
 	task_end(task_of(v), "The certificate is revoked", failed ? &failed->err : NULL);
 	store_tx_delete(&v->tx, STR("revocation"), str_c(v->registration->id), v->version);

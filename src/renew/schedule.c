@@ -30,6 +30,7 @@ static struct renewal_facts facts_of(const struct registration *g)
 		.not_after = h->leaf.not_after,
 		.renew_before = g->renew_before,
 		.window = g->suggestion.window,
+		.revoked = revoked_at(g),
 		.issued = g->issued,
 		.issued_count = g->issued_count };
 }
@@ -55,7 +56,7 @@ static int64_t next_attempt(const struct registration *g)
 	const int64_t now = wall_now(g->renewals);
 	if (g->next_try && g->next_try < now + WAIT_MOST)
 		return g->next_try;
-	if (!g->held.is || revoked_at(g))
+	if (!g->held.is)
 		return now;
 	return schedule_when(g).at;
 }

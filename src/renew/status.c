@@ -35,12 +35,9 @@ static const char *scheduled(const struct registration *g, int64_t *ret_at)
 	}
 	if (!g->held.is)
 		return NULL;
-	if (revoked_at(g)) {
-		*ret_at = wall_now(g->renewals);
-		return "the certificate is revoked";
-	}
-	*ret_at = schedule_when(g).at;
-	return g->reason;
+	const struct renewal_time when = schedule_when(g);
+	*ret_at = when.at;
+	return revoked_at(g) ? when.why : g->reason;
 }
 
 /* The next attempt and why then, or why there is none. */
@@ -83,8 +80,13 @@ static struct str why_of(const struct registration *g)
 	if (is_working(g))
 		return str_c(g->waiting.code ? g->waiting.text : "An attempt is under way.");
 	if (revoked_at(g))
-		return STR("The certificate that is served is revoked: browsers that ask its CA "
-		           "refuse it." ERR_REMEDY "Register the name again for a new one.");
+		return registration_blocked(g)
+		               ? STR("The certificate that is served is revoked: browsers that ask "
+		                     "its CA refuse it." ERR_REMEDY
+		                     "Register the name again for a new one.")
+		               : STR("The certificate that is served is revoked: browsers that ask "
+		                     "its CA refuse it. A new one is ordered as soon as its CA's "
+		                     "limits allow it.");
 	if (g->last_error.code)
 		return str_c(g->last_error.text);
 	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
@@ -125,6 +127,8 @@ struct renew_view registration_view(const struct registration *g)
 	v.failures = g->failures;
 	v.since = h->is ? h->since : 0;
 	v.revoked = revoked_at(g);
+	v.recalled = h->is && g->suggestion.window.moved_back;
+	v.explanation = g->suggestion.explanation;
 	v.error = error_of(g);
 	v.served = g->served_at && g->served_err.code ? &g->served_err : NULL;
 	if (h->is) {
@@ -206,8 +210,7 @@ static void write_how(const struct registration *g, struct json_writer *w)
 	for (size_t i = 0; i < g->issuer_count; i++)
 		json_write_text(w, NULL, g->issuers[i]);
 	json_write_end(w);
-	json_write_text(w, "next_issuer",
-	        g->issuer_count ? g->issuers[g->turn.at % g->issuer_count] : g->issuer);
+	json_write_text(w, "next_issuer", ca_next(g));
 	json_write_text(w, "issued_from", g->held.is ? g->held.issuer : STR_NONE);
 	json_write_bool(w, "rehearsing", is_working(g) && g->rehearsing);
 	json_write_c(w, "wanted_key_type", key_type_name(g->key_type));

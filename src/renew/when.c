@@ -81,11 +81,23 @@ static int64_t rested(const struct renewal_facts *f)
 	return f->issued_count ? f->issued[0] + rest : 0;
 }
 
+static struct renewal_time when_revoked(const struct renewal_facts *f, int64_t rule)
+{
+	const int64_t room = room_from(f);
+	if (room <= f->now)
+		return (struct renewal_time){ f->now, "the certificate is revoked" };
+	return (struct renewal_time){ least(room, most(rule, f->now)),
+		"the certificate is revoked, but sooner would use up the CA's limit of 5 "
+		"certificates in 7 days for the same names" };
+}
+
 struct renewal_time renewal_when(const struct renewal_facts *f)
 {
 	struct renewal_time rule = renewal_time(f->not_before, f->not_after, f->renew_before);
 	rule.at = most(rule.at, rested(f));
 	const struct renewal_window *w = &f->window;
+	if (f->revoked)
+		return when_revoked(f, rule.at);
 	if (!w->end)
 		return rule;
 	if (!renewal_by_window(f))

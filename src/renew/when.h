@@ -24,11 +24,13 @@ int64_t renewal_choose(const struct renewal_window *w, unsigned noise);
 struct renewal_facts {
 	int64_t now, not_before, not_after, renew_before;
 	struct renewal_window window;
+	bool revoked;          /* by its CA */
 	const int64_t *issued; /* for these names, wall ms, the latest first */
 	size_t issued_count;
 };
-/* By the window; but nobody is believed who would have it so late that a failure could not be made
- * good, or so often that the limit for the same names is used up. Else renewal_time's rule. */
+/* At once if it is revoked. By the window; but nobody is believed who would have it so late that a
+ * failure could not be made good. Neither so often that the limit for the same names is used up.
+ * Else renewal_time's rule. */
 struct renewal_time renewal_when(const struct renewal_facts *f);
 /* Whether renewal_when goes by the window. */
 bool renewal_by_window(const struct renewal_facts *f);

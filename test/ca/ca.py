@@ -62,6 +62,7 @@ class CA:
         self.books, self.switches, self.limits = Books(), Switches(), limits.Limits()
         self.keys, self.prover, self.persist = keys, prover, persist
         self.base = ""  # https://host:port, once it listens
+        self.control = ""  # http://host:port, then
         self.lock = threading.RLock()
         self.by_name = {}
         self.pool = concurrent.futures.ThreadPoolExecutor(16, thread_name_prefix="validation")

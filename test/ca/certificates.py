@@ -5,6 +5,7 @@ from cryptography.hazmat.primitives import serialization
 import issuing
 import jws
 import orders
+import revocation
 from books import DAY, Certificate, http_date, stamp
 from problems import Problem, Reply, malformed, unauthorized
 
@@ -19,7 +20,8 @@ def make(ca, order):
     profile = ca.switches["profiles"].get(order.profile or "", {})
     life = ca.switches["life"] or profile.get("seconds", LIFE)
     start = now - min(issuing.BACKDATED, life / 10)
-    leaf, chains = ca.keys.issue(order.request, order.identifiers, start, start + life, how)
+    leaf, chains = ca.keys.issue(order.request, order.identifiers, start, start + life, how,
+                                 revocation.points(ca))
     der = leaf.public_bytes(serialization.Encoding.DER)
     made = Certificate(ca.books.new_id(), order.account, order.names, leaf.serial_number, start,
                        start + life, der, chains[:1 + ca.switches["alternates"]], issuing.ari_id(leaf),

@@ -9,6 +9,7 @@ root: PEM of what its HTTPS is to be trusted by; issuers: PEM of all roots of wh
 	POST /time {"offset": s}     GET /time         the CA's clock is the machine's and this many seconds
 	GET /requests                POST /requests    counted per endpoint; from now on anew
 	GET /issued  GET /accounts   GET /root
+	POST /revoke {"name": NAME}  GET /crl  POST /ocsp   what certificates name by switch `revocation`
 """
 import argparse
 import json
@@ -58,8 +59,8 @@ def main():
         ca.base = f"https://{given.listen[0]}:{listener.place[1]}"
         (folder / "root.pem").write_bytes(pem(keys.root.certificate))
         (folder / "issuers.pem").write_bytes(b"".join(pem(r.certificate) for r in keys.roots))
-        print(json.dumps({"directory": f"{ca.base}/directory",
-                          "control": web.start_control(ca, listener, given.listen[0]),
+        ca.control = web.start_control(ca, listener, given.listen[0])
+        print(json.dumps({"directory": f"{ca.base}/directory", "control": ca.control,
                           "root": str(folder / "root.pem"), "issuers": str(folder / "issuers.pem")}),
               flush=True)
         signal.sigwait({signal.SIGTERM, signal.SIGINT})

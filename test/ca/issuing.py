@@ -60,9 +60,9 @@ class Issuer:
     def identifier(signer):
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
 
-    def sign(self, subject, key, alternatives, start, end, serial=None):
-        """A certificate of somebody else; `alternatives`: general names."""
-        return (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
+    def sign(self, subject, key, alternatives, start, end, serial=None, more=()):
+        """A certificate of somebody else; `alternatives`: general names; `more`: extensions."""
+        builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
                 .public_key(key).serial_number(serial or x509.random_serial_number())
                 .not_valid_before(moment(start)).not_valid_after(moment(end))
                 .add_extension(x509.SubjectAlternativeName(alternatives), critical=not list(subject))
@@ -71,8 +71,10 @@ class Issuer:
                                critical=True)
                 .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
                 .add_extension(self.identifier(self), critical=False)
-                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-                .sign(self.key, hashes.SHA256()))
+                .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False))
+        for extension in more:
+            builder = builder.add_extension(extension, critical=False)
+        return builder.sign(self.key, hashes.SHA256())
 
 
 def ari_id(certificate):
@@ -112,7 +114,7 @@ class Keys:
         paths[1].write_bytes(key_pem(key))
         return paths
 
-    def issue(self, request, identifiers, start, end, how="ok"):
+    def issue(self, request, identifiers, start, end, how="ok", more=()):
         """(certificate, its chains in PEM, the default first) for a CSR."""
         key = request.public_key()
         if how == "other-key":
@@ -124,7 +126,7 @@ class Keys:
         if how == "future":
             start, end = end + 86400, end + (end - start)
         alternatives = [general_name(t, n) for t, n in identifiers]
-        leaf = self.intermediate.sign(x509.Name([]), key, alternatives, start, end)
+        leaf = self.intermediate.sign(x509.Name([]), key, alternatives, start, end, more=more)
         return leaf, [self.chain(leaf, cross.certificate, how) for cross in self.crossed]
 
     def chain(self, leaf, intermediate, how):

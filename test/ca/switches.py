@@ -56,6 +56,8 @@ ROWS = [
     ("life", None, "seconds that certificates live; null: as the profile says"),
     ("certificate", "ok", "ok expired future other-names other-key no-chain wrong-order leaf-last twice html empty "
                           "text-around"),
+    ("revocation", [], "crl, ocsp: certificates name where the CA says that they are revoked (revocation.py)"),
+    ("revocation-signer", "ok", "ok; other: what it says there is signed by another key"),
     ("alternates", 1, "alternate chains, each to another root"),
     # renewal information (RFC 9773)
     ("ari", "ok", "ok past now future inverted far-future no-dates missing-window null-window missing 404 "

@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 
+import revocation
 from books import stamp
 from issuing import pem
 
@@ -157,11 +158,14 @@ def contexts_of(keys, folder, now):
 # ---- control ----
 
 class Control(http.server.BaseHTTPRequestHandler):
-    """GET and POST /switch /time /requests; POST /reset; GET /issued /accounts /root."""
+    """GET and POST /switch /time /requests; POST /reset; GET /issued /accounts /root; POST /revoke; and, for
+    clients of the CA, GET /crl and POST /ocsp."""
 
     def do_GET(self):
         ca = self.server.ca
         with ca.lock:
+            if self.path == "/crl":
+                return self.say("crl", revocation.crl(ca))
             answers = {"/switch": lambda: ca.switches.values, "/time": lambda: time_of(ca),
                        "/requests": ca.books.requests.show, "/issued": lambda: issued(ca),
                        "/accounts": lambda: accounts_of(ca),
@@ -170,11 +174,15 @@ class Control(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         ca = self.server.ca
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         try:
-            given = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            if self.path == "/ocsp":
+                return self.say("ocsp", revocation.answer(ca, body))
+            given = json.loads(body or b"{}")
             with ca.lock:
                 self.answer({"/switch": lambda: self.switch(given), "/reset": self.reset,
                              "/time": lambda: self.set_time(given),
+                             "/revoke": lambda: revocation.revoke(ca, given),
                              "/requests": ca.books.requests.clear}.get(self.path))
         except (ValueError, TypeError, KeyError) as why:
             self.answer(lambda: {"error": str(why)}, 400)
@@ -196,6 +204,14 @@ class Control(http.server.BaseHTTPRequestHandler):
         self.server.ca.books.clock.offset = float(given["offset"])
         self.server.listener.settle()
         return time_of(self.server.ca)
+
+    def say(self, endpoint, der):
+        self.server.ca.books.requests.add(self.server.ca.books.now(), endpoint, 200, None)
+        self.send_response_only(200)
+        self.send_header("Content-Length", str(len(der)))
+        self.end_headers()
+        self.wfile.write(der)
+        return None
 
     def answer(self, make, status=200):
         value = make() if make else {"error": f"there is no {self.path}"}

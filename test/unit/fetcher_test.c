@@ -561,6 +561,26 @@ static void diagnosis_asks_only_for_its_nonce(void **state)
 	}
 }
 
+/* Lists of revoked certificates are named by http mostly (RFC 5280 8), and signed. */
+static void only_what_is_signed_is_asked_by_http_elsewhere(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *purpose, *method;
+		bool allowed;
+	} rows[] = { { "revocation", "GET", true }, { "revocation", "POST", true },
+		{ "revocation", "DELETE", false }, { "acme", "GET", false },
+		{ "webhook", "POST", false } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct err err = ERR_INIT;
+		struct url url;
+		assert_true(url_parse(STR("http://crl.ca.test/7.crl"), &url, &err));
+		assert_int_equal(rule_allows(rule_find(str_c(rows[i].purpose)),
+		                         str_c(rows[i].method), &url, &err),
+		        rows[i].allowed);
+	}
+}
+
 struct dialling {
 	struct fetch_dial dial;
 	struct fetch_resolve resolve;
@@ -675,6 +695,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(diagnosis_asks_only_for_its_nonce),
+		cmocka_unit_test(only_what_is_signed_is_asked_by_http_elsewhere),
 		cmocka_unit_test(a_dial_tells_no_body),
 		cmocka_unit_test(a_question_ends_with_its_outcome),
 		cmocka_unit_test(a_post_is_answered),

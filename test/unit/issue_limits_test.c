@@ -71,6 +71,43 @@ static bool allowed(struct str directory, const char *text, int64_t *ret_after, 
 	return ok;
 }
 
+static const char *low(struct str directory, const char *text)
+{
+	static struct err how;
+	struct str names[NAMES], about = STR_NONE;
+	const size_t count = names_of(text, names);
+	static char said[2000];
+	if (!limits_low(limits, directory, names, count, &about, &how))
+		return "enough";
+	snprintf(said, sizeof said, "%.*s: %s", STR_ARG(about), how.text);
+	return said;
+}
+
+/* Four fifths are gone. */
+static void little_is_told_before_nothing_is_left(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 39; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "n%u.example.com", i);
+		spend(1, SPENT_CERTIFICATE, CA, name);
+	}
+	assert_string_equal(low(CA, "new.example.com"), "enough");
+	spend(1, SPENT_CERTIFICATE, CA, "n40.example.com");
+	assert_string_equal(low(CA, "new.example.com"),
+	        "example.com: Let's Encrypt's limit: 50 certificates a week for the names of "
+	        "example.com; 40 of them used. Register no more names than needed: what is left is "
+	        "for renewals.");
+	assert_string_equal(low(CA, "new.example.net"), "enough");
+	assert_string_equal(low(STAGING, "new.example.com"), "enough");
+	spend(4, SPENT_FAILURE, CA, "a.example.net");
+	assert_string_equal(low(CA, "a.example.net"), "enough");
+	spend(4, SPENT_CERTIFICATE, CA, "a.example.net");
+	assert_true(str_starts(str_c(low(CA, "a.example.net")),
+	        STR("a.example.net: Let's Encrypt's limit: 5 certificates a week for the same "
+	            "names; 4 of them used.")));
+}
+
 /* Each: what was spent, and what is asked for then. */
 static const struct {
 	unsigned times;
@@ -586,6 +623,7 @@ int main(void)
 		T(what_is_reserved_is_left),
 		T(what_a_ca_refused_concerns_whom_it_says),
 		T(what_is_left),
+		T(little_is_told_before_nothing_is_left),
 		T(the_fullest_counts),
 		T(of_several_limits_the_last_to_end_is_said),
 		T(the_minute_that_is_said_is_not_too_early),

@@ -237,12 +237,43 @@ static void test_revoked_and_differs(void **state)
 	says(MATTER_DIFFERS, &f, &closed, MATTER_REST);
 }
 
+/* What its CA wants back, and has not revoked yet. */
+static void test_recalled(void **state)
+{
+	(void)state;
+	struct matter_facts f = well();
+	const struct matter m = told(1, BIRTH);
+	f.recalled = true;
+	says(MATTER_RECALLED, &f, &closed, MATTER_TELL);
+	says(MATTER_RECALLED, &f, &m, MATTER_REST);
+	f.revoked = true;
+	says(MATTER_RECALLED, &f, &closed, MATTER_REST);
+	f.revoked = f.recalled = false;
+	says(MATTER_RECALLED, &f, &m, MATTER_SOLVE);
+	f.recalled = true;
+	f.wanted = false;
+	says(MATTER_RECALLED, &f, &closed, MATTER_REST);
+}
+
+/* Room comes back without anybody's doing. */
+static void test_a_limit_that_is_near_is_looked_at_again(void **state)
+{
+	(void)state;
+	const struct matter m = told(1, BIRTH);
+	struct matter_facts f = { .now = BIRTH + DAY, .failing = true };
+	assert_true(judge(MATTER_LOW, &f, &m).next == f.now + HOUR);
+	assert_true(judge(MATTER_LOW, &f, &closed).next == f.now + HOUR);
+	f.failing = false;
+	assert_true(judge(MATTER_LOW, &f, &m).next == INT64_MAX);
+}
+
 static void test_issuers(void **state)
 {
 	(void)state;
-	static const enum matter_kind kinds[] = { MATTER_UNREACHABLE, MATTER_LIMITS };
+	static const enum matter_kind kinds[] = { MATTER_UNREACHABLE, MATTER_LIMITS, MATTER_LOW,
+		MATTER_TERMS };
 	const struct matter m = told(1, BIRTH);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		struct matter_facts f = { .now = BIRTH + 100 * DAY, .failing = true };
 		says(kinds[i], &f, &closed, MATTER_TELL);
 		says(kinds[i], &f, &m, MATTER_REST);
@@ -291,6 +322,8 @@ int main(void)
 		cmocka_unit_test(test_short_lives),
 		cmocka_unit_test(test_expired),
 		cmocka_unit_test(test_revoked_and_differs),
+		cmocka_unit_test(test_recalled),
+		cmocka_unit_test(test_a_limit_that_is_near_is_looked_at_again),
 		cmocka_unit_test(test_issuers),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_names),

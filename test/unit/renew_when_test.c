@@ -177,6 +177,34 @@ static void no_suggestion_uses_up_the_limit(void **state)
 	}
 }
 
+/* What is revoked is renewed at once, four times a week: whatever its CA says of each new one. */
+static void what_is_revoked_is_renewed_now(void **state)
+{
+	(void)state;
+	const int64_t issued[] = { from, from - 2 * HOUR, from - DAY, from - 6 * DAY };
+	struct renewal_facts f = { .now = from,
+		.not_before = from,
+		.not_after = from + 90 * DAY,
+		.renew_before = 10 * DAY,
+		.revoked = true,
+		.issued = issued,
+		.issued_count = 3 };
+	assert_true(renewal_when(&f).at == from);
+	assert_string_equal(renewal_when(&f).why, "the certificate is revoked");
+	f.window = (struct renewal_window){
+		.start = from + DAY, .end = from + 2 * DAY, .chosen = from + DAY
+	};
+	assert_true(renewal_when(&f).at == from);
+	f.issued_count = 4;
+	assert_true(renewal_when(&f).at == from + DAY);
+	assert_non_null(strstr(renewal_when(&f).why, "would use up the CA's limit of 5"));
+	f.not_after = from + 6 * HOUR; /* its own time comes first */
+	f.renew_before = 0;
+	assert_true(renewal_when(&f).at == from + 3 * HOUR);
+	f.now = from + 4 * HOUR;
+	assert_true(renewal_when(&f).at == f.now);
+}
+
 static void a_new_certificate_rests(void **state)
 {
 	(void)state;
@@ -297,6 +325,7 @@ int main(void)
 		cmocka_unit_test(the_wait_after_a_failure),
 		cmocka_unit_test(the_time_that_the_ca_suggests),
 		cmocka_unit_test(no_suggestion_uses_up_the_limit),
+		cmocka_unit_test(what_is_revoked_is_renewed_now),
 		cmocka_unit_test(a_new_certificate_rests),
 		cmocka_unit_test(the_instant_lies_in_the_window),
 		cmocka_unit_test(how_often_it_is_asked),
