@@ -40,8 +40,30 @@ bool record_item(struct str *rest, struct str *ret_item)
 	return true;
 }
 
-static bool check_items(const struct record *r, size_t plain)
+size_t record_plain_items(const struct record *r)
 {
+	if (r->head.kind == RECORD_CERTIFICATE)
+		return r->head.flags & RECORD_HAS_BESIDE ? 3 : 2;
+	return r->head.kind == RECORD_FORGET ? 0 : r->head.items;
+}
+
+uint64_t record_beside(const struct record *r)
+{
+	struct str rest = r->items, item = STR_NONE;
+	uint64_t place = 0;
+	if (r->head.kind != RECORD_CERTIFICATE || !(r->head.flags & RECORD_HAS_BESIDE))
+		return 0;
+	for (size_t i = 0; i < 3; i++)
+		if (!record_item(&rest, &item))
+			return 0;
+	if (item.n == sizeof place)
+		memcpy(&place, item.p, sizeof place);
+	return place;
+}
+
+static bool check_items(const struct record *r)
+{
+	const size_t plain = record_plain_items(r);
 	struct str rest = r->items, item;
 	for (size_t i = 0; i < r->head.items; i++) {
 		if (!record_item(&rest, &item) || item.n == 0)
@@ -54,14 +76,17 @@ static bool check_items(const struct record *r, size_t plain)
 
 bool record_check(const struct record *r)
 {
-	size_t items = r->head.items;
+	const size_t items = r->head.items, plain = record_plain_items(r);
 	switch (r->head.kind) {
 	case RECORD_CHAIN:
-		return items >= 1 && items <= RECORD_CHAIN_MOST && check_items(r, items);
+		return items >= 1 && items <= RECORD_CHAIN_MOST && check_items(r);
 	case RECORD_CERTIFICATE:
-		return items >= 3 && items <= RECORD_NAMES_MOST + 2 && check_items(r, 2);
+		return items > plain && items <= RECORD_NAMES_MOST + plain && check_items(r) &&
+		       (plain == 2 || record_beside(r) != 0);
+	case RECORD_BESIDE:
+		return items == 2 && check_items(r);
 	case RECORD_FORGET:
-		return items >= 1 && items <= RECORD_NAMES_MOST && check_items(r, 0);
+		return items >= 1 && items <= RECORD_NAMES_MOST && check_items(r);
 	default:
 		return false;
 	}

@@ -5,22 +5,24 @@
 
 #include "base/str.h"
 
-enum record_kind { RECORD_CHAIN = 1, RECORD_CERTIFICATE = 2, RECORD_FORGET = 3 };
+enum record_kind { RECORD_CHAIN = 1, RECORD_CERTIFICATE = 2, RECORD_FORGET = 3, RECORD_BESIDE = 4 };
 enum {
 	RECORD_ALIGN = 8,
 	RECORD_NAMES_MOST = 250,
 	RECORD_NAME_BYTES_MOST = 253,
 	RECORD_CHAIN_MOST = 10,
 	SEGMENTS_MOST = 1 << 14,
+	RECORD_HAS_BESIDE = 1 << 16, /* in `flags`, beside those of table.h */
 };
 
 /* Followed by `items` items, each a uint32_t length and bytes, then zeros up to `bytes`. The items
- * are: chain: DER each; certificate: leaf, key, then the names; forget: names. */
+ * are: chain: DER each; certificate: leaf, key, with RECORD_HAS_BESIDE the record_place of what
+ * stands beside it, then the names; beside: leaf, key; forget: names. */
 struct record_head {
 	uint32_t bytes; /* the whole record, a multiple of RECORD_ALIGN */
 	uint16_t kind, items;
 	uint64_t number;
-	uint64_t chain; /* certificate: record_place of its chain, or 0 */
+	uint64_t chain; /* certificate, beside: record_place of its chain, or 0 */
 	uint32_t flags;
 	uint32_t item_bytes; /* without the zeros */
 };
@@ -37,6 +39,10 @@ void record_place_split(uint64_t place, size_t *ret_segment, size_t *ret_offset)
 /* The record at the offset, within the bounds of `segment`. Its items may still be nonsense. */
 bool record_open(struct str segment, size_t offset, struct record *ret_record);
 bool record_item(struct str *rest, struct str *ret_item);
+/* How many items of a record of that kind come before the names. */
+size_t record_plain_items(const struct record *r);
+/* The record_place of what stands beside a certificate; 0: nothing does. */
+uint64_t record_beside(const struct record *r);
 /* Whether the record is in itself what its kind has to be. */
 bool record_check(const struct record *r);
 

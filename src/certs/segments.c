@@ -203,13 +203,16 @@ bool segments_add(struct segments *s, const struct str *names, size_t name_count
         const struct cert_record *record, uint64_t *ret_number, struct err *err)
 {
 	BUF_AUTO items = BUF_INIT(SEGMENT_BYTES);
+	const bool beside = record->beside != 0;
 	struct record_head head = { .kind = RECORD_CERTIFICATE,
-		.items = (uint16_t)(name_count + 2),
-		.flags = record->flags };
+		.items = (uint16_t)(name_count + (beside ? 3 : 2)),
+		.flags = record->flags | (beside ? RECORD_HAS_BESIDE : 0) };
 	if (!check_names(names, name_count, err) || !check_record(record, err))
 		return false;
 	add_item(&items, record->leaf);
 	add_item(&items, record->key);
+	if (beside)
+		add_item(&items, str_n(&record->beside, sizeof record->beside));
 	for (size_t i = 0; i < name_count; i++)
 		add_item(&items, names[i]);
 	bool ok = intern(s, record, &items, &head.chain, err);
@@ -217,6 +220,22 @@ bool segments_add(struct segments *s, const struct str *names, size_t name_count
 		*ret_number = s->next_number;
 		append(s, head, &items);
 	}
+	buf_wipe(&items);
+	return ok;
+}
+
+bool segments_add_beside(
+        struct segments *s, const struct cert_record *record, uint64_t *ret_beside, struct err *err)
+{
+	BUF_AUTO items = BUF_INIT(SEGMENT_BYTES);
+	struct record_head head = { .kind = RECORD_BESIDE, .items = 2 };
+	if (!check_record(record, err))
+		return false;
+	add_item(&items, record->leaf);
+	add_item(&items, record->key);
+	bool ok = intern(s, record, &items, &head.chain, err);
+	if (ok)
+		*ret_beside = append(s, head, &items);
 	buf_wipe(&items);
 	return ok;
 }

@@ -205,9 +205,10 @@ static bool slot_read(const struct cert_table *t, uint64_t slot, const struct ma
 	const struct mapped *m = mapped_at(t, slot_segment(slot));
 	size_t offset =
 	        (size_t)(slot >> OFFSET_SHIFT) % (SEGMENT_BYTES / RECORD_ALIGN) * RECORD_ALIGN;
-	size_t skip = 2 + (slot >> NAME_SHIFT) % (1 << (OFFSET_SHIFT - NAME_SHIFT));
 	if (!m || !record_open(m->bytes, offset, ret_record))
 		return false;
+	size_t skip = record_plain_items(ret_record) +
+	              (slot >> NAME_SHIFT) % (1 << (OFFSET_SHIFT - NAME_SHIFT));
 	struct str rest = ret_record->items;
 	for (size_t i = 0; i <= skip; i++)
 		if (!record_item(&rest, ret_name))
@@ -303,24 +304,23 @@ static void drop(struct cert_table *t, struct str name)
 	atomic_fetch_sub(&t->live, 1);
 }
 
-/* The chain of a certificate in segment m, which may stand in another segment of its run. */
-static bool open_chain(const struct cert_table *t, const struct mapped *m, uint64_t place,
-        struct record *ret_chain)
+/* What a record of segment m refers to, which may stand in another segment of its run. */
+static const struct mapped *open_other(const struct cert_table *t, const struct mapped *m,
+        uint64_t place, struct record *ret_other)
 {
 	size_t segment, offset;
 	record_place_split(place, &segment, &offset);
 	if (segment >= SEGMENTS_MOST)
-		return false;
+		return NULL;
 	const struct mapped *its = mapped_at(t, m->first + segment);
-	return its && its->run == m->run && record_open(its->bytes, offset, ret_chain) &&
-	       ret_chain->head.kind == RECORD_CHAIN;
+	return its && its->run == m->run && record_open(its->bytes, offset, ret_other) ? its : NULL;
 }
 
 static void index_names(
         struct cert_table *t, const struct mapped *m, size_t offset, const struct record *r)
 {
 	struct str rest = r->items, item;
-	size_t skip = r->head.kind == RECORD_CERTIFICATE ? 2 : 0;
+	size_t skip = record_plain_items(r);
 	for (size_t i = 0; record_item(&rest, &item); i++) {
 		if (i < skip)
 			continue;
@@ -331,19 +331,26 @@ static void index_names(
 	}
 }
 
-/* The chain must have been read before: only then is it known to check out. */
-static bool check_chain(const struct cert_table *t, const struct mapped *m, const struct record *r)
+/* What r of segment m refers to must be of that kind and have been read before: only then is it
+ * known to check out. */
+static bool check_other(const struct cert_table *t, const struct mapped *m, const struct record *r,
+        uint64_t place, enum record_kind kind)
 {
-	struct record chain;
+	struct record other;
 	size_t segment, offset;
-	if (r->head.chain == 0)
-		return true;
-	record_place_split(r->head.chain, &segment, &offset);
+	record_place_split(place, &segment, &offset);
 	size_t own = (m->id + SEGMENTS_MOST - m->first) % SEGMENTS_MOST;
 	if (segment > own || (segment == own && offset >= m->read))
 		return false;
-	return open_chain(t, m, r->head.chain, &chain) && record_check(&chain) &&
-	       chain.head.number < r->head.number && chain.head.number > 0;
+	return open_other(t, m, place, &other) && other.head.kind == kind && record_check(&other) &&
+	       other.head.number < r->head.number && other.head.number > 0;
+}
+
+static bool check_others(const struct cert_table *t, const struct mapped *m, const struct record *r)
+{
+	const uint64_t chain = r->head.chain, beside = record_beside(r);
+	return (!chain || check_other(t, m, r, chain, RECORD_CHAIN)) &&
+	       (!beside || check_other(t, m, r, beside, RECORD_BESIDE));
 }
 
 static bool read_record(struct cert_table *t, struct mapped *m, size_t valid)
@@ -352,10 +359,10 @@ static bool read_record(struct cert_table *t, struct mapped *m, size_t valid)
 	if (!record_open(str_head(m->bytes, valid), m->read, &r) || !record_check(&r) ||
 	        r.head.number <= t->last_number)
 		return false;
-	if (r.head.kind == RECORD_CERTIFICATE && !check_chain(t, m, &r))
+	if ((r.head.kind == RECORD_CERTIFICATE || r.head.kind == RECORD_BESIDE) &&
+	        !check_others(t, m, &r))
 		return false;
-	if (r.head.kind != RECORD_CHAIN)
-		index_names(t, m, m->read, &r);
+	index_names(t, m, m->read, &r);
 	t->last_number = r.head.number;
 	m->read += r.head.bytes;
 	return true;
@@ -468,15 +475,23 @@ size_t cert_table_mapped(const struct cert_table *t)
 	return t->mapped_count;
 }
 
-static bool fill(const struct cert_table *t, const struct probe *p, struct cert_record *ret)
+/* What stands in segment m; the places in it are made such that they tell the segment's id. */
+static bool fill(const struct cert_table *t, const struct mapped *m, const struct record *r,
+        struct cert_record *ret)
 {
-	struct cert_record c = { .number = p->record.head.number, .flags = p->record.head.flags };
-	struct str rest = p->record.items;
-	struct record chain;
+	struct cert_record c = { .number = r->head.number,
+		.flags = r->head.flags & ~(unsigned)RECORD_HAS_BESIDE };
+	struct str rest = r->items;
+	struct record chain, beside;
 	if (!record_item(&rest, &c.leaf) || !record_item(&rest, &c.key))
 		return false;
-	if (p->record.head.chain != 0) {
-		if (!open_chain(t, p->mapped, p->record.head.chain, &chain))
+	const uint64_t place = record_beside(r);
+	const struct mapped *its = place ? open_other(t, m, place, &beside) : NULL;
+	if (its)
+		c.beside = record_place(
+		        its->id, (size_t)(beside.items.p - its->bytes.p) - sizeof beside.head);
+	if (r->head.chain != 0) {
+		if (!open_other(t, m, r->head.chain, &chain))
 			return false;
 		rest = chain.items;
 		c.chain_number = chain.head.number;
@@ -492,7 +507,7 @@ static bool find(const struct cert_table *t, struct str name, struct cert_record
 {
 	const struct index *x = atomic_load_explicit(&t->index, memory_order_acquire);
 	struct probe p = probe(t, x, name, hash_keyed(name));
-	return p.found && fill(t, &p, ret_record);
+	return p.found && fill(t, p.mapped, &p.record, ret_record);
 }
 
 bool cert_table_find(const struct cert_table *t, struct str name, struct cert_record *ret_record)
@@ -510,6 +525,18 @@ bool cert_table_find(const struct cert_table *t, struct str name, struct cert_re
 		return false;
 	text[dot - 1] = '*';
 	return find(t, str_n(text + dot - 1, name.n - dot + 1), ret_record);
+}
+
+bool cert_table_beside(
+        const struct cert_table *t, const struct cert_record *found, struct cert_record *ret_record)
+{
+	size_t id, offset;
+	struct record r;
+	if (!found->beside)
+		return false;
+	record_place_split(found->beside, &id, &offset);
+	const struct mapped *m = mapped_at(t, id);
+	return m && record_open(m->bytes, offset, &r) && fill(t, m, &r, ret_record);
 }
 
 size_t cert_table_count(const struct cert_table *t)

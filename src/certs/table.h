@@ -3,7 +3,10 @@
  * control writes, serve reads. A segment is a memfd of SEGMENT_BYTES, append-only; messages only
  * say "segment N is valid to offset X" (link/messages.h). A record is one of
  *   chain        number, DER of the certificates above a leaf (interned: written once)
- *   certificate  number, flags, where its chain stands, names, leaf DER, key DER
+ *   certificate  number, flags, where its chain stands, names, leaf DER, key DER, and where another
+ *                one stands beside it, if one does
+ *   beside       number, where its chain stands, leaf DER, key DER: one with another kind of key,
+ *                for clients that cannot do with the first
  *   forget       number, names that are served no longer
  * Numbers rise and are never used twice while the machine is up, not even by a control that was
  * started anew: a later record for a name replaces the earlier, and a number is good as a key of
@@ -36,6 +39,7 @@ struct cert_record {
 	struct str chain[10];
 	size_t chain_count;
 	uint64_t chain_number; /* the same for all certificates with that chain; 0 without one */
+	uint64_t beside;       /* where another one stands beside it; 0: it stands alone */
 };
 
 /* Writing (control). A full segment is followed by a new one; a certificate never touches two. */
@@ -46,6 +50,9 @@ void segments_free(struct segments **s);
  * ignored. */
 MUST_CHECK bool segments_add(struct segments *s, const struct str *names, size_t name_count,
         const struct cert_record *record, uint64_t *ret_number, struct err *err);
+/* One that stands beside another: what it gives is that one's `beside`. */
+MUST_CHECK bool segments_add_beside(struct segments *s, const struct cert_record *record,
+        uint64_t *ret_beside, struct err *err);
 MUST_CHECK bool segments_forget(
         struct segments *s, const struct str *names, size_t name_count, struct err *err);
 size_t segments_count(const struct segments *s);
@@ -74,6 +81,9 @@ size_t cert_table_mapped(const struct cert_table *t); /* segments mapped now */
  * is none. What it returns is borrowed: until the reader is next quiet, for a reader that is
  * registered; else as long as the table. */
 bool cert_table_find(const struct cert_table *t, struct str name, struct cert_record *ret_record);
+/* What stands beside one that was found, borrowed like it; false if nothing does. */
+bool cert_table_beside(const struct cert_table *t, const struct cert_record *found,
+        struct cert_record *ret_record);
 size_t cert_table_count(const struct cert_table *t); /* names; any thread */
 
 /* A thread that reads. It is registered and removed by the table's writer while it does not read,

@@ -43,15 +43,22 @@ static bool within(struct str s, size_t n)
 	return s.n <= n;
 }
 
+static void check(const struct cert_record *r, size_t n)
+{
+	CHECK(within(r->leaf, n) && within(r->key, n) && r->chain_count <= RECORD_CHAIN_MOST);
+	for (size_t i = 0; i < r->chain_count; i++)
+		CHECK(within(r->chain[i], n));
+	CHECK(r->leaf.n > 0 && r->key.n > 0);
+}
+
 static void look(const struct cert_table *t, struct str name, size_t n)
 {
-	struct cert_record r;
+	struct cert_record r, beside;
 	if (!cert_table_find(t, name, &r))
 		return;
-	CHECK(within(r.leaf, n) && within(r.key, n) && r.chain_count <= RECORD_CHAIN_MOST);
-	for (size_t i = 0; i < r.chain_count; i++)
-		CHECK(within(r.chain[i], n));
-	CHECK(r.leaf.n > 0 && r.key.n > 0);
+	check(&r, n);
+	if (cert_table_beside(t, &r, &beside))
+		check(&beside, n);
 }
 
 /* Asks for every short text of the input as a name. */

@@ -118,6 +118,50 @@ static void a_record_is_found_whole_under_each_name(void **state)
 	ends_done(&e);
 }
 
+/* With its own chain, behind a segment's end too; the next certificate stands alone again. */
+static void one_of_another_kind_stands_beside(void **state)
+{
+	(void)state;
+	static char large[1 << 20];
+	struct ends e;
+	struct err err = ERR_INIT;
+	struct cert_record first, got,
+	        other = { .leaf = STR("rsa leaf"),
+		        .key = STR("rsa key"),
+		        .chain = { STR("rsa chain") },
+		        .chain_count = 1 };
+	struct cert_record record = { .leaf = str_n(large, sizeof large),
+		.key = STR("key"),
+		.chain = { STR("chain") },
+		.chain_count = 1 };
+	struct str names[] = { STR("a.example"), STR("*.b.example") };
+	uint64_t number, other_number = 0;
+	ends_init(&e);
+	for (int i = 0; i < 5; i++) {
+		must(segments_add_beside(e.segments, &other, &record.beside, &err), &err);
+		must(segments_add(e.segments, names, COUNT(names), &record, &number, &err), &err);
+		tell(&e);
+		assert_true(cert_table_find(e.table, STR("x.b.example"), &first));
+		assert_true(first.number == number);
+		assert_true(cert_table_find(e.table, STR("a.example"), &first));
+		assert_true(first.leaf.n == sizeof large && str_eq_c(first.chain[0], "chain"));
+		assert_true(cert_table_beside(e.table, &first, &got));
+		assert_true(str_eq_c(got.leaf, "rsa leaf") && str_eq_c(got.key, "rsa key"));
+		assert_true(got.chain_count == 1 && str_eq_c(got.chain[0], "rsa chain"));
+		assert_true(got.number > other_number && got.number < number && !got.beside);
+		assert_true(got.chain_number != first.chain_number);
+		other_number = got.number;
+	}
+	assert_int_equal(segments_count(e.segments), 2);
+	assert_int_equal(cert_table_count(e.table), 2);
+	add(&e, "a.example", "alone");
+	assert_true(cert_table_find(e.table, STR("a.example"), &first));
+	assert_false(cert_table_beside(e.table, &first, &got));
+	forget(&e, "*.b.example");
+	assert_leaf(&e, "x.b.example", NULL);
+	ends_done(&e);
+}
+
 static void the_exact_name_comes_before_the_wildcard(void **state)
 {
 	(void)state;
@@ -387,7 +431,8 @@ static void what_is_no_segment_is_not_mapped(void **state)
 	cert_table_free(&t);
 }
 
-/* The bytes of a good segment with one name in a chain, a certificate and a forget record. */
+/* The bytes of a good segment with a chain, a certificate, what stands beside it, and a forget
+ * record. */
 static size_t good_bytes(char *ret_bytes, size_t most)
 {
 	struct ends e;
@@ -399,6 +444,7 @@ static size_t good_bytes(char *ret_bytes, size_t most)
 		.chain_count = 2 };
 	uint64_t number;
 	ends_init(&e);
+	must(segments_add_beside(e.segments, &record, &record.beside, &err), &err);
 	must(segments_add(e.segments, names, 2, &record, &number, &err), &err);
 	must(segments_forget(e.segments, names, 1, &err), &err);
 	size_t n = segments_valid(e.segments, 0);
@@ -430,6 +476,8 @@ static void changed_bytes_never_lead_outside(void **state)
 				        got.leaf.n < n && got.key.n < n && got.chain_count <= 10);
 				for (size_t c = 0; c < got.chain_count; c++)
 					assert_true(got.chain[c].n < n);
+				if (cert_table_beside(t, &got, &got))
+					assert_true(got.leaf.n < n && got.key.n < n);
 			}
 			cert_table_free(&t);
 			bytes[i] = (char)(bytes[i] ^ changes[k]);
@@ -559,6 +607,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_is_found_whole_under_each_name),
+		cmocka_unit_test(one_of_another_kind_stands_beside),
 		cmocka_unit_test(the_exact_name_comes_before_the_wildcard),
 		cmocka_unit_test(later_records_replace_and_forget),
 		cmocka_unit_test(a_chain_is_written_once),
