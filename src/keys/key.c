@@ -93,6 +93,11 @@ bool key_type_from_name(struct str name, enum key_type *ret_type)
 	return false;
 }
 
+bool key_type_is_rsa(enum key_type type)
+{
+	return type >= KEY_RSA2048;
+}
+
 static bool is_of(const EVP_PKEY *pkey, enum key_type type)
 {
 	char group[32] = "";

@@ -20,6 +20,7 @@ enum key_type {
 };
 const char *key_type_name(enum key_type type);
 bool key_type_from_name(struct str name, enum key_type *ret_type);
+bool key_type_is_rsa(enum key_type type); /* else ECDSA */
 
 struct key;
 /* An RSA key takes from a tenth of a second to several: where a loop waits, issue/maker.h. */

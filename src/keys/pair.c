@@ -291,21 +291,117 @@ bool keys_attach_once(
 	return ok;
 }
 
-bool keys_attach(
-        SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err)
+/* Out of the cache, else into it; NULL: it cannot be decoded. */
+static struct pair *pair_of(
+        struct pair_cache *cache, const struct pair_source *source, struct err *err)
 {
 	struct pair *pair = find(cache, source->number);
 	if (pair) {
 		list_remove(&pair->recent);
 		list_add_first(&cache->recent, &pair->recent);
-	} else {
-		pair = decode(cache, source, err);
-		if (!pair)
-			return false;
-		insert(cache, pair);
+		return pair;
 	}
+	pair = decode(cache, source, err);
+	if (pair)
+		insert(cache, pair);
+	return pair;
+}
+
+static bool use_or_forget(SSL *ssl, struct pair_cache *cache, struct pair *pair, struct err *err)
+{
 	if (use(ssl, pair, err))
 		return true;
 	forget(cache, pair);
 	return false;
+}
+
+bool keys_attach(
+        SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err)
+{
+	struct pair *pair = pair_of(cache, source, err);
+	return pair && use_or_forget(ssl, cache, pair, err);
+}
+
+/* ---- which of two ---- */
+
+/* A curve with the signature scheme that TLS 1.3 binds to it (RFC 8446 4.2.3); TLS 1.2 lets any
+ * hash go with any curve (RFC 8422 5.1.1). */
+enum { CURVES = 2, GROUPS_MOST = 128 };
+static const struct curve {
+	int bits, nid;
+	unsigned scheme;
+} curves[CURVES] = {
+	{ 256, NID_X9_62_prime256v1, 0x0403 },
+	{ 384, NID_secp384r1, 0x0503 },
+};
+
+static const struct curve *curve_of(const struct pair *pair)
+{
+	for (size_t i = 0; i < CURVES; i++)
+		if (EVP_PKEY_get_base_id(pair->key) == EVP_PKEY_EC &&
+		        EVP_PKEY_get_bits(pair->key) == curves[i].bits)
+			return &curves[i];
+	return NULL;
+}
+
+static bool has_scheme(SSL *ssl, const struct curve *curve)
+{
+	unsigned char sign, hash;
+	const int count = SSL_get_sigalgs(ssl, 0, NULL, NULL, NULL, NULL, NULL);
+	for (int i = 0; i < count; i++) {
+		SSL_get_sigalgs(ssl, i, NULL, NULL, NULL, &sign, &hash);
+		const unsigned scheme = (unsigned)hash << 8 | sign;
+		if (scheme == curve->scheme)
+			return true;
+		for (size_t k = 0; SSL_version(ssl) < TLS1_3_VERSION && k < CURVES; k++)
+			if (scheme == curves[k].scheme)
+				return true;
+	}
+	return false;
+}
+
+static bool has_curve(SSL *ssl, const struct curve *curve)
+{
+	int groups[GROUPS_MOST];
+	const long count = SSL_get1_groups(ssl, NULL);
+	if (count > GROUPS_MOST)
+		return false;
+	(void)SSL_get1_groups(ssl, groups);
+	for (long i = 0; i < count; i++)
+		if (groups[i] == curve->nid)
+			return true;
+	return false;
+}
+
+/* One of its cipher suites that is ours, too, and signs with ECDSA. */
+static bool has_suite(SSL *ssl)
+{
+	const STACK_OF(SSL_CIPHER) *ours = SSL_get_ciphers(ssl);
+	const STACK_OF(SSL_CIPHER) *its = SSL_get_client_ciphers(ssl);
+	for (int i = 0; i < sk_SSL_CIPHER_num(its); i++) {
+		const SSL_CIPHER *c = sk_SSL_CIPHER_value(its, i);
+		if (SSL_CIPHER_get_auth_nid(c) != NID_auth_ecdsa)
+			continue;
+		for (int k = 0; k < sk_SSL_CIPHER_num(ours); k++)
+			if (SSL_CIPHER_get_id(sk_SSL_CIPHER_value(ours, k)) == SSL_CIPHER_get_id(c))
+				return true;
+	}
+	return false;
+}
+
+static bool suits(SSL *ssl, const struct pair *pair)
+{
+	const struct curve *curve = curve_of(pair);
+	if (!curve || !has_scheme(ssl, curve))
+		return false;
+	return SSL_version(ssl) >= TLS1_3_VERSION || (has_curve(ssl, curve) && has_suite(ssl));
+}
+
+bool keys_attach_either(SSL *ssl, struct pair_cache *cache, const struct pair_source *first,
+        const struct pair_source *beside, struct err *err)
+{
+	struct pair *pair = pair_of(cache, first, err);
+	if (!pair || !suits(ssl, pair))
+		pair = pair_of(cache, beside, err);
+	return pair && use_or_forget(ssl, cache, pair, err);
 }

@@ -33,6 +33,10 @@ size_t pair_cache_count(const struct pair_cache *c); /* pairs held now */
  * from cert_cb or before the handshake. */
 MUST_CHECK bool keys_attach(
         SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err);
+/* The first, an ECDSA one, if the client has said that it can do with it (signature_algorithms; in
+ * TLS 1.2 its curves and cipher suites, too), else the one that stands beside it. */
+MUST_CHECK bool keys_attach_either(SSL *ssl, struct pair_cache *cache,
+        const struct pair_source *first, const struct pair_source *beside, struct err *err);
 /* One that is hardly ever asked for again: the cache does not keep it. Its numbers may be 0. */
 MUST_CHECK bool keys_attach_once(
         SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err);

@@ -63,26 +63,35 @@ static bool our_fault(struct tls_conn *t, const struct err *err)
 	return false;
 }
 
+static struct pair_source source_of(const struct cert_record *r)
+{
+	return (struct pair_source){
+		.number = r->number,
+		.leaf = r->leaf,
+		.key = r->key,
+		.chain = r->chain,
+		.chain_count = r->chain_count,
+		.chain_number = r->chain_number,
+	};
+}
+
 /* Called only where a certificate is needed: not on resumption. */
 static int attach(SSL *ssl, void *unused)
 {
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
-	struct cert_record r;
+	struct pair_cache *pairs = t->worker->pairs;
+	struct cert_record r, beside;
+	struct err err;
 	if (t->proves)
 		return 1; /* it has that of the proof */
 	if (!find(t, server_name_of(ssl), &r))
 		return 0;
-	struct pair_source source = {
-		.number = r.number,
-		.leaf = r.leaf,
-		.key = r.key,
-		.chain = r.chain,
-		.chain_count = r.chain_count,
-		.chain_number = r.chain_number,
-	};
-	struct err err;
-	return keys_attach(ssl, t->worker->pairs, &source, &err) || our_fault(t, &err);
+	const struct pair_source source = source_of(&r);
+	if (!cert_table_beside(t->worker->certs, &r, &beside))
+		return keys_attach(ssl, pairs, &source, &err) || our_fault(t, &err);
+	const struct pair_source other = source_of(&beside);
+	return keys_attach_either(ssl, pairs, &source, &other, &err) || our_fault(t, &err);
 }
 
 /* RFC 7301 3.2: no protocol in common is fatal. A client of HTTP/1.0 may say so. */

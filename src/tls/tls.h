@@ -6,7 +6,9 @@
  *
  * A handshake gets the certificate of its server name from the table; without a server name that of
  * the listener's default name; without any, that of "*", under which control puts the certificate
- * of `site *`. If there is none, the alert is unrecognized_name (RFC 6066 3). */
+ * of `site *`. If there is none, the alert is unrecognized_name (RFC 6066 3). Where another one
+ * stands beside it, the client's signature algorithms choose: ECDSA where it can, RSA
+ * otherwise. */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
 

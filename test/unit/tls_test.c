@@ -43,17 +43,23 @@ static void add_certificate(struct segments *s, const char *name, unsigned flags
 	assert_true(segments_add(s, names, 1, &r, &number, &err));
 }
 
-static struct cert_table *table_of(const char *const *names)
+/* s is freed. */
+static struct cert_table *table_of_segments(struct segments *s)
 {
 	struct err err;
-	struct segments *s = segments_new();
-	for (; *names; names++)
-		add_certificate(s, *names, strcmp(*names, "temporary.test") ? 0 : CERT_TEMPORARY);
 	struct cert_table *t = cert_table_new();
 	assert_true(cert_table_map(t, 0, dup(segments_fd(s, 0)), &err));
 	assert_true(cert_table_advance(t, 0, segments_valid(s, 0), &err));
 	segments_free(&s);
 	return t;
+}
+
+static struct cert_table *table_of(const char *const *names)
+{
+	struct segments *s = segments_new();
+	for (; *names; names++)
+		add_certificate(s, *names, strcmp(*names, "temporary.test") ? 0 : CERT_TEMPORARY);
+	return table_of_segments(s);
 }
 
 static void start_with(const char *const *names)
@@ -302,6 +308,106 @@ static void fallback_certificate(void **state)
 		talk_done(&t);
 	}
 	SSL_CTX_free(ctx);
+	teardown(NULL);
+}
+
+static void add_pair(struct segments *s, const char *name, enum key_type first)
+{
+	struct err err;
+	const struct str names[] = { str_c(name) };
+	struct cert_record r[2] = { 0 };
+	struct buf der[2] = { BUF_INIT(64 << 10), BUF_INIT(64 << 10) };
+	struct secret keys[2];
+	uint64_t number;
+	for (int i = 0; i < 2; i++) {
+		KEY_AUTO *key = key_new(i ? KEY_RSA2048 : first, &err);
+		assert_true(key_self_signed(key, names, 1, 0, DAY, &der[i], &err));
+		keys[i] = key_to_der(key);
+		r[i].leaf = buf_str(&der[i]);
+		r[i].key = secret_bytes(&keys[i]);
+	}
+	assert_true(segments_add_beside(s, &r[1], &r[0].beside, &err));
+	assert_true(segments_add(s, names, 1, &r[0], &number, &err));
+	for (int i = 0; i < 2; i++) {
+		secret_done(&keys[i]);
+		buf_done(&der[i]);
+	}
+}
+
+/* "EC 256", "EC 384", "RSA 2048", or that there was no handshake. */
+static void served_key(const char *server_name, int version, const char *schemes,
+        const char *ciphers, char *ret_text, size_t size)
+{
+	SSL_CTX *ctx = client_ctx();
+	struct talk t;
+	int reason;
+	assert_int_equal(SSL_CTX_set1_sigalgs_list(ctx, schemes), 1);
+	assert_int_equal(SSL_CTX_set_cipher_list(ctx, ciphers), 1);
+	if (strcmp(ciphers, "ALL"))
+		assert_int_equal(SSL_CTX_set1_groups_list(ctx, "X25519:P-256"), 1);
+	talk_init(&t, ctx, &(struct hello){ .server_name = server_name, .version = version });
+	snprintf(ret_text, size, "none");
+	if (shake(&t, &reason)) {
+		X509 *leaf = SSL_get1_peer_certificate(t.client);
+		const EVP_PKEY *key = X509_get0_pubkey(leaf);
+		snprintf(ret_text, size, "%s %d",
+		        EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ? "RSA" : "EC",
+		        EVP_PKEY_get_bits(key));
+		X509_free(leaf);
+	}
+	talk_done(&t);
+	SSL_CTX_free(ctx);
+}
+
+/* ECDSA where the client can, whichever it prefers; RSA otherwise. */
+static void two_kinds_of_keys(void **state)
+{
+	(void)state;
+#define OLD "ECDHE-RSA-AES128-GCM-SHA256"
+	static const struct {
+		const char *server_name, *schemes, *ciphers;
+		int version;
+		const char *served;
+	} cases[] = {
+		{ "a.test", "ECDSA+SHA256:RSA-PSS+SHA256", "ALL", 0, "EC 256" },
+		{ "a.test", "RSA-PSS+SHA256:ECDSA+SHA256", "ALL", 0, "EC 256" },
+		{ "a.test", "ECDSA+SHA256", "ALL", 0, "EC 256" },
+		{ "a.test", "RSA-PSS+SHA256", "ALL", 0, "RSA 2048" },
+		{ "x.wild.test", "RSA-PSS+SHA256", "ALL", 0, "RSA 2048" },
+		{ "x.wild.test", "RSA-PSS+SHA256:ECDSA+SHA256", "ALL", 0, "EC 256" },
+		{ "a.test", "ECDSA+SHA384:RSA-PSS+SHA256", "ALL", 0, "RSA 2048" },
+		{ "a.test", "ECDSA+SHA384:RSA-PSS+SHA256", "ALL", TLS1_2_VERSION, "EC 256" },
+		{ "a.test", "RSA+SHA256", "ALL", TLS1_2_VERSION, "RSA 2048" },
+		{ "a.test", "RSA+SHA256:ECDSA+SHA256", "ALL", TLS1_2_VERSION, "EC 256" },
+		{ "a.test", "ECDSA+SHA256", "ALL", TLS1_2_VERSION, "EC 256" },
+		{ "a.test", "ECDSA+SHA256:RSA+SHA256", OLD, TLS1_2_VERSION, "RSA 2048" },
+		{ "a.test", "ECDSA+SHA256:RSA+SHA256", "ECDHE-ECDSA-AES128-SHA:" OLD,
+		        TLS1_2_VERSION, "RSA 2048" },
+		{ "p384.test", "ECDSA+SHA256:RSA-PSS+SHA256", "ALL", 0, "RSA 2048" },
+		{ "p384.test", "ECDSA+SHA384:RSA-PSS+SHA256", "ALL", 0, "EC 384" },
+		{ "p384.test", "ECDSA+SHA256:RSA+SHA256", "ALL", TLS1_2_VERSION, "EC 384" },
+		{ "p384.test", "ECDSA+SHA256:RSA+SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256:" OLD,
+		        TLS1_2_VERSION, "RSA 2048" }, /* no such curve */
+		{ "alone.test", "RSA-PSS+SHA256", "ALL", 0, "none" },
+	};
+	struct err err;
+	struct segments *s = segments_new();
+	loop = loop_new(&clock_system);
+	add_pair(s, "a.test", KEY_P256);
+	add_pair(s, "*.wild.test", KEY_P256);
+	add_pair(s, "p384.test", KEY_P384);
+	add_certificate(s, "alone.test", 0);
+	certs = table_of_segments(s);
+	workers[0] = tls_worker_new(loop, certs, &err);
+	assert_true(tls_ticket_keys_rotate(&tickets, &err));
+	tls_worker_ticket_keys(workers[0], &tickets);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char served[20];
+		served_key(cases[i].server_name, cases[i].version, cases[i].schemes,
+		        cases[i].ciphers, served, sizeof served);
+		if (strcmp(served, cases[i].served))
+			fail_msg("case %zu: got %s, want %s", i, served, cases[i].served);
+	}
 	teardown(NULL);
 }
 
@@ -811,6 +917,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RIGGED(certificate_by_name),
 		cmocka_unit_test(fallback_certificate),
+		cmocka_unit_test(two_kinds_of_keys),
 		RIGGED(a_proof_is_shown_to_who_asks_for_nothing_else),
 		RIGGED(protocols),
 		RIGGED(text_in_place_of_tls),
