@@ -39,11 +39,15 @@ struct fetch_call {
 	int64_t id;
 };
 
+/* Which signatures a handshake offers to verify. */
+enum fetch_keys { FETCH_KEYS_ANY, FETCH_KEYS_ECDSA, FETCH_KEYS_RSA };
+
 /* A TLS handshake with server_name at address:port, whatever certificate it shows. address is an
  * IP address without brackets. */
 struct fetch_probe {
 	struct str address, server_name; /* copied by fetch_probe */
 	uint16_t port;
+	enum fetch_keys keys;
 	void (*done)(struct fetch_probe *probe, struct str leaf_pem, const struct err *err);
 	struct list node;
 	struct fetch *fetch;

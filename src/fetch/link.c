@@ -196,7 +196,7 @@ static bool send_probe(struct exchange *x)
 {
 	return link_send(&x->owner->link, probe, .id = x->id, .address = buf_str(&x->address),
 	        .port = x->probe->port, .server_name = buf_str(&x->server_name),
-	        .timeout = x->timeout);
+	        .keys = x->probe->keys, .timeout = x->timeout);
 }
 
 static bool send_resolve(struct exchange *x)

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/url.h"
 #include "dns/dns.h"
+#include "fetch/fetch.h"
 #include "link/link.h"
 #include <curl/curl.h>
 
@@ -114,6 +115,7 @@ struct transfer {
 struct transfer *transfer_new(struct link *control, const struct msg_fetch *m);
 MUST_CHECK bool transfer_start(struct transfer *t, struct engine *e, struct err *err);
 struct transfer *transfer_probe(struct link *control, const struct msg_probe *m);
+void probe_offer(struct transfer *t, enum fetch_keys keys); /* signatures.c */
 /* dial.c: the GET of diagnosis. One that its rule forbids has t->err set. */
 struct transfer *transfer_dial(struct link *control, const struct msg_dial *m);
 void dial_answer(struct transfer *t, CURLcode code);

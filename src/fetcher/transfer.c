@@ -373,6 +373,7 @@ struct transfer *transfer_probe(struct link *control, const struct msg_probe *m)
 	else
 		snprintf(url, sizeof url, "https://%s/", buf_c(&t->authority));
 	set_probe(t, url, to);
+	probe_offer(t, (enum fetch_keys)m->keys);
 	return t;
 }
 

@@ -141,7 +141,7 @@ enum upstream_scheme {
 	X(reply_body, INT(id) TEXT(piece))                                                         \
 	X(reply_end, INT(id) INT(error) TEXT(sentence))                                            \
 	/* control -> fetch: a TLS handshake with one of our own listeners; the leaf it served */  \
-	X(probe, INT(id) TEXT(address) INT(port) TEXT(server_name) INT(timeout))                   \
+	X(probe, INT(id) TEXT(address) INT(port) TEXT(server_name) INT(keys) INT(timeout))         \
 	X(probed, INT(id) INT(error) TEXT(sentence) TEXT(leaf_pem))                                \
 	/* control -> fetch: one DNS question; servers "ADDRESS:PORT\n…", empty: the system's;      \
 	 * hosts: what /etc/hosts says goes first */                                               \

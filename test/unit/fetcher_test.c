@@ -368,7 +368,7 @@ static void an_abort_is_heard(void **state)
 /* ---- TLS ---- */
 
 struct tls {
-	char folder[64], pem[8192];
+	char folder[64], pem[8192], rsa_pem[8192];
 	unsigned port;
 	pid_t pid;
 };
@@ -385,23 +385,35 @@ static void openssl(const char *command)
 	assert_int_equal(status, 0);
 }
 
+static void read_pem(const struct tls *t, const char *file, char *ret_pem, size_t size)
+{
+	char path[128];
+	snprintf(path, sizeof path, "%s/%s", t->folder, file);
+	FILE *f = fopen(path, "re");
+	assert_non_null(f);
+	size_t n = fread(ret_pem, 1, size - 1, f);
+	assert_true(n > 100);
+	ret_pem[n] = 0;
+	fclose(f);
+}
+
+/* With two certificates. */
 static void tls_start(struct tls *t)
 {
 	*t = (struct tls){ .folder = "/tmp/everseal-tls-XXXXXX" };
 	assert_non_null(mkdtemp(t->folder));
-	char command[1024], path[128], port[16];
+	char command[1024], port[16];
 	snprintf(command, sizeof command,
 	        "cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
 	        "-keyout "
 	        "key.pem -out cert.pem -days 2 -subj /CN=localhost -addext "
-	        "subjectAltName=DNS:localhost,DNS:shop.example.com 2>/dev/null",
+	        "subjectAltName=DNS:localhost,DNS:shop.example.com 2>/dev/null && "
+	        "openssl req -x509 -newkey rsa:2048 -nodes -keyout rsa-key.pem -out rsa.pem "
+	        "-days 2 -subj /CN=localhost 2>/dev/null",
 	        t->folder);
 	openssl(command);
-	snprintf(path, sizeof path, "%s/cert.pem", t->folder);
-	FILE *f = fopen(path, "re");
-	assert_non_null(f);
-	assert_true(fread(t->pem, 1, sizeof t->pem - 1, f) > 100);
-	fclose(f);
+	read_pem(t, "cert.pem", t->pem, sizeof t->pem);
+	read_pem(t, "rsa.pem", t->rsa_pem, sizeof t->rsa_pem);
 	close(listening(&t->port));
 	snprintf(port, sizeof port, "127.0.0.1:%u", t->port);
 	t->pid = fork();
@@ -413,7 +425,8 @@ static void tls_start(struct tls *t)
 		dup2(null, 2);
 		(void)!chdir(t->folder);
 		execlp("openssl", "openssl", "s_server", "-accept", port, "-cert", "cert.pem",
-		        "-key", "key.pem", "-www", (char *)NULL);
+		        "-key", "key.pem", "-dcert", "rsa.pem", "-dkey", "rsa-key.pem", "-www",
+		        (char *)NULL);
 		_exit(9);
 	}
 }
@@ -423,23 +436,39 @@ static void tls_stop(struct tls *t)
 	char path[128];
 	kill(t->pid, SIGKILL);
 	waitpid(t->pid, NULL, 0);
-	static const char *const files[] = { "key.pem", "cert.pem" };
-	for (size_t i = 0; i < 2; i++) {
+	static const char *const files[] = { "key.pem", "cert.pem", "rsa-key.pem", "rsa.pem" };
+	for (size_t i = 0; i < 4; i++) {
 		snprintf(path, sizeof path, "%s/%s", t->folder, files[i]);
 		unlink(path);
 	}
 	rmdir(t->folder);
 }
 
-static void probe(struct stage *s, struct asked *a, unsigned port, struct str name)
+static void probe_for(
+        struct stage *s, struct asked *a, unsigned port, struct str name, enum fetch_keys keys)
 {
 	free(a->body);
 	*a = (struct asked){ .probe = { .address = STR("127.0.0.1"),
 		                     .port = (uint16_t)port,
 		                     .server_name = name,
+		                     .keys = keys,
 		                     .done = probed } };
 	fetch_probe(s->fetch, &a->probe);
 	wait_for(s, a);
+}
+
+static void probe(struct stage *s, struct asked *a, unsigned port, struct str name)
+{
+	probe_for(s, a, port, name, FETCH_KEYS_ANY);
+}
+
+/* Of two certificates each is seen by who can do with it alone. */
+static void probe_both(struct stage *s, struct asked *a, const struct tls *t)
+{
+	probe_for(s, a, t->port, STR("shop.example.com"), FETCH_KEYS_RSA);
+	assert_string_equal(a->body, t->rsa_pem);
+	probe_for(s, a, t->port, STR("shop.example.com"), FETCH_KEYS_ECDSA);
+	assert_string_equal(a->body, t->pem);
 }
 
 static void tls_is_verified_and_probed(void **state)
@@ -461,6 +490,7 @@ static void tls_is_verified_and_probed(void **state)
 	assert_string_equal(a.body, t.pem);
 	probe(&s, &a, t.port, STR_NONE);
 	assert_string_equal(a.body, t.pem);
+	probe_both(&s, &a, &t);
 	free(a.body);
 
 	a = (struct asked){ .done = false };
