@@ -193,7 +193,7 @@ struct config_notify {
 struct config_making {
 	struct str *issuers; /* in the order in which they are tried; none: by rule */
 	size_t issuer_count;
-	enum key_type *key_types; /* one certificate of each; none: P-256 */
+	enum key_type *key_types; /* one certificate of each: ECDSA, RSA, or both; none: P-256 */
 	size_t key_type_count;
 	struct str profile, preferred_chain; /* STR_NONE: the CA's default */
 	bool reuse_key, reuse_key_set;

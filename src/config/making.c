@@ -57,6 +57,23 @@ static bool read_key_type(struct reader *r, const struct word *w, enum key_type 
 	return false;
 }
 
+/* Visitors can be shown one of each kind. */
+static bool may_follow(
+        struct reader *r, const struct word *w, enum key_type before, enum key_type type)
+{
+	if (before == type)
+		config_problem(&r->problems, w->at, "%s is named twice.", key_type_name(type));
+	else if (key_type_is_rsa(before) == key_type_is_rsa(type))
+		config_problem(&r->problems, w->at,
+		        "%s and %s are both %s: visitors can be shown one certificate with an "
+		        "ECDSA key and one with an RSA key.",
+		        key_type_name(before), key_type_name(type),
+		        key_type_is_rsa(type) ? "RSA" : "ECDSA");
+	else
+		return true;
+	return false;
+}
+
 static void take_key_types(struct reader *r, const struct node *n, struct config_making *m)
 {
 	for (size_t i = 0; i < n->param_count; i++) {
@@ -64,11 +81,8 @@ static void take_key_types(struct reader *r, const struct node *n, struct config
 		if (!read_key_type(r, &n->params[i], &type))
 			return;
 		for (size_t k = 0; k < m->key_type_count; k++)
-			if (m->key_types[k] == type) {
-				config_problem(&r->problems, n->params[i].at, "%s is named twice.",
-				        key_type_name(type));
+			if (!may_follow(r, &n->params[i], m->key_types[k], type))
 				return;
-			}
 		LIST_PUSH(&r->c->arena, m->key_types, m->key_type_count, type);
 	}
 }

@@ -60,9 +60,10 @@ static const struct row top_rows[] = {
 	  .special = config_set_rehearsals, .least_params = 1, .most_params = 1 },
 	{ .setting = { "key-type", SETTING_SPECIAL, .params = "p256|p384|rsa2048|rsa3072|rsa4096…",
 		.fallback = "p256", .help =
-		"The type of the certificates' keys. Of several each gets a certificate of its own, and the "
-		"one that was issued last is served. After a change a new certificate is ordered; the old "
-		"one is served until it is there." },
+		"The type of the certificates' keys: an ECDSA one (p256, p384), an RSA one, or one of each, "
+		"such as p256 rsa2048. Then each has a certificate of its own: visitors get that with the "
+		"ECDSA key where their client can do with it, the other one otherwise. After a change a new "
+		"certificate is ordered; the old one is served until it is there." },
 	  .special = config_set_key_type, .least_params = 1 },
 	{ .setting = { "profile", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
 		"Which of the authority's profiles is ordered; *everseal issuer* and the page tell those "

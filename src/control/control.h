@@ -302,8 +302,10 @@ void feed_done(struct feed *f);
 void feed_all(const struct feed *f); /* everything, to a serve that is new */
 MUST_CHECK bool feed_add(struct feed *f, const struct str *names, size_t count,
         const struct cert_record *record, struct err *err);
+/* For those names, which may be fewer than its own. */
+MUST_CHECK bool feed_certificate(struct feed *f, const struct str *names, size_t count,
+        const struct serving_certificate *cert, struct err *err);
 MUST_CHECK bool feed_forget(struct feed *f, struct str name, struct err *err);
-struct cert_record feed_record(const struct serving_certificate *cert); /* borrows from cert */
 
 /* resolve.c: names of applications */
 /* By what serve knows it: as it is, or apart from that of the file if page or API gave it. */

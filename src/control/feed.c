@@ -54,7 +54,7 @@ bool feed_forget(struct feed *f, struct str name, struct err *err)
 	return true;
 }
 
-struct cert_record feed_record(const struct serving_certificate *cert)
+static struct cert_record record_of(const struct serving_certificate *cert)
 {
 	struct cert_record record = {
 		.leaf = cert->leaf,
@@ -64,4 +64,21 @@ struct cert_record feed_record(const struct serving_certificate *cert)
 	for (size_t i = 0; i < cert->chain_count; i++)
 		record.chain[i] = cert->chain[i];
 	return record;
+}
+
+/* serve is told of both with the next record. */
+bool feed_certificate(struct feed *f, const struct str *names, size_t count,
+        const struct serving_certificate *cert, struct err *err)
+{
+	struct cert_record record = record_of(cert);
+	size_t had = segments_count(f->segments);
+	uint64_t number;
+	if (cert->beside) {
+		const struct cert_record beside = record_of(cert->beside);
+		if (!segments_add_beside(f->segments, &beside, &record.beside, err))
+			return false;
+	}
+	bool added = segments_add(f->segments, names, count, &record, &number, err);
+	tell(f, had ? had - 1 : 0, had);
+	return added;
 }

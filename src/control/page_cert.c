@@ -27,8 +27,7 @@ void page_certs_done(struct control *c)
 bool page_certs_put(struct control *c, const struct serving_certificate *cert, struct err *err)
 {
 	struct str name = c->page.configured ? c->page.name : c->config->page_name;
-	struct cert_record record = feed_record(cert);
-	return feed_add(&c->page.feed, &name, 1, &record, err);
+	return feed_certificate(&c->page.feed, &name, 1, cert, err);
 }
 
 void page_certs_forget(struct control *c, struct str name)

@@ -34,27 +34,20 @@ static void note(struct control *c, struct str name, bool temporary)
 	i->temporary = temporary;
 }
 
-static bool put(struct control *c, const struct str *names, size_t count,
-        const struct cert_record *record, struct err *err)
-{
-	if (!feed_add(&c->feed, names, count, record, err))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		note(c, names[i], record->flags & CERT_TEMPORARY);
-	return true;
-}
-
 static void install(struct serving *s, const struct serving_certificate *cert)
 {
 	struct control *c = control_of(s);
 	struct err err = ERR_INIT;
-	struct cert_record record = feed_record(cert);
 	if (page_install(c, cert))
 		return;
-	if (!put(c, cert->names, cert->name_count, &record, &err))
+	if (!feed_certificate(&c->feed, cert->names, cert->name_count, cert, &err)) {
 		log_error(&c->log,
 		        "The certificate for %.*s cannot be served, keeping the old one: %s",
 		        STR_ARG(cert->names[0]), err.text);
+		return;
+	}
+	for (size_t i = 0; i < cert->name_count; i++)
+		note(c, cert->names[i], /* temporary= */ false);
 }
 
 /* ---- temporary certificates ---- */
@@ -83,7 +76,11 @@ static bool put_temporary(struct control *c, const struct str *names, size_t cou
 		.leaf = buf_str(&der),
 		.key = secret_bytes(&key),
 	};
-	return put(c, names, count, &record, err);
+	if (!feed_add(&c->feed, names, count, &record, err))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		note(c, names[i], /* temporary= */ true);
+	return true;
 }
 
 void serving_cover(struct control *c, const struct str *names, size_t count)

@@ -128,11 +128,10 @@ void held_swap(struct registration *g)
 	g->fresh = (struct held){ 0 };
 }
 
-void held_install(struct registration *g)
+static struct serving_certificate certificate_of(const struct registration *g)
 {
-	struct serving *s = g->renewals->needs.serving;
 	const struct held *h = &g->held;
-	struct serving_certificate c = {
+	return (struct serving_certificate){
 		.id = str_c(g->id),
 		.names = h->leaf.names,
 		.name_count = h->leaf.name_count,
@@ -141,9 +140,44 @@ void held_install(struct registration *g)
 		.chain_count = h->chain_count - 1,
 		.key = &h->key,
 	};
+}
+
+static void install(struct registration *g, struct registration *beside)
+{
+	struct serving *s = g->renewals->needs.serving;
+	struct serving_certificate c = certificate_of(g), other;
+	if (beside) {
+		other = certificate_of(beside);
+		c.beside = &other;
+	}
 	s->ops->install(s, &c);
 	g->installed = ++g->renewals->installs;
 	tell_registration(g);
+	if (beside) {
+		beside->installed = g->installed;
+		tell_registration(beside);
+	}
+}
+
+void held_install(struct registration *g)
+{
+	struct registration *beside = registration_beside(g);
+	if (beside && key_type_is_rsa(g->key_type))
+		install(beside, g);
+	else
+		install(g, beside);
+}
+
+void held_leave(const struct registration *g)
+{
+	if (!g->held.is || registration_asked_for(g))
+		return;
+	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e)) {
+		struct registration *other = e->registration;
+		if (other->held.is && registration_asked_for(other) &&
+		        registration_fits_beside(g, other))
+			held_install(other);
+	}
 }
 
 bool held_superseded(const struct registration *g)
@@ -176,6 +210,19 @@ static bool read_held(struct registration *g, const struct record *record, struc
 	return unseal(g->renewals->needs.master, sealed, buf_c(&what), rest, &h->key, err);
 }
 
+/* From how certificates are described: "P-256", "RSA 2048". */
+static enum key_type key_type_of_leaf(const struct cert *leaf)
+{
+	BUF_AUTO name = BUF(64);
+	enum key_type type;
+	for (size_t i = 0; i < leaf->key_type.n; i++) {
+		const char c = leaf->key_type.p[i];
+		if (c != '-' && c != ' ')
+			buf_add_char(&name, (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
+	}
+	return key_type_from_name(buf_str(&name), &type) ? type : KEY_P256;
+}
+
 /* Names that nothing asks for any more are still served, with what the certificate says of them. */
 static void adopt_names(struct registration *g)
 {
@@ -186,6 +233,7 @@ static void adopt_names(struct registration *g)
 	for (size_t i = 0; i < g->name_count; i++)
 		g->names[i] = arena_str(&g->arena, g->held.leaf.names[i]);
 	g->issuer = arena_str(&g->arena, g->held.issuer);
+	g->key_type = key_type_of_leaf(&g->held.leaf);
 	names_index(g);
 }
 

@@ -328,6 +328,13 @@ struct registration *registration_by_id(struct renewals *r, struct str id);
 struct registration *registration_new(struct renewals *r, struct str id);
 void registration_free(struct registration **g);
 bool registration_wanted(const struct registration *g);
+/* By the file or by command, renewed or not. */
+bool registration_asked_for(const struct registration *g);
+/* The one that is served beside it: for the same names, of the same issuer, with the other kind of
+ * key. NULL: its certificate stands alone, or is not there. */
+struct registration *registration_beside(const struct registration *g);
+/* Whether they would stand beside each other if both were asked for. */
+bool registration_fits_beside(const struct registration *g, const struct registration *other);
 /* Why it is not renewed, in words; NULL if it is. */
 const char *registration_blocked(const struct registration *g);
 /* Names, issuer and key type as one word, the same for the same set. */
@@ -390,8 +397,10 @@ void reserve_done(struct renewals *r);
 MUST_CHECK bool held_load(struct renewals *r, struct err *err);
 void held_put(struct registration *g, const struct issued *issued, struct store_tx *tx);
 void held_take(struct registration *g, const struct issued *issued); /* as `fresh` */
-void held_swap(struct registration *g); /* it has committed: `fresh` becomes `held` */
-void held_install(struct registration *g);
+void held_swap(struct registration *g);    /* it has committed: `fresh` becomes `held` */
+void held_install(struct registration *g); /* with the one beside it */
+/* It is not asked for any more: what stood beside it stands alone. */
+void held_leave(const struct registration *g);
 /* The blob of a certificate: its chain, behind which the sealed key stands; and back, borrowed. */
 void held_blob(struct buf *out, const struct str *chain, size_t count);
 MUST_CHECK bool held_read_chain(

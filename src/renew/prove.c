@@ -1,4 +1,5 @@
-/* The proof that what is stored is served: a real handshake with every own TLS listener. One that
+/* The proof that what is stored is served: a real handshake with every own TLS listener, which
+ * offers no other kind of signature if another certificate stands beside it. One that
  * shows another certificate, or is not bound yet, is asked again for a while: workers take a new
  * certificate with their next turn, and a new listener comes with the next generation. */
 #include "renew/private.h"
@@ -95,7 +96,11 @@ static void probe_next(struct registration *g)
 		finish(g, NULL);
 		return;
 	}
+	const bool alone = !registration_beside(g);
 	p->probe = (struct fetch_probe){
+		.keys = alone                          ? FETCH_KEYS_ANY
+		        : key_type_is_rsa(g->key_type) ? FETCH_KEYS_RSA
+		                                       : FETCH_KEYS_ECDSA,
 		.address = p->at[p->next].host,
 		.port = p->at[p->next].port,
 		.server_name = g->names[0],

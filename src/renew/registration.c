@@ -40,7 +40,9 @@ struct registration *registration_find(struct renewals *r, struct str typed)
 		if (registration_shown(g) && (!found || goes_before(g, found)))
 			found = g;
 	}
-	return found;
+	struct registration *beside =
+	        found && key_type_is_rsa(found->key_type) ? registration_beside(found) : NULL;
+	return beside ? beside : found;
 }
 
 struct registration *registration_new(struct renewals *r, struct str id)
@@ -88,9 +90,14 @@ void registration_free(struct registration **registration)
 	*registration = NULL;
 }
 
+bool registration_asked_for(const struct registration *g)
+{
+	return g->in_file || g->in_store;
+}
+
 bool registration_wanted(const struct registration *g)
 {
-	return (g->in_file || g->in_store) && !g->disabled;
+	return registration_asked_for(g) && !g->disabled;
 }
 
 static bool has(const struct registration *g, struct str name)
@@ -109,22 +116,44 @@ static bool covers(const struct registration *other, const struct registration *
 	return true;
 }
 
+bool registration_fits_beside(const struct registration *g, const struct registration *other)
+{
+	return key_type_is_rsa(g->key_type) != key_type_is_rsa(other->key_type) &&
+	       str_eq(g->issuer, other->issuer) && g->name_count == other->name_count &&
+	       covers(other, g);
+}
+
 /* What the file asks for is renewed as long as it does; what was registered gives way to a
- * certificate that has all its names, if that is renewed and of the same issuer: the file's or one
- * registered later. */
+ * certificate that has all its names, if that is renewed and of the same issuer, and would not
+ * stand beside it: the file's or one registered later. */
 static const struct registration *successor(const struct registration *g)
 {
 	if (g->in_file || !g->name_count)
 		return NULL;
 	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e)) {
 		const struct registration *other = e->registration;
-		if (other != g && other->held.is && !other->disabled &&
+		if (other != g && other->held.is && !registration_fits_beside(g, other) &&
 		        registration_wanted(other) && str_eq(other->issuer, g->issuer) &&
 		        (other->in_file || other->created > g->created) && covers(other, g) &&
 		        other->held.leaf.not_after > wall_now(g->renewals))
 			return other;
 	}
 	return NULL;
+}
+
+struct registration *registration_beside(const struct registration *g)
+{
+	struct registration *found = NULL;
+	if (!g->held.is || successor(g))
+		return NULL;
+	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e)) {
+		struct registration *other = e->registration;
+		if (other->held.is && registration_fits_beside(g, other) &&
+		        registration_asked_for(g) == registration_asked_for(other) &&
+		        !successor(other) && (!found || goes_before(other, found)))
+			found = other;
+	}
+	return found;
 }
 
 const char *registration_blocked(const struct registration *g)

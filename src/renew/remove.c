@@ -9,6 +9,7 @@ static void removed(struct store_tx *tx, const struct err *err)
 		state_reload(g);
 	} else {
 		g->version = 0;
+		held_leave(g);
 		request_change_sites(g);
 	}
 	schedule(g);

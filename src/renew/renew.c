@@ -138,7 +138,17 @@ static int by_time(const void *x, const void *y)
 	const struct registration *b = *(struct registration *const *)y;
 	if (registration_wanted(a) != registration_wanted(b))
 		return registration_wanted(a) ? 1 : -1;
-	return (a->held.since > b->held.since) - (a->held.since < b->held.since);
+	if (a->held.since != b->held.since)
+		return a->held.since > b->held.since ? 1 : -1;
+	return strcmp(a->id, b->id);
+}
+
+/* Of two that stand beside each other the later one installs both. */
+static void install_in_turn(struct registration *g)
+{
+	struct registration *beside = registration_beside(g);
+	if (!beside || by_time(&beside, &g) < 0)
+		held_install(g);
 }
 
 /* A later one for the same name takes its place: those that are only kept go first, then
@@ -156,11 +166,23 @@ static void install_all(struct renewals *r)
 		qsort(all, count, sizeof *all, by_time);
 	size_t next = 0;
 	for (; next < count && !registration_wanted(all[next]); next++)
-		held_install(all[next]);
+		install_in_turn(all[next]);
 	imported_install_all(r);
 	for (; next < count; next++)
-		held_install(all[next]);
+		install_in_turn(all[next]);
 	free(all);
+}
+
+/* What stands beside another as of now, or stood. */
+static void install_changed(struct renewals *r)
+{
+	MAP_EACH (n, &r->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		if (g->was_in_file && !g->in_file)
+			held_leave(g);
+		else if (!g->was_in_file && g->in_file && registration_beside(g))
+			held_install(g);
+	}
 }
 
 /* A registration of the file may be known only now. */
@@ -216,6 +238,8 @@ void renewals_configure(struct renewals *r, const struct config *config)
 	link_tasks(r);
 	if (first)
 		install_all(r);
+	else
+		install_changed(r);
 	MAP_EACH (n, &r->registrations)
 		take_configuration(OWNER(n, struct registration, node));
 }

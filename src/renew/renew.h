@@ -24,6 +24,9 @@ struct serving_certificate {
 	const struct str *chain;
 	size_t chain_count;
 	const struct secret *key; /* DER */
+	/* With another kind of key, for clients that cannot do with the first, which is the ECDSA
+	 * one; its names are not looked at. NULL: it stands alone. */
+	const struct serving_certificate *beside;
 };
 struct serving_address {
 	struct str host; /* numeric, one that can be dialled: 0.0.0.0 has become 127.0.0.1 */
@@ -35,7 +38,8 @@ struct serving_change {
 	struct list node;
 };
 struct serving_ops {
-	/* From now on handshakes for these names get it (replaces what they had). */
+	/* From now on handshakes for these names get it, or what stands beside it (replaces what
+	 * they had). */
 	void (*install)(struct serving *s, const struct serving_certificate *c);
 	/* Registrations changed: build a generation of the file's sites and renewals_each_site. */
 	void (*change)(struct serving *s, struct serving_change *c);

@@ -13,7 +13,8 @@ struct wanted {
 	struct str ascii[NAMES_MOST];
 	size_t count;
 	struct str email, issuer, profile;
-	enum key_type key_type;
+	enum key_type key_types[2]; /* one certificate of each */
+	size_t key_type_count;
 	struct address listen;
 	struct config_upstream proxy;
 };
@@ -106,21 +107,50 @@ static bool read_key_type(struct str text, enum key_type *ret_type)
 	       (str_eq_nocase(text, STR("P-384")) && (*ret_type = KEY_P384, true));
 }
 
+/* One of each kind at most. */
+static bool add_key_type(struct wanted *w, struct str text, struct err *err)
+{
+	BUF_AUTO known = BUF(256);
+	enum key_type type, *types = w->key_types;
+	if (!read_key_type(text, &type)) {
+		for (enum key_type t = 0; t < KEY_TYPE_COUNT; t++)
+			buf_printf(&known, "%s%s", t ? ", " : "", key_type_name(t));
+		return err_set(err, ERR_INPUT,
+		        "%.*s is no type of key." ERR_REMEDY "Known are: %s.",
+		        STR_ARG(str_head(text, 80)), buf_c(&known));
+	}
+	for (size_t i = 0; i < w->key_type_count; i++)
+		if (key_type_is_rsa(types[i]) == key_type_is_rsa(type))
+			return err_set(err, ERR_INPUT,
+			        "%s and %s are both %s: visitors can be shown one certificate with "
+			        "an ECDSA key and one with an RSA key.",
+			        key_type_name(types[i]), key_type_name(type),
+			        key_type_is_rsa(type) ? "RSA" : "ECDSA");
+	types[w->key_type_count++] = type;
+	return true;
+}
+
+/* One or two words, with commas or spaces between; else as the configuration says. */
 static bool check_key_type(
         struct renewals *r, struct wanted *w, const struct register_want *want, struct err *err)
 {
 	const struct config_making *m = registration_making(r->config, w->ascii[0]);
-	BUF_AUTO known = BUF(256);
-	if (!want->key_type.n) {
-		w->key_type = m->key_type_count ? m->key_types[0] : KEY_P256;
-		return true;
+	struct str rest = str_trim(want->key_type);
+	while (rest.n) {
+		size_t end = 0;
+		while (end < rest.n && rest.p[end] != ',' && rest.p[end] != ' ')
+			end++;
+		if (!add_key_type(w, str_head(rest, end), err))
+			return false;
+		rest = str_trim(str_from(rest, end));
+		if (str_starts(rest, STR(",")))
+			rest = str_trim(str_from(rest, 1));
 	}
-	if (read_key_type(want->key_type, &w->key_type))
-		return true;
-	for (enum key_type t = 0; t < KEY_TYPE_COUNT; t++)
-		buf_printf(&known, "%s%s", t ? ", " : "", key_type_name(t));
-	return err_set(err, ERR_INPUT, "%.*s is no type of key." ERR_REMEDY "Known are: %s.",
-	        STR_ARG(str_head(want->key_type, 80)), buf_c(&known));
+	for (size_t i = 0; !want->key_type.n && i < m->key_type_count; i++)
+		w->key_types[w->key_type_count++] = m->key_types[i];
+	if (!w->key_type_count)
+		w->key_types[w->key_type_count++] = KEY_P256;
+	return true;
 }
 
 static bool check_profile(struct wanted *w, const struct register_want *want, struct err *err)
@@ -301,6 +331,8 @@ void request_change_sites(struct registration *g)
 static void start(struct registration *g)
 {
 	request_change_sites(g);
+	if (registration_beside(g)) /* again, or as of now */
+		held_install(g);
 	const char *blocked = registration_blocked(g);
 	if (g->attempting)
 		return; /* what was under way when it was disabled ends the task */
@@ -339,7 +371,7 @@ static void registered(struct store_tx *tx, const struct err *err)
 	request_answer_all(g, err);
 }
 
-static void keep_wanted(struct registration *g, const struct wanted *w)
+static void keep_wanted(struct registration *g, const struct wanted *w, enum key_type key_type)
 {
 	struct arena *a = &g->arena;
 	if (!g->name_count) {
@@ -351,7 +383,7 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 	}
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
-	g->key_type = w->key_type;
+	g->key_type = key_type;
 	if (w->profile.n)
 		g->profile = arena_str(a, w->profile);
 	if (w->listen.host.n)
@@ -369,19 +401,23 @@ static void keep_wanted(struct registration *g, const struct wanted *w)
 }
 
 /* One transaction per turn of the loop: the task is stored in the same one. */
-static void store_registration(
-        struct renew_request *q, struct registration *g, const struct wanted *w)
+static void store_as(struct registration *g, const struct wanted *w, enum key_type key_type)
 {
-	struct renewals *r = q->renewals;
-	keep_wanted(g, w);
+	keep_wanted(g, w, key_type);
 	g->failures = 0;
 	g->next_try = 0;
 	if (!g->task)
 		g->task = task_for(g, TASK_CONFIGURE);
 	registration_put(g, &g->request_tx);
 	state_put(g, &g->request_tx, /* healthy= */ false);
+	store_tx_start(g->renewals->needs.store, &g->request_tx, registered);
+}
+
+static void store_registration(struct renew_request *q, struct registration *g,
+        const struct wanted *w, enum key_type key_type)
+{
+	store_as(g, w, key_type);
 	request_answer_when_stored(q, g);
-	store_tx_start(r->needs.store, &g->request_tx, registered);
 }
 
 /* Whether a wish for it is being stored already, which this one joins or has to wait for. */
@@ -442,7 +478,7 @@ static void describe(const struct registration *g, char *ret, size_t size)
 static void store_change(struct renew_request *q, struct registration *g, const struct wanted *w)
 {
 	describe(g, q->before, sizeof q->before);
-	store_registration(q, g, w);
+	store_registration(q, g, w, g->key_type);
 	describe(g, q->after, sizeof q->after);
 }
 
@@ -488,13 +524,17 @@ static bool check_promise(
 	return true;
 }
 
-static void store_wanted(struct renew_request *q, struct wanted *w)
+static struct registration *wanted_with(
+        struct renewals *r, struct wanted *w, enum key_type key_type)
 {
-	struct renewals *r = q->renewals;
-	struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer, w->key_type);
+	struct str id = registration_id(&w->arena, w->ascii, w->count, w->issuer, key_type);
 	struct registration *g = registration_by_id(r, id);
-	if (!g)
-		g = registration_new(r, id);
+	return g ? g : registration_new(r, id);
+}
+
+static void store_wanted(struct renew_request *q, struct wanted *w, enum key_type key_type)
+{
+	struct registration *g = wanted_with(q->renewals, w, key_type);
 	if (being_stored(q, g, /* disabled= */ false))
 		return;
 	q->existing = registration_wanted(g);
@@ -503,7 +543,25 @@ static void store_wanted(struct renew_request *q, struct wanted *w)
 	else if (q->existing)
 		store_change(q, g, w);
 	else
-		store_registration(q, g, w);
+		store_registration(q, g, w, key_type);
+}
+
+/* The answer is about the first that is not there yet. What stands beside it comes along in the
+ * same transaction. */
+static void store_all_wanted(struct renew_request *q, struct wanted *w)
+{
+	struct registration *of[2];
+	size_t first = 0;
+	for (size_t i = w->key_type_count; i-- > 0;) {
+		of[i] = wanted_with(q->renewals, w, w->key_types[i]);
+		if (!registration_wanted(of[i]))
+			first = i;
+	}
+	for (size_t i = 0; i < w->key_type_count; i++)
+		if (i != first && !of[i]->request_tx.store &&
+		        (!registration_wanted(of[i]) || asks_other(of[i], w)))
+			store_as(of[i], w, w->key_types[i]);
+	store_wanted(q, w, w->key_types[first]);
 }
 
 /* Those that it has now. */
@@ -526,7 +584,7 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 	if (fits && want->agree_tos)
 		accept_terms(r, w->issuer);
 	if (fits)
-		store_wanted(q, w);
+		store_all_wanted(q, w);
 	else
 		request_answer_soon(q);
 	arena_done(&w->arena);
@@ -547,7 +605,8 @@ static bool is_ambiguous(
 		const struct registration *g = e->registration;
 		if (!registration_wanted(g))
 			continue;
-		buf_printf(&ids, "%s%s", count++ ? ", " : "", g->id);
+		buf_printf(
+		        &ids, "%s%s (%s)", count++ ? ", " : "", g->id, key_type_name(g->key_type));
 	}
 	if (count < 2 || str_eq_c(typed, found->id))
 		return false;

@@ -116,25 +116,6 @@ static void rehearsals_can_be_switched_off(void **state)
 
 /* How */
 
-static void each_type_of_key_has_a_certificate(void **state)
-{
-	(void)state;
-	world_start(
-	        BY_FILE "site shop.example.com { proxy 127.0.0.1:3001; key-type p256 p384; }\n");
-	run_until_idle();
-	assert_int_equal(place->ca.order_count, 2);
-	assert_int_equal(world.renewals->registrations.count, 2);
-	bool seen[KEY_TYPE_COUNT] = { 0 };
-	MAP_EACH (n, &world.renewals->registrations) {
-		const struct registration *g = OWNER(n, struct registration, node);
-		assert_true(g->held.is);
-		assert_string_equal(
-		        g->held.leaf.key_type.p, g->key_type == KEY_P384 ? "P-384" : "P-256");
-		seen[g->key_type] = true;
-	}
-	assert_true(seen[KEY_P256] && seen[KEY_P384]);
-}
-
 static void keys_are_new_or_the_same(void **state)
 {
 	(void)state;
@@ -240,7 +221,6 @@ int main(void)
 		WORLD_TEST(a_rehearsal_that_fails_touches_nothing_else),
 		WORLD_TEST(staging_that_is_down_delays_nothing),
 		WORLD_TEST(rehearsals_can_be_switched_off),
-		WORLD_TEST(each_type_of_key_has_a_certificate),
 		WORLD_TEST(keys_are_new_or_the_same),
 		WORLD_TEST(a_clock_that_is_years_ahead_renews_nothing),
 		WORLD_TEST(a_clock_that_is_years_back_still_renews),

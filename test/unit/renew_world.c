@@ -29,24 +29,8 @@ static struct shown *shown_of(struct str name)
 	return NULL;
 }
 
-static void show(struct str name, struct str leaf)
+static void check(const struct serving_certificate *c)
 {
-	struct shown *s = shown_of(name);
-	if (!s) {
-		s = shown_of(STR(""));
-		CHECK(s && name.n < sizeof s->name);
-		snprintf(s->name, sizeof s->name, "%.*s", STR_ARG(name));
-		s->pem = s->before = BUF(16 << 10);
-	}
-	buf_clear(&s->before);
-	buf_add_buf(&s->before, &s->pem);
-	buf_clear(&s->pem);
-	cert_to_pem(leaf, &s->pem);
-}
-
-static void install(struct serving *s, const struct serving_certificate *c)
-{
-	(void)s;
 	struct err err = ERR_INIT;
 	KEY_AUTO *key = key_from_der(secret_bytes(c->key), "It", &err);
 	assert_non_null(key);
@@ -55,8 +39,34 @@ static void install(struct serving *s, const struct serving_certificate *c)
 	assert_int_equal(c->chain_count, world.chain);
 	for (size_t i = 0; i < c->chain_count; i++)
 		assert_true(str_eq(c->chain[i], c->leaf));
+}
+
+static void show(struct str name, const struct serving_certificate *c)
+{
+	struct shown *s = shown_of(name);
+	if (!s) {
+		s = shown_of(STR(""));
+		CHECK(s && name.n < sizeof s->name);
+		snprintf(s->name, sizeof s->name, "%.*s", STR_ARG(name));
+		s->pem = s->before = s->beside = BUF(16 << 10);
+	}
+	buf_clear(&s->before);
+	buf_add_buf(&s->before, &s->pem);
+	buf_clear(&s->pem);
+	cert_to_pem(c->leaf, &s->pem);
+	buf_clear(&s->beside);
+	if (c->beside)
+		cert_to_pem(c->beside->leaf, &s->beside);
+}
+
+static void install(struct serving *s, const struct serving_certificate *c)
+{
+	(void)s;
+	check(c);
+	if (c->beside)
+		check(c->beside);
 	for (size_t i = 0; i < c->name_count; i++)
-		show(c->names[i], c->leaf);
+		show(c->names[i], c);
 	world.installs++;
 	buf_printf(&world.place.diary, "install %.*s\n", STR_ARG(c->names[0]));
 }
@@ -132,8 +142,32 @@ static bool shows(
 		return err_set(err, ERR_REFUSED, "The connection was refused.");
 	bool lags = world.lagging && s->before.n;
 	world.lagging -= lags;
-	buf_add_buf(pem, lags ? &s->before : &s->pem);
+	const bool other = s->beside.n && p->keys == FETCH_KEYS_RSA;
+	buf_add_buf(pem, lags ? &s->before : other ? &s->beside : &s->pem);
 	return true;
+}
+
+static void add_key(struct str pem, struct buf *out)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct str chain[CHAIN_MOST];
+	size_t count;
+	struct cert leaf;
+	struct err err = ERR_INIT;
+	assert_true(cert_chain_from_pem(&a, pem, chain, &count, &err));
+	assert_true(cert_read(&a, chain[0], &leaf, &err));
+	buf_printf(out, "%s%.*s", out->n ? ", " : "", STR_ARG(leaf.key_type));
+}
+
+const char *shown_keys(const char *name)
+{
+	BUF_AUTO text = BUF(100);
+	const struct shown *s = shown_of(str_c(name));
+	if (s)
+		add_key(buf_str(&s->pem), &text);
+	if (s && s->beside.n)
+		add_key(buf_str(&s->beside), &text);
+	return ring(buf_str(&text));
 }
 
 static size_t listeners(struct serving *s, struct address *ret, size_t most)
@@ -247,6 +281,7 @@ int world_teardown(void **state)
 	for (size_t i = 0; i < INSTALLED; i++) {
 		buf_done(&world.shown[i].pem);
 		buf_done(&world.shown[i].before);
+		buf_done(&world.shown[i].beside);
 	}
 	place_done(&world.place);
 	return 0;

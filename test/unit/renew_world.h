@@ -11,6 +11,7 @@ enum { INSTALLED = 128 };
 struct shown {
 	char name[64];
 	struct buf pem, before; /* before: what a listener that lags shows */
+	struct buf beside;      /* PEM, for those who cannot do with the first; empty: none */
 };
 
 struct world {
@@ -62,6 +63,8 @@ void status_is(const char *name, const char *state);
 void run_until_idle(void);
 /* A task's events: "step: text", one a line; with its state at the end. */
 void task_lines(const char *task, struct buf *out);
+/* The key types of what handshakes for that name get: "P-256", "P-256, RSA 2048". */
+const char *shown_keys(const char *name);
 const char *date(int64_t wall); /* RFC 3339, quoted; as `said` */
 
 /* For cmocka. */

@@ -1,0 +1,267 @@
+/* Two certificates for the same names, with an ECDSA and an RSA key, side by side. */
+#include "renew_world.h"
+
+#define BOTH_KEYS "site shop.example.com { proxy 127.0.0.1:3001; key-type rsa2048 p256; }\n"
+#define P256_ONLY "site shop.example.com { proxy 127.0.0.1:3001; key-type p256; }\n"
+#define RSA_ONLY  "site shop.example.com { proxy 127.0.0.1:3001; key-type rsa2048; }\n"
+
+static struct registration *of(enum key_type type)
+{
+	struct registration *found = NULL;
+	MAP_EACH (n, &world.renewals->registrations) {
+		struct registration *g = OWNER(n, struct registration, node);
+		if (g->key_type == type)
+			found = g;
+	}
+	return found;
+}
+
+/* Seen, too. */
+static bool has(enum key_type type)
+{
+	const struct registration *g = of(type);
+	return g && g->held.is && g->served_at && !g->attempting;
+}
+
+static void run_until_both(void)
+{
+	turn_until(place, has(KEY_P256) && has(KEY_RSA2048));
+}
+
+static void seen(enum key_type type)
+{
+	assert_string_equal(of(type)->served_err.text, "");
+	assert_string_equal(said(of(type)->id, "state"), "\"ok\"");
+	assert_string_equal(said(of(type)->id, "served"), "\"stored\"");
+	assert_string_equal(said(of(type)->id, "lamp"), "\"ok\"");
+}
+
+static void shown_is(const char *keys)
+{
+	assert_string_equal(shown_keys("shop.example.com"), keys);
+}
+
+static void both_are_shown_and_seen(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	assert_int_equal(place->ca.order_count, 2);
+	shown_is("P-256, RSA 2048");
+	seen(KEY_P256);
+	seen(KEY_RSA2048);
+}
+
+static void a_restart_shows_both_again(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	unsigned before = world.installs;
+	world_kill();
+	world_start(NULL);
+	assert_int_equal(world.installs, before + 1);
+	shown_is("P-256, RSA 2048");
+	run_until_both();
+	seen(KEY_P256);
+	seen(KEY_RSA2048);
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+/* The other one stays as it is, and is still shown. */
+static void each_is_renewed_alone(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	static const enum key_type types[] = { KEY_RSA2048, KEY_P256 };
+	for (int i = 0; i < 2; i++) {
+		struct wish w;
+		char serial[100];
+		struct registration *g = of(types[i]), *other = of(types[!i]);
+		const int64_t version = g->held.version;
+		snprintf(serial, sizeof serial, "%.*s", STR_ARG(other->held.leaf.serial));
+		wish_renew(&w, g->id);
+		wish_wait(&w);
+		turn_until(place, g->held.version > version && !g->attempting);
+		assert_true(str_eq_c(other->held.leaf.serial, serial));
+		shown_is("P-256, RSA 2048");
+		seen(KEY_P256);
+		seen(KEY_RSA2048);
+	}
+	assert_int_equal(place->ca.order_count, 4);
+}
+
+/* A handshake that offers only what the other one cannot. */
+static void each_is_proven_by_itself(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	struct wish w;
+	struct registration *g = of(KEY_RSA2048);
+	world.lagging = 100; /* what is asked for by ECDSA shows what was there before, too */
+	wish_renew(&w, g->id);
+	wish_wait(&w);
+	turn_until(place, g->held.version == 2 && !g->attempting);
+	assert_non_null(strstr(g->served_err.text, "get another certificate"));
+	assert_string_equal(of(KEY_P256)->served_err.text, "");
+}
+
+static void the_file_takes_one_away_and_gives_it_back(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	world_configure(BY_FILE P256_ONLY);
+	shown_is("P-256");
+	status_is(of(KEY_RSA2048)->id, "retired");
+	world_configure(BY_FILE BOTH_KEYS);
+	shown_is("P-256, RSA 2048");
+	world_configure(BY_FILE RSA_ONLY);
+	shown_is("RSA 2048");
+	status_is(of(KEY_P256)->id, "retired");
+	world_kill();
+	world_start(BY_FILE RSA_ONLY);
+	shown_is("RSA 2048");
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+/* What nothing asks for any more is served as it was. */
+static void both_are_kept_together(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	world_configure(BY_FILE);
+	world_kill();
+	world_start(NULL);
+	shown_is("P-256, RSA 2048");
+	status_is(of(KEY_RSA2048)->id, "retired");
+	status_is(of(KEY_P256)->id, "retired");
+}
+
+static void wish_types(struct wish *w, const char *types)
+{
+	const struct str names[] = { STR("shop.example.com") };
+	wish_register(w, &(struct register_want){ .names = names,
+	                         .name_count = 1,
+	                         .email = STR("ops@example.com"),
+	                         .agree_tos = true,
+	                         .key_type = str_c(types) });
+	wish_wait(w);
+}
+
+static void what_is_registered_with_the_other_key_stands_beside(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	wish_types(&w, "p256");
+	turn_until(place, has(KEY_P256));
+	shown_is("P-256");
+	wish_types(&w, "rsa2048");
+	run_until_both();
+	shown_is("P-256, RSA 2048");
+	run_for(place, 70 * DAY);
+	turn_until(place, of(KEY_RSA2048)->held.version == 2 && of(KEY_P256)->held.version == 2);
+	wish_types(&w, "p384");
+	turn_until(place, has(KEY_P384));
+	shown_is("P-384, RSA 2048");
+	assert_non_null(registration_blocked(of(KEY_P256)));
+	assert_null(registration_blocked(of(KEY_RSA2048)));
+}
+
+static void both_are_registered_at_once(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	wish_types(&w, "p256, rsa2048");
+	assert_false(w.existing);
+	run_until_both();
+	shown_is("P-256, RSA 2048");
+	wish_types(&w, "p256 rsa2048");
+	assert_true(w.existing);
+	world_kill();
+	world_start(NULL);
+	shown_is("P-256, RSA 2048");
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+/* As the site says it, for a name that is registered by command. */
+static void both_are_registered_as_the_site_says(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE "key-type p256 rsa2048\n");
+	wish_types(&w, "p256");
+	turn_until(place, has(KEY_P256));
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_false(w.existing);
+	assert_string_equal(w.id, of(KEY_RSA2048)->id);
+	run_until_both();
+	shown_is("P-256, RSA 2048");
+}
+
+static void two_of_one_kind_are_refused(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str names[] = { STR("shop.example.com") };
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .key_type = STR("p256,p384") });
+	wish_refused(&w, ERR_INPUT,
+	        "p256 and p384 are both ECDSA: visitors can be shown one certificate with an ECDSA "
+	        "key and one with an RSA key.");
+}
+
+static void each_is_disabled_and_removed_alone(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	wish_types(&w, "p256,rsa2048");
+	run_until_both();
+	wish_disable(&w, "shop.example.com", false);
+	turn_until(place, w.done);
+	assert_int_equal(w.err.code, ERR_CONFLICT);
+	assert_non_null(strstr(w.err.text, " (rsa2048)"));
+	wish_disable(&w, of(KEY_RSA2048)->id, false);
+	wish_wait(&w);
+	shown_is("P-256, RSA 2048");
+	assert_null(registration_blocked(of(KEY_P256)));
+	w = (struct wish){ 0 };
+	renew_remove(world.renewals, &w.q, str_c(of(KEY_RSA2048)->id), false, wish_done);
+	wish_wait(&w);
+	shown_is("P-256");
+	wish_types(&w, "rsa2048");
+	shown_is("P-256, RSA 2048");
+	w = (struct wish){ 0 };
+	renew_remove(world.renewals, &w.q, str_c(of(KEY_P256)->id), false, wish_done);
+	wish_wait(&w);
+	shown_is("RSA 2048");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(both_are_shown_and_seen),
+		WORLD_TEST(a_restart_shows_both_again),
+		WORLD_TEST(each_is_renewed_alone),
+		WORLD_TEST(each_is_proven_by_itself),
+		WORLD_TEST(the_file_takes_one_away_and_gives_it_back),
+		WORLD_TEST(both_are_kept_together),
+		WORLD_TEST(what_is_registered_with_the_other_key_stands_beside),
+		WORLD_TEST(both_are_registered_at_once),
+		WORLD_TEST(both_are_registered_as_the_site_says),
+		WORLD_TEST(two_of_one_kind_are_refused),
+		WORLD_TEST(each_is_disabled_and_removed_alone),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
