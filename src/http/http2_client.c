@@ -20,12 +20,15 @@ static bool tells_length(const struct request *r)
 
 bool http2_ask(struct http2 *h, struct http2_call *c, const struct request *r)
 {
-	enum { OURS = 6 };
+	enum { OURS = 7 };
 	struct http2_stream *s = &c->stream;
 	char length[HTTP2_NUMBER];
 	size_t count = 0;
 	nghttp2_nv *v = arena_array(s->arena, nghttp2_nv, r->headers.count + OURS);
-	v[count++] = http2_pair(STR(":method"), r->method, NGHTTP2_NV_FLAG_NONE);
+	v[count++] = http2_pair(
+	        STR(":method"), r->websocket ? STR("CONNECT") : r->method, NGHTTP2_NV_FLAG_NONE);
+	if (r->websocket) /* RFC 8441 4 */
+		v[count++] = http2_pair(STR(":protocol"), STR("websocket"), NGHTTP2_NV_FLAG_NONE);
 	v[count++] = http2_pair(STR(":scheme"), STR("http"), NGHTTP2_NV_FLAG_NONE);
 	if (r->authority.n)
 		v[count++] = http2_pair(STR(":authority"), r->authority, NGHTTP2_NV_FLAG_NONE);
@@ -39,7 +42,8 @@ bool http2_ask(struct http2 *h, struct http2_call *c, const struct request *r)
 		v[count++] = http2_pair(STR("te"), STR("trailers"), NGHTTP2_NV_FLAG_NONE);
 	s->connection = h;
 	s->out = BUF(HTTP2_OUT_CEILING);
-	s->has_content = r->body != BODY_NONE;
+	s->is_tunnel = r->websocket;
+	s->has_content = r->body != BODY_NONE || s->is_tunnel;
 	c->is_head = str_eq(r->method, STR("HEAD"));
 	nghttp2_data_provider content = http2_content(s);
 	s->id = nghttp2_submit_request(
@@ -147,6 +151,19 @@ static bool hear_framing(struct http2_call *c, bool ended, struct response *r)
 	return true;
 }
 
+/* RFC 8441 5, RFC 9110 9.3.6: any 2xx is what 101 is in HTTP/1, and a length means nothing. */
+static void hear_tunnel(struct http2_call *c, struct response *r)
+{
+	c->stream.is_tunnel = r->status < 300;
+	if (!c->stream.is_tunnel)
+		return;
+	c->bounded = false;
+	r->status = 101;
+	r->websocket = r->head_only = true;
+	r->body = BODY_NONE;
+	r->length = 0;
+}
+
 static bool read_answer(struct http2_call *c, bool ended, struct response *ret_response)
 {
 	struct http2_head *h = &c->stream.head;
@@ -163,6 +180,8 @@ static bool read_answer(struct http2_call *c, bool ended, struct response *ret_r
 			return false;
 	if (!hear_framing(c, ended, &r))
 		return false;
+	if (c->stream.is_tunnel && r.status >= 200)
+		hear_tunnel(c, &r);
 	*ret_response = r;
 	return true;
 }
@@ -174,7 +193,7 @@ void http2_hear_answer(struct http2_stream *s, bool ended)
 		(void)condemn(c, c->fault);
 		return;
 	}
-	s->answered = c->response.status >= 200;
+	s->answered = c->response.status >= 200 || c->response.websocket;
 	s->connection->user->ops->answer(s);
 }
 
@@ -222,6 +241,12 @@ uint32_t http2_calls_most(const struct http2 *h)
 {
 	return nghttp2_session_get_remote_settings(
 	        h->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool http2_takes_websockets(const struct http2 *h)
+{
+	return nghttp2_session_get_remote_settings(
+	               h->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 bool http2_told_to_leave(const struct http2 *h)

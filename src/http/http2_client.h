@@ -8,7 +8,10 @@
  *
  * What `body` was given is the user's to give back (http2_used), by call; the connection's own
  * window is opened at once, so that one call whose client is slow does not stop the others. For
- * each of them HTTP2_ANSWER_WINDOW bytes may have to be kept. */
+ * each of them HTTP2_ANSWER_WINDOW bytes may have to be kept. *
+ * A WebSocket is asked for by an extended CONNECT (RFC 8441). If it is taken, `answer` tells of a
+ * 101, and content goes both ways: either side may end before the other.
+ */
 #ifndef HTTP_HTTP2_CLIENT_H
 #define HTTP_HTTP2_CLIENT_H
 
@@ -36,6 +39,8 @@ struct http2 *http2_client_new(struct http2_user *u, int64_t now);
 bool http2_greeted(const struct http2 *h);
 /* How many calls the peer takes at once, once it has greeted. */
 uint32_t http2_calls_most(const struct http2 *h);
+/* Whether it takes WebSockets (RFC 8441 3), once it has greeted. */
+bool http2_takes_websockets(const struct http2 *h);
 /* It has said that it takes no further ones. */
 bool http2_told_to_leave(const struct http2 *h);
 

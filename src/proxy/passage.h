@@ -64,6 +64,9 @@ void passage_start(struct passage *p); /* request is set: finds a connection */
 /* to_control.c: control did not answer, or not to the end. Nothing but the exchange is left. */
 void control_failed(struct exchange *ex, bool responded);
 
+/* It cannot go to this upstream: our answer, and nothing that is held against the upstream. */
+void passage_refuse(struct passage *p, unsigned status, const char *sentence);
+
 /* The connection stands: the request may go. */
 void passage_send(struct passage *p);
 /* There is room in the connection again. */
@@ -79,6 +82,10 @@ bool passage_sent(const struct passage *p);
  * asked for. */
 void passage_offer_websocket(struct passage *p);
 bool passage_websocket_accepted(const struct passage *p, struct response *r);
+/* The same towards HTTP/2: the request without its key, false if it has none; and the answer with
+ * what the client expects. */
+MUST_CHECK bool passage_websocket_request(const struct passage *p, struct request *ret_request);
+void passage_websocket_taken(const struct passage *p, struct response *r);
 
 /* Reads what there is. May end the passage. */
 void passage_receive(struct passage *p);

@@ -35,9 +35,34 @@ static void end_request(struct passage *p)
 		ride_end(p->ride, p->client_ended ? &p->ex->trailers : &none);
 }
 
+static void ask_websocket(struct passage *p)
+{
+	if (!ride_await_greeting(p->ride)) {
+		passage_wait(p);
+		return;
+	}
+	if (!ride_takes_websockets(p->ride)) {
+		passage_refuse(p, 502,
+		        THE_APPLICATION "is reached by HTTP/2, and takes no WebSocket over it.");
+		return;
+	}
+	struct request r;
+	if (!passage_websocket_request(p, &r)) {
+		passage_refuse(p, 400, "A WebSocket needs a Sec-WebSocket-Key.");
+		return;
+	}
+	p->head_sent = p->sent_any = p->content_ended = true;
+	ride_ask(p->ride, p->ex->arena, &r);
+	passage_wait(p);
+}
+
 void passage_http2_send(struct passage *p)
 {
 	bool content = p->request.body != BODY_NONE;
+	if (p->request.websocket) {
+		ask_websocket(p);
+		return;
+	}
 	p->head_sent = p->sent_any = true;
 	p->content_ended = !content || p->client_ended;
 	ride_ask(p->ride, p->ex->arena, &p->request);
@@ -75,8 +100,14 @@ void passage_http2_body_end(struct passage *p)
 
 /* ---- the answer ---- */
 
+/* A tunnel's client may go on, as long as the upstream listens. */
 static void finish(struct passage *p)
 {
+	if (p->tunnel && p->ride) {
+		exchange_last(p->ex);
+		passage_wait(p);
+		return;
+	}
 	if (p->trailers.count)
 		exchange_trailers(p->ex, &p->trailers);
 	passage_end(p, /* clean= */ false);
@@ -90,10 +121,23 @@ static void hear_interim(struct passage *p, const struct response *r)
 		exchange_respond(p->ex, r);
 }
 
+static void begin_tunnel(struct passage *p, struct response *r)
+{
+	passage_websocket_taken(p, r);
+	p->responded = p->tunnel = true;
+	passage_answered(p, r->status);
+	exchange_respond(p->ex, r);
+	passage_begin_tunnel(p);
+}
+
 static void answer(struct ride_user *u, struct response *r)
 {
 	struct passage *p = passage_of(u);
 	p->heard_any = true;
+	if (r->websocket) {
+		begin_tunnel(p, r);
+		return;
+	}
 	if (r->status < 200) {
 		hear_interim(p, r);
 		return;
@@ -158,6 +202,11 @@ static void connected(struct ride_user *u)
 	passage_send(p);
 }
 
+static void greeted(struct ride_user *u)
+{
+	ask_websocket(passage_of(u));
+}
+
 static void fail_unprocessed(struct passage *p)
 {
 	if (p->responded || (p->content_taken && p->forgotten) || p->tries++ == TRIES_MOST)
@@ -169,6 +218,11 @@ static void fail_unprocessed(struct passage *p)
 static void failed(struct ride_user *u, const struct ride_failure *f)
 {
 	struct passage *p = passage_of(u);
+	if (p->tunnel && p->upstream_ended) {
+		if (p->in.n == 0)
+			finish(p);
+		return;
+	}
 	switch (f->end) {
 	case RIDE_UNREACHED:
 		passage_unreached(p, f->why, f->late, f->first);
@@ -188,6 +242,7 @@ static void failed(struct ride_user *u, const struct ride_failure *f)
 
 static const struct ride_user_ops ops = {
 	.connected = connected,
+	.greeted = greeted,
 	.answer = answer,
 	.content = content,
 	.ended = ended,

@@ -62,7 +62,8 @@ void passage_wait(struct passage *p)
 {
 	if (p->tunnel) {
 		/* By an upstream that does not read, or may have gone behind its end. */
-		bool blocked = p->out.n > 0 || p->upstream_ended;
+		bool blocked =
+		        p->out.n > 0 || p->upstream_ended || (p->ride && ride_unsent(p->ride) > 0);
 		channel_deadline(
 		        &p->user, blocked ? TIME(p, answer_timeout) : limits_of(p)->tunnel_idle);
 		return;
@@ -124,6 +125,12 @@ void passage_end(struct passage *p, bool clean)
 		channel_keep(&p->user, TIME(p, upstream_idle));
 	release(p);
 	exchange_end(p->ex);
+}
+
+void passage_refuse(struct passage *p, unsigned status, const char *sentence)
+{
+	let_go(p);
+	passage_fail(p, status, sentence);
 }
 
 /* --- finding a connection */
@@ -299,12 +306,6 @@ static void connect_next(struct passage *p)
 {
 	struct pool *pool;
 	while ((pool = choose(p))) {
-		if (pool->scheme == UPSTREAM_H2C && p->request.websocket) {
-			passage_fail(p, 501,
-			        THE_APPLICATION "is reached by HTTP/2, over which no WebSocket is "
-			                        "passed on to it.");
-			return;
-		}
 		passage_pools(p)->counts.retries += p->broken != NULL;
 		if (take_kept(p, pool)) {
 			passage_send(p);

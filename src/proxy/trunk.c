@@ -115,6 +115,20 @@ static void tell_room(struct trunk *t)
 	}
 }
 
+/* Who waits for it may ask, or leave. */
+static void tell_greeting(struct trunk *t)
+{
+	if (!http2_greeted(t->codec))
+		return;
+	LIST_EACH (node, &t->rides) {
+		struct ride *r = at_node(node);
+		bool owed = r->greeting_owed;
+		r->greeting_owed = false;
+		if (owed && r->user)
+			r->user->ops->greeted(r->user);
+	}
+}
+
 /* --- what the codec tells */
 
 static void hear_answer(struct http2_stream *s)
@@ -135,7 +149,8 @@ static void hear_end(struct http2_stream *s)
 {
 	struct ride *r = ride_of(s);
 	struct ride_user *u = r->user;
-	r->user = NULL;
+	if (!s->is_tunnel)
+		r->user = NULL;
 	if (u && u->ops->ended)
 		u->ops->ended(u, &s->trailers);
 }
@@ -308,6 +323,7 @@ static void work(struct later *l)
 	http2_time(t->codec, pools_now(t->pool->pools));
 	if (!t->connecting)
 		read_frames(t);
+	tell_greeting(t);
 	write_frames(t);
 	reap(t);
 	tell_room(t);
@@ -402,6 +418,17 @@ bool ride_begin(struct pool *p, const struct visit *v, struct ride_user *u, int6
 bool ride_connecting(const struct ride *r)
 {
 	return r->trunk->connecting;
+}
+
+bool ride_await_greeting(struct ride *r)
+{
+	r->greeting_owed = !http2_greeted(r->trunk->codec);
+	return !r->greeting_owed;
+}
+
+bool ride_takes_websockets(const struct ride *r)
+{
+	return http2_takes_websockets(r->trunk->codec);
 }
 
 bool ride_is_first(const struct ride *r)

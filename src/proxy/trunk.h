@@ -5,6 +5,10 @@
  * pool's trunks are full another one is dialled. One that the upstream tells to leave (GOAWAY), or
  * that has died, takes no more.
  *
+ * A WebSocket may be asked for once the upstream has said that it takes them (RFC 8441 3); who
+ * has to wait for its word hears `greeted`. If it is taken, the answer is a 101, and after `ended`
+ * there still is room, and an end to be told of: `failed`, however it came.
+ *
  * What a user puts is written at the end of the turn; what comes is told from within it. After
  * `ended` or `failed` a user hears nothing more. Disadvantage: the rides of one connection wait for
  * each other when a packet is lost. */
@@ -33,6 +37,7 @@ struct ride_user;
 /* Of answer's content and what follows, NULL: unheard. */
 struct ride_user_ops {
 	void (*connected)(struct ride_user *u); /* after a ride that began `connecting` */
+	void (*greeted)(struct ride_user *u);   /* after ride_await_greeting */
 	void (*answer)(struct ride_user *u, struct response *r);
 	void (*content)(struct ride_user *u, struct str piece);
 	void (*ended)(struct ride_user *u, const struct headers *trailers);
@@ -50,7 +55,7 @@ struct ride {
 	struct trunk *trunk;
 	struct ride **place;    /* where its user has it; NULL: he has left */
 	struct ride_user *user; /* told of what happens; NULL: he has left, or has heard the end */
-	bool is_asked, is_closed, room_owed;
+	bool is_asked, is_closed, room_owed, greeting_owed;
 	int64_t asked_at; /* mono ms */
 };
 
@@ -59,7 +64,10 @@ struct ride {
 MUST_CHECK bool ride_begin(struct pool *p, const struct visit *v, struct ride_user *u,
         int64_t idle_ms, struct ride **place);
 bool ride_connecting(const struct ride *r); /* `connected` has to be waited for */
-bool ride_is_first(const struct ride *r);   /* nothing was asked on this connection yet */
+/* False: `greeted` will tell when it is so. */
+MUST_CHECK bool ride_await_greeting(struct ride *r);
+bool ride_takes_websockets(const struct ride *r); /* once it has greeted */
+bool ride_is_first(const struct ride *r);         /* nothing was asked on this connection yet */
 /* Text of the answer goes to the arena. */
 void ride_ask(struct ride *r, struct arena *a, const struct request *request);
 void ride_put(struct ride *r, struct str piece);

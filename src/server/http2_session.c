@@ -275,10 +275,18 @@ static void hear_body_end(struct http2_stream *stream)
 	passenger_of(stream)->session->bodies_due++;
 }
 
+/* Closed, and nothing is left to do for it. What the client of a tunnel said last goes to the
+ * application, as slow as that may be, when both have ended it. */
+static bool is_over(const struct http2_passenger *p)
+{
+	bool whole = p->tunnel && p->stream.request_ended && !p->stream.reset;
+	return p->closed && (p->ended || !whole);
+}
+
 /* In one piece what has come and is wanted; the end, once all before it was given. */
 static void give_body(struct http2_passenger *p)
 {
-	if (p->body_done || p->ended || p->closed || !p->routed)
+	if (p->body_done || p->ended || is_over(p) || !p->routed)
 		return;
 	if (p->in.n > 0 && p->wanted > 0) {
 		struct buf in = p->in;
@@ -346,9 +354,13 @@ static void reap(struct http2_session *s)
 	if (s->closed_count == 0)
 		return;
 	s->closed_count = 0;
-	LIST_EACH (node, &s->streams)
-		if (at_node(node)->closed)
-			free_passenger(at_node(node));
+	LIST_EACH (node, &s->streams) {
+		struct http2_passenger *p = at_node(node);
+		if (is_over(p))
+			free_passenger(p);
+		else
+			s->closed_count += p->closed;
+	}
 }
 
 static void free_streams(struct http2_session *s)

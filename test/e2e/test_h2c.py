@@ -416,13 +416,6 @@ def test_one_that_speaks_http_1_is_said_to(stage):
     everseal.logged("This is not HTTP/2")
 
 
-def test_a_websocket_is_refused_clearly(stage):
-    app = stage.keep(Http2Upstream())
-    answer = get(start(stage, app), headers=["Connection: upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                                             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="])
-    assert answer.status == 501 and "WebSocket" in answer.text and not app.asked
-
-
 # ---- laws ----
 
 def fields(*more, status="200", end=False):

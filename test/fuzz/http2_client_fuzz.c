@@ -1,5 +1,5 @@
-/* The client's side of HTTP/2 on what a strange application says: five calls of all kinds, whose
- * answers never break a law by the time that their user hears of them.
+/* The client's side of HTTP/2 on what a strange application says: calls of all kinds, a WebSocket
+ * among them, whose answers never break a law by the time that their user hears of them.
  *
  * The first byte tells how the rest is cut into pieces; if it is odd, SETTINGS come before, and the
  * rest is frames: type, flags, stream, length (a byte each) and so many bytes. */
@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CALLS = 5 };
+enum { CALLS = 6, WEBSOCKET = 5 };
 
 struct asked {
 	struct http2_call call;
@@ -17,7 +17,7 @@ struct asked {
 	struct arena arena;
 	uint64_t got;
 	unsigned finals;
-	bool ended, closed, left;
+	bool ended, closed, left, websocket;
 };
 
 static struct asked *asked_of(struct http2_stream *s)
@@ -37,7 +37,8 @@ static void answer(struct http2_stream *s)
 	struct asked *a = asked_of(s);
 	const struct response *r = &a->call.response;
 	CHECK(!a->ended && !a->closed && !a->left && a->finals == 0);
-	CHECK(r->status >= 100 && r->status <= 599 && r->status != 101);
+	CHECK(r->status >= 100 && r->status <= 599);
+	CHECK((r->status == 101) == r->websocket && (a->websocket || !r->websocket));
 	for (size_t i = 0; i < r->headers.count; i++) {
 		const struct header *h = &r->headers.at[i];
 		CHECK(h->name.n > 0 && h->name.p[0] != ':');
@@ -46,7 +47,7 @@ static void answer(struct http2_stream *s)
 		CHECK(!h->value.n || (!memchr(h->value.p, '\n', h->value.n) &&
 		                             !memchr(h->value.p, 0, h->value.n)));
 	}
-	a->finals += r->status >= 200;
+	a->finals += r->status >= 200 || r->websocket;
 	if (!str_eq(headers_find(&r->headers, STR("x")), STR("leave")))
 		return;
 	leave(a);
@@ -56,9 +57,10 @@ static void body(struct http2_stream *s, struct str piece)
 {
 	struct asked *a = asked_of(s);
 	const struct response *r = &a->call.response;
-	CHECK(a->finals == 1 && !a->ended && !a->left && !r->head_only);
+	CHECK(a->finals == 1 && !a->ended && !a->left && (!r->head_only || r->websocket));
 	a->got += piece.n;
-	CHECK(r->body != BODY_NONE && (r->body != BODY_LENGTH || a->got <= r->length));
+	CHECK(r->websocket ||
+	        (r->body != BODY_NONE && (r->body != BODY_LENGTH || a->got <= r->length)));
 	http2_used(a->connection, s->id, piece.n / 2 + 1);
 	if (piece.p[0] == '!')
 		leave(a);
@@ -88,21 +90,23 @@ static const struct http2_ops ops = {
 static void ask(struct http2 *h, struct asked *a, size_t i)
 {
 	static const struct str methods[CALLS] = { STR_INIT("GET"), STR_INIT("HEAD"),
-		STR_INIT("POST"), STR_INIT("GET"), STR_INIT("PUT") };
+		STR_INIT("POST"), STR_INIT("GET"), STR_INIT("PUT"), STR_INIT("GET") };
 	struct request r = { .version = HTTP_2,
 		.method = methods[i],
 		.authority = STR("a"),
 		.path = STR("/"),
 		.trailers = true,
+		.websocket = i == WEBSOCKET,
 		.body = i == 2   ? BODY_STREAM
 		        : i == 4 ? BODY_LENGTH
 		                 : BODY_NONE,
 		.length = i == 4 ? 90000 : 0 };
 	static const char content[90000];
 	a->connection = h;
+	a->websocket = r.websocket;
 	a->call.stream.arena = &a->arena;
 	CHECK(http2_ask(h, &a->call, &r));
-	if (r.body == BODY_NONE)
+	if (r.body == BODY_NONE && !r.websocket)
 		return;
 	http2_put(&a->call.stream, str_n(content, sizeof content));
 	http2_end(&a->call.stream, NULL);
