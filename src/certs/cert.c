@@ -1,5 +1,6 @@
 /* Reading certificates by OpenSSL, copied into the arena at once. */
 #include "certs/cert.h"
+#include "certs/pattern.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -318,21 +319,10 @@ static bool same_address(struct str x, struct str y)
 	return address_of(x, a, &n) && address_of(y, b, &m) && n == m && memcmp(a, b, n) == 0;
 }
 
-/* RFC 9525 6.3: the wildcard is the whole left-most label and stands for exactly one. */
-static bool covers(struct str pattern, struct str name)
-{
-	if (str_eq_nocase(pattern, name) || same_address(pattern, name))
-		return true;
-	if (!str_starts(pattern, STR("*.")))
-		return false;
-	size_t dot = str_find(name, '.');
-	return dot > 0 && dot < name.n && str_eq_nocase(str_from(pattern, 1), str_from(name, dot));
-}
-
 bool cert_covers(const struct cert *c, struct str name)
 {
 	for (size_t i = 0; i < c->name_count; i++)
-		if (covers(c->names[i], name))
+		if (pattern_covers(c->names[i], name) || same_address(c->names[i], name))
 			return true;
 	return false;
 }

@@ -111,6 +111,14 @@ static struct str made_how(struct arena *a, const struct json *c)
 	        STR_ARG(profile));
 }
 
+static struct str came_how(const struct json *c)
+{
+	bool on_demand = false;
+	return json_bool(c, "on_demand", &on_demand) && on_demand
+	               ? STR("came on demand: a visitor asked for the name")
+	               : STR_NONE;
+}
+
 static struct str revoked(struct arena *a, const struct json *c, int64_t now)
 {
 	const struct str at = json_text(c, "revoked");
@@ -139,6 +147,7 @@ static void add_certificate(struct table *t, const struct json *c, size_t names,
 	row->cells[3] = show_date(a, json_text(c, "not_after"), now);
 	row->cells[4] = show_date(a, json_text(c, "next_renewal"), now);
 	table_note(t, row, revoked(a, c, now));
+	table_note(t, row, came_how(c));
 	table_note(t, row, because(a, c));
 	table_note(t, row, window(a, c, now));
 	table_note(t, row, rehearsal(c));

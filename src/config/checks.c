@@ -160,6 +160,12 @@ static void check_wildcards(struct reader *r)
 	}
 }
 
+static void check_demands(struct reader *r)
+{
+	for (size_t i = 0; i < r->c->site_count; i++)
+		config_check_demand(r, &r->c->sites[i]);
+}
+
 void config_check(struct reader *r)
 {
 	check_wildcards(r);
@@ -173,4 +179,5 @@ void config_check(struct reader *r)
 		        arena_str(&r->c->arena, r->first_issuer));
 	config_inherit_making(r->c);
 	inherit(r->c);
+	check_demands(r);
 }

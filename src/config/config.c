@@ -1,3 +1,4 @@
+#include "certs/pattern.h"
 #include "config/parts.h"
 
 enum { ERRORS_TEXT_MOST = CONFIG_ERRORS_MOST * 2048 };
@@ -68,6 +69,23 @@ struct config *config_read(
 		*err = (struct err)ERR_INIT;
 	arena_done(&file);
 	return c;
+}
+
+const struct config_site *config_site_of(const struct config *c, struct str name)
+{
+	const struct config_site *fallback = NULL, *wild = NULL;
+	for (size_t i = 0; i < c->site_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		if (s->fallback)
+			fallback = s;
+		for (size_t k = 0; k < s->name_count; k++) {
+			if (str_eq(s->names[k], name))
+				return s;
+			if (pattern_covers(s->names[k], name))
+				wild = s;
+		}
+	}
+	return wild ? wild : fallback;
 }
 
 struct str config_state_of(const char *file, struct arena *a)

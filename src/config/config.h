@@ -199,6 +199,15 @@ struct config_making {
 	bool reuse_key, reuse_key_set;
 };
 
+/* Names that become known by a handshake. */
+struct config_demand {
+	struct config_at at; /* line 0: there is no block */
+	struct str ask;      /* a URL, or STR_NONE: nobody is asked */
+	struct str *allow;   /* patterns (certs/pattern.h); none: all */
+	size_t allow_count;
+	uint64_t budget; /* in an hour */
+};
+
 struct config_route;
 struct config_site {
 	struct config_at at;
@@ -215,6 +224,7 @@ struct config_site {
 	struct str issuer;           /* likewise, the first in making; STR_NONE: by rule */
 	struct config_making making; /* each of its values likewise */
 	struct config_dns dns;       /* the site's own alone */
+	struct config_demand demand; /* likewise */
 	bool challenge_pass, unlogged;
 	bool modern_tls, tls_policy_set; /* the site's, else the file's */
 	struct str client_ca;            /* DER, one behind the other; STR_NONE: none */
@@ -314,6 +324,10 @@ MUST_CHECK struct config *config_parse(const struct config_source *source, struc
         struct buf *ret_errors, struct err *err);
 void config_free(struct config **c);
 const struct config_issuer *config_issuer(const struct config *c, struct str name); /* or NULL */
+/* The one of the file that serves that name: exact, wildcard, `site *`, or NULL. */
+const struct config_site *config_site_of(const struct config *c, struct str name);
+/* Whether there is such a block, and one of its patterns is for the name. */
+bool config_demand_allows(const struct config_demand *d, struct str name);
 /* Whether somebody can be connected to there: 0.0.0.0 is an address of listeners alone. */
 MUST_CHECK bool config_upstream_is_somewhere(const struct config_upstream *u, struct err *err);
 bool config_same_upstream(const struct config_upstream *a, const struct config_upstream *b);

@@ -48,6 +48,7 @@ enum scope {
 	SCOPE_PORTS,
 	SCOPE_LISTENER,
 	SCOPE_DNS,
+	SCOPE_DEMAND,
 	SCOPE_NOTIFY,
 	SCOPE_COUNT
 };
@@ -60,6 +61,7 @@ struct reader { /* one reading of one file */
 	struct config_site site;     /* the one being read */
 	struct config_issuer issuer; /* likewise */
 	struct config_dns dns;       /* likewise */
+	struct config_demand demand; /* likewise */
 	struct config_notify notify; /* likewise */
 	struct config_route route;   /* likewise, within site */
 	struct config_rules *rules;  /* of the site or the route */
@@ -183,6 +185,12 @@ void config_set_dns_listen(struct reader *r, const struct node *n);
 void config_set_dns_persist(struct reader *r, const struct node *n);
 void config_set_dns_check(struct reader *r, const struct node *n);
 void config_set_dns_wait(struct reader *r, const struct node *n);
+
+void config_set_on_demand(struct reader *r, const struct node *n);
+void config_set_demand_ask(struct reader *r, const struct node *n);
+void config_set_demand_allow(struct reader *r, const struct node *n);
+void config_set_demand_budget(struct reader *r, const struct node *n);
+void config_check_demand(struct reader *r, const struct config_site *s);
 
 /* The words of a program from that parameter on, an absolute path first; and its user. */
 size_t config_program_words(

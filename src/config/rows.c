@@ -261,6 +261,11 @@ static const struct row site_rows[] = {
 		"port open to the world; instead of what the top level says: by updates of a name server (*update*), by a program of "
 		"yours (*program*), or by a zone that is delegated to Everseal (*delegated*)." },
 	  .special = config_set_site_dns_challenge, .block = SCOPE_DNS },
+	{ .setting = { "on-demand", SETTING_SPECIAL, .params = "{ … }", .fallback = "", .help =
+		"Certificates for names that are not known beforehand, in *site \\** or a site with a "
+		"wildcard: one is issued when a visitor asks for the name, see ON DEMAND. The site's "
+		"wildcards get no certificate of their own then." },
+	  .special = config_set_on_demand, .block = SCOPE_DEMAND },
 	{ .setting = { "challenge", SETTING_SPECIAL, .params = "pass", .fallback = "", .help =
 		"Hand requests for challenges that are not ours to the application, which has an ACME "
 		"client of its own." },
@@ -409,6 +414,23 @@ static const struct row dns_rows[] = {
 	  .special = config_set_dns_wait, .least_params = 1, .most_params = 1 },
 };
 
+static const struct row demand_rows[] = {
+	{ .setting = { "ask", SETTING_SPECIAL, .params = "URL", .fallback = "", .secret = true, .help =
+		"Ask here whether a name may have a certificate: by GET, with *name* and *client*, the "
+		"visitor's address, as parameters of the query. 200 means yes, any other answer no; "
+		"while nothing answers, or with a status of 500 and above, handshakes are refused. "
+		"Redirects are not followed; there are 10s for the answer." },
+	  .special = config_set_demand_ask, .least_params = 1, .most_params = 1 },
+	{ .setting = { "allow", SETTING_SPECIAL, .params = "PATTERN…", .fallback = "", .help =
+		"Only these names: a name itself, *\\*.example.com* for one label in front, "
+		"*\\*\\*.example.com* for one or more. Without *ask* there has to be such a line." },
+	  .special = config_set_demand_allow, .least_params = 1, .repeats = true },
+	{ .setting = { "budget", SETTING_SPECIAL, .params = "NUMBER/h", .fallback = "10/h", .help =
+		"How many names may be ordered for in one hour, whatever became of them. Kept over a "
+		"restart. From 1/h to 1000/h." },
+	  .special = config_set_demand_budget, .least_params = 1, .most_params = 1 },
+};
+
 static const struct row notify_rows[] = {
 	{ .setting = { "server", SETTING_SPECIAL, .params = "smtps://HOST[:PORT] | smtp://HOST[:PORT]",
 		.fallback = "", .help =
@@ -469,6 +491,7 @@ const struct block config_blocks[SCOPE_COUNT] = {
 	[SCOPE_PORTS] = BLOCK("challenge-ports { … }", port_rows),
 	[SCOPE_LISTENER] = BLOCK("https ADDRESS:PORT { … }", listener_rows),
 	[SCOPE_DNS] = BLOCK("dns-challenge { … }", dns_rows),
+	[SCOPE_DEMAND] = BLOCK("on-demand { … }", demand_rows),
 	[SCOPE_NOTIFY] = BLOCK("notify WAY TO { … }", notify_rows),
 };
 

@@ -228,10 +228,11 @@ static bool has_directive(const struct node *n, const char *name)
 	return child != NULL;
 }
 
-/* DNS alone proves them: the own block of the site says how, or that of the top level. */
+/* DNS alone proves them: the own block of the site says how, or that of the top level. None is
+ * ordered where names come on demand. */
 static void note_wildcards(struct reader *r, const struct node *n)
 {
-	if (r->site.dns.at.line)
+	if (r->site.dns.at.line || r->site.demand.at.line)
 		return;
 	for (size_t i = 0; i < n->param_count; i++)
 		if (str_starts(n->params[i].text, STR("*.")))

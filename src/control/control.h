@@ -11,6 +11,7 @@
 #include "link/link.h"
 #include "notify/notify.h"
 #include "portal/portal.h"
+#include "renew/demand.h"
 #include "server/site.h"
 #include "server/worker.h"
 
@@ -123,6 +124,7 @@ struct control {
 	char thumbprint[JWK_THUMBPRINT + 1];
 
 	struct list password_checks; /* struct check, for serve */
+	struct renew_demands demands;
 	struct list bindings;
 	int64_t last_binding;
 
@@ -289,6 +291,10 @@ void routes_close_roots(struct rows *rows); /* those that the rows hold */
 /* passwords.c */
 void passwords_check(struct control *c, const struct msg_check_password *m);
 void passwords_forget(struct control *c); /* the serve that asked is gone */
+
+/* demand.c: certificates on demand, as serve asks for them */
+void demand_init(struct control *c);
+void demand_asked(struct control *c, const struct msg_demand *m);
 
 /* delegated.c: proofs by DNS */
 void delegated_init(struct control *c);

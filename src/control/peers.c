@@ -27,8 +27,10 @@ bool peers_heard_serve(struct control *c, enum process from, struct link *l, con
 		break;
 	case MSG_seen:
 		/* Over plain HTTP nobody has seen the certificate. */
-		if (m->is.seen.tls)
+		if (m->is.seen.tls && m->is.seen.outside)
 			renew_seen(c->renewals, m->is.seen.site, m->is.seen.client, now);
+		if (m->is.seen.tls)
+			renew_visited(c->renewals, m->is.seen.site);
 		break;
 	case MSG_hsts_sent:
 		if (m->is.hsts_sent.age >= 0 && m->is.hsts_sent.age <= HSTS_MOST)
@@ -58,6 +60,9 @@ static void serve_heard(struct link *l, const struct msg *m)
 		break;
 	case MSG_upstream_state:
 		upstreams_heard(c, &m->is.upstream_state, loop_wall(c->loop));
+		break;
+	case MSG_demand:
+		demand_asked(c, &m->is.demand);
 		break;
 	case MSG_check_password:
 		passwords_check(c, &m->is.check_password);

@@ -89,6 +89,12 @@ static void add_names(struct building *b, int64_t site, const struct config_site
 		ADD(b->rows, site_name, .site = site, .name = keep(b, s->names[i]));
 }
 
+static void add_patterns(struct building *b, int64_t site, const struct config_site *s)
+{
+	for (size_t i = 0; i < s->demand.allow_count; i++)
+		ADD(b->rows, demand_pattern, .site = site, .pattern = keep(b, s->demand.allow[i]));
+}
+
 /* Rows are sent again to a serve that is new: they keep the descriptor. */
 static int64_t add_trust(struct building *b, struct str ders)
 {
@@ -194,8 +200,10 @@ static void add_site(struct building *b, const struct served_site *served)
 	        .hsts_preload = hsts->preload, .challenge_pass = s->challenge_pass,
 	        .unlogged = s->unlogged,
 	        .modern_tls = s->tls_policy_set ? s->modern_tls : b->config->modern_tls,
-	        .client_ca = keep(b, s->client_ca), .upstreams = s->upstream_count ? id : 0);
+	        .client_ca = keep(b, s->client_ca), .upstreams = s->upstream_count ? id : 0,
+	        .on_demand = s->demand.at.line > 0);
 	add_names(b, id, s);
+	add_patterns(b, id, s);
 	add_upstreams(b, id, s);
 	add_routes(b, id, s);
 	serving_cover(b->control, names, s->fallback ? 1 : s->name_count);

@@ -141,6 +141,16 @@ void serving_settle(struct control *c)
 	}
 }
 
+static void forget_names(struct serving *s, const struct str *names, size_t count)
+{
+	struct control *c = control_of(s);
+	for (size_t i = 0; i < count; i++) {
+		struct installed *is = installed(c, names[i]);
+		if (is)
+			forget(c, is);
+	}
+}
+
 /* ---- what renew asks for ---- */
 
 static void change(struct serving *s, struct serving_change *change)
@@ -336,6 +346,7 @@ static const struct serving_ops serving_ops = {
 	.bound = bound,
 	.provable = provable,
 	.unobstructed = unobstructed,
+	.forget = forget_names,
 	.addresses = addresses,
 	.listeners = listeners,
 };

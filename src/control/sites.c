@@ -121,6 +121,7 @@ static struct served_site *add_with_fallback(struct sites *s, const struct confi
 	settings.fallback = false;
 	settings.names = NULL;
 	settings.name_count = 0;
+	settings.demand = (struct config_demand){ 0 };
 	struct served_site *site = add(s);
 	site->settings = settings;
 	return site;

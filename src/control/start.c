@@ -182,6 +182,8 @@ static bool open_renewals(struct control *c, struct err *err)
 	                                   .kept = &c->kept,
 	                                   .log = &c->log },
 	        err);
+	if (c->renewals)
+		demand_init(c);
 	return c->renewals;
 }
 

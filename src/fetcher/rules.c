@@ -5,8 +5,8 @@
 /* ACME (RFC 8555 6.1: HTTPS) to any CA, one's own in the same network included; a test CA on this
  * machine may do without TLS. The CA's URLs are taken as they are: no redirects. */
 static const char *const acme_methods[] = { "GET", "HEAD", "POST", NULL };
+static const char *const ask_methods[] = { "GET", NULL };
 static const char *const webhook_methods[] = { "POST", NULL };
-
 static const char *const revocation_methods[] = { "GET", "POST", NULL };
 
 static const struct rule rules[] = {
@@ -21,6 +21,8 @@ static const struct rule rules[] = {
 	        .methods = webhook_methods },
 	/* Named by certificates, mostly by http (RFC 5280 8): what comes is signed. */
 	{ .purpose = "revocation", .http = true, .methods = revocation_methods },
+	/* An application, which is spoken to without TLS in its own network, too. */
+	{ .purpose = "ask", .http = true, .methods = ask_methods },
 	{ .purpose = "mail", .mail = true, .trust_in = "notify" },
 };
 

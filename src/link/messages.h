@@ -81,8 +81,9 @@ enum upstream_scheme {
 		TEXT(default_name) FD(fd))                                                                            \
 	X(site, INT(id) TEXT(name) FLAG(fallback) INT(kind) FLAG(force_ssl) INT(url_port)          \
 		INT(hsts_age) FLAG(hsts_subdomains) FLAG(hsts_preload) FLAG(challenge_pass) FLAG(unlogged) FLAG(modern_tls) TEXT(client_ca)        \
-		INT(upstreams))                                                                    \
+		INT(upstreams) FLAG(on_demand))                                                    \
 	X(site_name, INT(site) TEXT(name))                                                         \
+	X(demand_pattern, INT(site) TEXT(pattern)) /* of on_demand; none: every name */            \
 	/* applications that answer in each other's place, by number; 0 in a site: it has none */  \
 	X(upstreams, INT(id) TEXT(sticky) TEXT(health) INT(trust))                                            \
 	/* certificates that vouch for applications: DER one behind the other, in a memfd */        \
@@ -105,6 +106,8 @@ enum upstream_scheme {
 	X(trusted_proxy, TEXT(cidr))                                                               \
 	/* control -> serve, outside of generations: enum password_verdict; wait: ms */            \
 	X(password_checked, INT(id) INT(verdict) INT(wait))                                        \
+	/* likewise: enum demand_verdict, which holds for `keep` ms */                             \
+	X(demand_answered, TEXT(name) INT(verdict) INT(keep))                                      \
 	X(generation_end, INT(number))                                                             \
 	X(commit, INT(number))                                                                     \
 	X(abort, INT(number))                                                                      \
@@ -117,10 +120,13 @@ enum upstream_scheme {
 	X(fences, TEXT(standing))                    /* which fences stand, for `status` */        \
 	X(log, INT(level) TEXT(fields) TEXT(text))                                                 \
 	X(dropped, INT(events))                      /* log and seen events that found no room */  \
-	X(seen, TEXT(site) TEXT(client) FLAG(tls) INT(at)) /* a visitor from outside, rarely told */ \
+	/* a visitor, rarely told; one from here only of what came on demand */                    \
+	X(seen, TEXT(site) TEXT(client) FLAG(tls) FLAG(outside) INT(at))                           \
 	X(challenge_seen, TEXT(token) TEXT(client))        /* somebody fetched an open token */  \
 	/* serve -> control: does it fit; users: the list, as in `route` */                        \
 	X(check_password, INT(id) TEXT(users) TEXT(client) TEXT(user) TEXT(password))              \
+	/* serve -> control: a handshake waits for a name without a certificate, on demand */      \
+	X(demand, TEXT(name) TEXT(client))                                                         \
 	X(hsts_sent, TEXT(host) INT(age) INT(at))    /* the longest told so far, rarely told */    \
 	/* an upstream begins to fail, or is well again; address as in "10.0.0.5:3000" */        \
 	X(upstream_state, TEXT(address) FLAG(up) TEXT(why) INT(at))                                \
@@ -176,6 +182,9 @@ enum upstream_scheme {
 
 /* Of password_checked: it fits, it does not, not before `wait`, nobody could look. */
 enum password_verdict { PASSWORD_FITS, PASSWORD_WRONG, PASSWORD_WAIT, PASSWORD_BUSY };
+
+/* Of demand_answered: not yet; there is a certificate; there is to be none; it cannot be said. */
+enum demand_verdict { DEMAND_PENDING, DEMAND_ISSUED, DEMAND_DENIED, DEMAND_BUSY };
 
 enum msg_type {
 	MSG_none,

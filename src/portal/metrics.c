@@ -3,6 +3,7 @@
 #include "notify/metrics.h"
 #include "issue/limits.h"
 #include "portal/sites.h"
+#include "renew/demand.h"
 
 enum { NAMES_MOST = 200 };
 
@@ -91,6 +92,25 @@ static void write_certificates(struct buf *out, struct arena *a)
 	metrics_family(out, "everseal_certificate_renewal_timestamp_seconds", METRICS_GAUGE,
 	        "When it is renewed next; of the same certificates.");
 	write_time_of(out, &all, "everseal_certificate_renewal_timestamp_seconds", renewal_of);
+}
+
+/* ---- on demand ---- */
+
+static void write_demands(struct buf *out)
+{
+	static const char name[] = "everseal_demands_total";
+	static const struct {
+		enum demand_verdict verdict;
+		const char *label;
+	} answers[] = { { DEMAND_ISSUED, "issued" }, { DEMAND_DENIED, "denied" },
+		{ DEMAND_BUSY, "busy" } };
+	metrics_family(out, name, METRICS_COUNTER,
+	        "Handshakes for names without a certificate, as they were answered (on-demand).");
+	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+		metrics_int(out,
+		        &(struct metrics_sample){ .name = name,
+		                .labels = { LABEL("answer", str_c(answers[i].label)) } },
+		        (int64_t)renew_demands_answered(portal_renewals, answers[i].verdict));
 }
 
 /* ---- attempts ---- */
@@ -271,6 +291,7 @@ static void write_all(struct portal_count *q, const struct portal_counts *counts
 	        portal_host->draining);
 	write_certificates(out, &c->arena);
 	write_attempts(out);
+	write_demands(out);
 	write_limits(out, /* most= */ false);
 	write_limits(out, /* most= */ true);
 	write_handshakes(out, counts->handshakes);

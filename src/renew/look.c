@@ -27,7 +27,7 @@ static void warn(const struct registration *g)
 	int64_t now = loop_wall(g->renewals->needs.loop);
 	int64_t due = renewal_time(leaf->not_before, leaf->not_after, g->renew_before).at;
 	char until[CLOCK_TEXT];
-	if (!why || now < due || now > leaf->not_after)
+	if (!why || demand_blocked(g) || now < due || now > leaf->not_after)
 		return;
 	log_warning(g->renewals->needs.log,
 	        "The certificate served for %.*s expires %s and is not "

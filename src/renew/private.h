@@ -5,6 +5,7 @@
 #include "certs/name.h"
 #include "issue/ari.h"
 #include "issue/limits.h"
+#include "renew/demand.h"
 #include "renew/when.h"
 
 /* PARALLEL_MOST: attempts at one CA; each CA has its own, so that none waits for another. */
@@ -195,6 +196,11 @@ struct registration {
 	struct address listen;
 	struct config_upstream proxy; /* host empty: none */
 	bool terms, in_file, in_store, was_in_file;
+	bool on_demand;      /* it came by a handshake (demand.h) */
+	bool demand_allowed; /* a site of the file gives it still */
+	int64_t visited;     /* wall ms: somebody came since it was renewed; 0: nobody */
+	struct timer ends;
+	struct store_tx visit_tx;
 	int64_t renew_before, created;
 	int64_t version; /* of the record registration */
 
@@ -282,6 +288,16 @@ struct reserve {
 	int64_t until; /* mono ms: when it is counted anew */
 };
 
+/* Names that visitors ask for (demand.c). */
+struct demands {
+	struct renew_demands *heard;
+	struct map under_way, refusals, budgets;
+	struct list to_ask, refusal_order;
+	size_t asking;
+	uint64_t questions, asked, answers[DEMAND_BUSY + 1]; /* by enum demand_verdict */
+	int64_t complained;                                  /* mono ms of the last time */
+};
+
 struct renewals {
 	struct renew_needs needs;
 	const struct config *config;
@@ -301,6 +317,7 @@ struct renewals {
 	int64_t last_task;
 	uint64_t installs;
 	struct wall wall;
+	struct demands demands;
 	struct reserve reserve;
 	struct list to_ask; /* windows, the most urgent first */
 	size_t asking;
@@ -391,6 +408,8 @@ bool wall_known(struct registration *g, struct err *err);
 /* reserve.c */
 /* How much of that limit renewals of the next days need; names: what is to be ordered. */
 struct limit_reserve reserve_for(struct registration *g);
+struct limit_reserve reserve_of(
+        struct renewals *r, struct str directory, const struct str *names, size_t name_count);
 void reserve_done(struct renewals *r);
 
 /* held.c */
@@ -459,6 +478,18 @@ void schedule_stop(struct registration *g);
 void schedule_all(struct renewals *r);
 /* What waited for something else than a place is queued again. */
 void schedule_again(struct renewals *r, struct list *waiting);
+
+/* demand.c */
+void demands_init(struct renewals *r);
+void demands_done(struct renewals *r);
+void demands_configured(struct renewals *r);  /* after all of its registrations */
+bool demand_is(const struct registration *g); /* nothing else asks for it */
+/* Why it is not renewed, of those that came on demand; NULL: nothing is in its way. */
+const char *demand_blocked(const struct registration *g);
+void demand_configured(struct registration *g);
+void demand_schedule(struct registration *g); /* when nothing is left of it */
+void demand_issued(struct registration *g);
+void demand_failed(struct registration *g);
 
 /* prove.c */
 void prove(struct registration *g, void (*done)(struct registration *g, const struct err *failed));

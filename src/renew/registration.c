@@ -65,6 +65,8 @@ void registration_free(struct registration **registration)
 		return;
 	schedule_stop(g);
 	window_stop(g);
+	timer_stop(&g->ends);
+	store_tx_abort(&g->visit_tx);
 	revocation_free(g);
 	store_tx_abort(&g->revoked_tx);
 	look_forget(g);
@@ -166,7 +168,7 @@ const char *registration_blocked(const struct registration *g)
 	if (!issuer)
 		return "its issuer is not configured any more";
 	const struct registration *other = successor(g);
-	return other ? other->supersedes : NULL;
+	return other ? other->supersedes : demand_blocked(g);
 }
 
 /* Ids */
@@ -211,16 +213,8 @@ struct str registration_issuer(const struct config *c, struct str given, struct 
 
 const struct config_making *registration_making(const struct config *c, struct str name)
 {
-	const struct config_making *fallback = &c->making;
-	for (size_t i = 0; i < c->site_count; i++) {
-		const struct config_site *s = &c->sites[i];
-		if (s->fallback)
-			fallback = &s->making;
-		for (size_t k = 0; k < s->name_count; k++)
-			if (str_eq(s->names[k], name))
-				return &s->making;
-	}
-	return fallback;
+	const struct config_site *s = config_site_of(c, name);
+	return s ? &s->making : &c->making;
 }
 
 /* What was registered with another issuer than the one configured asks that one alone. */
@@ -233,6 +227,7 @@ void registration_configured(struct registration *g)
 	g->making = m;
 	g->issuers = own ? m->issuers : &g->issuer;
 	g->issuer_count = own ? m->issuer_count : 1;
+	demand_configured(g);
 }
 
 struct str registration_profile(const struct registration *g)
@@ -261,6 +256,8 @@ void registration_put(struct registration *g, struct store_tx *tx)
 	if (g->profile.n)
 		json_write_text(&w, "profile", g->profile);
 	json_write_bool(&w, "terms", g->terms);
+	if (g->on_demand)
+		json_write_bool(&w, "on_demand", true);
 	json_write_time(&w, "created", g->created);
 	if (g->listen.host.n) {
 		json_write_text(&w, "address", g->listen.host);
@@ -314,6 +311,8 @@ static void read_registration(struct registration *g, const struct json *json)
 	if (!key_type_from_name(json_text(json, "key_type"), &g->key_type))
 		g->key_type = KEY_P256;
 	json_bool(json, "terms", &g->terms);
+	g->on_demand = false;
+	json_bool(json, "on_demand", &g->on_demand);
 	clock_from_rfc3339(json_text(json, "created"), &g->created);
 	g->in_store = true;
 }

@@ -23,6 +23,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->to_ask);
 	list_init(&r->to_question);
 	list_init(&r->wall.waiting);
+	demands_init(r);
 	list_init(&r->watches);
 	list_init(&r->told_registrations);
 	list_init(&r->told_tasks);
@@ -36,6 +37,7 @@ void renewals_free(struct renewals **renewals)
 	struct renewals *r = *renewals;
 	if (!r)
 		return;
+	demands_done(r);
 	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
 		registration_free(&g);
@@ -98,6 +100,20 @@ static void take_file_kind(struct renewals *r, const struct config_site *s, enum
 		g->created = loop_wall(r->needs.loop);
 }
 
+/* What comes on demand has no wildcard. */
+static struct config_site with_known_names(struct arena *a, const struct config_site *s)
+{
+	struct config_site known = *s;
+	if (!s->demand.at.line)
+		return known;
+	known.names = arena_array(a, struct str, s->name_count);
+	known.name_count = 0;
+	for (size_t i = 0; i < s->name_count; i++)
+		if (!acme_is_wildcard(s->names[i]))
+			known.names[known.name_count++] = s->names[i];
+	return known;
+}
+
 /* One registration for each type of key. */
 static void take_file_site(struct renewals *r, const struct config_site *s)
 {
@@ -119,9 +135,10 @@ static void take_file(struct renewals *r)
 {
 	const struct config *c = r->config;
 	for (size_t i = 0; i < c->site_count; i++) {
-		const struct config_site *s = &c->sites[i];
-		if (asks_for_certificate(c, s))
-			take_file_site(r, s);
+		ARENA_AUTO a = ARENA_INIT;
+		const struct config_site s = with_known_names(&a, &c->sites[i]);
+		if (s.name_count && asks_for_certificate(c, &s))
+			take_file_site(r, &s);
 	}
 	if (c->page_name.n && c->email.n && c->agree_to_terms)
 		take_file_site(r, &(const struct config_site){ .at = c->page_at,
@@ -242,6 +259,7 @@ void renewals_configure(struct renewals *r, const struct config *config)
 		install_changed(r);
 	MAP_EACH (n, &r->registrations)
 		take_configuration(OWNER(n, struct registration, node));
+	demands_configured(r);
 }
 
 /* A task that a restart has interrupted goes on with its attempt at once, if it is the newest for
@@ -304,7 +322,7 @@ void renewals_each_site(struct renewals *r, struct renew_site_each *e)
 {
 	MAP_EACH (n, &r->registrations) {
 		const struct registration *g = OWNER(n, struct registration, node);
-		if (!g->in_store || !g->name_count)
+		if (!g->in_store || !g->name_count || g->on_demand)
 			continue;
 		struct renew_site site = {
 			.names = g->names,

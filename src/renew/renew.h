@@ -52,6 +52,8 @@ struct serving_ops {
 	/* False: an own address on the port that CAs ask on could not be had, so that the question
 	 * may have gone to another program; err says to which. */
 	bool (*unobstructed)(struct serving *s, struct err *err);
+	/* What was installed for these names is served no more. */
+	void (*forget)(struct serving *s, const struct str *names, size_t count);
 	/* Where a handshake for that name can be tried: every own TLS listener, at most `most`. */
 	size_t (*addresses)(
 	        struct serving *s, struct str name, struct serving_address *ret, size_t most);

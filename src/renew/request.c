@@ -393,6 +393,7 @@ static void keep_wanted(struct registration *g, const struct wanted *w, enum key
 		CHECK(kept_upstream_stored(
 		        a, w->proxy.shown, w->proxy.host, w->proxy.port, &g->proxy));
 	g->terms = true;
+	g->on_demand = false;
 	g->in_store = true;
 	g->disabled = false;
 	if (!g->created)
@@ -457,8 +458,8 @@ static bool differs(struct str given, struct str has)
 static bool asks_other(const struct registration *g, const struct wanted *w)
 {
 	return g->in_store &&
-	       (differs(w->proxy.shown, g->proxy.shown) || differs(w->profile, g->profile) ||
-	               differs(w->listen.host, g->listen.host) ||
+	       (g->on_demand || differs(w->proxy.shown, g->proxy.shown) ||
+	               differs(w->profile, g->profile) || differs(w->listen.host, g->listen.host) ||
 	               (w->listen.port && w->listen.port != g->listen.port));
 }
 
@@ -471,6 +472,8 @@ static void describe(const struct registration *g, char *ret, size_t size)
 		snprintf(ret + n, size - (size_t)n, ", at %s%.*s%s:%u", six,
 		        STR_ARG(g->listen.host), *six ? "]" : "", g->listen.port);
 	n = (int)strlen(ret);
+	if (g->on_demand && (size_t)n < size)
+		n += snprintf(ret + n, size - (size_t)n, ", on demand");
 	if (g->profile.n && (size_t)n < size)
 		snprintf(ret + n, size - (size_t)n, ", profile %.*s", STR_ARG(g->profile));
 }

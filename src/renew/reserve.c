@@ -89,21 +89,24 @@ static void count(struct renewals *r)
 	r->reserve.until = now + GOOD_FOR;
 }
 
-struct limit_reserve reserve_for(struct registration *g)
+struct limit_reserve reserve_of(
+        struct renewals *r, struct str directory, const struct str *names, size_t name_count)
 {
-	struct renewals *r = g->renewals;
-	const struct str directory = ca_directory(g);
-	struct limit_reserve reserve = { 0 };
-	if (g->held.is)
-		return reserve;
 	count(r);
-	reserve.orders = need_of(r, directory, STR_NONE);
-	for (size_t i = 0; i < g->name_count; i++) {
-		const unsigned need = need_of(r, directory, domain_of(g->names[i]));
+	struct limit_reserve reserve = { .orders = need_of(r, directory, STR_NONE) };
+	for (size_t i = 0; i < name_count; i++) {
+		const unsigned need = need_of(r, directory, domain_of(names[i]));
 		if (need > reserve.certificates)
 			reserve.certificates = need;
 	}
 	return reserve;
+}
+
+struct limit_reserve reserve_for(struct registration *g)
+{
+	if (g->held.is)
+		return (struct limit_reserve){ 0 };
+	return reserve_of(g->renewals, ca_directory(g), g->names, g->name_count);
 }
 
 void reserve_done(struct renewals *r)

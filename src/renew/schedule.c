@@ -5,21 +5,12 @@ static void due(struct timer *t);
 
 /* When */
 
-/* renew-before of the site that serves what was registered by command: the one that has its first
- * name, else `site *`. */
+/* renew-before of the site that serves what was registered by command, by its first name. */
 static int64_t renew_before(const struct registration *g)
 {
-	const struct config *c = g->renewals->config;
-	int64_t fallback = 0;
-	for (size_t i = 0; i < c->site_count && g->name_count; i++) {
-		const struct config_site *s = &c->sites[i];
-		if (s->fallback)
-			fallback = s->renew_before;
-		for (size_t k = 0; k < s->name_count; k++)
-			if (str_eq(s->names[k], g->names[0]))
-				return s->renew_before;
-	}
-	return fallback;
+	const struct config_site *s =
+	        g->name_count ? config_site_of(g->renewals->config, g->names[0]) : NULL;
+	return s ? s->renew_before : 0;
 }
 
 static struct renewal_facts facts_of(const struct registration *g)
@@ -101,6 +92,7 @@ void schedule(struct registration *g)
 		timer_start_wall(&g->due, r->needs.loop, wall_of(r, next_attempt(g)), due);
 	if (!g->attempting)
 		revocation_look(g);
+	demand_schedule(g);
 }
 
 void schedule_all(struct renewals *r)
@@ -333,7 +325,10 @@ static void stored_failure(struct store_tx *tx, const struct err *err)
 		        err->text);
 		g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
 	}
+	const bool again = g->again;
 	attempt_over(g);
+	if (!again)
+		demand_failed(g);
 }
 
 /* Where another program has the port that the CA asks on, that is what to do something about. */
@@ -414,6 +409,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	held_swap(g);
 	window_renew(g);
 	held_install(g);
+	demand_issued(g);
 	schedule_sharers(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->held.issuer),
 	        clock_rfc3339(g->held.leaf.not_after, until));

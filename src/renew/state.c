@@ -27,6 +27,7 @@ void state_put(struct registration *g, struct store_tx *tx, bool healthy)
 	json_write_object(&w, NULL);
 	json_write_bool(&w, "disabled", g->disabled);
 	json_write_bool(&w, "rehearsed", g->rehearsed);
+	json_write_time(&w, "visited", healthy && g->held.is ? 0 : g->visited);
 	json_write_int(&w, "failures", healthy ? 0 : g->failures);
 	json_write_time(&w, "next_try", healthy ? 0 : g->next_try);
 	json_write_int(&w, "issuer_at", healthy ? 0 : (int64_t)g->turn.at);
@@ -43,6 +44,8 @@ void state_put(struct registration *g, struct store_tx *tx, bool healthy)
 
 void state_be_healthy(struct registration *g)
 {
+	if (g->held.is) /* that it came on demand counts as a visit to the first one */
+		g->visited = 0;
 	g->failures = 0;
 	g->next_try = 0;
 	g->turn = (struct issuer_turn){ 0 };
@@ -75,6 +78,7 @@ static void read_state(struct registration *g, const struct record *record)
 	g->turn = (struct issuer_turn){ read_count(json, "issuer_at"),
 		read_count(json, "issuer_failures") };
 	clock_from_rfc3339(json_text(json, "next_try"), &g->next_try);
+	clock_from_rfc3339(json_text(json, "visited"), &g->visited);
 	const struct json *last = json_object(json, "last_error");
 	error_read(last, &g->last_error);
 	clock_from_rfc3339(json_text(last, "at"), &g->last_error_at);

@@ -114,7 +114,7 @@ struct renew_view registration_view(const struct registration *g)
 		.in_store = g->in_store,
 		.in_file = g->in_file,
 		.primary = registration_primary(g),
-		.renewed = registration_wanted(g),
+		.renewed = registration_wanted(g) && (h->is || !demand_is(g)),
 		.created = g->created,
 		.not_before = h->is ? h->leaf.not_before : 0,
 		.not_after = h->is ? h->leaf.not_after : 0,
@@ -123,7 +123,8 @@ struct renew_view registration_view(const struct registration *g)
 	};
 	v.reason = next_of(g, &v.next_renewal);
 	v.seen = g->seen_at;
-	v.replaced = (!g->in_file && !g->in_store) || (h->is && held_superseded(g));
+	v.replaced =
+	        (!g->in_file && !g->in_store) || (h->is && held_superseded(g)) || demand_blocked(g);
 	v.failures = g->failures;
 	v.since = h->is ? h->since : 0;
 	v.revoked = revoked_at(g);
@@ -228,6 +229,7 @@ static void write_registration(const struct registration *g, const char *key, st
 	json_write_c(w, "state", v.state);
 	json_write_c(w, "lamp", lamp_name(v.lamp));
 	json_write_bool(w, "primary", v.primary);
+	json_write_bool(w, "on_demand", demand_is(g));
 	json_write_bool(w, "temporary", !v.held);
 	write_held(&g->held, w);
 	json_write_time(w, "next_renewal", v.next_renewal);
@@ -254,6 +256,7 @@ void renew_status(struct renewals *r, struct json_writer *w)
 	}
 	imported_status(r, w);
 	json_write_end(w);
+	renew_demands_write(r, w);
 }
 
 bool renew_status_of(struct renewals *r, struct str name, struct json_writer *w, struct err *err)

@@ -22,6 +22,7 @@ static void free_parts(struct client *c)
 		c->kept->free(c->kept);
 	generation_unref(&c->generation);
 	timer_stop(&c->timer);
+	demand_leave(c);
 	list_remove(&c->node);
 	place_leave(c);
 	free(c->secured.client);
@@ -149,18 +150,26 @@ static bool offers_http2(const struct client *c)
 	return !fallback || fallback->kind != SITE_CONTROL;
 }
 
+enum { NAME_ROOM = 256 };
+
+/* STR_NONE: it is too long to be one. */
+static struct str lower_name(struct str name, char room[NAME_ROOM])
+{
+	if (name.n > NAME_ROOM)
+		return STR_NONE;
+	for (size_t i = 0; i < name.n; i++)
+		room[i] = ascii_lower(name.p[i]);
+	return str_n(room, name.n);
+}
+
 /* Without a server name the certificate is that of the listener's default name, and so are the
  * rules. */
 static const struct tls_rules *rules_for(struct tls_hello *h, struct str server_name)
 {
 	struct client *c = OWNER(h, struct client, hello);
-	char lower[256];
-	struct str name = server_name.n > 0 ? server_name : c->default_name;
-	if (name.n > sizeof lower)
-		return NULL;
-	for (size_t i = 0; i < name.n; i++)
-		lower[i] = ascii_lower(name.p[i]);
-	const struct site *site = generation_site(c->generation, str_n(lower, name.n));
+	char lower[NAME_ROOM];
+	struct str name = lower_name(server_name.n > 0 ? server_name : c->default_name, lower);
+	const struct site *site = name.p ? generation_site(c->generation, name) : NULL;
 	if (!site)
 		return NULL;
 	memcpy(c->secured.identity, site->tls.identity, sizeof c->secured.identity);
@@ -173,6 +182,15 @@ static bool proof_for(struct tls_hello *h, struct str server_name, struct tls_pr
 	return challenge_proof(c->worker, &c->address, server_name, ret_proof);
 }
 
+static enum tls_turn turn_of(struct tls_hello *h, struct str server_name)
+{
+	struct client *c = OWNER(h, struct client, hello);
+	char lower[NAME_ROOM];
+	struct str name = lower_name(server_name, lower);
+	const struct site *site = name.n ? generation_site(c->generation, name) : NULL;
+	return site ? demand_turn(c, site, name) : TLS_GOES_ON;
+}
+
 static void start_handshake(struct client *c)
 {
 	c->tls = true;
@@ -181,6 +199,7 @@ static void start_handshake(struct client *c)
 	c->default_name = c->listener->default_name;
 	c->hello.rules = rules_for;
 	c->hello.proof = proof_for;
+	c->hello.turn = turn_of;
 	conn_tls_ask(c->held.conn, &c->hello);
 	if (offers_http2(c))
 		conn_tls_offer_http2(c->held.conn);

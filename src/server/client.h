@@ -5,6 +5,7 @@
 #define SERVER_CLIENT_H
 
 #include "net/conn.h"
+#include "server/demand.h"
 #include "server/worker.h"
 #include "tls/tls.h"
 
@@ -37,6 +38,7 @@ struct client {
 	const struct listener_row *listener; /* until the handshake has begun; held by generation */
 	struct keepsake *kept;
 	struct tls_hello hello;
+	struct demand_wait demand;
 	struct str default_name; /* of the listener; held by generation */
 	struct secured secured;  /* without a version: it is not */
 	bool tls, temporary;

@@ -20,8 +20,8 @@ struct generation_builder {
 	struct route_places by_id;
 	struct site *settled;   /* in the generation */
 	struct site_row *sites; /* heap until built, as is what follows */
-	struct name_row *names;
-	size_t site_count, name_count;
+	struct name_row *names, *patterns;
+	size_t site_count, name_count, pattern_count;
 	struct building_upstreams groups;
 };
 
@@ -168,6 +168,7 @@ static bool add_site(struct generation_builder *b, const struct msg_site *m, str
 		.hsts_preload = m->hsts_preload,
 		.challenge_pass = m->challenge_pass,
 		.unlogged = m->unlogged,
+		.on_demand = m->on_demand,
 		.tls = rules_of(b, m),
 		.url_port = (uint16_t)m->url_port,
 		.hsts_age = m->hsts_age,
@@ -179,6 +180,13 @@ static bool add_name(struct generation_builder *b, const struct msg_site_name *m
 {
 	b->names = mem_grow(b->names, sizeof *b->names, b->name_count + 1);
 	b->names[b->name_count++] = (struct name_row){ m->site, keep(b, m->name) };
+	return true;
+}
+
+static bool add_pattern(struct generation_builder *b, const struct msg_demand_pattern *m)
+{
+	b->patterns = mem_grow(b->patterns, sizeof *b->patterns, b->pattern_count + 1);
+	b->patterns[b->pattern_count++] = (struct name_row){ m->site, keep(b, m->pattern) };
 	return true;
 }
 
@@ -216,6 +224,8 @@ bool generation_row(
 		return add_site(b, fields, err);
 	case MSG_site_name:
 		return add_name(b, fields);
+	case MSG_demand_pattern:
+		return add_pattern(b, fields);
 	case MSG_trust:
 	case MSG_upstreams:
 	case MSG_upstreams_option:
@@ -293,6 +303,25 @@ static bool settle_names(struct generation_builder *b, struct site *sites, struc
 	return true;
 }
 
+/* Those of one site follow each other. */
+static bool settle_patterns(struct generation_builder *b, struct site *sites, struct err *err)
+{
+	struct str *all = arena_array(&b->g->arena, struct str, b->pattern_count);
+	for (size_t i = 0; i < b->pattern_count; i++) {
+		struct site *site = site_of(sites, b->site_count, b->patterns[i].site, err);
+		if (!site)
+			return false;
+		all[i] = b->patterns[i].name;
+		if (!site->demand_pattern_count)
+			site->demand_patterns = &all[i];
+		if (&site->demand_patterns[site->demand_pattern_count++] != &all[i])
+			return err_set(err, ERR_PROTOCOL,
+			        "The patterns of the site %.*s do not follow each other.",
+			        STR_ARG(site->name));
+	}
+	return true;
+}
+
 /* Sites and their rows are in the same order. */
 static bool settle_upstreams(struct generation_builder *b, struct site *sites, struct err *err)
 {
@@ -336,8 +365,8 @@ struct generation *generation_build(struct generation_builder **b, struct err *e
 {
 	struct generation *g = NULL;
 	struct site *sites = settle_sites(*b);
-	if (settle_names(*b, sites, err) && settle_upstreams(*b, sites, err) &&
-	        settle_routes(*b, sites, err)) {
+	if (settle_names(*b, sites, err) && settle_patterns(*b, sites, err) &&
+	        settle_upstreams(*b, sites, err) && settle_routes(*b, sites, err)) {
 		g = (*b)->g;
 		(*b)->g = NULL;
 	}
@@ -356,6 +385,7 @@ void generation_drop(struct generation_builder **b)
 	generation_unref(&gone->g);
 	free(gone->sites);
 	free(gone->names);
+	free(gone->patterns);
 	building_upstreams_done(&gone->groups);
 	free(gone);
 }

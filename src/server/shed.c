@@ -43,12 +43,10 @@ static struct rate *find(struct rates *r, uint64_t place)
 	return quiet;
 }
 
-int64_t rates_ask(struct rates *r, uint64_t place, const struct generation *g, int64_t mono)
+int64_t rates_ask(struct rates *r, uint64_t place, struct rate_of of, int64_t mono)
 {
-	const struct limits *l = &g->limits;
 	struct rate *rate = find(r, place);
-	int64_t now = mono * 1000, cost = MICROSECONDS / (int64_t)l->requests_per_address;
-	int64_t ahead = cost * (int64_t)l->requests_burst;
+	int64_t now = mono * 1000, cost = of.cost, ahead = cost * of.ahead;
 	if (rate->paid < now)
 		rate->paid = now;
 	if (rate->paid + cost > now + ahead)
@@ -65,10 +63,12 @@ static bool has_no_rate(const struct exchange *ex)
 static bool asks_too_often(struct exchange *ex)
 {
 	struct worker *w = ex->worker;
-	if (ex->generation->limits.requests_per_address == 0 || has_no_rate(ex))
+	const struct limits *l = &ex->generation->limits;
+	if (l->requests_per_address == 0 || has_no_rate(ex))
 		return false;
-	int64_t after =
-	        rates_ask(&w->rates, place_of(&ex->client), ex->generation, loop_mono(w->loop));
+	struct rate_of of = { MICROSECONDS / (int64_t)l->requests_per_address,
+		(int64_t)l->requests_burst };
+	int64_t after = rates_ask(&w->rates, place_of(&ex->client), of, loop_mono(w->loop));
 	if (after > 0)
 		exchange_answer_later(ex, 429,
 		        "Too many requests came from your address: try again a little later.",

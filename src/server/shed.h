@@ -13,8 +13,12 @@
 struct rates {
 	struct rate *at;
 };
+/* Each costs so many µs; an address may be ahead for as long as `ahead` of them. */
+struct rate_of {
+	int64_t cost, ahead; /* µs; how many */
+};
 /* Refused: the seconds after which it would do. 0: it may. */
-int64_t rates_ask(struct rates *r, uint64_t place, const struct generation *g, int64_t mono);
+int64_t rates_ask(struct rates *r, uint64_t place, struct rate_of of, int64_t mono);
 void rates_done(struct rates *r);
 
 /* How much memory the process has, asked of the kernel at most once a second. */

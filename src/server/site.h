@@ -83,7 +83,10 @@ struct site {
 	bool fallback;
 	enum site_kind kind;
 	struct tls_rules tls;
-	bool unlogged; /* not in the access log */
+	bool unlogged;                     /* not in the access log */
+	bool on_demand;                    /* see server/demand.h */
+	const struct str *demand_patterns; /* none: every name */
+	size_t demand_pattern_count;
 	bool force_ssl, hsts_subdomains, hsts_preload, challenge_pass;
 	uint16_t url_port;                 /* the port in an https URL to it; 443 is left out */
 	int64_t hsts_age;                  /* seconds; 0: max-age=0 is sent; -1: no header */

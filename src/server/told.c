@@ -51,10 +51,18 @@ static struct str name_of(const struct exchange *ex)
 	return ex->site->name;
 }
 
+static bool is_outside(const struct exchange *ex, int64_t now)
+{
+	return !address_is_loopback(&ex->client) &&
+	       !address_is_ours(&ex->worker->told.local, &ex->client, now) &&
+	       !generation_trusts(ex->generation, &ex->client);
+}
+
+/* What came on demand is renewed for whoever asks. */
 void told_seen(struct exchange *ex)
 {
 	struct worker *w = ex->worker;
-	if (!w->tell || !ex->site || address_is_loopback(&ex->client))
+	if (!w->tell || !ex->site || (!ex->site->on_demand && address_is_loopback(&ex->client)))
 		return;
 	struct str name = name_of(ex);
 	struct str key =
@@ -63,13 +71,13 @@ void told_seen(struct exchange *ex)
 	int64_t now = loop_mono(w->loop);
 	if (now - t->at < MINUTE)
 		return;
-	if (address_is_ours(&w->told.local, &ex->client, now) ||
-	        generation_trusts(ex->generation, &ex->client))
+	bool outside = is_outside(ex, now);
+	if (!outside && !ex->site->on_demand)
 		return;
 	t->at = now;
 	char client[ADDRESS_TEXT];
 	worker_tell(w, seen, .site = name, .client = str_c(address_text(&ex->client, client)),
-	        .tls = ex->tls, .at = loop_wall(w->loop));
+	        .tls = ex->tls, .outside = outside, .at = loop_wall(w->loop));
 }
 
 void told_hsts(struct exchange *ex, int64_t age)

@@ -14,8 +14,8 @@ struct told {
 void told_done(struct told *t);
 
 /* A final answer to this exchange begins: tells of its client if he is neither on this machine nor
- * a trusted proxy, at most once a minute for each name. The name is the host that was asked for if
- * a certificate stands for it, else the site's. */
+ * a trusted proxy, or where certificates come on demand, at most once a minute for each name. The
+ * name is the host that was asked for if a certificate stands for it, else the site's. */
 void told_seen(struct exchange *ex);
 /* HSTS of that age goes to a browser: at most once an hour for each host and age. */
 void told_hsts(struct exchange *ex, int64_t age);

@@ -1,6 +1,7 @@
 #include "server/worker.h"
 #include "server/auth.h"
 #include "server/client.h"
+#include "server/demand.h"
 #include "server/listener.h"
 #include <sys/socket.h>
 
@@ -37,6 +38,7 @@ void worker_done(struct worker *w)
 	rates_done(&w->rates);
 	told_done(&w->told);
 	auth_free(&w->auth);
+	demands_free(&w->demands);
 	free(w->scratch);
 	free(w->intake);
 	buf_done(&w->frames);

@@ -16,6 +16,7 @@
 
 struct proxy_pools; /* proxy/'s upstream connections, made by worker/ */
 struct auth;        /* server/auth.h */
+struct demands;     /* server/demand.h */
 struct tls_worker;  /* tls/'s contexts, decoded certificates and ticket keys of this thread */
 
 enum { WORKER_SCRATCH = 256 << 10 };
@@ -28,8 +29,9 @@ struct worker {
 	struct challenges *challenges;
 	struct tls_worker *tls;
 	struct proxy_pools *proxy;
-	struct auth *auth; /* NULL until it is needed */
-	size_t encodings;  /* answers that are being compressed */
+	struct auth *auth;       /* NULL until it is needed */
+	struct demands *demands; /* likewise */
+	size_t encodings;        /* answers that are being compressed */
 	const struct handler *handlers[SITE_KIND_COUNT];
 	struct list connections; /* of clients */
 	size_t connection_count;

@@ -205,12 +205,33 @@ static const struct conn_ops tls_ops = {
 	.local = tls_local,
 };
 
+/* Nothing is read while it stands still: who left meanwhile is noticed by his end. */
+static bool has_left(struct tls_conn *t)
+{
+	char unused;
+	ssize_t n = conn_peek(t->below.conn, &unused, 1);
+	return n == 0 || n == CONN_FAILED;
+}
+
+static void stand_still(struct tls_conn *t)
+{
+	if (!has_left(t))
+		return;
+	t->waits = false;
+	t->failed = true;
+	t->conn.ready(&t->conn, CONN_IN);
+}
+
 /* The holder hears of it only when it has ended. The session ticket that libssl has written then
  * waits for the end of the turn, since the first request often came with the client's Finished. */
 static void handshake(struct tls_conn *t)
 {
 	ERR_clear_error();
 	int result = SSL_do_handshake(t->ssl);
+	if (t->waits) {
+		stand_still(t);
+		return;
+	}
 	if (result != 1 && SSL_get_error(t->ssl, result) == SSL_ERROR_WANT_READ) {
 		tls_flush(t);
 		if (t->client && t->failed)
@@ -249,6 +270,10 @@ static void below_ready(struct conn *below, unsigned events)
 		t->readable = true;
 	if (events & CONN_OUT)
 		writable(t);
+	if (t->waits) {
+		stand_still(t);
+		return;
+	}
 	if (!t->established && !t->failed) {
 		handshake(t);
 		return;
@@ -307,6 +332,13 @@ bool conn_tls_chose_http2(const struct conn *c)
 void conn_tls_ask(struct conn *c, struct tls_hello *hello)
 {
 	tls_of(c)->hello = hello;
+}
+
+void conn_tls_go_on(struct conn *c)
+{
+	struct tls_conn *t = tls_of(c);
+	t->waits = false;
+	handshake(t);
 }
 
 bool conn_tls_established(const struct conn *c)

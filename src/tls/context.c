@@ -182,19 +182,32 @@ static int prove(struct tls_conn *t, int *ret_alert)
 	return show(t, &proof) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
 }
 
-/* The first of all callbacks: no version is chosen yet, and no ticket looked at. */
+static int ask_rules(struct tls_conn *t, int *ret_alert)
+{
+	const struct tls_rules *rules =
+	        t->hello ? t->hello->rules(t->hello, server_name_sent(t->ssl)) : NULL;
+	if (!rules || is_usual(rules) || follow(t, rules))
+		return SSL_CLIENT_HELLO_SUCCESS;
+	*ret_alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_CLIENT_HELLO_ERROR;
+}
+
+/* The first of all callbacks: no version is chosen yet, and no ticket looked at. Called again when
+ * a handshake that stood still goes on. */
 static int greet(SSL *ssl, int *ret_alert, void *unused)
 {
 	(void)unused;
 	struct tls_conn *t = tls_conn_of(ssl);
 	if (t->hello && t->hello->proof && asks_for_proof(ssl))
 		return prove(t, ret_alert);
-	const struct tls_rules *rules =
-	        t->hello ? t->hello->rules(t->hello, server_name_sent(ssl)) : NULL;
-	if (!rules || is_usual(rules) || follow(t, rules))
-		return SSL_CLIENT_HELLO_SUCCESS;
-	*ret_alert = SSL_AD_INTERNAL_ERROR;
-	return SSL_CLIENT_HELLO_ERROR;
+	enum tls_turn turn = TLS_GOES_ON;
+	if (t->hello && t->hello->turn)
+		turn = t->hello->turn(t->hello, server_name_sent(ssl));
+	t->waits = turn == TLS_WAITS;
+	if (turn == TLS_GOES_ON)
+		return ask_rules(t, ret_alert);
+	*ret_alert = SSL_AD_UNRECOGNIZED_NAME;
+	return t->waits ? SSL_CLIENT_HELLO_RETRY : SSL_CLIENT_HELLO_ERROR;
 }
 
 static void set_callbacks(SSL_CTX *ctx, struct tls_worker *w)

@@ -48,6 +48,7 @@ struct tls_conn {
 	bool readable;      /* there may be more to read below */
 	bool below_blocked, blocked, established, failed, shut, temporary;
 	bool begun; /* the first bytes have come */
+	bool waits; /* the handshake stands still */
 	bool offers_http2, chose_http2;
 	bool proves;       /* the certificate is a proof, and the protocol acme-tls/1 */
 	struct buf plain;  /* they are no TLS but text: what came */

@@ -30,6 +30,9 @@ struct tls_rules {
 struct tls_proof {
 	struct str leaf, key; /* DER */
 };
+/* What becomes of a handshake whose server name is known: it goes on, stands still until
+ * conn_tls_go_on and is asked about again, or is refused. */
+enum tls_turn { TLS_GOES_ON, TLS_WAITS, TLS_REFUSED };
 /* Whoever knows the sites. Asked once, before anything of the handshake is decided; the rules have
  * to live until the handshake has ended. NULL: none beyond the policy. */
 struct tls_hello {
@@ -38,6 +41,8 @@ struct tls_hello {
 	 * 8737): what it is shown, until the next turn. False: it is refused. No rules are asked
 	 * for. */
 	bool (*proof)(struct tls_hello *h, struct str server_name, struct tls_proof *ret_proof);
+	/* May be NULL: it goes on. Before the rules are asked for. */
+	enum tls_turn (*turn)(struct tls_hello *h, struct str server_name);
 };
 
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another
@@ -70,6 +75,8 @@ struct tls_client {
 	char subject[1024], fingerprint[65], serial[64];
 };
 MUST_CHECK bool conn_tls_client(const struct conn *c, struct tls_client *ret_client);
+/* A handshake that stands still. Fires `ready` within, if it has ended with that. */
+void conn_tls_go_on(struct conn *c);
 bool conn_tls_established(const struct conn *c);
 bool conn_tls_resumed(const struct conn *c); /* by a ticket */
 /* The client was shown a proof, and it is over (RFC 8737 3: nothing is sent on it). */

@@ -1,5 +1,6 @@
 #include "worker/serve.h"
 #include "base/log.h"
+#include "worker/demand.h"
 #include "worker/events.h"
 #include "worker/log_writer.h"
 
@@ -295,6 +296,9 @@ static void control_heard(struct link *l, const struct msg *m)
 	case MSG_password_checked:
 		told_password(s, &m->is.password_checked);
 		break;
+	case MSG_demand_answered:
+		demand_answered(s, &m->is.demand_answered);
+		break;
 	default:
 		row(s, m);
 	}
@@ -307,6 +311,7 @@ static void control_ended(struct link *l, const struct err *why)
 	(void)why;
 	link_done(l);
 	drop_pending(s);
+	demands_forget(s);
 }
 
 static const struct link_ops control_ops = { .heard = control_heard, .ended = control_ended };
@@ -316,6 +321,7 @@ static void new_control(struct serve *s, int fd)
 {
 	link_done(&s->control);
 	drop_pending(s);
+	demands_forget(s);
 	s->epoch++;
 	s->unspent = 0;
 	link_init(&s->control, s->loop, fd, &control_ops);
@@ -391,6 +397,8 @@ static void hear_event(const struct msg *m)
 		told_state(s, &m->is.upstream_state);
 	if (m->type == MSG_health) {
 		told_health(s, &m->is.health);
+	} else if (m->type == MSG_demand) {
+		demand_ask(s, &m->is.demand);
 	} else if (link_alive(&s->control)) {
 		report_dropped(s);
 		if (!pass_on(s, m->type, &m->is))
@@ -437,6 +445,7 @@ bool serve_start(
 void serve_done(struct serve *s)
 {
 	timer_stop(&s->rotate);
+	demands_done(s);
 	threads_end(&s->threads);
 	log_writer_end();
 	link_done(&s->control);

@@ -19,6 +19,7 @@ struct serve {
 	struct timer rotate;
 	struct buf fences;
 	struct roots roots;
+	struct map demands; /* struct asked (demand.c) */
 
 	unsigned epoch;                     /* how many control processes we have seen */
 	struct generation_builder *builder; /* between generation and generation_end */

@@ -3,6 +3,7 @@
 #include "link/fence.h"
 #include "proxy/proxy.h"
 #include "server/auth.h"
+#include "server/demand.h"
 #include "server/rules.h"
 #include "worker/events.h"
 #include "worker/log_writer.h"
@@ -105,6 +106,13 @@ static void tell_health(struct thread *t, const struct round *r)
 	proxy_health_told(t->worker.proxy, &told);
 }
 
+static void answer_demand(struct thread *t, const struct round *r)
+{
+	demand_heard(&t->worker,
+	        &(const struct msg_demand_answered){
+	                .name = str_c(r->token), .verdict = r->number, .keep = r->keep });
+}
+
 static void open_tls(struct thread *t, const struct round *r)
 {
 	const struct msg_challenge_tls told = {
@@ -152,6 +160,9 @@ static bool obey(struct thread *t, struct command *c)
 		break;
 	case ORDER_PASSWORD:
 		auth_heard(&t->worker, &r->password);
+		break;
+	case ORDER_DEMAND:
+		answer_demand(t, r);
 		break;
 	case ORDER_HOST:
 		proxy_host_told(t->worker.proxy, str_c(r->token), str_c(r->text), r->folder);

@@ -26,6 +26,7 @@ enum order {
 	ORDER_STATE,    /* token: an upstream that a worker found well, or failing */
 	ORDER_HEALTH,   /* number: the upstreams; token: which; well, text: why not */
 	ORDER_PASSWORD, /* control has compared one */
+	ORDER_DEMAND,   /* token: a name; number, keep: what control says of it */
 	ORDER_DRAIN,    /* answered when no connection is left, or after the drain time-out */
 	ORDER_END,      /* the thread ends */
 };
@@ -37,6 +38,7 @@ struct round {
 	struct threads *threads;
 	unsigned waiting;              /* for so many answers */
 	int64_t number;                /* of the generation */
+	int64_t keep;                  /* ms */
 	struct generation *generation; /* a reference of the round's */
 	int folder;                    /* HOST: of a Unix socket; -1: none. The round's. */
 	int ruleset;                   /* PREPARE: the fence to raise; -1: none. The round's. */

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "certs/name.h"
+#include "certs/pattern.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define L63      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -250,6 +251,52 @@ static void mail_addresses(void **state)
 	}
 }
 
+static void strangers_names(void **state)
+{
+	static const char *const good[] = { "a.b", "xn--80ak6aa92e.com", "0.x", "a-b.c1" };
+	static const char *const bad[] = { "", "a", ".", "a.", ".a.b", "a..b", "A.b", "a_b.c",
+		"-a.b", "a-.b", "192.0.2.1", "1.2", "::1", "a.b.", "*.a.b", "a b.c",
+		"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl.x" };
+	char longest[255];
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		if (!name_is_host(str_c(good[i])))
+			fail_msg("%s", good[i]);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (name_is_host(str_c(bad[i])))
+			fail_msg("%s", bad[i]);
+	for (size_t i = 0; i < sizeof longest; i++)
+		longest[i] = i % 2 ? '.' : 'a';
+	assert_true(name_is_host(str_n(longest, 253)));
+	assert_false(name_is_host(str_n(longest, 255)));
+}
+
+static void patterns(void **state)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool covers, allows;
+	} cases[] = {
+		{ "a.test", "A.test", true, true },
+		{ "*.a.test", "x.a.test", true, true },
+		{ "*.a.test", "y.x.a.test", false, false },
+		{ "*.a.test", "a.test", false, false },
+		{ "*.a.test", ".a.test", false, false },
+		{ "**.a.test", "x.a.test", false, true },
+		{ "**.a.test", "y.x.A.test", false, true },
+		{ "**.a.test", "a.test", false, false },
+		{ "**.a.test", ".a.test", false, false },
+		{ "**.a.test", "xa.test", false, false },
+		{ "*.test", "test", false, false },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct str pattern = str_c(cases[i].pattern), name = str_c(cases[i].name);
+		assert_int_equal(pattern_covers(pattern, name), cases[i].covers);
+		assert_int_equal(pattern_allows(pattern, name), cases[i].allows);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +307,8 @@ int main(void)
 		cmocka_unit_test(private_names_are_known),
 		cmocka_unit_test(the_registered_domain_is_found),
 		cmocka_unit_test(mail_addresses),
+		cmocka_unit_test(strangers_names),
+		cmocka_unit_test(patterns),
 	};
 	return cmocka_run_group_tests_name("certs_name", tests, NULL, NULL);
 }

@@ -502,7 +502,9 @@ static void what_serve_tells(void **state)
 	link_send(&p.serve, log, .level = 99, .text = STR("A level that there is not."));
 	link_send(&p.serve, dropped, .events = 7);
 	link_send(&p.serve, seen, .site = STR("shop.example.com"), .client = STR("192.0.2.1"),
-	        .tls = false, .at = WALL * SECOND);
+	        .tls = false, .outside = true, .at = WALL * SECOND);
+	link_send(&p.serve, seen, .site = STR("shop.example.com"), .client = STR("127.0.0.1"),
+	        .tls = true, .at = WALL * SECOND);
 	settle(&p);
 	assert_true(logged("info: A line of its own."));
 	assert_false(logged("A level"));
@@ -511,10 +513,10 @@ static void what_serve_tells(void **state)
 	assert_true(str_eq_c(json_text(item(status, "fences", "process", "serve"), "standing"),
 	        "undumpable landlock"));
 	const struct json *c = item(status, "certificates", "names", "shop.example.com");
-	assert_false(json_text(c, "seen_from_outside").n); /* over plain HTTP: no evidence */
+	assert_false(json_text(c, "seen_from_outside").n); /* over plain HTTP, from here */
 	json_free(&status);
 	link_send(&p.serve, seen, .site = STR("shop.example.com"), .client = STR("192.0.2.1"),
-	        .tls = true, .at = WALL * SECOND);
+	        .tls = true, .outside = true, .at = WALL * SECOND);
 	settle(&p);
 	status = status_of(&p);
 	c = item(status, "certificates", "names", "shop.example.com");

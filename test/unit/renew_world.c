@@ -108,6 +108,20 @@ static bool bound(struct serving *s, const struct address *a, struct err *err)
 	        err, ERR_BUSY, "Port %u of %.*s is held by nginx.", a->port, STR_ARG(a->host));
 }
 
+static void forget(struct serving *s, const struct str *names, size_t count)
+{
+	(void)s;
+	for (size_t i = 0; i < count; i++) {
+		struct shown *shown = shown_of(names[i]);
+		if (!shown)
+			continue;
+		buf_done(&shown->pem);
+		buf_done(&shown->before);
+		*shown = (struct shown){ 0 };
+		buf_printf(&world.place.diary, "forget %.*s\n", STR_ARG(names[i]));
+	}
+}
+
 static bool provable(struct serving *s, struct str name, struct err *err)
 {
 	(void)s;
@@ -185,6 +199,7 @@ static const struct serving_ops serving_ops = {
 	.bound = bound,
 	.provable = provable,
 	.unobstructed = unobstructed,
+	.forget = forget,
 	.addresses = addresses,
 	.listeners = listeners,
 };

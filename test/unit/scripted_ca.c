@@ -681,6 +681,17 @@ static bool is_down(const struct scripted_ca *ca, const struct pending *p)
 	return ca->down || (ca->down_at && !strcmp(ca->down_at, p->url));
 }
 
+static void asked(struct timer *t)
+{
+	struct pending *p = OWNER(t, struct pending, timer);
+	const unsigned status = p->ca->may(p->ca, p->url);
+	const struct fetch_reply reply = { .status = status };
+	if (status)
+		answer(p, &reply, NULL);
+	else
+		silence(p);
+}
+
 static void arrived(struct timer *t)
 {
 	struct pending *p = OWNER(t, struct pending, timer);
@@ -700,9 +711,10 @@ static void start(struct fetch *f, struct fetch_call *call)
 {
 	struct scripted_ca *ca = OWNER(f, struct scripted_ca, fetch);
 	struct pending *p = mem_new(struct pending);
-	if (strcmp(call->purpose, "acme") != 0)
+	const bool asks = ca->may && !strcmp(call->purpose, "ask");
+	if (!asks && strcmp(call->purpose, "acme") != 0)
 		complain(ca, "a purpose other than acme");
-	if (!str_eq_c(call->trust, "the root"))
+	if (!asks && !str_eq_c(call->trust, "the root"))
 		complain(ca, "a request without the issuer's trust");
 	p->ca = ca;
 	p->call = call;
@@ -712,7 +724,7 @@ static void start(struct fetch *f, struct fetch_call *call)
 	p->body = str_dup(call->body);
 	call->fetch = f;
 	list_add_last(&ca->pending, &p->node);
-	timer_start(&p->timer, ca->loop, ca->latency, arrived);
+	timer_start(&p->timer, ca->loop, ca->latency, asks ? asked : arrived);
 }
 
 static void abort_call(struct fetch *f, struct fetch_call *call)

@@ -72,6 +72,8 @@ struct scripted_ca {
 	const char *limit_detail; /* of `limited`, and its status if not 429 */
 	unsigned limit_status;
 	bool (*answers)(struct scripted_ca *ca, struct str token);
+	/* The status with which an application answers what `on-demand` asks; 0: it does not. */
+	unsigned (*may)(struct scripted_ca *ca, const char *url);
 	bool (*shows)(struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem,
 	        struct err *err);
 	void (*on_download)(struct scripted_ca *ca); /* or NULL */

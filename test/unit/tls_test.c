@@ -618,6 +618,66 @@ static struct {
 	unsigned times;
 } shown;
 
+static enum tls_turn turns[4]; /* as they are asked for */
+static unsigned turn_count;
+
+static enum tls_turn next_turn(struct tls_hello *h, struct str server_name)
+{
+	(void)h;
+	assert_true(str_eq_c(server_name, "a.test"));
+	return turns[turn_count++];
+}
+
+/* Stands still until it is told to go on, and is asked about again then. */
+static void a_handshake_waits(void **state)
+{
+	(void)state;
+	struct tls_hello hello = { .rules = rules_of_wildcard, .turn = next_turn };
+	SSL_CTX *ctx = client_ctx();
+	for (int i = 0; i < 6; i++) {
+		struct talk t;
+		int reason;
+		const int version = i % 2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+		const bool refused = i >= 4;
+		turn_count = 0;
+		turns[0] = turns[1] = TLS_WAITS;
+		turns[2] = refused ? TLS_REFUSED : TLS_GOES_ON;
+		asking = &hello;
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test", .version = version });
+		assert_false(shake(&t, &reason));
+		assert_true(turn_count == 1 && !t.told);
+		conn_tls_go_on(t.server.conn);
+		assert_true(turn_count == 2 && !t.told);
+		conn_tls_go_on(t.server.conn);
+		settle(&t);
+		assert_int_equal(shake(&t, &reason), !refused);
+		assert_int_equal(conn_tls_established(t.server.conn), !refused);
+		if (refused)
+			assert_int_equal(reason, SSL_R_TLSV1_UNRECOGNIZED_NAME);
+		assert_int_equal(turn_count, 3);
+		talk_done(&t);
+	}
+	/* Who waits hangs up while it stands still, or has done so before. */
+	for (int i = 0; i < 2; i++) {
+		struct talk t;
+		turn_count = 0;
+		talk_init(&t, ctx, &(struct hello){ .server_name = "a.test" });
+		assert_int_equal(SSL_connect(t.client), -1);
+		ERR_clear_error();
+		if (i)
+			settle(&t);
+		assert_false(t.told);
+		push(&t);
+		conn_shutdown(t.far.conn);
+		settle(&t);
+		assert_true(t.told && t.failed);
+		assert_int_equal(turn_count, 1);
+		talk_done(&t);
+	}
+	asking = NULL;
+	SSL_CTX_free(ctx);
+}
+
 static bool proof_of_proved(struct tls_hello *h, struct str server_name, struct tls_proof *ret)
 {
 	(void)h;
@@ -928,6 +988,7 @@ int main(void)
 		RIGGED(ends),
 		RIGGED(we_end_with_close_notify),
 		RIGGED(garbage_fails),
+		RIGGED(a_handshake_waits),
 		RIGGED(answers_that_nobody_reads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,440 @@
+/* Certificates for names that become known by a handshake. */
+#include "renew/demand.h"
+#include "renew_world.h"
+
+#define HEAD                                                                                       \
+	"issuer ca { directory https://ca.test/directory; }\n"                                     \
+	"email ops@example.com\nagree-to-terms yes\n"
+#define DEMAND(block) HEAD "site * { proxy 127.0.0.1:3000; on-demand { " block " } }\n"
+#define ASKED         DEMAND("ask https://app.test/may?key=K; budget 3/h")
+#define SHOPS         DEMAND("allow *.shops.example.com")
+#define FIRST_SHOP    "a.shops.example.com"
+
+/* What was answered to those that were pending: "name verdict keep". */
+static struct buf answers;
+static struct renew_demands heard;
+static struct buf questions; /* what the application was asked */
+static unsigned says;        /* its status */
+
+static void answered(
+        struct renew_demands *d, struct str name, enum demand_verdict verdict, int64_t keep)
+{
+	(void)d;
+	buf_printf(&answers, "%.*s %d %lld\n", STR_ARG(name), (int)verdict, (long long)keep);
+}
+
+static unsigned may(struct scripted_ca *ca, const char *url)
+{
+	(void)ca;
+	buf_printf(&questions, "%s\n", url);
+	return says;
+}
+
+static int setup(void **state)
+{
+	world_setup(state);
+	answers = questions = BUF(1 << 20);
+	heard.answered = answered;
+	says = 200;
+	place->ca.may = may;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	buf_done(&answers);
+	buf_done(&questions);
+	return world_teardown(state);
+}
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static void start(const char *config)
+{
+	world_start(config);
+	renew_hear_demands(world.renewals, &heard);
+}
+
+static int64_t keep;
+static enum demand_verdict demand(const char *name)
+{
+	return renew_demand(world.renewals, str_c(name), STR("192.0.2.7"), &keep);
+}
+
+static void settle(void)
+{
+	turn_until(place, !world.renewals->demands.under_way.count);
+	run_until_idle();
+}
+
+static void answered_is(const char *all)
+{
+	assert_string_equal(buf_c(&answers), all);
+	buf_clear(&answers);
+}
+
+static unsigned registrations(void)
+{
+	return (unsigned)world.renewals->registrations.count;
+}
+
+static void a_name_that_is_asked_for_gets_one(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING); /* the same */
+	answered_is("");
+	settle();
+	answered_is(FIRST_SHOP " 1 0\n");
+	status_is(FIRST_SHOP, "ok");
+	assert_string_equal(said(FIRST_SHOP, "on_demand"), "true");
+	assert_int_equal(place->ca.order_count, 1);
+	assert_int_equal(world.changes, 0); /* `site *` serves it */
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_ISSUED);
+}
+
+static void the_application_is_told_who_wants_what(void **state)
+{
+	(void)state;
+	start(ASKED);
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	settle();
+	assert_string_equal(buf_c(&questions),
+	        "https://app.test/may?key=K&name=new.example.com&client=192.0.2.7\n");
+	answered_is("new.example.com 1 0\n");
+}
+
+static void what_it_does_not_want_is_not_ordered(void **state)
+{
+	(void)state;
+	start(ASKED);
+	says = 404;
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	settle();
+	answered_is("new.example.com 2 300000\n");
+	says = 200;
+	assert_int_equal(demand("new.example.com"), DEMAND_DENIED); /* it is not asked again */
+	assert_int_equal(keep, 300000);
+	assert_int_equal(registrations(), 0);
+	run_for(place, 5 * MINUTE);
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	settle();
+	answered_is("new.example.com 1 0\n");
+}
+
+static void while_it_does_not_answer_nobody_can_say(void **state)
+{
+	(void)state;
+	start(ASKED);
+	for (unsigned i = 0; i < 2; i++) {
+		says = i ? 502 : 0;
+		assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+		settle();
+		answered_is("new.example.com 3 30000\n");
+		assert_int_equal(demand("new.example.com"), DEMAND_BUSY);
+		run_for(place, HOUR);
+	}
+	logged_has("app.test, which `on-demand` asks, cannot say whether names may have a "
+	           "certificate, handshakes for new ones are refused: it answered with status 502");
+	assert_int_equal(place->ca.order_count, 0);
+	assert_null(strstr(buf_c(&logged), "key=K"));
+}
+
+static void only_what_can_have_one_is_looked_at(void **state)
+{
+	static const char *const never[] = { "192.0.2.1", "shops", "a.b.shops.example.com",
+		"shops.example.com", "-a.shops.example.com", "a_b.shops.example.com",
+		"A.shops.example.com", "a.shops.example.com.", "page.shops.example.com", "" };
+	(void)state;
+	start(HEAD "page 127.0.0.1:8007 page.shops.example.com\n"
+	           "site * { proxy 127.0.0.1:3000; on-demand { ask http://127.0.0.1/; allow "
+	           "*.shops.example.com } }\n");
+	settle();
+	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+		if (demand(never[i]) != DEMAND_DENIED)
+			fail_msg("%s", never[i]);
+	assert_string_equal(buf_c(&questions), "");
+}
+
+static void the_budget_is_kept_over_a_restart(void **state)
+{
+	(void)state;
+	start(ASKED);
+	for (char c = 'a'; c <= 'c'; c++) {
+		char name[] = "x.example.com";
+		name[0] = c;
+		assert_int_equal(demand(name), DEMAND_PENDING);
+		settle();
+	}
+	world_kill();
+	start(NULL);
+	settle();
+	assert_int_equal(demand("d.example.com"), DEMAND_BUSY);
+	assert_int_equal(keep, MINUTE);
+	logged_has("`on-demand` of site * has ordered for 3 names within an hour, which is its "
+	           "budget: handshakes for further names are refused until ");
+	logged_has("If those names are yours, raise `budget` in its block.");
+	assert_int_equal(demand("a.example.com"), DEMAND_ISSUED);
+	run_for(place, HOUR);
+	assert_int_equal(demand("d.example.com"), DEMAND_PENDING);
+	settle();
+	assert_int_equal(place->ca.order_count, 4);
+}
+
+static void of_what_failed_nothing_is_left(void **state)
+{
+	(void)state;
+	place->ca.refused = FIRST_SHOP;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	answered_is(FIRST_SHOP " 2 3600000\n");
+	run_for(place, SECOND);
+	assert_int_equal(registrations(), 0);
+	assert_int_equal(record_version(place, "registration", FIRST_SHOP), 0);
+	run_for(place, 10 * MINUTE);
+	assert_int_equal(place->ca.order_count, 1); /* nothing tries it again */
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_DENIED);
+	world_kill();
+	start(NULL);
+	settle();
+	assert_int_equal(registrations(), 0);
+}
+
+static void a_restart_goes_on_with_the_order(void **state)
+{
+	(void)state;
+	place->ca.down = true;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	run_for(place, SECOND);
+	world_kill();
+	place->ca.down = false;
+	start(NULL);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING); /* waits for that one */
+	settle();
+	answered_is(FIRST_SHOP " 1 0\n");
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+static void nobody_waits_for_ever(void **state)
+{
+	(void)state;
+	place->ca.latency = HOUR;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	run_for(place, 3 * MINUTE);
+	answered_is(FIRST_SHOP " 3 0\n");
+}
+
+/* A CA that is down says nothing of the name. */
+static void what_the_ca_failed_may_be_tried_again_soon(void **state)
+{
+	(void)state;
+	place->ca.down = true;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	answered_is(FIRST_SHOP " 3 300000\n");
+	place->ca.down = false;
+	run_for(place, 5 * MINUTE);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	answered_is(FIRST_SHOP " 1 0\n");
+}
+
+static void a_changed_configuration_decides_anew(void **state)
+{
+	(void)state;
+	start(ASKED);
+	says = 403;
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	settle();
+	answered_is("new.example.com 2 300000\n");
+	says = 200;
+	world_configure(ASKED);
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	world_configure(SHOPS); /* while the application is asked */
+	settle();
+	answered_is("new.example.com 2 0\n");
+	place->ca.down = true;
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	run_for(place, SECOND);
+	world_configure(HEAD "site * { proxy 127.0.0.1:3000; }\n"); /* while it is ordered */
+	run_for(place, SECOND);
+	answered_is(FIRST_SHOP " 2 0\n");
+	assert_int_equal(registrations(), 0);
+}
+
+/* Half of its life, and what is left then. */
+static void it_is_renewed_if_somebody_came(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	run_for(place, 70 * DAY); /* that it was asked for counts as a visit to the first */
+	assert_int_equal(place->ca.order_count, 2);
+	assert_string_equal(said(FIRST_SHOP, "reason"),
+	        "\"nobody came since its certificate was issued on demand\"");
+	renew_visited(world.renewals, STR(FIRST_SHOP));
+	run_for(place, SECOND);
+	world_kill(); /* which is not forgotten */
+	start(NULL);
+	run_for(place, 70 * DAY);
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+static void what_nobody_asks_for_ends_with_its_certificate(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	run_for(place, 200 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(diary_count(place, "forget " FIRST_SHOP), 1);
+	assert_int_equal(registrations(), 0);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING); /* as if it were new */
+	settle();
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+static void who_comes_late_has_it_renewed_at_once(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	run_for(place, 69 * DAY);
+	run_for(place, 80 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	renew_visited(world.renewals, STR(FIRST_SHOP));
+	settle();
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+static void what_a_person_registers_stays(void **state)
+{
+	struct wish w;
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	wish_name(&w, FIRST_SHOP);
+	wish_wait(&w);
+	settle();
+	assert_string_equal(said(FIRST_SHOP, "on_demand"), "false");
+	assert_int_equal(world.changes, 1); /* it has a site of its own */
+	run_for(place, 200 * DAY);
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+static void what_was_switched_off_stays_off(void **state)
+{
+	struct wish w;
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	wish_disable(&w, FIRST_SHOP, false);
+	wish_wait(&w);
+	run_for(place, 100 * DAY);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_DENIED);
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+/* Strangers' names. */
+static void of_many_names_few_are_looked_at(void **state)
+{
+	(void)state;
+	unsigned pending = 0;
+	start(ASKED);
+	says = 404;
+	for (unsigned i = 0; i < 100000; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "x%u.example.com", i);
+		pending += demand(name) == DEMAND_PENDING;
+		assert_true(world.renewals->demands.asking <= 16);
+	}
+	assert_int_equal(pending, 256);
+	settle();
+	run_for(place, SECOND);
+	assert_int_equal(world.renewals->demands.under_way.count, 0);
+	assert_int_equal(place->ca.order_count, 0);
+}
+
+static void of_what_was_refused_so_much_is_remembered(void **state)
+{
+	(void)state;
+	start(ASKED);
+	says = 404;
+	for (unsigned i = 0; i < 6000; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "x%u.example.com", i);
+		assert_int_equal(demand(name), DEMAND_PENDING);
+		turn_until(place, !world.renewals->demands.under_way.count);
+	}
+	assert_int_equal(world.renewals->demands.refusals.count, 4096);
+	assert_int_equal(demand("x5999.example.com"), DEMAND_DENIED);
+	assert_int_equal(demand("x0.example.com"), DEMAND_PENDING); /* the oldest is forgotten */
+}
+
+/* Its wildcard is for names to come, the other name is known. */
+static void a_site_with_a_wildcard_gives_them_too(void **state)
+{
+	(void)state;
+	start(HEAD "site shops.example.com *.shops.example.com { proxy 127.0.0.1:3000; "
+	           "key-type p256 rsa2048; on-demand { allow **.example.com } }\n");
+	settle();
+	status_is("shops.example.com", "ok");
+	assert_int_equal(registrations(), 2);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	assert_int_equal(demand("other.example.com"), DEMAND_DENIED);
+	settle();
+	assert_int_equal(registrations(), 4); /* one for each type of key */
+	answered_is(FIRST_SHOP " 1 0\n");
+}
+
+static void the_disk_is_full(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	store_full(place, true);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	turn_until(place, answers.n);
+	answered_is(FIRST_SHOP " 3 30000\n");
+	assert_int_equal(registrations(), 0);
+	store_full(place, false);
+	run_for(place, MINUTE);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	answered_is(FIRST_SHOP " 1 0\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_name_that_is_asked_for_gets_one),
+		TEST(the_application_is_told_who_wants_what),
+		TEST(what_it_does_not_want_is_not_ordered),
+		TEST(while_it_does_not_answer_nobody_can_say),
+		TEST(only_what_can_have_one_is_looked_at),
+		TEST(the_budget_is_kept_over_a_restart),
+		TEST(of_what_failed_nothing_is_left),
+		TEST(a_restart_goes_on_with_the_order),
+		TEST(nobody_waits_for_ever),
+		TEST(what_the_ca_failed_may_be_tried_again_soon),
+		TEST(a_changed_configuration_decides_anew),
+		TEST(it_is_renewed_if_somebody_came),
+		TEST(what_nobody_asks_for_ends_with_its_certificate),
+		TEST(who_comes_late_has_it_renewed_at_once),
+		TEST(what_a_person_registers_stays),
+		TEST(what_was_switched_off_stays_off),
+		TEST(of_many_names_few_are_looked_at),
+		TEST(of_what_was_refused_so_much_is_remembered),
+		TEST(a_site_with_a_wildcard_gives_them_too),
+		TEST(the_disk_is_full),
+	};
+	return cmocka_run_group_tests_name("renew_demand", tests, NULL, NULL);
+}
