@@ -408,7 +408,8 @@ static bool choose(struct flow_name *name, const struct challenge_choice *from, 
 		        "Configure `dns-challenge`, or give the names one by one.",
 		        STR_ARG(name->name));
 	return err_set(err, ERR_INPUT,
-	        "%.*s can be proved only over HTTP or TLS, and neither can be used for it here.",
+	        "%.*s can be proved only over HTTP or TLS, and neither can be used for it "
+	        "here." ERR_REMEDY "Open port 80 or 443 for the CA.",
 	        STR_ARG(name->name));
 }
 

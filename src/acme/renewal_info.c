@@ -14,11 +14,15 @@ static bool read_date(
 	int64_t wall = 0;
 	if (!clock_from_rfc3339(text, &wall))
 		return err_set(err, ERR_PROTOCOL,
-		        "The CA's renewal information has no usable date for \"%s\".", key);
+		        "The CA's renewal information has no usable date for \"%s\"." ERR_REMEDY
+		        "Nothing to do: it is asked again, and the rule counts meanwhile.",
+		        key);
 	if (wall < year_2000 || wall >= year_2100)
 		return err_set(err, ERR_PROTOCOL,
-		        "The CA's renewal information names an absurd date for \"%s\": %.*s.", key,
-		        STR_ARG(str_head(text, 40)));
+		        "The CA's renewal information names an absurd date for \"%s\": "
+		        "%.*s." ERR_REMEDY
+		        "Nothing to do: it is asked again, and the rule counts meanwhile.",
+		        key, STR_ARG(str_head(text, 40)));
 	*ret_wall = wall;
 	return true;
 }
@@ -46,7 +50,9 @@ bool acme_renewal_info_read(
 		return false;
 	if (info.end <= info.start)
 		return err_set(err, ERR_PROTOCOL,
-		        "The CA's renewal information is a window that ends before it begins.");
+		        "The CA's renewal information is a window that ends before it "
+		        "begins." ERR_REMEDY
+		        "Nothing to do: it is asked again, and the rule counts meanwhile.");
 	info.explanation = read_explanation(a, root);
 	*ret_info = info;
 	return true;

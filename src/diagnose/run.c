@@ -488,7 +488,8 @@ static void give_up_waiting(struct run *run, struct chase *c)
 		struct fact_hop *h = &p->hops[p->count++];
 		*h = (struct fact_hop){ .url = c->url, .address = c->address, .at = c->began };
 		h->ms = now(run) - c->began;
-		err_set(&h->err, ERR_TIMEOUT, "No answer before the run ended.");
+		err_set(&h->err, ERR_TIMEOUT,
+		        "No answer before the run ended." ERR_REMEDY "Run it again.");
 		p->end = CHAIN_SILENT;
 		p->done = true;
 	}

@@ -155,7 +155,7 @@ static bool by_code(const struct dns_updated *u, unsigned code, struct err *err)
 	default:
 		return err_set(err, ERR_PROTOCOL,
 		        "The name server %.*s did not change the zone %.*s: it answered with code "
-		        "%u.",
+		        "%u." ERR_REMEDY "Look at its log, which says why.",
 		        STR_ARG(u->server), STR_ARG(c->zone), code);
 	}
 }

@@ -43,7 +43,8 @@ static void fail(struct ari_call *c, const struct fetch_reply *reply, const stru
 	struct err err = silence ? *silence : (struct err)ERR_INIT;
 	if (reply)
 		err_set(&err, ERR_PROTOCOL,
-		        "%.*s answers the question when to renew with status %u.",
+		        "%.*s answers the question when to renew with status %u." ERR_REMEDY
+		        "Nothing to do: it is asked again, and the rule counts meanwhile.",
 		        STR_ARG(acme_ca_name(str_c(c->issuer->directory_url))), reply->status);
 	if (!reply || reply->status == 429 || reply->status >= 500)
 		be_quiet(c, &err);
@@ -98,7 +99,8 @@ static void ask_window(struct ari_call *c, const struct acme_directory *d)
 		return;
 	}
 	c->retry_after = DAY;
-	err_set(&c->err, ERR_NOT_FOUND, "%.*s suggests no times to renew.",
+	err_set(&c->err, ERR_NOT_FOUND,
+	        "%.*s suggests no times to renew." ERR_REMEDY "Nothing to do: the rule counts.",
 	        STR_ARG(acme_ca_name(str_c(c->issuer->directory_url))));
 	later_start(&c->later, needs_of(c)->loop, fail_later);
 }

@@ -239,13 +239,16 @@ static bool check_leaf(struct attempt_state *s, const struct issued *issued, str
 {
 	const struct cert *leaf = &issued->leaf;
 	if (!key_fits(s->key, issued->chain[0]))
-		return err_set(err, ERR_PROTOCOL, "%s sent a certificate for another key.",
+		return err_set(err, ERR_PROTOCOL,
+		        "%s sent a certificate for another key." ERR_REMEDY
+		        "It is tried again; if it comes back, ask the CA.",
 		        s->issuer->name);
 	for (size_t i = 0; i < s->flow->name_count; i++)
 		if (!cert_covers(leaf, s->flow->names[i].name))
 			return err_set(err, ERR_PROTOCOL,
-			        "%s sent a certificate that is not for %.*s.", s->issuer->name,
-			        STR_ARG(s->flow->names[i].name));
+			        "%s sent a certificate that is not for %.*s." ERR_REMEDY
+			        "It is tried again; if it comes back, ask the CA.",
+			        s->issuer->name, STR_ARG(s->flow->names[i].name));
 	if (leaf->not_after <= issuer_now(s->issuer))
 		return err_set(err, ERR_PROTOCOL,
 		        "%s sent a certificate that has expired already. Check "
@@ -602,7 +605,9 @@ static bool bind_account(struct attempt_state *s, struct err *err)
 	buf_wipe(&secret);
 	if (ok)
 		flow_set_binding(s->flow, buf_str(&jws));
-	return ok || err_set(err, ERR_INPUT, "The key of `eab` is not base64url.");
+	return ok || err_set(err, ERR_INPUT,
+	                     "The key of `eab` is not base64url." ERR_REMEDY
+	                     "Copy it again from where the CA shows it.");
 }
 
 static void ask_binding(struct attempt_state *s)
@@ -931,7 +936,8 @@ bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct 
 	struct issuer *issuer = issuer_find(i, json_text(json, "issuer"));
 	if (!issuer)
 		return err_set(err, ERR_NOT_FOUND,
-		        "The issuer of the attempt is not configured any more.");
+		        "The issuer of the attempt is not configured any more." ERR_REMEDY
+		        "Nothing to do: another attempt begins.");
 	struct flow *f = load_flow(json, err);
 	if (!f)
 		return false;

@@ -87,7 +87,9 @@ static bool load_key(struct account_key *k, struct err *err)
 	if (!key)
 		return false;
 	if (!key_type_of(key, &type) || type != KEY_P256)
-		return err_set(err, ERR_CORRUPT, "%s is not an ECDSA P-256 key.", buf_c(&what));
+		return err_set(err, ERR_CORRUPT,
+		        "%s is not an ECDSA P-256 key." ERR_REMEDY "Restore a backup.",
+		        buf_c(&what));
 	k->key = key;
 	key = NULL;
 	return true;

@@ -116,10 +116,12 @@ static bool judge(const struct program_call *c, const struct msg_program_ended *
 		        "See what it waits for, or give it more by `timeout`.",
 		        c->path, (long long)(c->timeout / 1000));
 	if (WIFSIGNALED(status))
-		return err_set(err, ERR_IO, "%s was ended by signal %d (%s).", c->path,
-		        WTERMSIG(status), strsignal(WTERMSIG(status)));
+		return err_set(err, ERR_IO,
+		        "%s was ended by signal %d (%s)." ERR_REMEDY "Look at what it printed.",
+		        c->path, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (WEXITSTATUS(status))
-		return err_set(err, ERR_REFUSED, "%s failed with status %d.", c->path,
+		return err_set(err, ERR_REFUSED,
+		        "%s failed with status %d." ERR_REMEDY "Look at what it printed.", c->path,
 		        WEXITSTATUS(status));
 	return true;
 }

@@ -46,10 +46,14 @@ bool held_read_chain(
 {
 	size_t count;
 	if (!take_length(rest, &count) || !count || count > CHAIN_MOST)
-		return err_set(err, ERR_CORRUPT, "The stored certificate is damaged.");
+		return err_set(err, ERR_CORRUPT,
+		        "The stored certificate is damaged." ERR_REMEDY
+		        "Restore a backup, or register the name again.");
 	for (size_t i = 0; i < count; i++)
 		if (!take_bytes(rest, &ret_chain[i]))
-			return err_set(err, ERR_CORRUPT, "The stored certificate is damaged.");
+			return err_set(err, ERR_CORRUPT,
+			        "The stored certificate is damaged." ERR_REMEDY
+			        "Restore a backup, or register the name again.");
 	*ret_count = count;
 	return true;
 }

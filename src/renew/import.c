@@ -20,10 +20,14 @@ static bool dates_fit(const struct cert *leaf, int64_t now, struct err *err)
 {
 	char text[CLOCK_TEXT];
 	if (leaf->not_after <= now)
-		return err_set(err, ERR_INPUT, "The certificate has expired on %s.",
+		return err_set(err, ERR_INPUT,
+		        "The certificate has expired on %s." ERR_REMEDY
+		        "Import the one that follows it.",
 		        clock_rfc3339(leaf->not_after, text));
 	return leaf->not_before <= now + EARLY_MOST ||
-	       err_set(err, ERR_INPUT, "The certificate is not valid before %s.",
+	       err_set(err, ERR_INPUT,
+	               "The certificate is not valid before %s." ERR_REMEDY
+	               "Import it then, or check this machine's clock.",
 	               clock_rfc3339(leaf->not_before, text));
 }
 
@@ -50,7 +54,9 @@ static bool judge(struct import *i, struct import_item *item, struct str pem, st
 	        !dates_fit(&item->leaf, now, err))
 		return false;
 	if (!cert_covers(&item->leaf, item->name))
-		return err_set(err, ERR_INPUT, "The certificate is not for %.*s, but for %.*s.",
+		return err_set(err, ERR_INPUT,
+		        "The certificate is not for %.*s, but for %.*s." ERR_REMEDY
+		        "Import one that is for that name.",
 		        STR_ARG(item->name),
 		        STR_ARG(item->leaf.name_count ? item->leaf.names[0] : item->leaf.subject));
 	return is_free(i->renewals, item->name, err);

@@ -40,7 +40,8 @@ static void look_at(struct registration *g)
 	struct renewals *r = g->renewals;
 	if (held_superseded(g)) {
 		g->served_at = loop_wall(r->needs.loop);
-		err_set(&g->served_err, ERR_CONFLICT, "%.*s is served with a newer certificate.",
+		err_set(&g->served_err, ERR_CONFLICT,
+		        "%.*s is served with a newer certificate." ERR_REMEDY "Nothing to do.",
 		        STR_ARG(g->names[0]));
 		return;
 	}

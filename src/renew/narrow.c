@@ -7,7 +7,9 @@ void renew_narrow(struct renewals *r, struct renew_request *q, const struct rene
 	const struct registration *g = registration_by_id(r, want->id);
 	if (!g) {
 		request_open(r, q, done);
-		err_set(&q->err, ERR_NOT_FOUND, "There is no registration %.*s any more.",
+		err_set(&q->err, ERR_NOT_FOUND,
+		        "There is no registration %.*s any more." ERR_REMEDY
+		        "`everseal status` lists those that there are.",
 		        STR_ARG(want->id));
 		request_answer_soon(q);
 		return;

@@ -123,7 +123,10 @@ bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct
 	const struct registration *g = name.n ? registration_find(r, name) : NULL;
 	const struct str typed = name_as_registered(&a, name);
 	if (!row)
-		return err_set(err, ERR_NOT_FOUND, "There is no issuer %.*s.", STR_ARG(issuer));
+		return err_set(err, ERR_NOT_FOUND,
+		        "There is no issuer %.*s." ERR_REMEDY
+		        "`everseal issuer list` lists those that there are.",
+		        STR_ARG(issuer));
 	limits_write(issuers_limits(r->needs.issuers), row->directory, g ? g->names : &typed,
 	        g ? g->name_count : 1, w);
 	return true;

@@ -62,7 +62,8 @@ static bool same_leaf(struct registration *g, struct str pem, struct err *err)
 	keep_seen(g, chain[0]);
 	return err_set(err, ERR_CONFLICT,
 	        "Visitors of %.*s on %.*s, port %u, get another certificate "
-	        "(serial %.*s) than the one stored (serial %.*s).",
+	        "(serial %.*s) than the one stored (serial %.*s)." ERR_REMEDY
+	        "Look whether another program answers there; if none does, `everseal reload`.",
 	        STR_ARG(g->names[0]), STR_ARG(at->host), at->port, STR_ARG(seen.serial),
 	        STR_ARG(g->held.leaf.serial));
 }

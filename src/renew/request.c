@@ -123,7 +123,8 @@ static bool add_key_type(struct wanted *w, struct str text, struct err *err)
 		if (key_type_is_rsa(types[i]) == key_type_is_rsa(type))
 			return err_set(err, ERR_INPUT,
 			        "%s and %s are both %s: visitors can be shown one certificate with "
-			        "an ECDSA key and one with an RSA key.",
+			        "an ECDSA key and one with an RSA key." ERR_REMEDY
+			        "Choose one of them.",
 			        key_type_name(types[i]), key_type_name(type),
 			        key_type_is_rsa(type) ? "RSA" : "ECDSA");
 	types[w->key_type_count++] = type;
@@ -156,7 +157,9 @@ static bool check_key_type(
 static bool check_profile(struct wanted *w, const struct register_want *want, struct err *err)
 {
 	if (want->profile.n > 200)
-		return err_set(err, ERR_INPUT, "The name of a profile has at most 200 characters.");
+		return err_set(err, ERR_INPUT,
+		        "The name of a profile has at most 200 characters." ERR_REMEDY
+		        "Choose one that the CA offers.");
 	w->profile = want->profile;
 	return true;
 }

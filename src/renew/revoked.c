@@ -113,7 +113,8 @@ static void heard(struct fetch_call *f, const struct fetch_reply *reply, const s
 	if (ok)
 		ok = q->about ? hear_answer(q, reply->body, &err) : hear_list(q, reply->body, &err);
 	else if (reply)
-		err_set(&err, ERR_PROTOCOL, "It answers with status %u.", reply->status);
+		err_set(&err, ERR_PROTOCOL,
+		        "It answers with status %u." ERR_REMEDY "Nothing to do.", reply->status);
 	if (!ok)
 		log_warning(r->needs.log,
 		        "%s does not say whether certificates are revoked, it is asked again in a "

@@ -455,7 +455,10 @@ bool task_read(
 {
 	struct task *t = task_find(r, id);
 	if (!t)
-		return err_set(err, ERR_NOT_FOUND, "There is no task %.*s.", STR_ARG(id));
+		return err_set(err, ERR_NOT_FOUND,
+		        "There is no task %.*s." ERR_REMEDY
+		        "GET /api/tasks lists those that are kept.",
+		        STR_ARG(id));
 	reader->next = from;
 	list_add_last(&t->readers, &reader->node);
 	later_start(&t->later, r->needs.loop, notify);
@@ -488,7 +491,10 @@ bool task_details(struct renewals *r, struct str id, struct json_writer *w, stru
 {
 	struct task *t = task_find(r, id);
 	if (!t)
-		return err_set(err, ERR_NOT_FOUND, "There is no task %.*s.", STR_ARG(id));
+		return err_set(err, ERR_NOT_FOUND,
+		        "There is no task %.*s." ERR_REMEDY
+		        "GET /api/tasks lists those that are kept.",
+		        STR_ARG(id));
 	write_task(t, w);
 	return true;
 }

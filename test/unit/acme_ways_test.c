@@ -361,7 +361,7 @@ static void what_cannot_be_proved_is_not_begun(void **state)
 		        "names one by one." },
 		{ STR_INIT("192.0.2.7"), { { CHALLENGE_DNS_01 }, 1 },
 		        "192.0.2.7 can be proved only over HTTP or TLS, and neither can be used "
-		        "for it here." },
+		        "for it here. Open port 80 or 443 for the CA." },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;

@@ -333,8 +333,12 @@ static void a_wrong_certificate_is_refused(void **state)
 		enum ca_leaf leaf;
 		const char *sentence;
 	} cases[] = {
-		{ LEAF_OTHER_KEY, "ca sent a certificate for another key." },
-		{ LEAF_OTHER_NAME, "ca sent a certificate that is not for shop.example.com." },
+		{ LEAF_OTHER_KEY,
+		        "ca sent a certificate for another key. It is tried again; if it comes "
+		        "back, ask the CA." },
+		{ LEAF_OTHER_NAME,
+		        "ca sent a certificate that is not for shop.example.com. It is tried "
+		        "again; if it comes back, ask the CA." },
 		{ LEAF_EXPIRED, "ca sent a certificate that has expired already. Check this "
 		                "machine's clock; if it is right, the CA is at fault." },
 		{ LEAF_EARLY, "ca sent a certificate that is not valid yet. Check this machine's "
@@ -741,7 +745,9 @@ static void a_flow_that_cannot_go_on_is_replaced(void **state)
 		enum err_code code;
 	} cases[] = {
 		{ "{\"issuer\":\"gone\",\"flow\":{}}",
-		        "The issuer of the attempt is not configured any more.", ERR_NOT_FOUND },
+		        "The issuer of the attempt is not configured any more. Nothing to do: "
+		        "another attempt begins.",
+		        ERR_NOT_FOUND },
 		{ "[", "The stored attempt is not JSON", ERR_INPUT },
 		{ "{\"issuer\":\"ca\",\"flow\":{}}", "", ERR_CORRUPT },
 		{ "{\"issuer\":\"ca\"}", "", ERR_CORRUPT },

@@ -275,16 +275,16 @@ static const struct {
 } dates[] = {
 	{ "shop.example.com", "www.example.com", -DAY, DAY,
 	        "shop.example.com cannot be imported: The certificate is not for shop.example.com, "
-	        "but for www.example.com." },
+	        "but for www.example.com. Import one that is for that name." },
 	{ "shop.example.com", "shop.example.com", -DAY, 0,
 	        "shop.example.com cannot be imported: The certificate has expired on "
-	        "2027-01-01T00:00:00Z." },
+	        "2027-01-01T00:00:00Z. Import the one that follows it." },
 	{ "shop.example.com", "shop.example.com", -DAY, SECOND, NULL },
 	{ "intranet", "intranet", -DAY, DAY, NULL },
 	{ "shop.example.com", "shop.example.com", EARLY, DAY, NULL },
 	{ "shop.example.com", "shop.example.com", EARLY + SECOND, DAY,
 	        "shop.example.com cannot be imported: The certificate is not valid before "
-	        "2027-01-01T00:05:01Z." },
+	        "2027-01-01T00:05:01Z. Import it then, or check this machine's clock." },
 	{ "my_shop.example.com", "my_shop.example.com", -DAY, DAY,
 	        "A name with an underscore gets no certificate: CAs issue for letters, digits and "
 	        "hyphens only." },
@@ -345,7 +345,7 @@ static void all_are_taken_or_none(void **state)
 	turn_until(place, way.told);
 	assert_string_equal(way.err.text,
 	        "other.example.com cannot be imported: The certificate is not for "
-	        "other.example.com, but for b.example.com.");
+	        "other.example.com, but for b.example.com. Import one that is for that name.");
 	assert_int_equal(diary_count(place, "put imported"), 0);
 	assert_int_equal(world.installs, 0);
 	store_full(place, true);

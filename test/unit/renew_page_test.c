@@ -605,7 +605,9 @@ static void nothing_is_ordered_that_a_limit_forbids(void **state)
 	assert_non_null(strstr(buf_c(&text), "\"limit\":\"new orders per account\",\"used\":1,"));
 	assert_non_null(strstr(buf_c(&text), "names\",\"used\":5,\"most\":5,"));
 	assert_false(renew_limits(world.renewals, STR("nobody"), STR("a.example.com"), &out, &err));
-	assert_string_equal(err.text, "There is no issuer nobody.");
+	assert_string_equal(err.text,
+	        "There is no issuer nobody. `everseal issuer list` lists those that there "
+	        "are.");
 	wish_renew(&w, "shop.example.com"); /* no way around it */
 	wish_wait(&w);
 	run_for(place, DAY);

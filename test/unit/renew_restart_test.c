@@ -350,12 +350,14 @@ static void a_task_is_read_while_it_runs_and_after(void **state)
 	        buf_str(&late.text), STR("{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":0,"
 	                                 "\"step\":\"directory\",")));
 	assert_false(task_read(world.renewals, &late.reader, STR("42"), 0, &err));
-	assert_string_equal(err.text, "There is no task 42.");
+	assert_string_equal(
+	        err.text, "There is no task 42. GET /api/tasks lists those that are kept.");
 	struct json_writer no;
 	BUF_AUTO nothing = BUF(64);
 	json_write_init(&no, &nothing);
 	assert_false(task_details(world.renewals, STR("42"), &no, &err));
-	assert_string_equal(err.text, "There is no task 42.");
+	assert_string_equal(
+	        err.text, "There is no task 42. GET /api/tasks lists those that are kept.");
 	/* The same after a restart. */
 	world_kill();
 	world_start(NULL);

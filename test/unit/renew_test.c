@@ -439,7 +439,8 @@ static void a_listener_that_shows_another_is_named(void **state)
 	assert_string_equal(said("shop.example.com", "served"),
 	        "\"Visitors of shop.example.com on 127.0.0.1, port 443, get another certificate "
 	        "(serial "
-	        "03e9) than the one stored (serial 03ea).\"");
+	        "03e9) than the one stored (serial 03ea). Look whether another program "
+	        "answers there; if none does, `everseal reload`.\"");
 	logged_has("error name=shop.example.com:");
 	run_for(place, DAY); /* looked at again */
 	assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
@@ -603,7 +604,7 @@ static void what_another_certificate_replaced_is_left_alone(void **state)
 		if (i)
 			assert_non_null(strstr(buf_c(&all),
 			        "\"served\":\"shop.example.com is served with a newer "
-			        "certificate.\""));
+			        "certificate. Nothing to do.\""));
 		assert_non_null(strstr(buf_c(&all), "\"served\":\"stored\""));
 		assert_string_equal(said("shop.example.com", "issuer"), "\"second\"");
 		world_kill();
