@@ -38,7 +38,8 @@ struct attempt_state {
 	struct internal_call internal; /* instead of a flow: `issuer internal` */
 	struct arena names;            /* of that */
 	struct next failed;
-	bool exempt;
+	bool exempt, renewal; /* as in attempt_want */
+	struct limit_claim claim;
 	bool *gone; /* set when it is freed while `done` runs */
 };
 
@@ -150,6 +151,8 @@ static void state_free(struct attempt_state *s)
 	withdraw_proofs(s);
 	internal_abort(&s->internal);
 	arena_done(&s->names);
+	limits_unclaim(&s->claim);
+	arena_done(&s->claim.arena);
 	stop_leading(s);
 	leave(s);
 	if (s->gone)
@@ -332,22 +335,53 @@ static struct str *names_of(struct arena *a, const struct flow *f)
 }
 
 /* What the CA counts against its limits. */
+
+static struct limit_order order_of(
+        const struct attempt_state *s, const struct str *names, size_t count)
+{
+	return (struct limit_order){ .directory = s->flow->directory_url,
+		.names = names,
+		.count = count,
+		.exempt = s->exempt,
+		.renewal = s->renewal };
+}
+
+static void claim(struct attempt_state *s)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct flow *f = s->flow;
+	const struct limit_order order = order_of(s, names_of(&a, f), f->name_count);
+	if (!f->revoke.n && !f->change)
+		limits_claim(s->issuer->issuers->limits, &s->claim, &order);
+}
+
+static void count_failure(struct attempt_state *s, const struct next *n)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct flow *f = s->flow;
+	const size_t at = n->other_type ? n->at : f->at;
+	limits_spent(s->issuer->issuers->limits, SPENT_FAILURE, f->directory_url,
+	        &names_of(&a, f)[at], 1);
+}
+
+/* Without `replaces`, which the CA may have refused, it is exempt no more. */
 static void count(struct attempt_state *s, const struct next *n)
 {
-	struct flow *f = s->flow;
-	const bool failed = proof_failed(s, n);
-	const enum spent_what what = failed                 ? SPENT_FAILURE
-	                             : n->what == FLOW_DONE ? SPENT_CERTIFICATE
-	                                                    : SPENT_ORDER;
-	const bool ordered = f->order.n && f->step == ACME_STEP_order;
 	ARENA_AUTO a = ARENA_INIT;
-	struct str *names = names_of(&a, f);
-	const size_t at = n->other_type ? n->at : f->at;
-	if (failed)
-		limits_spent(s->issuer->issuers->limits, what, f->directory_url, &names[at], 1);
-	else if (!s->exempt && (ordered || (n->what == FLOW_DONE && !f->revoke.n && !f->change)))
-		limits_spent(
-		        s->issuer->issuers->limits, what, f->directory_url, names, f->name_count);
+	struct flow *f = s->flow;
+	struct limits *l = s->issuer->issuers->limits;
+	const bool exempt = s->exempt && f->replaces.n;
+	const bool ordered = f->order.n && f->step == ACME_STEP_order;
+	if (proof_failed(s, n)) {
+		count_failure(s, n);
+	} else if (n->what == FLOW_DONE && !exempt && !f->revoke.n && !f->change) {
+		limits_unclaim(&s->claim);
+		limits_spent(l, s->renewal ? SPENT_RENEWAL : SPENT_CERTIFICATE, f->directory_url,
+		        names_of(&a, f), f->name_count);
+	} else if (ordered && !exempt && !s->renewal) {
+		s->claim.ordered = true;
+		limits_spent(l, SPENT_ORDER, f->directory_url, names_of(&a, f), f->name_count);
+	}
 }
 
 /* Whether our own count leaves room for the order that another proof needs. */
@@ -355,12 +389,12 @@ static bool may_order(struct attempt_state *s)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	struct err err;
-	int64_t until;
-	const struct limit_order order = { .directory = s->flow->directory_url,
-		.names = names_of(&a, s->flow),
-		.count = s->flow->name_count,
-		.exempt = s->exempt };
-	return limits_allow(s->issuer->issuers->limits, &order, &until, &err);
+	struct limit_wait wait;
+	const struct limit_order order = order_of(s, names_of(&a, s->flow), s->flow->name_count);
+	limits_unclaim(&s->claim);
+	const bool allowed = limits_allow(s->issuer->issuers->limits, &order, &wait, &err);
+	claim(s);
+	return allowed;
 }
 
 /* Nobody answered the CA for a while: that says nothing of the type, and it begins anew. */
@@ -712,6 +746,7 @@ static void take_flow(struct attempt_state *s, struct flow *f)
 	s->flow = f;
 	flow_can_bind(f, s->issuer->eab_kid[0]);
 	s->places = mem_array(sizeof *s->places, f->name_count);
+	claim(s);
 	issuer_key(s->issuer->issuers, str_c(s->issuer->name), &s->key_call, have_account_key);
 }
 
@@ -886,6 +921,7 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	a->state = s;
 	a->interrupted = false;
 	s->exempt = want->exempt;
+	s->renewal = want->renewal;
 	s->failed.what = FLOW_FAIL;
 	s->key_type = want->key_type;
 	if (!reuse_key(s, want->reuse_key, &s->failed.err)) {

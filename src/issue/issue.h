@@ -105,7 +105,8 @@ struct attempt_want {
 	struct str issuer;                   /* a row's name */
 	struct str email, profile, replaces; /* may be STR_NONE */
 	bool terms_agreed;
-	bool exempt; /* no limit of the CA counts it (RFC 9773: at the time that it suggested) */
+	bool exempt;  /* no limit of the CA counts it (RFC 9773: at the time that it suggested) */
+	bool renewal; /* the names had one from that CA: see limits.h */
 	const struct str *names;
 	size_t name_count;
 	enum key_type key_type;

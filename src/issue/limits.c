@@ -1,5 +1,6 @@
 #include "issue/limits.h"
 #include "acme/flow.h"
+#include "base/map.h"
 #include "certs/name.h"
 
 #include <time.h>
@@ -47,7 +48,7 @@ static const char *const kind_names[] = {
 	LIMIT_KINDS(X)
 #undef X
 };
-static const char *const what_names[] = { "order", "certificate", "failure" };
+static const char *const what_names[] = { "order", "certificate", "renewal", "failure" };
 
 struct spent {
 	struct list node; /* the oldest first */
@@ -55,10 +56,7 @@ struct spent {
 	struct arena arena;
 	char id[48];
 	int64_t at, version;
-	enum spent_what what;
-	struct str directory;
-	struct str *names; /* sorted */
-	size_t count;
+	struct spending is;
 	struct store_tx tx;
 };
 
@@ -66,7 +64,7 @@ struct limits {
 	struct loop *loop;
 	struct store *store;
 	const struct log *log;
-	struct list all;
+	struct list all, claims;
 	struct list refusals;
 	uint64_t number; /* so that ids differ */
 };
@@ -96,6 +94,7 @@ struct limits *limits_new(struct loop *loop, struct store *store, const struct l
 	l->store = store;
 	l->log = log;
 	list_init(&l->all);
+	list_init(&l->claims);
 	list_init(&l->refusals);
 	return l;
 }
@@ -132,16 +131,24 @@ static struct spent *spent_new(struct limits *l, enum spent_what what, struct st
 {
 	struct spent *s = mem_new(struct spent);
 	s->limits = l;
-	s->what = what;
-	s->directory = arena_str(&s->arena, directory);
+	s->is.what = what;
+	s->is.directory = arena_str(&s->arena, directory);
 	list_add_last(&l->all, &s->node);
 	return s;
 }
 
-static void sort_names(struct spent *s)
+static void sort_names(struct spending *s)
 {
 	if (s->count)
 		qsort(s->names, s->count, sizeof *s->names, by_text);
+}
+
+static void keep_names(struct spending *s, struct arena *a, const struct str *names, size_t count)
+{
+	s->names = arena_array(a, struct str, count);
+	for (s->count = 0; s->count < count; s->count++)
+		s->names[s->count] = arena_str(a, names[s->count]);
+	sort_names(s);
 }
 
 static void stored(struct store_tx *tx, const struct err *err)
@@ -163,11 +170,11 @@ static void store(struct spent *s)
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_int(&w, "at", s->at);
-	json_write_c(&w, "what", what_names[s->what]);
-	json_write_text(&w, "directory", s->directory);
+	json_write_c(&w, "what", what_names[s->is.what]);
+	json_write_text(&w, "directory", s->is.directory);
 	json_write_array(&w, "names");
-	for (size_t i = 0; i < s->count; i++)
-		json_write_text(&w, NULL, s->names[i]);
+	for (size_t i = 0; i < s->is.count; i++)
+		json_write_text(&w, NULL, s->is.names[i]);
 	json_write_end(&w);
 	json_write_end(&w);
 	store_tx_put(&s->tx, STR("spent"), str_c(s->id), 0, buf_str(&value), STR_NONE);
@@ -205,12 +212,26 @@ void limits_spent(struct limits *l, enum spent_what what, struct str directory,
 	s->at = loop_wall(l->loop);
 	snprintf(s->id, sizeof s->id, "%016llx-%llx", (unsigned long long)s->at,
 	        (unsigned long long)++l->number);
-	s->names = arena_array(&s->arena, struct str, count);
-	s->count = count;
-	for (size_t i = 0; i < count; i++)
-		s->names[i] = arena_str(&s->arena, names[i]);
-	sort_names(s);
+	keep_names(&s->is, &s->arena, names, count);
 	store(s);
+}
+
+void limits_claim(struct limits *l, struct limit_claim *c, const struct limit_order *o)
+{
+	if (!figures_of(o->directory) || o->exempt)
+		return;
+	limits_unclaim(c);
+	c->ordered = false;
+	c->spending.what = o->renewal ? SPENT_RENEWAL : SPENT_CERTIFICATE;
+	c->spending.directory = arena_str(&c->arena, o->directory);
+	keep_names(&c->spending, &c->arena, o->names, o->count);
+	list_add_last(&l->claims, &c->node);
+}
+
+void limits_unclaim(struct limit_claim *c)
+{
+	list_remove(&c->node);
+	arena_clear(&c->arena);
 }
 
 struct load {
@@ -221,11 +242,11 @@ struct load {
 static void read_spent(struct spent *s, const struct json *json)
 {
 	const struct json *names = json_array(json, "names");
-	s->count = json_count(names);
-	s->names = arena_array(&s->arena, struct str, s->count);
-	for (size_t i = 0; i < s->count; i++)
-		s->names[i] = arena_str(&s->arena, json_value_text(json_at(names, i)));
-	sort_names(s);
+	s->is.count = json_count(names);
+	s->is.names = arena_array(&s->arena, struct str, s->is.count);
+	for (size_t i = 0; i < s->is.count; i++)
+		s->is.names[i] = arena_str(&s->arena, json_value_text(json_at(names, i)));
+	sort_names(&s->is);
 	json_int(json, "at", &s->at);
 }
 
@@ -274,7 +295,7 @@ static struct str domain_of(struct str name)
 	return domain.n ? domain : name;
 }
 
-static bool has_domain(const struct spent *s, struct str domain)
+static bool has_domain(const struct spending *s, struct str domain)
 {
 	for (size_t i = 0; i < s->count; i++)
 		if (str_eq(domain_of(s->names[i]), domain))
@@ -282,7 +303,7 @@ static bool has_domain(const struct spent *s, struct str domain)
 	return false;
 }
 
-static bool has_name(const struct spent *s, struct str name)
+static bool has_name(const struct spending *s, struct str name)
 {
 	for (size_t i = 0; i < s->count; i++)
 		if (str_eq(s->names[i], name))
@@ -296,9 +317,10 @@ struct asked {
 	const struct str *sorted;
 	size_t count;
 	struct limit_reserve reserve;
+	bool renewal;
 };
 
-static bool counts(const struct spent *s, enum limit_kind kind, const struct asked *a)
+static bool counts(const struct spending *s, enum limit_kind kind, const struct asked *a)
 {
 	if (!str_eq(s->directory, a->directory))
 		return false;
@@ -308,7 +330,7 @@ static bool counts(const struct spent *s, enum limit_kind kind, const struct ask
 	case LIMIT_DOMAIN:
 		return s->what == SPENT_CERTIFICATE && has_domain(s, a->about);
 	case LIMIT_SET:
-		return s->what == SPENT_CERTIFICATE &&
+		return (s->what == SPENT_CERTIFICATE || s->what == SPENT_RENEWAL) &&
 		       same_names(s->names, s->count, a->sorted, a->count);
 	case LIMIT_FAILED:
 		return s->what == SPENT_FAILURE && has_name(s, a->about);
@@ -338,6 +360,20 @@ static bool too_old_or_new(const struct spent *s, const struct figure *f, int64_
 	return s->at <= now - WINDOWS * f->window || s->at > now + DAY;
 }
 
+static bool claims(const struct limit_claim *c, enum limit_kind kind, const struct asked *a)
+{
+	if (kind == LIMIT_ORDERS)
+		return c->spending.what == SPENT_CERTIFICATE && !c->ordered &&
+		       str_eq(c->spending.directory, a->directory);
+	return counts(&c->spending, kind, a);
+}
+
+/* Whoever renews is not counted by these. */
+static bool is_for_new_names(enum limit_kind kind)
+{
+	return kind == LIMIT_ORDERS || kind == LIMIT_DOMAIN;
+}
+
 /* Each puts off the moment when all has come back; that may be a window away, no more. */
 static struct limit count_one(const struct limits *l, const struct figure *f, const struct asked *a)
 {
@@ -348,13 +384,16 @@ static struct limit count_one(const struct limits *l, const struct figure *f, co
 	int64_t whole = 0;
 	LIST_EACH (n, &l->all) {
 		const struct spent *s = OWNER(n, struct spent, node);
-		if (too_old_or_new(s, f, now) || !counts(s, f->kind, a))
+		if (too_old_or_new(s, f, now) || !counts(&s->is, f->kind, a))
 			continue;
 		whole = later_of(whole, s->at) + each;
 	}
+	LIST_EACH (n, &l->claims)
+		if (claims(OWNER(n, struct limit_claim, node), f->kind, a))
+			whole = later_of(whole, now) + each;
 	limit.used = (unsigned)((later_of(whole, now) - now + each - 1) / each);
 	whole += each * (1 + reserved(f, a));
-	if (whole > now + f->window)
+	if (whole > now + f->window && !(a->renewal && is_for_new_names(f->kind)))
 		limit.next = whole - f->window;
 	return limit;
 }
@@ -551,11 +590,11 @@ static void add_sentence(const struct limit *l, struct str directory, struct buf
 	buf_add_c(out, ".");
 }
 
-static bool refused(const struct refusal *f, int64_t *ret_until, struct err *err)
+static bool refused(const struct refusal *f, struct limit_wait *ret_wait, struct err *err)
 {
 	BUF_AUTO date = BUF(64);
 	add_date(f->until, &date);
-	*ret_until = f->until;
+	*ret_wait = (struct limit_wait){ .until = f->until };
 	return err_set(err, ERR_LIMIT,
 	        "%.*s asks to wait." ERR_WHY "It said: %.*s. Next try %s." ERR_REMEDY
 	        "Nothing to do.",
@@ -577,26 +616,36 @@ static bool is_reserved(const struct limit *l)
 	return l->used < l->most;
 }
 
-bool limits_allow(
-        const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err)
+static uint64_t hash_of(const struct limit *l, struct str directory)
+{
+	BUF_AUTO text = BUF(SENTENCE_MOST);
+	buf_printf(&text, "%d %.*s %.*s", (int)l->kind, STR_ARG(directory), STR_ARG(l->about));
+	return hash_keyed(buf_str(&text));
+}
+
+bool limits_allow(const struct limits *l, const struct limit_order *o, struct limit_wait *ret_wait,
+        struct err *err)
 {
 	struct limit all[LIMIT_COUNT];
 	const struct refusal *said = o->count && !o->wished ? refusal_of(l, o) : NULL;
-	const size_t n = o->exempt ? 0
-	                           : count_all(l,
-	                                     (struct asked){ .directory = o->directory,
-	                                             .sorted = o->names,
-	                                             .count = o->count,
-	                                             .reserve = o->reserve },
-	                                     all);
+	const struct asked asked = { .directory = o->directory,
+		.sorted = o->names,
+		.count = o->count,
+		.reserve = o->reserve,
+		.renewal = o->renewal };
+	const size_t n = o->exempt ? 0 : count_all(l, asked, all);
 	const struct limit *last = longest_of(all, n);
 	if (said && (!last || said->until > last->next))
-		return refused(said, ret_until, err);
+		return refused(said, ret_wait, err);
 	if (!last)
 		return true;
+	struct limit limit = *last;
+	limit.next = later_of(limit.next, o->not_before);
 	BUF_AUTO text = BUF(SENTENCE_MOST);
-	add_sentence(last, o->directory, &text);
-	*ret_until = last->next;
+	add_sentence(&limit, o->directory, &text);
+	*ret_wait = (struct limit_wait){ .until = limit.next,
+		.each = limit.window / limit.most,
+		.what = hash_of(&limit, o->directory) };
 	return err_set(err, ERR_LIMIT, "%s%s" ERR_REMEDY "Nothing to do.", buf_c(&text),
 	        is_reserved(last) ? " What is left is kept for the renewals of the next days."
 	                          : "");

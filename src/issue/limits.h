@@ -29,7 +29,9 @@ enum limit_kind {
 #undef X
 	        LIMIT_COUNT
 };
-enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_FAILURE };
+/* RENEWAL: a certificate for names that had one from that CA: only the limit for the same names
+ * counts it, and none its order. */
+enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_RENEWAL, SPENT_FAILURE };
 
 /* How far one limit is used up for these names. */
 struct limit {
@@ -61,14 +63,38 @@ struct limit_order {
 	size_t count;
 	/* It replaces a certificate at the time that the CA suggested: no limit counts it. */
 	bool exempt;
+	bool renewal; /* as SPENT_RENEWAL */
 	/* A person wishes it now: what the CA said last is asked anew, our own count holds. */
 	bool wished;
 	struct limit_reserve reserve; /* what is to be left for others after it */
+	/* Others wait for the same, and go before: wall ms, or 0. */
+	int64_t not_before;
 };
-/* False: it would pass a limit, or the CA has asked for patience; *ret_until says until when, err
- * the sentence. */
-MUST_CHECK bool limits_allow(
-        const struct limits *l, const struct limit_order *o, int64_t *ret_until, struct err *err);
+struct limit_wait {
+	int64_t until; /* wall ms */
+	int64_t each;  /* ms from one who waits for the same to the next; 0: not known */
+	uint64_t what; /* the same for whoever waits for the same */
+};
+/* False: it would pass a limit, or the CA has asked for patience; ret_wait says until when, err the
+ * sentence. */
+MUST_CHECK bool limits_allow(const struct limits *l, const struct limit_order *o,
+        struct limit_wait *ret_wait, struct err *err);
+
+/* An order that is under way counts as if all that it will cost was spent now; ordered: but for the
+ * order, which is. Owned by the caller; until limits_unclaim, harmless on what claims nothing. */
+struct limit_claim {
+	struct list node;
+	struct arena arena;
+	struct spending {
+		enum spent_what what;
+		struct str directory;
+		struct str *names; /* sorted */
+		size_t count;
+	} spending;
+	bool ordered;
+};
+void limits_claim(struct limits *l, struct limit_claim *c, const struct limit_order *o);
+void limits_unclaim(struct limit_claim *c);
 
 /* What an order of these names would use up has little left: four fifths are gone. err says of
  * what; *ret_about: the domain that it is counted for, or STR_NONE. False: there is enough. Failed

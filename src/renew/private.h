@@ -224,12 +224,13 @@ struct registration {
 	struct timer due, limited; /* limited: until the CA's limits leave room */
 	struct list queued;        /* to begin or go on once its CA has a place for it */
 	struct attempt attempt;
-	struct err waiting;    /* within an attempt: for what; code NONE: it is not waiting */
-	int64_t waiting_until; /* wall ms */
-	struct list place;     /* attempting, and not in a long wait */
-	char *reason;          /* why it is renewed when it is; NULL: not yet scheduled */
-	bool wished;           /* by a person, whatever the clock says, or a CA said last */
-	bool again;            /* another attempt is wished for once this one is stored */
+	struct err waiting;      /* within an attempt: for what; code NONE: it is not waiting */
+	int64_t waiting_until;   /* wall ms */
+	struct limit_wait limit; /* of those in at_limit */
+	struct list place;       /* attempting, and not in a long wait */
+	char *reason;            /* why it is renewed when it is; NULL: not yet scheduled */
+	bool wished;             /* by a person, whatever the clock says, or a CA said last */
+	bool again;              /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
 	struct revocation *revocation; /* NULL: none is wished for */
 	struct {

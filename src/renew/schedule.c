@@ -454,18 +454,25 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 
 /* Starting and stopping */
 
-/* At the time that the CA suggested, for the certificate that it is about. */
+/* What is renewed is of the CA that is asked. */
+static bool is_renewal(const struct registration *g)
+{
+	return g->held.is && str_eq(g->held.issuer, str_c(g->ca));
+}
+
+/* At the time that the CA suggested, for the certificate that it is about. Before and behind it a
+ * CA counts as ever, even where it asks for it now by a time that has passed. */
 static bool is_exempt(const struct registration *g)
 {
-	return schedule_exempt(g) && str_eq(g->held.issuer, str_c(g->ca)) &&
-	       wall_now(g->renewals) >= g->suggestion.window.start;
+	const struct renewal_window *w = &g->suggestion.window;
+	const int64_t now = wall_now(g->renewals);
+	return schedule_exempt(g) && is_renewal(g) && now >= w->start && now < w->end;
 }
 
 /* RFC 9773 5: the one that is replaced, if this CA issued it. */
 static struct str replaced(const struct registration *g)
 {
-	const bool own = g->held.is && str_eq(g->held.issuer, str_c(g->ca));
-	return own ? g->held.leaf.ari_id : STR_NONE;
+	return is_renewal(g) ? g->held.leaf.ari_id : STR_NONE;
 }
 
 static void start_attempt(struct registration *g)
@@ -477,6 +484,7 @@ static void start_attempt(struct registration *g)
 		.profile = registration_profile(g),
 		.replaces = replaced(g),
 		.exempt = is_exempt(g),
+		.renewal = is_renewal(g),
 		.key_type = g->key_type,
 		.reuse_key = g->making->reuse_key && g->held.is ? &g->held.key : NULL,
 		.preferred_chain = g->making->preferred_chain,
@@ -582,17 +590,20 @@ static void room_again(struct timer *t)
 	start_queued(g->renewals);
 }
 
-static bool has_room(struct registration *g, int64_t *ret_until, struct err *err)
+static bool has_room(
+        struct registration *g, int64_t not_before, struct limit_wait *ret_wait, struct err *err)
 {
 	struct renewals *r = g->renewals;
 	const struct limit_order order = { .directory = ca_directory(g),
 		.names = g->names,
 		.count = g->name_count,
 		.exempt = is_exempt(g),
+		.renewal = is_renewal(g),
 		.wished = g->wished,
-		.reserve = reserve_for(g) };
+		.reserve = reserve_for(g),
+		.not_before = not_before };
 	return !order.directory.n ||
-	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_until, err);
+	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_wait, err);
 }
 
 /* Another of its issuers may have room now. */
@@ -600,11 +611,11 @@ static bool has_room_elsewhere(struct registration *g)
 {
 	const struct issuer_turn before = g->turn;
 	struct err err = ERR_INIT;
-	int64_t until;
+	struct limit_wait wait;
 	for (size_t i = 1; i < g->issuer_count; i++) {
 		if (!ca_choose_next(g))
 			break;
-		if (has_room(g, &until, &err))
+		if (has_room(g, /* not_before= */ 0, &wait, &err))
 			return true;
 	}
 	g->turn = before;
@@ -612,16 +623,30 @@ static bool has_room_elsewhere(struct registration *g)
 	return false;
 }
 
+/* Those that wait for the same look again one after the other, as there comes room for each. */
+static int64_t in_line(const struct registration *g, const struct limit_wait *wait)
+{
+	int64_t at = wait->until;
+	LIST_EACH (n, &g->renewals->at_limit) {
+		const struct registration *other = OWNER(n, struct registration, queued);
+		if (other->limit.what == wait->what && other->limit.until + wait->each > at)
+			at = other->limit.until + wait->each;
+	}
+	return wait->each ? at : wait->until;
+}
+
 /* No order that the CA would refuse: it waits until there is room. One that was made goes on. */
 static bool may_order(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	struct log log = log_of(g);
-	if (stored_version(r, STR("flow"), g->id) || has_room(g, &g->waiting_until, &g->waiting) ||
-	        has_room_elsewhere(g)) {
+	struct limit_wait wait;
+	if (stored_version(r, STR("flow"), g->id) || has_room(g, 0, &wait, &g->waiting) ||
+	        has_room_elsewhere(g) || has_room(g, in_line(g, &wait), &g->limit, &g->waiting)) {
 		g->waiting = (struct err)ERR_INIT;
 		return true;
 	}
+	g->waiting_until = g->limit.until;
 	list_add_last(&r->at_limit, &g->queued);
 	timer_start_wall(&g->limited, r->needs.loop, g->waiting_until, room_again);
 	task_step(g->task, "limit", str_c(g->waiting.text));

@@ -63,11 +63,11 @@ static void spend(unsigned times, enum spent_what what, struct str directory, co
 static bool allowed(struct str directory, const char *text, int64_t *ret_after, struct err *err)
 {
 	struct str names[NAMES];
-	int64_t until = 0;
+	struct limit_wait wait;
 	size_t count = names_of(text, names);
 	const struct limit_order order = { .directory = directory, .names = names, .count = count };
-	bool ok = limits_allow(limits, &order, &until, err);
-	*ret_after = ok ? 0 : until - loop_wall(place.loop);
+	bool ok = limits_allow(limits, &order, &wait, err);
+	*ret_after = ok ? 0 : wait.until - loop_wall(place.loop);
 	return ok;
 }
 
@@ -413,6 +413,120 @@ static void as_json(void **state)
 	assert_string_equal(buf_c(&out), "{\"limits\":[]}");
 }
 
+/* Orders under way */
+
+static void claim(struct limit_claim *c, const char *text, bool renewal, bool exempt)
+{
+	struct str names[NAMES];
+	limits_claim(limits, c,
+	        &(struct limit_order){ .directory = CA,
+	                .names = names,
+	                .count = names_of(text, names),
+	                .renewal = renewal,
+	                .exempt = exempt });
+}
+
+static unsigned used(enum limit_kind kind, const char *name)
+{
+	struct limit all[LIMIT_COUNT];
+	const struct str one = str_c(name);
+	assert_int_equal(limits_of(limits, CA, &one, 1, all), LIMIT_COUNT);
+	return all[kind].used;
+}
+
+/* Beside each other they do not pass a limit that one after the other would not. */
+static void what_is_under_way_counts(void **state)
+{
+	(void)state;
+	int64_t after;
+	struct err err = ERR_INIT;
+	struct limit_claim c = { 0 };
+	spend(49, SPENT_CERTIFICATE, CA, "x.example.com");
+	assert_true(allowed(CA, "b.example.com", &after, &err));
+	claim(&c, "b.example.com c.example.com", false, false);
+	assert_false(allowed(CA, "a.example.com", &after, &err));
+	assert_int_equal(after, 7 * DAY / 50);
+	assert_true(allowed(STAGING, "a.example.com", &after, &err));
+	assert_true(allowed(CA, "a.example.org", &after, &err));
+	assert_int_equal(used(LIMIT_ORDERS, "a.example.org"), 1);
+	c.ordered = true;
+	assert_int_equal(used(LIMIT_ORDERS, "a.example.org"), 0);
+	claim(&c, "b.example.com", false, false); /* anew, once */
+	assert_int_equal(used(LIMIT_ORDERS, "a.example.org"), 1);
+	assert_int_equal(used(LIMIT_DOMAIN, "b.example.com"), 50);
+	assert_int_equal(used(LIMIT_SET, "b.example.com"), 1);
+	assert_int_equal(used(LIMIT_FAILED, "b.example.com"), 0);
+	limits_unclaim(&c);
+	limits_unclaim(&c);
+	assert_true(allowed(CA, "a.example.com", &after, &err));
+	claim(&c, "b.example.com", true, false);
+	assert_int_equal(used(LIMIT_ORDERS, "b.example.com"), 0);
+	assert_int_equal(used(LIMIT_DOMAIN, "b.example.com"), 49);
+	assert_int_equal(used(LIMIT_SET, "b.example.com"), 1);
+	limits_unclaim(&c);
+	claim(&c, "b.example.com", false, true); /* no limit counts it */
+	assert_int_equal(used(LIMIT_SET, "b.example.com"), 0);
+	limits_unclaim(&c);
+	arena_done(&c.arena);
+}
+
+static bool may_renew(const char *text)
+{
+	struct str names[NAMES];
+	struct limit_wait wait;
+	struct err err = ERR_INIT;
+	const struct limit_order order = {
+		.directory = CA, .names = names, .count = names_of(text, names), .renewal = true
+	};
+	return limits_allow(limits, &order, &wait, &err);
+}
+
+static void renewals_are_counted_by_the_limit_for_the_same_names(void **state)
+{
+	(void)state;
+	spend(300, SPENT_ORDER, CA, "x.example.com");
+	spend(50, SPENT_CERTIFICATE, CA, "x.example.com");
+	assert_true(may_renew("a.example.com"));
+	spend(4, SPENT_RENEWAL, CA, "a.example.com");
+	assert_true(may_renew("a.example.com"));
+	assert_int_equal(used(LIMIT_DOMAIN, "a.example.com"), 50);
+	spend(1, SPENT_RENEWAL, CA, "a.example.com");
+	assert_false(may_renew("a.example.com"));
+	restart();
+	assert_false(may_renew("a.example.com"));
+	assert_true(may_renew("b.example.com"));
+	spend(5, SPENT_FAILURE, CA, "b.example.com");
+	assert_false(may_renew("b.example.com"));
+}
+
+/* Those that wait for the same are told so, and how long it is from one to the next. */
+static void what_is_waited_for(void **state)
+{
+	(void)state;
+	const struct str one = STR("a.example.com"), same = STR("b.example.com"),
+	                 other = STR("a.example.org");
+	struct limit_wait first, second;
+	struct err err = ERR_INIT;
+	struct limit_order order = { .directory = CA, .names = &one, .count = 1 };
+	spend(50, SPENT_CERTIFICATE, CA, "x.example.com");
+	spend(50, SPENT_CERTIFICATE, CA, "x.example.org");
+	assert_false(limits_allow(limits, &order, &first, &err));
+	assert_int_equal(first.each, 7 * DAY / 50);
+	order.names = &same;
+	order.not_before = first.until + first.each;
+	assert_false(limits_allow(limits, &order, &second, &err));
+	assert_int_equal(second.what, first.what);
+	assert_int_equal(second.until, first.until + first.each);
+	assert_string_equal(err.text,
+	        "Let's Encrypt's limit: 50 certificates a week for the names of example.com. Next "
+	        "try 1 Jan, 06:44 UTC. Nothing to do.");
+	order.names = &other;
+	order.not_before = first.until - 1;
+	assert_false(limits_allow(limits, &order, &second, &err));
+	assert_true(second.what != first.what);
+	assert_int_equal(second.until, first.until);
+}
+
 /* Attempts are counted as they go. */
 
 struct job {
@@ -421,9 +535,16 @@ struct job {
 	bool ended;
 };
 
+/* It counts from the beginning on, and once. */
 static void moved(struct attempt *a, const struct flow *f, const struct next *n)
 {
-	(void)a, (void)f, (void)n;
+	const struct str *name = &f->names[0].name;
+	struct limit all[LIMIT_COUNT];
+	(void)a;
+	limits_of(issuers_limits(place.issuers), CA, name, 1, all);
+	assert_int_equal(all[LIMIT_SET].used, 1);
+	if (n->what == FLOW_GO && str_eq_c(*name, "good.example.com"))
+		assert_int_equal(all[LIMIT_ORDERS].used, 1);
 }
 
 static void stored(struct store_tx *tx, const struct err *err)
@@ -553,7 +674,7 @@ static const struct {
 static bool may(const char *text, bool exempt, struct limit_reserve reserve)
 {
 	struct str names[NAMES];
-	int64_t until = 0;
+	struct limit_wait wait;
 	struct err err = ERR_INIT;
 	const size_t count = names_of(text, names);
 	const struct limit_order order = { .directory = CA,
@@ -561,19 +682,19 @@ static bool may(const char *text, bool exempt, struct limit_reserve reserve)
 		.count = count,
 		.exempt = exempt,
 		.reserve = reserve };
-	return limits_allow(limits, &order, &until, &err);
+	return limits_allow(limits, &order, &wait, &err);
 }
 
 /* What a person wishes now is asked anew, but not beyond our own count. */
 static bool may_by_wish(const char *text)
 {
 	struct str names[NAMES];
-	int64_t until = 0;
+	struct limit_wait wait;
 	struct err err = ERR_INIT;
 	const struct limit_order order = {
 		.directory = CA, .names = names, .count = names_of(text, names), .wished = true
 	};
-	return limits_allow(limits, &order, &until, &err);
+	return limits_allow(limits, &order, &wait, &err);
 }
 
 static void what_a_ca_refused_concerns_whom_it_says(void **state)
@@ -622,6 +743,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_reserved_is_left),
 		T(what_a_ca_refused_concerns_whom_it_says),
+		T(what_is_under_way_counts),
+		T(renewals_are_counted_by_the_limit_for_the_same_names),
+		T(what_is_waited_for),
 		T(what_is_left),
 		T(little_is_told_before_nothing_is_left),
 		T(the_fullest_counts),

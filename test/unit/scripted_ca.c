@@ -31,6 +31,8 @@ struct ca_keys {
 	EVP_PKEY *own;
 };
 
+#define CA_WINDOWS "https://ca.test/renewal/"
+
 static const char other_root[] =
         "-----BEGIN CERTIFICATE-----\n"
         "MIIBfTCCASOgAwIBAgIUP9DMycEJH0runzHXYQnju6NK2yswCgYIKoZIzj0EAwIw\n"
@@ -69,22 +71,35 @@ static void problem(struct reply *r, unsigned status, const char *type, const ch
 	        type, detail, status);
 }
 
+static void refuse(struct reply *r, const struct ca_refusal *why)
+{
+	problem(r, why->status, why->type, why->detail);
+	if (why->seconds)
+		buf_printf(&r->headers, "retry-after: %lld\n", (long long)why->seconds);
+}
+
 static void give_nonce(struct scripted_ca *ca, struct reply *r)
 {
-	CHECK(ca->nonces < sizeof ca->nonce_used - 1);
-	buf_printf(&r->headers, "replay-nonce: n-%u\n", ++ca->nonces);
+	ca->nonce_used[++ca->nonces % CA_NONCES] = 0;
+	buf_printf(&r->headers, "replay-nonce: n-%u\n", ca->nonces);
 }
 
 static bool take_nonce(struct scripted_ca *ca, struct str nonce)
 {
 	uint64_t number = 0;
-	bool given = str_to_u64(str_from(nonce, 2), &number) && number && number <= ca->nonces;
-	if (!given || ca->nonce_used[number]) {
+	bool given = str_to_u64(str_from(nonce, 2), &number) && number && number <= ca->nonces &&
+	             number + CA_NONCES > ca->nonces;
+	if (!given || ca->nonce_used[number % CA_NONCES]) {
 		complain(ca, given ? "a nonce used twice" : "a nonce that was never given");
 		return false;
 	}
-	ca->nonce_used[number] = 1;
+	ca->nonce_used[number % CA_NONCES] = 1;
 	return true;
+}
+
+static struct ca_order *order_at(const struct scripted_ca *ca, unsigned number)
+{
+	return &ca->orders[number % ca->order_room];
 }
 
 /* Certificates */
@@ -103,7 +118,7 @@ static void sign_leaf(struct scripted_ca *ca, X509 *leaf, struct ca_order *o)
 {
 	X509_NAME *issuer = X509_get_issuer_name(leaf);
 	X509_set_version(leaf, 2);
-	o->serial = 1000 + ++ca->serial;
+	o->serial = 1001 + o->number;
 	ASN1_INTEGER_set(X509_get_serialNumber(leaf), (long)o->serial);
 	add_key_id(leaf);
 	X509_NAME_add_entry_by_txt(
@@ -180,24 +195,21 @@ static void say_directory(const struct scripted_ca *ca, struct reply *r)
 	                    "\"profiles\":{\"classic\":\"The default\"}}}");
 }
 
-/* The order of the certificate whose serial number (2 bytes, base64url) the id ends in. */
-static const struct ca_order *order_of_window(const struct scripted_ca *ca, struct str url)
+struct ca_order *scripted_ca_order_of(struct scripted_ca *ca, struct str ari_id)
 {
 	BUF_AUTO bytes = BUF(64);
-	const char *dot = memchr(url.p + 16, '.', url.n - 16);
-	CHECK(dot && buf_decode_base64url(&bytes, str_from(url, (size_t)(dot - url.p) + 1)));
-	CHECK(bytes.n == 2);
-	const unsigned serial =
-	        (unsigned)(unsigned char)bytes.p[0] << 8 | (unsigned char)bytes.p[1];
-	for (unsigned i = 0; i < ca->order_count; i++)
-		if (ca->orders[i].serial == serial)
-			return &ca->orders[i];
-	return NULL;
+	const char *dot = memchr(ari_id.p, '.', ari_id.n);
+	CHECK(dot && buf_decode_base64url(&bytes, str_from(ari_id, (size_t)(dot - ari_id.p) + 1)));
+	unsigned serial = 0;
+	for (size_t i = 0; i < bytes.n; i++)
+		serial = serial << 8 | (unsigned char)bytes.p[i];
+	struct ca_order *o = order_at(ca, serial - 1001);
+	return o->serial == serial ? o : NULL;
 }
 
 static void say_window(struct scripted_ca *ca, struct str url, struct reply *r)
 {
-	const struct ca_order *o = order_of_window(ca, url);
+	const struct ca_order *o = scripted_ca_order_of(ca, str_from(url, strlen(CA_WINDOWS)));
 	struct ca_window w = { 0 };
 	char start[CLOCK_TEXT], end[CLOCK_TEXT];
 	ca->windows_asked++;
@@ -239,9 +251,9 @@ static const char *order_status(const struct ca_order *o)
 	return o->polls ? "processing" : "valid";
 }
 
-static void say_order(struct scripted_ca *ca, struct ca_order *o, struct reply *r)
+static void say_order(struct ca_order *o, struct reply *r)
 {
-	unsigned number = (unsigned)(o - ca->orders);
+	const unsigned number = o->number;
 	buf_printf(&r->body, "{\"status\":\"%s\",\"authorizations\":[", order_status(o));
 	for (unsigned i = 0; i < o->count; i++)
 		buf_printf(&r->body, "%s\"https://ca.test/authz/%u/%u\"", i ? "," : "", number, i);
@@ -253,7 +265,7 @@ static void say_order(struct scripted_ca *ca, struct ca_order *o, struct reply *
 
 static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, char ret[128])
 {
-	const struct ca_order *o = &ca->orders[number];
+	const struct ca_order *o = order_at(ca, number);
 	if (ca->same_tokens)
 		snprintf(ret, 128, "the-same-token-for-%zu", strlen(o->names[i]));
 	else
@@ -264,7 +276,7 @@ static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, 
 static void say_challenge(
         struct scripted_ca *ca, unsigned number, unsigned i, bool tls, struct reply *r)
 {
-	const struct ca_order *o = &ca->orders[number];
+	const struct ca_order *o = order_at(ca, number);
 	char token[128];
 	token_of(ca, number, i, token);
 	buf_printf(&r->body,
@@ -285,7 +297,7 @@ static void say_challenge(
 
 static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struct reply *r)
 {
-	const struct ca_order *o = &ca->orders[number];
+	const struct ca_order *o = order_at(ca, number);
 	buf_printf(&r->body,
 	        "{\"identifier\":{\"type\":\"dns\",\"value\":\"%s\"},\"status\":\"%s\","
 	        "\"challenges\":[",
@@ -367,9 +379,10 @@ static void hear_account(
 static void hear_order(struct scripted_ca *ca, const struct json *payload, struct reply *r)
 {
 	const struct json *names = json_array(payload, "identifiers");
-	CHECK(ca->order_count < CA_ORDERS && json_count(names) <= CA_ORDER_NAMES);
-	struct ca_order *o = &ca->orders[ca->order_count];
-	o->count = json_count(names);
+	CHECK(json_count(names) <= CA_ORDER_NAMES);
+	struct ca_order *o = order_at(ca, ca->order_count);
+	buf_done(&o->pem);
+	*o = (struct ca_order){ .number = ca->order_count, .count = json_count(names) };
 	for (size_t i = 0; i < o->count; i++)
 		snprintf(o->names[i], sizeof o->names[i], "%.*s",
 		        STR_ARG(json_text(json_at(names, i), "value")));
@@ -379,6 +392,11 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	snprintf(o->replaces, sizeof o->replaces, "%.*s", STR_ARG(json_text(payload, "replaces")));
 	snprintf(o->profile, sizeof o->profile, "%.*s", STR_ARG(json_text(payload, "profile")));
 	note(ca, "ask order %s\n", o->names[0]);
+	struct ca_refusal refusal = { 0 };
+	if (ca->rules && ca->rules->refuses_order && ca->rules->refuses_order(ca, o, &refusal)) {
+		refuse(r, &refusal);
+		return;
+	}
 	if (ca->limited && !strcmp(ca->limited, o->names[0])) {
 		problem(r, ca->limit_status ? ca->limit_status : 429, "rateLimited",
 		        ca->limit_detail ? ca->limit_detail : "Too many");
@@ -391,7 +409,7 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	}
 	r->status = 201;
 	buf_printf(&r->headers, "location: https://ca.test/orders/%u\n", ca->order_count++);
-	say_order(ca, o, r);
+	say_order(o, r);
 }
 
 /* Challenges of TLS-ALPN-01 are numbered behind those of HTTP-01. */
@@ -400,7 +418,7 @@ static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned at,
 	const unsigned i = at % CA_ORDER_NAMES;
 	const bool tls = at >= CA_ORDER_NAMES;
 	const char *type = tls ? "tls-alpn-01" : "http-01";
-	struct ca_order *o = &ca->orders[number];
+	struct ca_order *o = order_at(ca, number);
 	char token[128];
 	note(ca, tls ? "ask challenge of TLS\n" : "ask challenge\n");
 	if (o->valid[i] || o->failed[i]) {
@@ -419,7 +437,8 @@ static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned at,
 	if (!tls && !ca->answers(ca, str_c(token)))
 		complain(ca, "a challenge whose token is not in place");
 	o->failed[i] = (ca->refused && !strcmp(ca->refused, o->names[i])) ||
-	               (ca->refused_type && !strcmp(ca->refused_type, type));
+	               (ca->refused_type && !strcmp(ca->refused_type, type)) ||
+	               (ca->rules && ca->rules->finds && !ca->rules->finds(ca, o, i));
 	o->valid[i] = !o->failed[i];
 	say_challenge(ca, number, i, tls, r);
 }
@@ -427,7 +446,7 @@ static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned at,
 static void hear_finalize(
         struct scripted_ca *ca, unsigned number, const struct json *payload, struct reply *r)
 {
-	struct ca_order *o = &ca->orders[number];
+	struct ca_order *o = order_at(ca, number);
 	BUF_AUTO csr = BUF(64 << 10);
 	note(ca, "ask finalize\n");
 	if (o->finalized || !settled(o)) {
@@ -440,14 +459,16 @@ static void hear_finalize(
 	o->polls = ca->processing;
 	ca->finalized++;
 	make_certificate(ca, o, buf_str(&csr));
-	say_order(ca, o, r);
+	if (ca->rules && ca->rules->issued)
+		ca->rules->issued(ca, o);
+	say_order(o, r);
 }
 
 static void hear_poll(struct scripted_ca *ca, unsigned number, struct reply *r)
 {
-	struct ca_order *o = &ca->orders[number];
+	struct ca_order *o = order_at(ca, number);
 	note(ca, "ask poll\n");
-	say_order(ca, o, r);
+	say_order(o, r);
 	o->polls -= o->finalized && o->polls;
 }
 
@@ -460,7 +481,7 @@ static void hear_certificate(
 	ca->downloads++;
 	if (ca->on_download)
 		ca->on_download(ca);
-	buf_add(&r->body, buf_str(&ca->orders[number].pem));
+	buf_add(&r->body, buf_str(&order_at(ca, number)->pem));
 	if (ca->other_chain && i)
 		buf_add_c(&r->body, other_root);
 	else if (ca->other_chain)
@@ -538,7 +559,7 @@ static void route(
 	char what[32] = "";
 	unsigned number = 0, i = 0;
 	sscanf(p->url, "https://ca.test/%31[a-z]/%u/%u", what, &number, &i);
-	CHECK(number < CA_ORDERS && i < 2 * CA_ORDER_NAMES);
+	CHECK(i < 2 * CA_ORDER_NAMES);
 	if (!strcmp(what, "revoke")) {
 		hear_revoke(ca, payload, r);
 	} else if (!strcmp(what, "account")) {
@@ -547,6 +568,8 @@ static void route(
 		hear_rollover(ca, payload, r);
 	} else if (!strcmp(what, "order")) {
 		hear_order(ca, payload, r);
+	} else if (order_at(ca, number)->number != number) {
+		problem(r, 404, "malformed", "Forgotten");
 	} else if (!strcmp(what, "authz")) {
 		note(ca, "ask authz\n");
 		say_authz(ca, number, i, r);
@@ -612,11 +635,15 @@ static void say_time(const struct scripted_ca *ca, struct reply *r)
 
 static void hear(struct scripted_ca *ca, struct pending *p, struct reply *r)
 {
-	if (!strncmp(p->url, "https://ca.test/renewal/", 24)) {
+	struct ca_refusal refusal = { 0 };
+	if (ca->rules && ca->rules->refuses_request &&
+	        ca->rules->refuses_request(ca, p->url, &refusal)) {
+		refuse(r, &refusal);
+	} else if (!strncmp(p->url, CA_WINDOWS, strlen(CA_WINDOWS))) {
 		say_window(ca, str_c(p->url), r);
 	} else if (!strcmp(p->method, "GET")) {
 		note(ca, "ask directory\n");
-		if (strncmp(p->url, CA_DIRECTORY, strlen(CA_DIRECTORY)) != 0)
+		if (strncmp(p->url, ca->directory, strlen(ca->directory)) != 0)
 			complain(ca, "a GET for something else than the directory");
 		say_directory(ca, r);
 		if (ca->busy_for) {
@@ -784,21 +811,33 @@ static const struct fetch_ops ops = {
 	.probe_abort = abort_probe,
 };
 
+void scripted_ca_remember(struct scripted_ca *ca, unsigned orders)
+{
+	CHECK(!ca->order_count);
+	free(ca->orders);
+	ca->order_room = orders;
+	ca->orders = mem_array(sizeof *ca->orders, orders);
+}
+
 void scripted_ca_init(struct scripted_ca *ca, struct loop *loop)
 {
 	*ca = (struct scripted_ca){
-		.fetch.ops = &ops, .loop = loop, .lifetime = 90 * DAY, .revoked = BUF_INIT(64 << 10)
+		.fetch.ops = &ops,
+		.loop = loop,
+		.lifetime = 90 * DAY,
+		.revoked = BUF_INIT(64 << 10),
+		.directory = CA_DIRECTORY,
 	};
 	list_init(&ca->pending);
 	list_init(&ca->probing);
-	ca->orders = mem_array(sizeof *ca->orders, CA_ORDERS);
+	scripted_ca_remember(ca, CA_ORDERS);
 	ca->keys = mem_new(struct ca_keys);
 	ca->keys->own = EVP_EC_gen("P-256");
 }
 
 void scripted_ca_done(struct scripted_ca *ca)
 {
-	for (unsigned i = 0; i < CA_ORDERS; i++)
+	for (unsigned i = 0; i < ca->order_room; i++)
 		buf_done(&ca->orders[i].pem);
 	CHECK(list_empty(&ca->pending) && list_empty(&ca->probing));
 	free(ca->orders);

@@ -9,7 +9,8 @@
 #include "fetch/fetch.h"
 #include "loop/loop.h"
 
-enum { CA_ORDERS = 512, CA_ORDER_NAMES = 4, CA_ACCOUNTS = 8 };
+enum { CA_ORDERS = 512, CA_ORDER_NAMES = 4, CA_ACCOUNTS = 8, CA_NONCES = 1 << 16 };
+struct scripted_ca;
 
 enum ca_leaf { LEAF_GOOD, LEAF_OTHER_KEY, LEAF_OTHER_NAME, LEAF_EXPIRED, LEAF_EARLY, LEAF_NO_PEM };
 /* What becomes of request number `fault_at` (the first is 1). STOP: the process is to be killed,
@@ -22,6 +23,7 @@ struct ca_window {
 };
 
 struct ca_order {
+	unsigned number;
 	char replaces[160], profile[32];
 	unsigned serial;
 	char names[CA_ORDER_NAMES][64];
@@ -30,14 +32,32 @@ struct ca_order {
 	unsigned accepted[CA_ORDER_NAMES];
 	unsigned polls;
 	bool finalized, token_changed;
+	bool replaced, exempt; /* the rules' own */
 	struct buf pem;
 	int64_t at, not_before, not_after; /* wall ms */
+};
+
+/* What a CA refuses, and what it counts for that. Each may be NULL. */
+struct ca_refusal {
+	unsigned status;
+	const char *type, *detail;
+	int64_t seconds; /* Retry-After; 0: none */
+};
+struct ca_rules {
+	bool (*refuses_request)(struct scripted_ca *ca, const char *url, struct ca_refusal *ret);
+	bool (*refuses_order)(
+	        struct scripted_ca *ca, const struct ca_order *o, struct ca_refusal *ret);
+	/* Of an order whose name number i is being proved: whether the proof is found. */
+	bool (*finds)(struct scripted_ca *ca, const struct ca_order *o, size_t i);
+	void (*issued)(struct scripted_ca *ca, const struct ca_order *o);
 };
 
 struct scripted_ca {
 	struct fetch fetch;
 	struct loop *loop;
-	struct buf *diary; /* NULL: nothing is written down */
+	struct buf *diary;            /* NULL: nothing is written down */
+	const struct ca_rules *rules; /* or NULL */
+	const char *directory;        /* URL; CA_DIRECTORY unless set */
 	/* The script. */
 	int64_t lifetime, latency;
 	int64_t (*lifetime_of)(const char *name); /* instead of lifetime; or NULL */
@@ -83,13 +103,14 @@ struct scripted_ca {
 	unsigned windows_asked;
 	unsigned requests, accounts_made, account_count, order_count, finalized, downloads, probes;
 	char accounts[CA_ACCOUNTS][256]; /* JWK */
-	struct ca_order *orders;
+	struct ca_order *orders;         /* number n at n % order_room: the latest ones */
+	unsigned order_room;
 	/* Its own. */
 	struct list pending, probing;
 	unsigned nonces;
-	unsigned char nonce_used[1 << 16];
+	unsigned char nonce_used[CA_NONCES]; /* of the latest ones */
 	struct ca_keys *keys;
-	unsigned serial, revocations, rollovers;
+	unsigned revocations, rollovers;
 	bool deactivated;   /* the last account */
 	char contact[64];   /* of the last account that was changed: the member, as text */
 	struct buf revoked; /* the last one, DER */
@@ -97,6 +118,10 @@ struct scripted_ca {
 
 void scripted_ca_init(struct scripted_ca *ca, struct loop *loop);
 void scripted_ca_done(struct scripted_ca *ca);
+/* So many orders are remembered, instead of CA_ORDERS; before the first. */
+void scripted_ca_remember(struct scripted_ca *ca, unsigned orders);
+/* The order of the certificate whose ARI id (RFC 9773 4.1) that is; NULL: not remembered. */
+struct ca_order *scripted_ca_order_of(struct scripted_ca *ca, struct str ari_id);
 
 #define CA_DIRECTORY "https://ca.test/directory"
 
