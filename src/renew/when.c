@@ -112,10 +112,11 @@ struct renewal_time renewal_when(const struct renewal_facts *f)
 		w->end <= f->now ? "the CA asks for it now" : "the CA suggests it" };
 }
 
-int64_t renewal_ask_after(int64_t retry_after, int64_t life)
+int64_t renewal_ask_after(int64_t retry_after, int64_t life, unsigned noise)
 {
 	const int64_t longest = least(DAY, most(MINUTE, life / 20));
-	return most(MINUTE, least(longest, retry_after < 0 ? 6 * HOUR : retry_after));
+	const int64_t asked = least(longest, retry_after < 0 ? 6 * HOUR : retry_after);
+	return most(MINUTE, least(longest, asked + asked * (int64_t)noise / (10 * 65536)));
 }
 
 int64_t renewal_ask_again(unsigned failures, unsigned noise, int64_t retry_after)

@@ -35,9 +35,10 @@ struct renewal_time renewal_when(const struct renewal_facts *f);
 /* Whether renewal_when goes by the window. */
 bool renewal_by_window(const struct renewal_facts *f);
 
-/* When a window is asked for again: after the CA's Retry-After (ms; -1: none), a minute at least,
- * and a day or a twentieth of the life at most. */
-int64_t renewal_ask_after(int64_t retry_after, int64_t life);
+/* When a window is asked for again: after the CA's Retry-After (ms; -1: none) and up to a tenth of
+ * it later, so that those who asked together do not go on to; a minute at least, and a day or a
+ * twentieth of the life at most. */
+int64_t renewal_ask_after(int64_t retry_after, int64_t life, unsigned noise);
 /* The same after the nth failure in a row: 1 min, 10 min, 100 min, then 6 h, give or take a fifth;
  * or later, if the CA says so. */
 int64_t renewal_ask_again(unsigned failures, unsigned noise, int64_t retry_after);

@@ -168,7 +168,7 @@ static void heard(struct ari_call *c, const struct renewal_info *told, int64_t r
 	else
 		miss(g, err);
 	s->asked = now;
-	s->next_ask = now + (told ? renewal_ask_after(retry_after, life)
+	s->next_ask = now + (told ? renewal_ask_after(retry_after, life, noise_of(g))
 	                          : renewal_ask_again(s->failures, noise_of(g), retry_after));
 	timer_start_wall(&s->due, r->needs.loop, wall_of(r, s->next_ask), ask_due);
 	schedule(g);

@@ -239,15 +239,19 @@ static void how_often_it_is_asked(void **state)
 {
 	(void)state;
 	enum { MIDDLE = 32768 };
-	assert_int_equal(renewal_ask_after(-1, 90 * DAY), 6 * HOUR);
-	assert_int_equal(renewal_ask_after(0, 90 * DAY), MINUTE);
-	assert_int_equal(renewal_ask_after(MINUTE - 1, 90 * DAY), MINUTE);
-	assert_int_equal(renewal_ask_after(MINUTE + 1, 90 * DAY), MINUTE + 1);
-	assert_int_equal(renewal_ask_after(DAY, 90 * DAY), DAY);
-	assert_int_equal(renewal_ask_after(DAY + 1, 90 * DAY), DAY);
-	assert_int_equal(renewal_ask_after(DAY, 160 * HOUR), 8 * HOUR);
-	assert_int_equal(renewal_ask_after(-1, 40 * HOUR), 2 * HOUR);
-	assert_int_equal(renewal_ask_after(-1, MINUTE), MINUTE);
+	assert_int_equal(renewal_ask_after(-1, 90 * DAY, 0), 6 * HOUR);
+	assert_int_equal(renewal_ask_after(0, 90 * DAY, 0), MINUTE);
+	assert_int_equal(renewal_ask_after(MINUTE - 1, 90 * DAY, 0), MINUTE);
+	assert_int_equal(renewal_ask_after(MINUTE + 1, 90 * DAY, 0), MINUTE + 1);
+	assert_int_equal(renewal_ask_after(DAY, 90 * DAY, 0), DAY);
+	assert_int_equal(renewal_ask_after(DAY + 1, 90 * DAY, 0), DAY);
+	assert_int_equal(renewal_ask_after(DAY, 160 * HOUR, 0), 8 * HOUR);
+	assert_int_equal(renewal_ask_after(-1, 40 * HOUR, 0), 2 * HOUR);
+	assert_int_equal(renewal_ask_after(-1, MINUTE, 0), MINUTE);
+	assert_int_equal(renewal_ask_after(-1, 90 * DAY, MIDDLE), 6 * HOUR + 18 * MINUTE);
+	assert_in_range(
+	        renewal_ask_after(10 * HOUR, 90 * DAY, 65535), 11 * HOUR - SECOND, 11 * HOUR - 1);
+	assert_int_equal(renewal_ask_after(23 * HOUR, 90 * DAY, 65535), DAY);
 	static const int64_t waits[] = { MINUTE, 10 * MINUTE, 100 * MINUTE, 6 * HOUR, 6 * HOUR };
 	for (unsigned n = 1; n <= 5; n++)
 		assert_int_equal(renewal_ask_again(n, MIDDLE, -1), waits[n - 1]);
