@@ -406,8 +406,18 @@ static void give_up(struct attempt_state *s, const struct next *n)
 	finish(s, NULL, &failed);
 }
 
-static void heard(struct attempt_state *s, const struct next *n)
+/* Many wait for the same CA, and were told the same: they do not all come back in one instant. */
+static int64_t spread(const struct attempt_state *s, const struct next *n)
 {
+	const int64_t noise = (int64_t)(hash_keyed(str_c(s->id)) & 0xffff);
+	const bool is_long = n->what == FLOW_GO && n->ca_at_fault && n->after >= MINUTE;
+	return is_long ? n->after + n->after * noise / (10 * 65536) : n->after;
+}
+
+static void heard(struct attempt_state *s, const struct next *said)
+{
+	struct next spread_out = *said, *n = &spread_out;
+	n->after = spread(s, n);
 	count(s, n);
 	if (n->other_type && any_lapsed(s)) {
 		give_up(s, n);
