@@ -268,8 +268,11 @@ static bool issuer_has_room(
 		.names = &name,
 		.count = 1,
 		.reserve = reserve_of(r, directory, &name, 1) };
-	return !directory.n ||
-	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_until, err);
+	struct limit_wait wait;
+	if (!directory.n || limits_allow(issuers_limits(r->needs.issuers), &order, &wait, err))
+		return true;
+	*ret_until = wait.until;
+	return false;
 }
 
 /* One of the site's issuers is enough. */
