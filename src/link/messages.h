@@ -29,6 +29,8 @@ enum upstream_scheme {
 #define MESSAGES(X, INT, FLAG, TEXT, FD)                                                           \
 	/* supervisor -> any: your link to another process; replaces the one you had */            \
 	X(peer, INT(process) INT(pid) FD(fd))                                                      \
+	/* supervisor -> serve and page: memory that outlives them, for the keys of tickets */     \
+	X(tickets, FD(fd))                                                                         \
 	/* supervisor -> control: what became of `bind`; error is errno, holder "nginx (process 812)" */ \
 	X(bound, INT(id) INT(error) TEXT(holder) FD(fd))                                           \
 	/* supervisor -> control: who listens there; empty: nobody that can be seen */             \

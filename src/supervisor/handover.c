@@ -24,6 +24,7 @@ static void leave_all_open(const struct supervisor *s, bool open)
 	sockets_leave_open(&s->sockets, open);
 	for (size_t i = 0; i < PROCESS_COUNT; i++) {
 		leave_open(s->children[i].program, open);
+		leave_open(s->children[i].tickets, open);
 		leave_open(s->upgrade.back_to[i], open);
 		if (s->children[i].pid)
 			leave_open(s->children[i].link.fd, open);
@@ -60,6 +61,14 @@ static void write_programs(const struct supervisor *s, bool back, struct buf *ou
 		        back ? u->back_to[i] : s->children[i].program);
 }
 
+static void write_tickets(const struct supervisor *s, struct buf *out)
+{
+	for (size_t i = 0; i < PROCESS_COUNT; i++)
+		if (s->children[i].tickets >= 0)
+			buf_printf(out, "tickets %s %d\n", process_name((enum process)i),
+			        s->children[i].tickets);
+}
+
 static int write_memory(struct str text, struct err *err)
 {
 	int fd = memfd_create("everseal-handover", 0);
@@ -83,6 +92,7 @@ int handover_write(const struct supervisor *s, bool back, struct err *err)
 		        (long long)s->workers);
 	write_programs(s, back, &text);
 	sockets_write(&s->sockets, &text);
+	write_tickets(s, &text);
 	write_children(s, &text);
 	int fd = write_memory(buf_str(&text), err);
 	if (fd < 0)
@@ -213,6 +223,17 @@ static void take_child(const struct handover *h, struct supervisor *s, struct st
 	child_adopt(c, pid, fd);
 }
 
+static void take_tickets(const struct handover *h, struct supervisor *s, struct str word[WORDS])
+{
+	size_t process;
+	int fd;
+	(void)h;
+	if (!process_named(word[0], &process) || !descriptor(word[1], &fd))
+		return;
+	tickets_done(&s->children[process]);
+	s->children[process].tickets = fd;
+}
+
 static void take_identity(const struct handover *h, struct supervisor *s, struct str word[WORDS])
 {
 	uint64_t become, uid, gid, workers;
@@ -239,7 +260,8 @@ void handover_restore(const struct handover *h, struct supervisor *s)
 		void (*take)(
 		        const struct handover *h, struct supervisor *s, struct str word[WORDS]);
 	} lines[] = { { "socket", take_socket }, { "program", take_program },
-		{ "child", take_child }, { "identity", take_identity } };
+		{ "child", take_child }, { "tickets", take_tickets },
+		{ "identity", take_identity } };
 	struct str rest = buf_str(&h->text), line;
 	while (str_split(&rest, '\n', &line)) {
 		struct str words[WORDS] = { STR_NONE }, first = STR_NONE, path;

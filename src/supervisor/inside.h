@@ -34,7 +34,8 @@ struct child {
 	enum child_state state;
 	struct supervisor *supervisor;
 	int program;
-	pid_t pid; /* 0: not running */
+	int tickets; /* tickets.c; -1: none */
+	pid_t pid;   /* 0: not running */
 	struct on_exit_of exit;
 	struct link link;
 	struct timer timer; /* until it is started again; until it must be gone */
@@ -118,6 +119,10 @@ void handover_undo(const struct supervisor *s, int fd);
 MUST_CHECK bool handover_take(struct handover *ret_handover); /* false: nothing was left */
 /* Sockets, processes, programs, and whom they become. */
 void handover_restore(const struct handover *h, struct supervisor *s);
+
+/* tickets.c */
+void tickets_give(struct child *c); /* that was just started */
+void tickets_done(struct child *c);
 
 /* spawn.c: programs and rights. */
 struct spawn_want {

@@ -381,6 +381,7 @@ void child_start(struct child *c)
 		return;
 	}
 	log_info(&top, "%s is process %d.", process_name(c->process), (int)c->pid);
+	tickets_give(c);
 	connect_child(c->supervisor, c);
 }
 
@@ -408,7 +409,7 @@ static void init(struct supervisor *s, const struct supervisor_want *want)
 	*s = (struct supervisor){ .want = want };
 	for (size_t i = 0; i < CHILDREN; i++)
 		s->children[i] = (struct child){
-			.process = (enum process)i, .supervisor = s, .program = -1
+			.process = (enum process)i, .supervisor = s, .program = -1, .tickets = -1
 		};
 	list_init(&s->others);
 	list_init(&s->programs);
@@ -427,9 +428,11 @@ static void done(struct supervisor *s)
 	on_signal_stop(&s->signals);
 	upgrade_done(s);
 	loop_free(&s->loop);
-	for (size_t i = 0; i < CHILDREN; i++)
+	for (size_t i = 0; i < CHILDREN; i++) {
+		tickets_done(&s->children[i]);
 		if (s->children[i].program >= 0)
 			close(s->children[i].program);
+	}
 }
 
 /* Where the program before us in this process has stopped, or at the beginning. */

@@ -5,7 +5,6 @@
 #include "worker/log_writer.h"
 
 enum { CREDIT = 256, EVENTS_QUEUED_MOST = 1 << 20 };
-static const int64_t TICKET_LIFE = 12 * HOUR;
 
 /* Rounds and events have no other way back to the process's one object. */
 static struct serve *serve;
@@ -355,6 +354,8 @@ static void supervisor_heard(struct link *l, const struct msg *m)
 		new_control(s, m->is.peer.fd);
 	else if (m->type == MSG_stop)
 		stop(s, m->is.stop.succeeded);
+	else if (m->type == MSG_tickets && m->is.tickets.fd >= 0)
+		tickets_keep(&s->tickets, m->is.tickets.fd);
 	else
 		msg_close_fd(m);
 }
@@ -410,18 +411,11 @@ static void hear_event(const struct msg *m)
 
 /* --- life */
 
-static void rotate(struct timer *t)
+static void tickets_changed(struct tickets *t)
 {
-	struct serve *s = OWNER(t, struct serve, rotate);
-	struct err err;
-	timer_start(t, s->loop, TICKET_LIFE, rotate);
-	if (!tls_ticket_keys_rotate(&s->tickets, &err)) {
-		log_error(NULL, "%s, keeping the old key for session tickets.", err.text);
-		return;
-	}
 	struct round *r = round_new(ORDER_TICKETS, round_free);
-	r->tickets = s->tickets;
-	threads_order(&s->threads, r);
+	r->tickets = t->keys;
+	threads_order(&OWNER(t, struct serve, tickets)->threads, r);
 }
 
 bool serve_start(
@@ -431,20 +425,19 @@ bool serve_start(
 	s->loop = loop;
 	s->certs = cert_table_new();
 	events_init(loop, hear_event);
-	if (!tls_ticket_keys_rotate(&s->tickets, err))
+	if (!tickets_start(&s->tickets, loop, tickets_changed, err))
 		return false;
 	if (!log_writer_start(err))
 		return false;
 	if (!threads_start(&s->threads, loop, s->certs, workers, err))
 		return false;
-	timer_start(&s->rotate, loop, 0, rotate);
 	link_init(&s->supervisor, loop, supervisor, &supervisor_ops);
 	return true;
 }
 
 void serve_done(struct serve *s)
 {
-	timer_stop(&s->rotate);
+	tickets_done(&s->tickets);
 	demands_done(s);
 	threads_end(&s->threads);
 	log_writer_end();

@@ -9,14 +9,14 @@
 #include "link/link.h"
 #include "worker/roots.h"
 #include "worker/thread.h"
+#include "worker/tickets.h"
 
 struct serve {
 	struct loop *loop;
 	struct link supervisor, control;
 	struct cert_table *certs;
 	struct threads threads;
-	struct tls_ticket_keys tickets;
-	struct timer rotate;
+	struct tickets tickets;
 	struct buf fences;
 	struct roots roots;
 	struct map demands; /* struct asked (demand.c) */

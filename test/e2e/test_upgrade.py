@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -12,7 +13,7 @@ import time
 import pytest
 
 import house
-from network import ask, read_answer, reply, request_bytes, tls, until
+from network import ask, client_context, free_port, read_answer, reply, request_bytes, tls, until
 
 PROGRAMS = ("everseal", "everseal-control", "everseal-fetch", "everseal-serve")
 
@@ -222,6 +223,33 @@ def test_what_was_upgraded_is_whole(running, installed):
     running.reload().ok()
     running.process.send_signal(signal.SIGHUP)
     running.logged("The configuration was reloaded.(.|\n)*The configuration was reloaded.")
+
+
+@pytest.mark.parametrize("port", ["https", "page"])
+def test_sessions_are_resumed_by_tickets_from_before(stage, installed, port):
+    """After a crash, an upgrade and a reload. The page's keys are its own."""
+    page = free_port()
+    everseal = stage.everseal(sites="site * { respond 200 }", head=f"page 0.0.0.0:{page}").start()
+    everseal.page = page
+    context = client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # a session is known as soon as the handshake has ended
+
+    def connect(to, session=None):
+        with contextlib.closing(socket.create_connection(("127.0.0.1", getattr(everseal, to)), timeout=10)) as plain:
+            with context.wrap_socket(plain, server_hostname="a.example.com", session=session) as s:
+                return s.session, s.session_reused
+    process = "serve" if port == "https" else "page"
+    session, _ = connect(port)
+    assert connect(port, session)[1]
+    before = everseal.kill(process)
+    everseal.wait_back(process, before, seconds=10)
+    everseal.wait_serving()
+    assert connect(port, session)[1], "after a crash"
+    upgrade(everseal).ok()
+    assert connect(port, session)[1], "after an upgrade"
+    everseal.reload().ok()
+    assert connect(port, session)[1], "after a reload"
+    assert not connect("page" if port == "https" else "https", session)[1]
 
 
 def test_a_stop_in_the_middle(running, installed):
