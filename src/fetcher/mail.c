@@ -28,7 +28,8 @@ static bool read_url(struct transfer *t, struct err *err)
 static size_t hear_line(char *bytes, size_t size, size_t count, void *transfer)
 {
 	struct transfer *t = transfer;
-	const struct str line = str_trim(str_n(bytes, size * count));
+	const struct str all = str_n(bytes, size * count);
+	const struct str line = str_trim(str_head(all, str_find(all, '\r')));
 	if (!t->reply_headers.n && line.n >= 3 && (line.p[0] == '4' || line.p[0] == '5'))
 		buf_add(&t->reply_headers, str_head(line, 300));
 	return size * count;
