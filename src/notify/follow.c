@@ -10,6 +10,8 @@ struct entry {                /* a matter that the store has, or will have */
 	struct follow *follow;
 	char *id, *subject, *certificate;
 	enum matter_kind kind;
+	int64_t since; /* wall ms, when it was opened */
+	int64_t next;  /* wall ms, when it is told again if nothing changes; INT64_MAX: never */
 	struct matter matter;
 	uint64_t seen;   /* in which round its subject was there */
 	int64_t version; /* in the store; 0: it is not */
@@ -62,6 +64,7 @@ static struct entry *entry_new(struct follow *f, enum matter_kind kind, struct s
 	e->id = str_dup(id_of(&id, kind, subject));
 	e->subject = str_dup(subject);
 	e->seen = f->round;
+	e->next = INT64_MAX;
 	store_tx_init(&e->tx);
 	map_add(&f->entries, str_c(e->id), &e->node);
 	return e;
@@ -122,6 +125,7 @@ static void write_value(const struct entry *e, struct buf *out)
 	json_write_c(&w, "subject", e->subject);
 	json_write_int(&w, "told", e->matter.told);
 	json_write_int(&w, "told_at", e->matter.told_at);
+	json_write_int(&w, "since", e->since);
 	json_write_c(&w, "certificate", e->certificate);
 	json_write_end(&w);
 }
@@ -199,6 +203,8 @@ static struct notice *notice_about(
 static void remember(
         struct entry *e, const struct matter_verdict *v, const struct matter_facts *facts)
 {
+	if (!e->matter.open)
+		e->since = facts->now;
 	e->matter.open = v->act == MATTER_TELL;
 	e->matter.told = v->told;
 	e->matter.told_at = facts->now;
@@ -213,6 +219,7 @@ static void say(struct entry *e, struct notice *notice)
 {
 	notice_unref(&e->notice); /* what was not yet stored is not worth telling any more */
 	e->notice = notice;
+	notify_moved(e->follow->notify);
 	entry_store(e);
 }
 
@@ -225,12 +232,15 @@ static enum matter_act judge(struct follow *f, enum matter_kind kind, struct str
 	const struct matter_verdict v = matter_judge(kind, facts, e ? &e->matter : &none, f->begun);
 	if (v.next < f->next)
 		f->next = v.next;
-	if (e)
+	if (e) {
 		e->seen = f->round;
+		e->next = v.next;
+	}
 	if (v.act == MATTER_REST)
 		return v.act;
 	if (!e)
 		e = entry_new(f, kind, subject);
+	e->next = v.next;
 	const unsigned told_before = e->matter.told;
 	remember(e, &v, facts);
 	if (v.act == MATTER_SOLVE)
@@ -498,21 +508,90 @@ void follow_one(struct follow *f, struct str id)
 		wait(f);
 }
 
+/* ---- what is open ---- */
+
+struct telling {
+	struct notify_each each;
+	const struct entry *entry;
+	struct json_writer *w;
+	bool done;
+};
+
+static void write_words(struct json_writer *w, const struct entry *e, struct str about)
+{
+	const struct matter_words *words = matter_words(e->kind);
+	BUF_AUTO sentence = BUF(1024);
+	buf_printf(&sentence, "%.*s %s.", STR_ARG(str_head(about, 300)), words->is);
+	json_write_text(w, "about", about);
+	json_write_text(w, "sentence", buf_str(&sentence));
+}
+
+static void write_fact(struct notify_each *each, const struct notify_fact *fact)
+{
+	struct telling *t = OWNER(each, struct telling, each);
+	const enum matter_kind kind = t->entry->kind;
+	const struct err *why = kind == MATTER_DIFFERS ? fact->served : fact->error;
+	const bool named = !matter_words(kind)->of_issuer && fact->name_count;
+	if (matter_words(kind)->of_issuer)
+		(void)subject_of(kind, fact, &why);
+	write_words(t->w, t->entry, named ? fact->names[0] : str_c(t->entry->subject));
+	json_write_c(t->w, "why", why && why->code ? why->text : NULL);
+	t->done = true;
+}
+
+/* The registration that it is about, or of an issuer one that is in trouble for its sake. */
+static struct str registration_of(const struct follow *f, const struct entry *e)
+{
+	const struct matter_words *words = matter_words(e->kind);
+	if (!words->of_issuer)
+		return str_c(e->subject);
+	MAP_EACH (n, &f->troubles) {
+		const struct trouble *t = OWNER(n, struct trouble, node);
+		if (t->kind == e->kind && !strcmp(t->subject, e->subject))
+			return str_from(str_c(t->id), strlen(words->name) + 1);
+	}
+	return STR_NONE;
+}
+
+static void write_about(const struct follow *f, const struct entry *e, struct json_writer *w)
+{
+	struct notify_source *source = f->notify->needs.source;
+	struct telling t = { .each.fact = write_fact, .entry = e, .w = w };
+	const struct str id = registration_of(f, e);
+	if (id.n)
+		(void)source->find(source, id, &t.each);
+	if (t.done)
+		return;
+	write_words(w, e, str_c(e->subject));
+	json_write_null(w, "why");
+}
+
+static void write_open(const struct follow *f, const struct entry *e, struct json_writer *w)
+{
+	const bool never = e->next == INT64_MAX;
+	json_write_object(w, NULL);
+	json_write_c(w, "event", matter_words(e->kind)->name);
+	json_write_c(w, "level", config_level_name(matter_level(e->kind, e->matter.told)));
+	write_about(f, e, w);
+	json_write_bool(w, "issuer", matter_words(e->kind)->of_issuer);
+	json_write_time(w, "since", e->since);
+	json_write_time(w, "told", e->matter.told_at);
+	json_write_time(w, "next", never ? 0 : e->next);
+	json_write_end(w);
+}
+
 void follow_write(const struct follow *f, struct json_writer *w)
 {
+	const bool followed = !list_empty(&f->notify->targets);
 	size_t count = 0;
 	json_write_array(w, "open");
 	MAP_EACH (n, &f->entries) {
 		const struct entry *e = OWNER(n, struct entry, node);
-		if (!e->matter.open || e->kind == MATTER_RENEWED || count++ == OPEN_SHOWN)
-			continue;
-		json_write_object(w, NULL);
-		json_write_c(w, "event", matter_words(e->kind)->name);
-		json_write_c(w, "about", e->subject);
-		json_write_time(w, "told", e->matter.told_at);
-		json_write_end(w);
+		if (followed && e->matter.open && e->kind != MATTER_RENEWED && count++ < OPEN_SHOWN)
+			write_open(f, e, w);
 	}
 	json_write_end(w);
+	json_write_int(w, "open_count", (int64_t)count);
 }
 
 /* ---- the store ---- */
@@ -541,6 +620,8 @@ static bool load(struct store_scan *scan, const struct record *r)
 	json_int(value, "told", &told);
 	e->matter.told = told < 0 || told > INT16_MAX ? 1 : (unsigned)told;
 	json_int(value, "told_at", &e->matter.told_at);
+	e->since = e->matter.told_at;
+	json_int(value, "since", &e->since);
 	e->certificate = str_dup(json_text(value, "certificate"));
 	e->matter.certificate = str_c(e->certificate);
 	return true;

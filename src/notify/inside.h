@@ -38,20 +38,26 @@ struct target {
 	struct arena arena;
 	struct config_notify want; /* texts in the arena */
 	struct str shown;          /* "mail ops@example.com" */
+	struct str file;           /* where it is set */
 	struct list queue;         /* struct parcel, oldest first */
 	size_t queued;
 	unsigned tries;
 	struct timer again;
+	int64_t next_try;          /* wall ms, while that is started */
 	struct delivery *delivery; /* of the first in the queue; NULL: it waits for its time */
-	struct err last_error;     /* code NONE: the last one arrived */
-	int64_t last_error_at;
+	struct notice *last;       /* the last message that was tried; NULL: none yet */
+	int64_t last_at;           /* wall ms */
+	struct err last_error;     /* code NONE: it arrived */
 	uint64_t lost, arrived;
 };
-struct target *target_new(struct notify *n, const struct config_notify *want);
+struct target *target_new(struct notify *n, const struct config_notify *want, struct str file);
 void target_unref(struct target **t);
 void target_stop(struct target *t); /* what is queued is dropped */
 void target_take_over(struct target *t, struct target *before);
 void target_tell(struct target *t, struct notice *notice);
+/* A test was tried: one that arrives brings along what waits. */
+void target_tested(struct target *t, const struct delivery *d);
+void target_write(const struct target *t, struct json_writer *w);
 
 /* delivery.c: one try to bring one message to one target. `done` fires once, never before
  * delivery_start has returned. */
@@ -82,8 +88,10 @@ struct notify {
 	struct notify_needs needs;
 	struct list targets;
 	struct follow *follow;
+	struct notify_watch *watch; /* or NULL */
 	bool begun;
 };
+void notify_moved(struct notify *n); /* what notify_write tells is another now */
 void notify_tell(struct notify *n, struct notice *notice); /* every target whose level it has */
 
 #endif

@@ -44,7 +44,7 @@ void notify_configure(struct notify *n, const struct config *config)
 	struct list fresh;
 	list_init(&fresh);
 	for (size_t i = 0; i < config->notify_count; i++) {
-		struct target *t = target_new(n, &config->notify[i]);
+		struct target *t = target_new(n, &config->notify[i], config->file);
 		struct target *before = same_as(n, t);
 		if (before) {
 			target_take_over(t, before);
@@ -60,6 +60,18 @@ void notify_configure(struct notify *n, const struct config *config)
 	}
 	if (n->begun)
 		follow_all(n->follow);
+	notify_moved(n);
+}
+
+void notify_watch(struct notify *n, struct notify_watch *w)
+{
+	n->watch = w;
+}
+
+void notify_moved(struct notify *n)
+{
+	if (n->watch)
+		n->watch->changed(n->watch);
 }
 
 void notify_begin(struct notify *n)
@@ -83,26 +95,12 @@ void notify_tell(struct notify *n, struct notice *notice)
 	}
 }
 
-static void write_target(const struct target *t, struct json_writer *w)
-{
-	json_write_object(w, NULL);
-	json_write_text(w, "target", t->shown);
-	json_write_c(w, "level", config_level_name(t->want.level));
-	json_write_int(w, "line", t->want.at.line);
-	json_write_int(w, "arrived", (int64_t)t->arrived);
-	json_write_int(w, "waiting", (int64_t)t->queued);
-	json_write_int(w, "lost", (int64_t)t->lost);
-	json_write_c(w, "last_error", t->last_error.code ? t->last_error.text : NULL);
-	json_write_time(w, "last_error_at", t->last_error.code ? t->last_error_at : 0);
-	json_write_end(w);
-}
-
 void notify_write(struct notify *n, const char *key, struct json_writer *w)
 {
 	json_write_object(w, key);
 	json_write_array(w, "targets");
 	LIST_EACH (node, &n->targets)
-		write_target(OWNER(node, struct target, node), w);
+		target_write(OWNER(node, struct target, node), w);
 	json_write_end(w);
 	follow_write(n->follow, w);
 	json_write_end(w);
@@ -120,6 +118,7 @@ static void tried(struct delivery *d, const struct err *err)
 {
 	struct notify_test *t = d->test;
 	(void)err; /* kept in d */
+	target_tested(d->target, d);
 	if (--t->under_way == 0)
 		t->done(t);
 }
@@ -133,8 +132,10 @@ void notify_test(struct notify *n, struct notify_test *t)
 	notice->text = STR("This is a test of `everseal notify test`: messages arrive here.\n");
 	list_init(&t->deliveries);
 	LIST_EACH (node, &n->targets) {
-		struct delivery *d =
-		        delivery_start(OWNER(node, struct target, node), notice, tried);
+		struct target *target = OWNER(node, struct target, node);
+		if (t->only.n && !str_eq(t->only, target->shown))
+			continue;
+		struct delivery *d = delivery_start(target, notice, tried);
 		d->test = t;
 		list_add_last(&t->deliveries, &d->node);
 		t->under_way++;

@@ -57,13 +57,20 @@ void notify_configure(struct notify *n, const struct config *config);
 void notify_begin(struct notify *n);                  /* everything is looked at */
 void notify_changed(struct notify *n, struct str id); /* that one is looked at */
 
+/* Whom to call, in the same turn, when what notify_write tells has changed; NULL: nobody more. */
+struct notify_watch {
+	void (*changed)(struct notify_watch *w);
+};
+void notify_watch(struct notify *n, struct notify_watch *w);
+
 /* The member "notify" of the status: targets, and what is open. */
 void notify_write(struct notify *n, const char *key, struct json_writer *w);
 
 /* A test message to each target at once, beside the queues. Owned by the caller; `done` fires once,
- * never before notify_test has returned. */
+ * never before notify_test has returned. `only`: the target that is shown like this; empty: all. */
 struct notify_test {
 	void (*done)(struct notify_test *t);
+	struct str only;
 	struct list deliveries; /* what came of each: notify_test_write */
 	size_t under_way;
 	struct later later;

@@ -14,7 +14,7 @@ static struct str kept(struct target *t, struct str s)
 	return s.p ? arena_str(&t->arena, s) : STR_NONE;
 }
 
-struct target *target_new(struct notify *n, const struct config_notify *want)
+struct target *target_new(struct notify *n, const struct config_notify *want, struct str file)
 {
 	struct target *t = mem_new(struct target);
 	struct config_notify *own = &t->want;
@@ -29,6 +29,7 @@ struct target *target_new(struct notify *n, const struct config_notify *want)
 	own->argv = arena_array(&t->arena, struct str, want->argc + 1);
 	for (size_t i = 0; i < want->argc; i++)
 		own->argv[i] = kept(t, want->argv[i]);
+	t->file = arena_str(&t->arena, file);
 	t->shown = arena_printf(
 	        &t->arena, "%s %.*s", config_notify_way_name(own->way), STR_ARG(own->shown));
 	return t;
@@ -67,6 +68,7 @@ void target_unref(struct target **target)
 		return;
 	wipe_text(t->want.password);
 	wipe_text(t->want.secret);
+	notice_unref(&t->last);
 	arena_done(&t->arena);
 	free(t);
 }
@@ -85,16 +87,25 @@ static int64_t wait_after(unsigned tries)
 	return tries <= sizeof waits / sizeof *waits ? waits[tries - 1] : 6 * HOUR;
 }
 
+static void remember(struct target *t, const struct delivery *d, const struct err *err)
+{
+	struct notice *notice = notice_ref(d->notice);
+	notice_unref(&t->last);
+	t->last = notice;
+	t->last_at = loop_wall(t->notify->needs.loop);
+	t->last_error = err ? *err : (struct err)ERR_INIT;
+	notify_moved(t->notify);
+}
+
 static void failed(struct target *t, const struct err *err)
 {
 	const struct log *log = t->notify->needs.log;
-	const bool news = !t->last_error.code;
-	t->last_error = *err;
-	t->last_error_at = loop_wall(t->notify->needs.loop);
+	const bool news = !t->tries;
 	if (++t->tries < TRIES_MOST) {
 		if (news)
 			log_warning(log, "A message to %.*s did not arrive, it is tried again: %s",
 			        STR_ARG(t->shown), err->text);
+		t->next_try = t->last_at + wait_after(t->tries);
 		timer_start(&t->again, t->notify->needs.loop, wait_after(t->tries), due);
 		return;
 	}
@@ -110,12 +121,12 @@ static void delivered(struct delivery *d, const struct err *err)
 {
 	struct target *t = d->target;
 	const struct err why = err ? *err : (struct err)ERR_INIT;
+	remember(t, d, err);
 	delivery_free(&t->delivery);
 	if (why.code) {
 		failed(t, &why);
 		return;
 	}
-	t->last_error = why;
 	t->arrived++;
 	drop_first(t);
 	try_first(t);
@@ -145,6 +156,16 @@ void target_tell(struct target *t, struct notice *notice)
 	l->notice = notice_ref(notice);
 	list_add_last(&t->queue, &l->node);
 	t->queued++;
+	notify_moved(t->notify);
+	try_first(t);
+}
+
+void target_tested(struct target *t, const struct delivery *d)
+{
+	remember(t, d, d->err.code ? &d->err : NULL);
+	if (d->err.code || !timer_active(&t->again))
+		return;
+	timer_stop(&t->again);
 	try_first(t);
 }
 
@@ -152,6 +173,42 @@ void target_take_over(struct target *t, struct target *before)
 {
 	t->lost = before->lost;
 	t->arrived = before->arrived;
+	t->last = before->last ? notice_ref(before->last) : NULL;
+	t->last_at = before->last_at;
+	t->last_error = before->last_error;
 	LIST_EACH (n, &before->queue)
 		target_tell(t, OWNER(n, struct parcel, node)->notice);
+}
+
+static void write_last(const struct target *t, struct json_writer *w)
+{
+	if (!t->last) {
+		json_write_null(w, "last");
+		return;
+	}
+	json_write_object(w, "last");
+	json_write_c(w, "event", matter_words(t->last->kind)->name);
+	json_write_c(w, "state", t->last->solved ? "solved" : "open");
+	json_write_text(w, "about", t->last->name);
+	json_write_time(w, "at", t->last_at);
+	json_write_bool(w, "arrived", !t->last_error.code);
+	json_write_end(w);
+}
+
+void target_write(const struct target *t, struct json_writer *w)
+{
+	json_write_object(w, NULL);
+	json_write_text(w, "target", t->shown);
+	json_write_c(w, "level", config_level_name(t->want.level));
+	json_write_object(w, "source");
+	json_write_text(w, "file", t->file);
+	json_write_int(w, "line", t->want.at.line);
+	json_write_end(w);
+	json_write_int(w, "arrived", (int64_t)t->arrived);
+	json_write_int(w, "waiting", (int64_t)t->queued);
+	json_write_int(w, "lost", (int64_t)t->lost);
+	json_write_time(w, "next_try", timer_active(&t->again) ? t->next_try : 0);
+	write_last(t, w);
+	json_write_c(w, "last_error", t->last_error.code ? t->last_error.text : NULL);
+	json_write_end(w);
 }

@@ -1,4 +1,4 @@
-/* What events tell of sites and tasks. */
+/* What events tell of sites, tasks and messages. */
 #include "portal/events.h"
 #include "portal/sites.h"
 #include "portal/tasks.h"
@@ -32,11 +32,20 @@ static bool write_task(struct json_writer *w, struct str id)
 
 static const struct event_kind task_kind = { "task", write_task };
 static const struct event_kind site_kind = { "site", write_site };
+static bool write_notify(struct json_writer *w, struct str unused)
+{
+	(void)unused;
+	notify_write(portal.notify, NULL, w);
+	return true;
+}
+
 static const struct event_kind counts_kind = { "counts", write_counts };
+static const struct event_kind notify_kind = { "notify", write_notify };
 
 static struct sites_watch sites;
 static struct renewals_watch renewals;
-static struct timer counts;
+static struct timer counts, messages;
+static struct notify_watch notified;
 
 static void tell_counts(struct timer *t)
 {
@@ -48,6 +57,19 @@ void feed_counts(void)
 {
 	if (!timer_active(&counts))
 		timer_start(&counts, portal.loop, COUNTS_EACH, tell_counts);
+}
+
+static void tell_messages(struct timer *t)
+{
+	(void)t;
+	events_changed(&notify_kind, STR("all"));
+}
+
+static void messages_moved(struct notify_watch *w)
+{
+	(void)w;
+	if (!timer_active(&messages))
+		timer_start(&messages, portal.loop, COUNTS_EACH, tell_messages);
 }
 
 static void site_changed(struct sites_watch *w, struct str name)
@@ -91,11 +113,17 @@ void feed_open(void)
 		.task = task_changed };
 	if (portal_renewals)
 		renewals_watch(portal_renewals, &renewals);
+	notified.changed = messages_moved;
+	if (portal.notify)
+		notify_watch(portal.notify, &notified);
 }
 
 void feed_close(void)
 {
 	sites_unwatch(&sites);
 	renewals_unwatch(&renewals);
+	if (portal.notify)
+		notify_watch(portal.notify, NULL);
 	timer_stop(&counts);
+	timer_stop(&messages);
 }

@@ -24,6 +24,13 @@ static void tried(struct notify_test *test)
 {
 	struct trial *t = OWNER(test, struct trial, test);
 	struct json_writer w;
+	struct err err = ERR_INIT;
+	if (test->only.n && list_empty(&test->deliveries)) {
+		err_set(&err, ERR_NOT_FOUND, "Nobody is told of anything as \"%.*s\".",
+		        STR_ARG(str_head(test->only, 200)));
+		call_fail(t->call, &err);
+		return;
+	}
 	call_object(t->call, &w);
 	notify_test_write(test, "results", &w);
 	json_write_end(&w);
@@ -32,11 +39,15 @@ static void tried(struct notify_test *test)
 
 static void post_test(struct call *c)
 {
+	static const struct call_member members[] = { { NULL, "target", MEMBER_TEXT }, { 0 } };
+	if (!call_members_fit(c, members))
+		return;
 	struct trial *t = arena_new(&c->arena, struct trial);
 	t->call = c;
+	t->test.only = json_text(c->json, "target");
 	t->test.done = tried;
 	call_keep(c, &t->part, let_go);
-	audit_add(c, "Test message sent", STR_NONE, STR_NONE, STR_NONE);
+	audit_add(c, "Test message sent", t->test.only, STR_NONE, STR_NONE);
 	notify_test(portal.notify, &t->test);
 }
 
