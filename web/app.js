@@ -13,6 +13,7 @@ const routes = [
 	['sites/*', () => import('./views/site.js')],
 	['bindings', () => import('./views/bindings.js')],
 	['issuers', () => import('./views/issuers.js')],
+	['alerts', () => import('./views/alerts.js')],
 	['people', () => import('./views/people.js')],
 	['tasks', () => import('./views/tasks.js')],
 	['tasks/*', () => import('./views/task.js')],

@@ -1,6 +1,6 @@
 /* What changes on the server, as it changes.
  *
- *   on('site', site => …)   also task (its details: Task, Steps, Error), counts, audit, diagnosis, gone, session; returns what ends it.
+ *   on('site', site => …)   also task (its details: Task, Steps, Error), counts, audit, diagnosis, gone, session, notify; returns what ends it.
  *   on('snapshot', overview => …)   everything may have changed: ask anew (first start, new boot,
  *                                   reset, reconnect after a gap)
  *   on('again', …)                  after each snapshot but the first
@@ -11,7 +11,7 @@ import {get, parse} from './api.js';
 import {now, setServerTime} from './time.js';
 
 const SILENCE = 25000, HIDDEN = 30000, WAIT_MOST = 30000;
-const kinds = ['site', 'task', 'counts', 'audit', 'diagnosis', 'gone', 'session'];
+const kinds = ['site', 'task', 'counts', 'audit', 'diagnosis', 'gone', 'session', 'notify'];
 
 const listeners = new Map();
 export const state = {live: false, since: 0, updated: false, overview: null};

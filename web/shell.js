@@ -7,7 +7,7 @@ import {words} from './time.js';
 import {button, failure, menu, notice, stateName, stateNames} from './parts.js';
 
 const places = [
-	['Configuration', [['#/lets-encrypt', "Let's Encrypt"], ['#/sites', 'Sites'], ['#/bindings', 'Bindings'], ['#/issuers', 'Issuers'], ['#/people', 'People']]],
+	['Configuration', [['#/lets-encrypt', "Let's Encrypt"], ['#/sites', 'Sites'], ['#/bindings', 'Bindings'], ['#/issuers', 'Issuers'], ['#/alerts', 'Alerts'], ['#/people', 'People']]],
 	['Activity', [['#/tasks', 'Tasks'], ['#/audit', 'Audit']]],
 	['', [['#/diagnosis', 'Diagnosis'], ['#/account', 'Account']]],
 ];

@@ -47,7 +47,7 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 			hint: 'Without http://. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
 		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes ? null : 'Accept the terms to register.'}),
 		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
-			hint: "For the certificate authority (CA). Let's Encrypt warns nobody of expiry; this page shows it.",
+			hint: ["For the certificate authority (CA). Let's Encrypt warns nobody of expiry; Everseal does: ", link('Alerts', '#/alerts')],
 			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the certificate authority.'}),
 		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: own[0]?.address ?? '0.0.0.0'}),
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
