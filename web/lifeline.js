@@ -13,6 +13,12 @@ let patterns = 0;
 
 const ms = iso => iso ? Date.parse(iso) : null;
 
+/* Now, but not before the issue by the little that this browser's count of the server's clock may be off. */
+function present({issued}) {
+	const early = ms(issued) - now();
+	return early > 0 && early < HOUR ? ms(issued) : now();
+}
+
 function scale({issued, expires}, width) {
 	const from = ms(issued), to = Math.max(ms(expires), now());
 	const x = at => Math.max(0, Math.min(width, width * (at - from) / (to - from)));
@@ -84,16 +90,16 @@ function picture(data, width) {
 
 function marks(data) {
 	const expired = ms(data.expires) <= now();
-	const days = n => Math.floor((n - ms(data.issued)) / DAY);
-	const all = days(ms(data.expires)) >= 3 && now() >= ms(data.issued)
-		? `day ${days(now())} of ${Math.round((ms(data.expires) - ms(data.issued)) / DAY)}` : null;
+	const days = n => Math.floor((n - ms(data.issued)) / DAY), at = present(data);
+	const all = days(ms(data.expires)) >= 3 && at >= ms(data.issued)
+		? `day ${days(at)} of ${Math.round((ms(data.expires) - ms(data.issued)) / DAY)}` : null;
 	const count = data.attempts?.length ?? 0;
 	return [
 		{at: data.issued, mark: 'issued', label: 'Issued', lines: [words(data.issued, 'moment')]},
 		data.due ? {at: data.due, mark: 'window', kind: 'is-warning', label: 'Renewal due',
 			lines: [words(data.due, 'short'), count ? `${count} attempt${count > 1 ? 's' : ''} failed` : null]} : null,
 		expired ? {at: data.expires, mark: 'expires', kind: 'is-problem', label: 'Expired', lines: [words(data.expires, 'moment')]} : null,
-		{at: new Date(now()).toISOString(), mark: 'now', label: 'Now', lines: [words(now(), 'short'), expired ? null : all]},
+		{at: new Date(at).toISOString(), mark: 'now', label: 'Now', lines: [words(now(), 'short'), expired ? null : all]},
 		data.renewal && !data.due && !expired ? {at: data.renewal, mark: 'window', kind: 'acting', label: 'Renewal', lines: [words(data.renewal, 'moment')]} : null,
 		expired ? null : {at: data.expires, mark: 'expires', kind: 'is-problem', label: 'Expires', lines: [words(data.expires, 'moment')], end: true},
 	].filter(Boolean).sort((a, b) => ms(a.at) - ms(b.at));

@@ -15,15 +15,18 @@ const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
 
-let ahead = 0;
+let ahead = null;
 
+/* Each told time was a little later by when it came: the one that was underway least is the best,
+ * unless a clock was set. */
 export function setServerTime(iso) {
-	if (iso)
-		ahead = Date.parse(iso) - Date.now();
+	const seen = iso ? Date.parse(iso) - Date.now() : ahead;
+	if (ahead === null || seen > ahead || seen < ahead - MINUTE)
+		ahead = seen;
 }
 
 export function now() {
-	return Date.now() + ahead;
+	return Date.now() + (ahead ?? 0);
 }
 
 const two = n => String(n).padStart(2, '0');
@@ -33,7 +36,7 @@ const dateText = d => `${dayMonth(d)} ${d.getFullYear()}`;
 
 function units(ms) {
 	if (ms >= 2 * DAY)
-		return [Math.floor(ms / DAY), 'day'];
+		return [Math.floor((ms + 10 * MINUTE) / DAY), 'day']; // what was given for 90 days just now has 90
 	if (ms >= 100 * MINUTE)
 		return [Math.round(ms / HOUR), 'hour'];
 	if (ms >= 90 * SECOND)

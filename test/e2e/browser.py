@@ -219,6 +219,11 @@ class Browser:
         return self.driver.execute_script(
             "return document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
+    def scrolled(self):
+        """How far the page is higher than the window."""
+        return self.driver.execute_script(
+            "return document.documentElement.scrollHeight - document.documentElement.clientHeight")
+
     def small_targets(self, least=44):
         """What a finger could miss: controls less high than that. A link within a sentence may be."""
         return self.driver.execute_script("""

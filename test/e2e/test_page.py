@@ -230,7 +230,7 @@ VIEWS = {  # name: route, heading
     "home": ("#/lets-encrypt", "Let's Encrypt$"), "configure": ("#/lets-encrypt/configure", "Configure$"),
     "sites": ("#/sites", "Sites$"), "add-site": ("#/sites?add=1", "Add$"),
     "site": ("#/sites/shop.example.com", "shop.example.com$"), "bindings": ("#/bindings", "Bindings$"),
-    "issuers": ("#/issuers", "Issuers$"), "people": ("#/people", "People$"),
+    "issuers": ("#/issuers", "Issuers$"), "alerts": ("#/alerts", "Alerts$"), "people": ("#/people", "People$"),
     "add-person": ("#/people?add=person", "Add person$"), "make-token": ("#/people?add=token", "Make token$"),
     "tasks": ("#/tasks", "Tasks$"), "audit": ("#/audit", "Audit$"), "diagnosis": ("#/diagnosis", "Diagnosis$"),
     "account": ("#/account", "Account$"), "not-found": ("#/nowhere", "Not found$")}
@@ -251,6 +251,7 @@ def test_every_view(everseal, upstream, open_page, width, dark):
         browser.visit(path, heading)
         judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
         assert width > 600 or browser.small_targets() == []
+    assert browser.scrolled() == 0, "a short view has no scroll bar"
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
     browser.sees(r"route /admin/ \{ allow 10\.0\.0\.0/8 \}")
 

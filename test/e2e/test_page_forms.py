@@ -81,6 +81,9 @@ def test_an_edit_meets_another(everseal, upstream, stage, open_page):
     browser.sees("old.example.com was changed meanwhile")
     browser.sees(f"Application: {other.address} there, {third.address} here")
     judge(browser, "conflict-1440-light")
+    browser.look(width=390)
+    assert browser.small_targets() == []
+    browser.look()
     assert value(browser, "^Application") == third.address
     assert site_of(everseal, "old.example.com")["upstreams"] == [other.address]
     browser.press("^Keep what is here$").press("^Save$")
@@ -137,6 +140,7 @@ def test_a_person_and_a_token(everseal, open_page):
     browser.press("^Make token$", role="link").sees("Who will use it")
     browser.fill("^Name", "deploy script").press("^Make token$").sees("is shown only now")
     token = browser.driver.find_element(By.CSS_SELECTOR, ".secret .mono").text
+    browser.sees(r"Read\tnow, by ana\tin 90 days")
     judge(browser, "token-1440-light")
     house = Api(everseal.state, port=everseal.page, token=token)
     assert house.get("/api/sites").status == 200
@@ -432,7 +436,7 @@ def test_all_other_names_have_nothing_to_do(everseal, open_page):
     browser = open_page()
     assert api(browser, "overview")["counts"]["temporary"] == 0
     browser.visit("#/sites", "Sites$").sees("None\\s+All other names")
-    browser.visit("#/sites/*", "Any other name$").sees("For you to do\\s+Nothing")
+    browser.visit("#/sites/*", "All other names$").sees("For you to do\\s+Nothing")
     browser.expect_error("api/audit.*422")
     browser.go("#/audit?cursor=none").sees("cursor is not one of this list's")
 

@@ -287,7 +287,7 @@ export function siteView(page, {path, load, name = null}) {
 			return;
 		const c = site.certificate;
 		page.draw(h('div', {class: 'home'},
-			band({path, subject: site.fallback ? 'Any other name' : site.unicode ? [site.unicode, h('small', {}, ` ${site.name}`)] : site.name, mono: !site.unicode && !site.fallback,
+			band({path, subject: site.fallback ? 'All other names' : site.unicode ? [site.unicode, h('small', {}, ` ${site.name}`)] : site.name, mono: !site.unicode && !site.fallback,
 				actions: actions(site), readouts: readouts(site, data.task), picture: picture(site)}),
 			columns([
 				data.problem ? notice('problem', data.problem.sentence, {close: () => { data.problem = null; draw(); }}) : null,

@@ -4,6 +4,6 @@ import {siteView} from './site-view.js';
 
 export function view(page, name) {
 	page.title(name);
-	return siteView(page, {path: [['Configuration'], ['Sites', '#/sites'], [name === '*' ? 'Any other name' : name]],
+	return siteView(page, {path: [['Configuration'], ['Sites', '#/sites'], [name === '*' ? 'All other names' : name]],
 		name, load: signal => get(`sites/${segment(name)}`, {}, signal)});
 }
