@@ -102,6 +102,8 @@ def test_a_matter_from_its_begin_to_its_end(everseal, gate, open_page, receiver,
         judge(browser, f"alerts-open-{look.get('width', 1440)}-{'dark' if look.get('dark') else 'light'}")
         if look.get("width"):
             assert browser.small_targets() == []
+            assert browser.driver.execute_script("return Math.min(...[...document.querySelectorAll("
+                                                 "'.list td:not(:empty)')].map((e) => e.offsetWidth))") > 300
     browser.look()
     receiver.status = 200
     browser.press("^Send a test to webhook 127.0.0.1$").sees(r"webhook 127\.0\.0\.1: the test arrived")
