@@ -130,7 +130,6 @@ static bool begin(struct issuers *i, struct ari_call *c, struct str issuer)
 {
 	struct issuer *r = issuer_find(i, issuer);
 	CHECK(!c->issuer);
-	c->retry_after = -1;
 	c->err = (struct err)ERR_INIT;
 	c->issuer = r ? issuer_ref(r) : NULL;
 	return r;

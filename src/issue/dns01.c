@@ -79,14 +79,12 @@ static bool can(struct prover *prover, struct str name, struct err *ret_why_not)
 
 /* ---- its end ---- */
 
+/* Withdrawn: only what takes it away may be under way. */
 static void proof_free(struct proof *p)
 {
-	timer_stop(&p->soon);
-	fetch_resolve_abort(&p->resolve);
 	fetch_update_abort(&p->update);
 	program_abort(&p->program);
 	dns_table_remove(&p->entry, &p->dns->table);
-	dns_look_abort(&p->look);
 	list_remove(&p->node);
 	arena_done(&p->arena);
 	free(p);

@@ -19,6 +19,8 @@ void renew_narrow(struct renewals *r, struct renew_request *q, const struct rene
 	                .name_count = want->stay_count,
 	                .email = g->email,
 	                .issuer = g->issuer,
+	                .key_type = str_c(key_type_name(g->key_type)),
+	                .profile = g->profile,
 	                .proxy = g->proxy.host.n ? g->proxy.shown : STR_NONE,
 	                .address = g->listen.host,
 	                .port = g->listen.host.n ? g->listen.port : 0,

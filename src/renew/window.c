@@ -49,7 +49,6 @@ void window_put(const struct registration *g, struct json_writer *w)
 	json_write_bool(w, "moved_back", s->window.moved_back);
 	json_write_text(w, "explanation", s->explanation);
 	json_write_time(w, "asked", s->asked);
-	json_write_time(w, "next_ask", s->next_ask);
 	json_write_text(w, "certificate", g->held.leaf.ari_id);
 	json_write_end(w);
 }
@@ -163,11 +162,11 @@ static void heard(struct ari_call *c, const struct renewal_info *told, int64_t r
 	struct suggestion *s = &g->suggestion;
 	const int64_t now = wall_now(r), life = g->held.leaf.not_after - g->held.leaf.not_before;
 	r->asking--;
+	s->asked = now;
 	if (told)
 		take(g, told);
 	else
 		miss(g, err);
-	s->asked = now;
 	s->next_ask = now + (told ? renewal_ask_after(retry_after, life, noise_of(g))
 	                          : renewal_ask_again(s->failures, noise_of(g), retry_after));
 	timer_start_wall(&s->due, r->needs.loop, wall_of(r, s->next_ask), ask_due);

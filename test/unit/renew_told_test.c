@@ -1,0 +1,382 @@
+/* What is told of each certificate, whole: in the status, at a glance, in its records. What is a
+ * digest stands as "H", when the next try is as NEXT. */
+#include "renew_world.h"
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static const char *next; /* when the next try is, quoted; or NULL */
+
+/* Digests differ from run to run, and so does the wait after a failure. */
+static void mask(struct str text, struct buf *out)
+{
+	while (text.n) {
+		const bool here = next && str_starts(text, str_c(next));
+		size_t n = 0;
+		while (n < text.n && is_hex(text.p[n]))
+			n++;
+		if (here)
+			buf_add_c(out, "NEXT");
+		else if (n == 40 || n == 64)
+			buf_add_char(out, 'H');
+		else
+			buf_add(out, str_head(text, n ? n : 1));
+		text = str_from(text, here ? strlen(next) : n ? n : 1);
+	}
+}
+
+static void is(struct str text, const char *expected)
+{
+	BUF_AUTO masked = BUF(64 << 10);
+	mask(text, &masked);
+	if (strcmp(buf_c(&masked), expected) != 0)
+		fail_msg("\nit is  %s\nnot as %s", buf_c(&masked), expected);
+}
+
+static void status_whole(const char *name, const char *expected)
+{
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	BUF_AUTO text = BUF(64 << 10);
+	json_write_init(&w, &text);
+	if (!renew_status_of(world.renewals, str_c(name), &w, &err))
+		fail_msg("%s", err.text);
+	is(buf_str(&text), expected);
+}
+
+static void record_is(const char *kind, const char *id, const char *expected)
+{
+	BUF_AUTO value = BUF(64 << 10);
+	record_value(place, kind, id, &value);
+	is(buf_str(&value), expected);
+}
+
+static void registered(struct wish *w, const char *name)
+{
+	wish_name(w, name);
+	wish_wait(w);
+	run_until_idle();
+}
+
+static void the_status_of_one_that_is_well(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	registered(&w, "shop.example.com");
+	renew_seen(world.renewals, STR("shop.example.com"), STR("198.51.100.7"),
+	        INT64_C(1798761600000) + HOUR);
+	status_whole("shop.example.com",
+	        "{\"id\":\"shop.example.com-216914ada05e19b1\","
+	        "\"names\":[\"shop.example.com\"],\"issuer\":\"ca\","
+	        "\"email\":\"ops@example.com\",\"state\":\"ok\",\"lamp\":\"ok\","
+	        "\"primary\":false,\"temporary\":false,"
+	        "\"not_before\":\"2027-01-01T00:00:00Z\","
+	        "\"not_after\":\"2027-04-01T00:00:00Z\","
+	        "\"last_renewed\":\"2027-01-01T00:00:00Z\",\"serial\":\"03e9\","
+	        "\"issued_by\":\"Script CA\",\"thumbprint\":\"H\",\"sha256\":\"H\","
+	        "\"key_type\":\"P-256\",\"chain\":1,"
+	        "\"next_renewal\":\"2027-03-11T00:00:00Z\",\"reason\":\"21 days are left\","
+	        "\"window\":{\"start\":null,\"end\":null,\"chosen\":null,"
+	        "\"explanation\":null,\"asked\":\"2027-01-01T00:00:00Z\","
+	        "\"next_ask\":\"2027-01-02T00:00:00Z\","
+	        "\"why_not\":\"ca.test suggests no times to renew.\"},\"issuers\":[\"ca\"],"
+	        "\"next_issuer\":\"ca\",\"issued_from\":\"ca\",\"rehearsing\":false,"
+	        "\"wanted_key_type\":\"p256\",\"profile\":\"\","
+	        "\"next_check\":\"2027-01-02T00:00:00Z\",\"revoked\":null,"
+	        "\"served\":\"stored\",\"served_at\":\"2027-01-01T00:00:00Z\","
+	        "\"seen_from_outside\":\"2027-01-01T01:00:00Z\","
+	        "\"seen_client\":\"198.51.100.7\","
+	        "\"served_leaf\":{\"names\":[\"shop.example.com\"],\"serial\":\"03e9\","
+	        "\"thumbprint\":\"H\",\"key_type\":\"P-256\",\"issued_by\":\"Script CA\","
+	        "\"not_after\":\"2027-04-01T00:00:00Z\"},\"failures\":0,"
+	        "\"task\":\"0000000001\",\"last_error\":null}");
+}
+
+#define FAILED                                                                                                                                                                                                     \
+	"\"last_error\":{\"code\":\"refused\","                                                                                                                                                                    \
+	"\"message\":\"ca.test could not prove control of shop.example.com. It asked http://shop.example.com/.well-known/acme-challenge/token-of-order-0-name-0 and says: Timeout during connect (connection).\"," \
+	"\"remedy\":\"Open port 80 in the firewall or forward it here; if the name has an IPv6 address,"                                                                                                           \
+	" it must lead here too.\","                                                                                                                                                                               \
+	"\"what\":\"ca.test could not prove control of shop.example.com.\","                                                                                                                                       \
+	"\"why\":\"It asked http://shop.example.com/.well-known/acme-challenge/token-of-order-0-name-0 and says: Timeout during connect (connection).\","                                                          \
+	"\"at\":\"2027-01-01T00:00:00Z\"}"
+
+static void the_status_of_one_that_failed(void **state)
+{
+	(void)state;
+	struct wish w;
+	place->ca.refused = "shop.example.com";
+	world_start(BASE);
+	registered(&w, "shop.example.com");
+	next = said("shop.example.com", "next_renewal");
+	status_whole("shop.example.com",
+	        "{\"id\":\"shop.example.com-216914ada05e19b1\","
+	        "\"names\":[\"shop.example.com\"],\"issuer\":\"ca\","
+	        "\"email\":\"ops@example.com\",\"state\":\"failed\",\"lamp\":\"problem\","
+	        "\"primary\":false,\"temporary\":true,\"not_before\":null,"
+	        "\"not_after\":null,\"last_renewed\":null,\"next_renewal\":NEXT,"
+	        "\"reason\":\"the last attempt failed\",\"window\":null,\"issuers\":[\"ca\"],"
+	        "\"next_issuer\":\"ca\",\"issued_from\":\"\",\"rehearsing\":false,"
+	        "\"wanted_key_type\":\"p256\",\"profile\":\"\",\"next_check\":null,"
+	        "\"revoked\":null,\"served\":null,\"served_at\":null,"
+	        "\"seen_from_outside\":null,\"seen_client\":\"\",\"served_leaf\":null,"
+	        "\"failures\":1,\"task\":\"0000000001\"," FAILED "}");
+	record_is("renewal", w.id,
+	        "{\"disabled\":false,\"rehearsed\":false,\"failures\":1,\"next_try\":NEXT,"
+	        "\"issuer_at\":0,\"issuer_failures\":0," FAILED ",\"issued\":[]}");
+	next = NULL;
+	struct renew_view v;
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_int_equal(v.failures, 1);
+	assert_int_equal(v.error->code, ERR_REFUSED);
+	assert_true(str_eq_c(v.why, v.error->text));
+	assert_string_equal(v.reason, "the last attempt failed");
+	assert_int_equal(v.since, 0);
+	assert_int_equal(v.not_before, 0);
+	assert_int_equal(v.not_after, 0);
+	assert_int_equal(v.serial.n, 0);
+	assert_false(v.held);
+	/* A restart forgets nothing of it. */
+	BUF_AUTO before = BUF(64 << 10), after = BUF(64 << 10);
+	static const char *const members[] = { "failures", "next_renewal", "last_error", "reason",
+		"lamp", "state" };
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		buf_printf(&before, "%s\n", said("shop.example.com", members[i]));
+	world_kill();
+	world_start(NULL);
+	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+		buf_printf(&after, "%s\n", said("shop.example.com", members[i]));
+	assert_string_equal(buf_c(&after), buf_c(&before));
+}
+
+static void the_status_of_one_that_is_under_way(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct renew_view v;
+	world_start(BASE);
+	place->ca.latency = 100;
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	turn_until(place, diary_count(place, "ask order"));
+	status_whole("shop.example.com",
+	        "{\"id\":\"shop.example.com-216914ada05e19b1\","
+	        "\"names\":[\"shop.example.com\"],\"issuer\":\"ca\","
+	        "\"email\":\"ops@example.com\",\"state\":\"working\",\"lamp\":\"working\","
+	        "\"primary\":false,\"temporary\":true,\"not_before\":null,"
+	        "\"not_after\":null,\"last_renewed\":null,\"next_renewal\":null,"
+	        "\"reason\":\"an attempt is under way\",\"window\":null,\"issuers\":[\"ca\"],"
+	        "\"next_issuer\":\"ca\",\"issued_from\":\"\",\"rehearsing\":false,"
+	        "\"wanted_key_type\":\"p256\",\"profile\":\"\",\"next_check\":null,"
+	        "\"revoked\":null,\"served\":null,\"served_at\":null,"
+	        "\"seen_from_outside\":null,\"seen_client\":\"\",\"served_leaf\":null,"
+	        "\"failures\":0,\"task\":\"0000000001\",\"last_error\":null}");
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_true(str_eq_c(v.why, "An attempt is under way."));
+	assert_null(v.error);
+}
+
+static bool window_of(struct scripted_ca *ca, const struct ca_order *o, struct ca_window *ret)
+{
+	(void)ca;
+	*ret = (struct ca_window){ o->not_before + 60 * DAY, o->not_before + 60 * DAY + SECOND,
+		"https://ca.test/why" };
+	return true;
+}
+
+static void what_the_ca_suggests_is_told_and_kept(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	place->ca.window_of = window_of;
+	registered(&w, "shop.example.com");
+	run_for(place, MINUTE);
+	is(str_c(said("shop.example.com", "window")),
+	        "{\"start\":\"2027-03-02T00:00:00Z\",\"end\":\"2027-03-02T00:00:01Z\","
+	        "\"chosen\":\"2027-03-02T00:00:00Z\","
+	        "\"explanation\":\"https://ca.test/why\","
+	        "\"asked\":\"2027-01-01T00:00:00Z\",\"next_ask\":\"2027-01-01T06:00:00Z\","
+	        "\"why_not\":null}");
+	record_is("renewal", w.id,
+	        "{\"disabled\":false,\"rehearsed\":false,\"failures\":0,\"next_try\":null,"
+	        "\"issuer_at\":0,\"issuer_failures\":0,"
+	        "\"window\":{\"start\":\"2027-03-02T00:00:00Z\","
+	        "\"end\":\"2027-03-02T00:00:01Z\",\"chosen\":\"2027-03-02T00:00:00Z\","
+	        "\"moved_back\":false,\"explanation\":\"https://ca.test/why\","
+	        "\"asked\":\"2027-01-01T00:00:00Z\",\"certificate\":\"c2NyaXB0.A-k\"},"
+	        "\"issued\":[\"2027-01-01T00:00:00Z\"]}");
+	world_kill();
+	place->ca.down = true;
+	world_start(NULL);
+	run_for(place, MINUTE);
+	const char *window = said("shop.example.com", "window");
+	assert_true(str_starts(str_c(window),
+	        STR("{\"start\":\"2027-03-02T00:00:00Z\",\"end\":\"2027-03-02T00:00:01Z\","
+	            "\"chosen\":\"2027-03-02T00:00:00Z\","
+	            "\"explanation\":\"https://ca.test/why\",\"asked\":\"2027-01-01T00:0")));
+	assert_non_null(strstr(window, "\"why_not\":\"ca.test does not answer.\"}"));
+}
+
+static void its_records(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str names[] = { STR("shop.example.com"), STR("WWW.example.com") };
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .proxy = STR("127.0.0.1:3005"),
+	                          .address = STR("127.0.0.1"),
+	                          .port = 8443,
+	                          .key_type = STR("P-384"),
+	                          .profile = STR("classic"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	record_is("registration", w.id,
+	        "{\"names\":[\"shop.example.com\",\"www.example.com\"],"
+	        "\"email\":\"ops@example.com\",\"issuer\":\"ca\",\"key_type\":\"p384\","
+	        "\"profile\":\"classic\",\"terms\":true,\"created\":\"2027-01-01T00:00:00Z\","
+	        "\"address\":\"127.0.0.1\",\"port\":8443,\"proxy_shown\":\"127.0.0.1:3005\","
+	        "\"proxy_host\":\"127.0.0.1\",\"proxy_port\":3005}");
+	run_until_idle();
+	record_is("certificate", w.id,
+	        "{\"issuer\":\"ca\",\"since\":\"2027-01-01T00:00:00Z\","
+	        "\"names\":[\"shop.example.com\",\"www.example.com\"],\"serial\":\"03e9\","
+	        "\"not_before\":\"2027-01-01T00:00:00Z\","
+	        "\"not_after\":\"2027-04-01T00:00:00Z\",\"thumbprint\":\"H\"}");
+	record_is("renewal", w.id,
+	        "{\"disabled\":false,\"rehearsed\":false,\"failures\":0,\"next_try\":null,"
+	        "\"issuer_at\":0,\"issuer_failures\":0,"
+	        "\"issued\":[\"2027-01-01T00:00:00Z\"]}");
+	renew_set_primary(world.renewals, str_c(w.id));
+	run_for(place, SECOND);
+	record_is("primary", "primary", "{\"id\":\"shop.example.com-9d04135ac0dd870f\"}");
+}
+
+/* ---- errors ---- */
+
+static void written(const struct err *err, struct buf *out)
+{
+	struct json_writer w;
+	json_write_init(&w, out);
+	json_write_object(&w, NULL);
+	error_write(&w, err);
+	json_write_end(&w);
+}
+
+static void an_error_has_its_parts_and_is_read_back(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *what, *why, *remedy, *json;
+	} cases[] = {
+		{ "It fails.", "", "",
+		        "{\"code\":\"refused\",\"message\":\"It fails.\",\"remedy\":null,"
+		        "\"what\":\"It fails.\",\"why\":null}" },
+		{ "It fails.", "No.", "Do.",
+		        "{\"code\":\"refused\",\"message\":\"It fails. No.\",\"remedy\":\"Do.\","
+		        "\"what\":\"It fails.\",\"why\":\"No.\"}" },
+		{ "It fails.", "No.", "",
+		        "{\"code\":\"refused\",\"message\":\"It fails. No.\",\"remedy\":null,"
+		        "\"what\":\"It fails.\",\"why\":\"No.\"}" },
+		{ "It fails.", "", "Do.",
+		        "{\"code\":\"refused\",\"message\":\"It fails.\",\"remedy\":\"Do.\","
+		        "\"what\":\"It fails.\",\"why\":null}" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		BUF_AUTO text = BUF(8192), again = BUF(8192);
+		struct err err = ERR_INIT, back = ERR_INIT, ignored = ERR_INIT;
+		err_set(&err, ERR_REFUSED, "%s%s%s%s%s", cases[i].what,
+		        *cases[i].why ? ERR_WHY : "", cases[i].why,
+		        *cases[i].remedy ? ERR_REMEDY : "", cases[i].remedy);
+		written(&err, &text);
+		assert_string_equal(buf_c(&text), cases[i].json);
+		JSON_AUTO *json = json_parse(buf_str(&text), "It", &ignored);
+		error_read(json, &back);
+		written(&back, &again);
+		assert_string_equal(buf_c(&again), cases[i].json);
+		assert_string_equal(back.text, err.text);
+	}
+	struct err none = ERR_INIT, ignored = ERR_INIT;
+	error_read(NULL, &none);
+	assert_int_equal(none.code, ERR_NONE);
+	JSON_AUTO *json =
+	        json_parse(STR("{\"code\":\"boredom\",\"what\":\"It.\"}"), "It", &ignored);
+	error_read(json, &none);
+	assert_int_equal(none.code, ERR_NONE);
+}
+
+/* ---- totals ---- */
+
+static void all_are_counted(void **state)
+{
+	(void)state;
+	struct wish wishes[12];
+	struct renew_totals t;
+	world_start(BASE);
+	place->ca.latency = 200;
+	for (int i = 0; i < 12; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "s%d.example.com", i);
+		wish_name(&wishes[i], name);
+	}
+	for (int i = 0; i < 12; i++)
+		turn_until(place, wishes[i].done);
+	turn_until(place,
+	        !list_empty(&world.renewals->queue) && !list_empty(&world.renewals->under_way));
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.under_way, 10);
+	assert_int_equal(t.queued, 2);
+	assert_int_equal(t.at_limit, 0);
+	assert_int_equal(t.succeeded, 0);
+	run_until_idle();
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.under_way, 0);
+	assert_int_equal(t.queued, 0);
+	assert_int_equal(t.succeeded, 12);
+	for (size_t i = 0; i <= ERR_CANCELED; i++)
+		assert_int_equal(t.failed[i], 0);
+}
+
+static void those_that_wait_are_counted(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct renew_totals t;
+	world.unprovable = "Port 80 is held by nginx.";
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.under_way, 0);
+	assert_int_equal(t.queued, 1);
+	assert_false(list_empty(&world.renewals->unprovable));
+	world.unprovable = NULL;
+	place->ca.refused = "shop.example.com";
+	renewals_listening(world.renewals);
+	run_for(place, MINUTE / 2);
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.failed[ERR_REFUSED], 1);
+	assert_int_equal(t.queued, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_TEST(the_status_of_one_that_is_well),
+		WORLD_TEST(the_status_of_one_that_failed),
+		WORLD_TEST(the_status_of_one_that_is_under_way),
+		WORLD_TEST(what_the_ca_suggests_is_told_and_kept),
+		WORLD_TEST(its_records),
+		WORLD_TEST(an_error_has_its_parts_and_is_read_back),
+		WORLD_TEST(all_are_counted),
+		WORLD_TEST(those_that_wait_are_counted),
+	};
+	return cmocka_run_group_tests_name("renew_told", tests, NULL, NULL);
+}
