@@ -316,8 +316,10 @@ static void ran_begin(struct program_call *c, struct str output, const struct er
 		look(p);
 		return;
 	}
-	err_set(&p->err, err->code, "%s%s%.*s", err->text, shown.n ? ERR_WHY "It printed: " : "",
-	        STR_ARG(shown));
+	const struct str message = err_message(err), remedy = err_remedy(err);
+	err_set(&p->err, err->code, "%.*s%s%.*s%s%.*s", STR_ARG(message),
+	        shown.n ? ERR_WHY "It printed: " : "", STR_ARG(shown), remedy.n ? ERR_REMEDY : "",
+	        STR_ARG(remedy));
 	const struct err why = p->err;
 	tell_ready(p, &why);
 }

@@ -36,6 +36,7 @@ struct rig {
 	struct err update_err;
 	struct buf changes, said, asked, ran; /* ran: by the supervisor */
 	struct later turn;
+	struct timer guard; /* what never comes is not waited for */
 	struct fetch_zones *zones;
 	unsigned zones_told, sockets_told;
 	struct config *config;

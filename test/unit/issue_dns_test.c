@@ -1,5 +1,5 @@
-/* Proofs by DNS: where the value is put, who is asked whether it has arrived, what is said, and that
- * it is taken away. */
+/* Proofs by DNS: where the value is put, who is asked whether it has arrived, what is said, and
+ * that it is taken away. */
 #include "issue_dns_rig.h"
 
 static void an_update_goes_where_the_alias_leads(void **state)

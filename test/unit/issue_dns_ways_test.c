@@ -168,7 +168,8 @@ static void without_a_way_it_is_said_later(void **state)
 /* ---- what the fetch process is told to answer ---- */
 
 #define DELEGATED                                                                                  \
-	"dns-challenge { delegated acme.example.net; listen 192.0.2.9 0.0.0.0:5353 [2001:db8::9] }\n"
+	"dns-challenge { delegated acme.example.net; "                                             \
+	"listen 192.0.2.9 0.0.0.0:5353 [2001:db8::9] }\n"
 #define SITE(name, zone)                                                                           \
 	"site " name " { proxy 127.0.0.1:1; dns-challenge { delegated " zone                       \
 	"; listen 192.0.2.8 } }\n"

@@ -112,8 +112,8 @@ static void servers_that_are_given_are_asked_instead(void **state)
 	        "TXT _acme-challenge.example.com authoritative 4000 at [::1]:5353\n");
 	assert_string_equal(buf_c(&rig.said),
 	        "Waiting for the server (192.0.2.7:53): not yet there.\n"
-	        "the server (192.0.2.7:53) has not got the record after 1 s; the authority is asked "
-	        "all the same.\n");
+	        "the server (192.0.2.7:53) has not got the record after 1 s; the authority is "
+	        "asked all the same.\n");
 	over();
 }
 

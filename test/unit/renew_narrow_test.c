@@ -56,7 +56,9 @@ static void what_is_left_is_registered_as_it_was(void **state)
 	assert_true(str_eq_c(b->profile, "classic"));
 	assert_true(b->held.is);
 	wish_narrow(&none, "nobody", "shop.example.com");
-	wish_refused(&none, ERR_NOT_FOUND, "There is no registration nobody any more.");
+	turn_until(place, none.done);
+	assert_int_equal(none.err.code, ERR_NOT_FOUND);
+	assert_true(str_eq_c(err_what(&none.err), "There is no registration nobody any more."));
 }
 
 static void one_without_more_is_left_without_more(void **state)
