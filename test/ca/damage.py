@@ -21,8 +21,9 @@ RETYPED = {"null": None, "number": 4711, "text": "4711", "list": [4711], "object
 def damaged(reply, how):
     """The reply as it goes out."""
     word, _, argument = how.partition(":")
-    if word in ("missing", *RETYPED) and isinstance(reply.body, dict):
-        return with_body(reply, json.dumps(without(reply.body, word, argument)).encode())
+    if word in ("missing", *RETYPED):
+        return with_body(reply, json.dumps(without(reply.body, word, argument)).encode()) \
+            if isinstance(reply.body, dict) else reply
     if word == "status":
         return Reply(int(argument), reply.body, reply.headers, reply.kind)
     if word == "redirect":

@@ -99,7 +99,7 @@ CASES = [
     *[Case(f"validation: {kind}", FORCED.replace("{}", kind) + advice, validation=kind,
            full=kind in ("dns", "tls"))
       for kind, advice in (("connection", "Open port 80"), ("dns", "Repair the name's A and AAAA records"),
-                           ("caa", "Allow this CA in the domain's CAA record"), ("tls", "redirect"),
+                           ("caa", "Allow this CA in the domain's CAA record"), ("tls", "(redirect|Something in front of this server ends TLS)"),
                            ("unauthorized", "Another server answers"),
                            ("serverInternal", "The fault is the CA's"))],
     Case("challenges: unknown ones beside", challenges=["sesame-07", "dns-persist-01", "http-01"]),
