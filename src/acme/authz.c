@@ -2,7 +2,7 @@
  * place (RFC 8555 7.5). */
 #include "acme/step.h"
 
-enum { TOKEN_LEAST = 16, TOKEN_MOST = 128 };
+enum { TOKEN_LEAST = 16, TOKEN_MOST = 128, CONFLICTS_MOST = 5 };
 
 struct acme_ask ask_authz(struct flow *f)
 {
@@ -140,15 +140,26 @@ struct next heard_challenge(struct flow *f, const struct answer *a)
 	return go_names(f);
 }
 
-/* 409: another of our requests is being worked on. Else the authorization is read again, once: it
- * knows whether we were heard before. */
+/* Another of our requests is being worked on, or the CA thinks so: what its authorization still
+ * calls pending then is answered once more. It may read so while it is looked at, too: after some
+ * times it counts as answered. */
+static struct next heard_conflict(struct flow *f, const struct answer *a)
+{
+	struct flow_name *name = &f->names[f->at];
+	name->answered = ++name->conflicts >= CONFLICTS_MOST;
+	if (name->answered)
+		return go_names(f);
+	struct next n = poll_again(f, a, ACME_STEP_authz, "the CA is looking at the proof already");
+	n.at = f->at;
+	return n;
+}
+
+/* Else the authorization is read again, once: it knows whether we were heard before. */
 struct next heard_challenge_refused(struct flow *f, const struct answer *a)
 {
 	struct flow_name *name = &f->names[f->at];
-	if (a->reply->status == 409) {
-		name->answered = true;
-		return go_names(f);
-	}
+	if (a->reply->status == 409)
+		return heard_conflict(f, a);
 	if (name->refused)
 		return refused(f, a);
 	name->refused = true;

@@ -2,7 +2,8 @@
 #include "acme/step.h"
 #include "certs/cert.h"
 
-enum { ALTERNATES_MOST = 4 };
+/* DOWNLOADS_AGAIN: after waits of 31 s together. */
+enum { ALTERNATES_MOST = 4, DOWNLOADS_AGAIN = 5 };
 
 struct acme_ask ask_finalize(struct flow *f)
 {
@@ -31,26 +32,15 @@ struct acme_ask ask_certificate(struct flow *f)
 	return ask;
 }
 
-static bool contains(struct str s, struct str part)
-{
-	for (; s.n >= part.n; s = str_from(s, 1))
-		if (str_starts(s, part))
-			return true;
-	return false;
-}
-
 /* By the name of the root or of the highest issuer that is sent. */
-static bool is_preferred(const struct flow *f, struct str pem)
+static bool is_preferred(const struct flow *f, struct str top_der)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	struct err err;
-	struct str chain[CHAIN_MOST];
-	size_t count;
 	struct cert top;
 	if (!f->preferred_chain.n)
 		return true;
-	return cert_chain_from_pem(&a, pem, chain, &count, &err) &&
-	       cert_read(&a, chain[count - 1], &top, &err) &&
+	return cert_read(&a, top_der, &top, &err) &&
 	       (str_eq(top.issuer, f->preferred_chain) || str_eq(top.subject, f->preferred_chain));
 }
 
@@ -81,23 +71,48 @@ struct next next_chain(struct flow *f)
 	return go_to(ACME_STEP_download);
 }
 
+static struct next no_certificate(struct flow *f, struct str body, const struct err *why)
+{
+	const bool broken = body.n && memmem(body.p, body.n, "-----BEGIN CERTIFICATE-----", 27);
+	BUF_AUTO what = BUF_INIT(sizeof why->text + 64);
+	buf_printf(&what, "%s%s", broken ? "what cannot be used: " : body_words(body),
+	        broken ? why->text : " instead of PEM.");
+	return fail(ERR_PROTOCOL,
+	        "%.*s said that the certificate is ready, but %.*s gave %s" ERR_REMEDY
+	        "Try again; if it comes back, ask the CA or choose another issuer.",
+	        STR_ARG(ca_of(f)), STR_ARG(f->certificate), buf_c(&what));
+}
+
 struct next heard_certificate(struct flow *f, const struct answer *a)
 {
+	ARENA_AUTO arena = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct str chain[CHAIN_MOST];
+	size_t count = 0;
 	const struct str body = a->reply->body;
-	const bool is_chain = contains(body, STR("-----BEGIN CERTIFICATE-----")) &&
-	                      contains(body, STR("-----END CERTIFICATE-----"));
-	if (f->alternate.n && (!is_chain || !is_preferred(f, body)))
+	const bool is_chain = cert_ders_from_pem(&arena, body, chain, &count, &err);
+	if (f->alternate.n && (!is_chain || !is_preferred(f, chain[count - 1])))
 		return next_chain(f);
 	if (!is_chain)
-		return fail(ERR_PROTOCOL,
-		        "%.*s said that the certificate is ready, but %.*s gave %s "
-		        "instead of PEM." ERR_REMEDY "Try again; "
-		        "if it comes back, ask the CA or choose another issuer.",
-		        STR_ARG(ca_of(f)), STR_ARG(f->certificate), body_words(body));
+		return no_certificate(f, body, &err);
 	keep(f, &f->chain, body);
 	f->alternate = STR_NONE;
-	if (is_preferred(f, body))
+	if (is_preferred(f, chain[count - 1]))
 		return (struct next){ .what = FLOW_DONE };
 	keep_alternates(f, a->reply->links);
 	return next_chain(f);
+}
+
+/* The order stays valid and its certificate where it is, whatever stands between it and us now:
+ * another order would cost the CA's limits. */
+struct next download_again(struct flow *f, const struct answer *a, const struct next *failed)
+{
+	const bool may_pass = failed->err.code == ERR_PROTOCOL || failed->err.code == ERR_REFUSED;
+	if (!may_pass || f->downloads >= DOWNLOADS_AGAIN)
+		return *failed;
+	f->waiting_for = STR("the CA does not give the certificate that it has made");
+	struct next n =
+	        later(f, a, go_to(ACME_STEP_download), (int64_t)LOST_FIRST << f->downloads++);
+	n.ca_at_fault = true;
+	return n;
 }

@@ -316,6 +316,8 @@ struct next flow_heard(struct flow *f, const struct acme_reply *reply)
 	JSON_AUTO *body = json_parse(reply->body, "The answer", &no_json);
 	const struct answer a = { reply, json_is_object(body) ? body : NULL };
 	struct next n = judge(f, &a);
+	if (n.what == FLOW_FAIL && f->step == ACME_STEP_download)
+		n = download_again(f, &a, &n);
 	if (n.after == 0)
 		f->waiting_for = STR_NONE;
 	return n;

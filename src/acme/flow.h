@@ -96,7 +96,8 @@ struct flow_name {
 	bool valid;                         /* the CA says so, or asks no proof of it */
 	bool answered;                      /* we told the CA, or it already knew */
 	bool published;                     /* the token is in place */
-	bool refused; /* the CA refused our answer once; its authorization was read again */
+	bool refused;       /* the CA refused our answer once; its authorization was read again */
+	unsigned conflicts; /* how often it said that it is looking at the proof already; bounded */
 };
 
 /* What may be wanted of the account instead of a certificate (RFC 8555 7.3.2, 7.3.5, 7.3.6). */
@@ -152,6 +153,7 @@ struct flow {
 	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
 	unsigned other_types;                    /* orders begun anew for another type; bounded */
+	unsigned downloads;                      /* that brought no certificate; bounded */
 	unsigned bad_nonces_in_row, lost_in_row; /* ended by any other answer; bounded */
 	int64_t poll_wait;                       /* ms; grows from poll to poll */
 	int64_t started;                         /* wall ms */
@@ -237,12 +239,16 @@ struct next {
 	/* GO: the proof of name `at` failed, as err says; it is ordered anew, to be proved by
 	 * another type. The driver takes all proofs away and counts the failure. */
 	bool other_type;
-	struct err err; /* FAIL, other_type: the sentence */
+	bool unplaced;  /* the same of one that could not be placed: in the same order */
+	struct err err; /* FAIL, other_type, unplaced: the sentence */
 };
 struct next flow_heard(struct flow *f, const struct acme_reply *reply);
 /* An effect was executed (ACME_PUBLISH, ACME_CSR): the same step asks again, now for HTTP. If it
  * failed, `failed` says why and the flow fails with it; else it is NULL. */
 struct next flow_did(struct flow *f, const struct err *failed);
+/* Instead, within ACME_PUBLISH: the proof of that name could not be placed, as err says. The driver
+ * has taken away what it placed beside it. Another type is tried, if there is one. */
+struct next flow_unplaced(struct flow *f, size_t at, const struct err *why);
 /* The process was restarted while an answer was under way: first call after flow_load. The attempt
  * gets a new deadline, tokens that are still needed are asked for again by ACME_PUBLISH, and the
  * CA is asked how far the order is before anything is done twice. */

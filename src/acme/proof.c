@@ -45,11 +45,15 @@ struct next fail_no_type(
 		add_type(&offered, json_text(json_at(challenges, i), "type"));
 	for (size_t i = 0; i < name->choice.count; i++)
 		add_type(&ours, str_c(challenge_type_name(name->choice.types[i])));
+	if (!offered.n)
+		return fail(ERR_PROTOCOL,
+		        "%.*s names no way to prove control of %.*s." ERR_REMEDY
+		        "Try again; if it comes back, ask the CA or choose another issuer.",
+		        STR_ARG(ca_of(f)), STR_ARG(name->name));
 	return fail(ERR_REFUSED,
-	        "%.*s takes no proof for %.*s that can be made here (%s), only %s." ERR_REMEDY
-	        "Choose another issuer for it, or make one of these possible.",
-	        STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&ours),
-	        offered.n ? buf_c(&offered) : "none that is known");
+	        "%.*s lets control of %.*s be proved by %s only; from here it can be proved by "
+	        "%s." ERR_REMEDY "Choose another issuer for it, or make one of the first possible.",
+	        STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&offered), buf_c(&ours));
 }
 
 /* What to do if the CA did not find the proof. */
@@ -184,6 +188,24 @@ static const char *next_type(struct flow_name *name)
 	if (next)
 		name->choice = left;
 	return next;
+}
+
+/* What is not answered does not fail: another challenge of the same authorization may be. */
+struct next flow_unplaced(struct flow *f, size_t at, const struct err *why)
+{
+	struct flow_name *name = &f->names[at];
+	const enum challenge_type failed = name->type;
+	const char *next = next_type(name);
+	if (!next)
+		return flow_did(f, why);
+	name->challenge = name->token = STR_NONE;
+	f->note = arena_printf(&f->arena,
+	        "The proof of %.*s by %s could not be put in place, %s is tried.",
+	        STR_ARG(name->name), challenge_type_name(failed), next);
+	struct next n = go_to_name(ACME_STEP_authz, at);
+	n.unplaced = true;
+	n.err = *why;
+	return n;
 }
 
 /* RFC 8555 7.1.6: an authorization that failed stays so; another proof needs another order. */

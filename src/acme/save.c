@@ -20,6 +20,7 @@
 	X(lost)                                                                                    \
 	X(polls)                                                                                   \
 	X(other_types)                                                                             \
+	X(downloads)                                                                               \
 	X(bad_nonces_in_row)                                                                       \
 	X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most) X(revoke_reason)
 #define DIRECTORY_TEXTS(X)                                                                         \
@@ -68,6 +69,7 @@ static void write_name(struct json_writer *w, const struct flow_name *name)
 #undef X
 	json_write_c(w, "type", challenge_type_name(name->type));
 	json_write_int(w, "offered", name->offered);
+	json_write_int(w, "conflicts", name->conflicts);
 	write_choice(w, &name->choice);
 	json_write_end(w);
 }
@@ -186,9 +188,11 @@ static void read_name(struct flow *f, struct flow_name *name, const struct json 
 #define X(member) json_bool(from, #member, &name->member);
 	NAME_YES_NOS(X)
 #undef X
-	int64_t offered = 0;
+	int64_t offered = 0, conflicts = 0;
 	json_int(from, "offered", &offered);
+	json_int(from, "conflicts", &conflicts);
 	name->offered = (unsigned)offered;
+	name->conflicts = (unsigned)conflicts;
 	challenge_type_from_name(json_text(from, "type"), &name->type);
 	read_choice(&name->choice, json_array(from, "choice"));
 }

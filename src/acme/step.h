@@ -33,6 +33,8 @@ struct next heard_not_ready(struct flow *f, const struct answer *a);
 
 /* The chain that is asked for is not there, or not the wanted one: the next, else the default. */
 struct next next_chain(struct flow *f);
+/* The download failed: it is tried some times more. */
+struct next download_again(struct flow *f, const struct answer *a, const struct next *failed);
 
 /* Proofs. The challenge of that type in an authorization, or NULL. */
 const struct json *challenge_of(const struct json *challenges, enum challenge_type type);

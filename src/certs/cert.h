@@ -28,6 +28,9 @@ MUST_CHECK bool cert_read(struct arena *a, struct str der, struct cert *ret_cert
 enum { CHAIN_MOST = 10 };
 MUST_CHECK bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
         size_t *ret_count, struct err *err);
+/* The same without a look into the certificates: whether the text is whole. */
+MUST_CHECK bool cert_ders_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
+        size_t *ret_count, struct err *err);
 /* Any number of certificates in PEM, such as a system's roots, as DER one behind the other. */
 MUST_CHECK bool certs_from_pem(struct str pem, struct buf *ret_ders, struct err *err);
 void cert_to_pem(struct str der, struct buf *out);

@@ -45,21 +45,15 @@ static bool next_block(struct arena *a, struct str *rest, struct str *ret_der)
 
 /* Other kinds of PEM blocks, a private key above all, are never taken over: what is served is made
  * anew from the certificates' DER (RFC 8555 11.4 warns of CAs that send more). */
-bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
+bool cert_ders_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
         size_t *ret_count, struct err *err)
 {
 	struct str found[CHAIN_MOST], der, rest = pem;
 	size_t count = 0;
 	while (next_block(a, &rest, &der)) {
-		struct err why = ERR_INIT;
-		struct cert ignored;
 		if (count == CHAIN_MOST)
 			return err_set(err, ERR_INPUT, "The chain has more than %d certificates.",
 			        CHAIN_MOST);
-		if (!cert_read(a, der, &ignored, &why))
-			return err_set(err, ERR_INPUT,
-			        "Certificate %zu of the chain cannot be used: %s", count + 1,
-			        why.text);
 		found[count++] = der;
 	}
 	if (rest.n > 0)
@@ -69,6 +63,25 @@ bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHA
 		        count + 1);
 	if (count == 0)
 		return err_set(err, ERR_INPUT, "There is no certificate in PEM in the text.");
+	memcpy(ret_der, found, count * sizeof *found);
+	*ret_count = count;
+	return true;
+}
+
+bool cert_chain_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAIN_MOST],
+        size_t *ret_count, struct err *err)
+{
+	struct str found[CHAIN_MOST];
+	size_t count;
+	if (!cert_ders_from_pem(a, pem, found, &count, err))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		struct err why = ERR_INIT;
+		struct cert ignored;
+		if (!cert_read(a, found[i], &ignored, &why))
+			return err_set(err, ERR_INPUT,
+			        "Certificate %zu of the chain cannot be used: %s", i + 1, why.text);
+	}
 	memcpy(ret_der, found, count * sizeof *found);
 	*ret_count = count;
 	return true;

@@ -186,7 +186,7 @@ static bool hear_answer(struct talk *t, struct err *err)
 			if (!receive(t, err))
 				return false;
 		} else if (lines && t->has_head) {
-			lines->idle(lines);
+			t->done = !lines->idle(lines);
 		} else if (!t->question->pieces && now - heard > CLIENT_PATIENCE) {
 			return err_set(err, ERR_TIMEOUT,
 			        "Everseal has not answered for %d s: its log says why.",

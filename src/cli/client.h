@@ -11,8 +11,8 @@
 struct lines {
 	/* A line, without its newline. False: that is enough. */
 	bool (*line)(struct lines *l, struct str line);
-	/* Nothing has come for a while (CLIENT_TICK). */
-	void (*idle)(struct lines *l);
+	/* Nothing has come for a while (CLIENT_TICK). False: that is enough. */
+	bool (*idle)(struct lines *l);
 };
 enum { CLIENT_TICK = 250, CLIENT_PATIENCE = 60000, CLIENT_START = 5000 }; /* ms */
 

@@ -1,6 +1,6 @@
 /* The command line, read; and what the commands share. Each command is one file with one function
  * that returns the exit status: 0 done, 1 it failed and a sentence on stderr says why, 2 wrong
- * usage. */
+ * usage, 3 what was asked waits at a limit, a sentence on stderr says until when. */
 #ifndef CLI_COMMAND_H
 #define CLI_COMMAND_H
 
@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "cli/words.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, OPERANDS_MOST = 100 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_WAITS = 3, OPERANDS_MOST = 100 };
 
 struct command {
 	enum verb verb;   /* VERB_COUNT: none was given */

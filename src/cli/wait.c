@@ -17,6 +17,7 @@ struct wait {
 	int64_t next;                  /* the first event not yet seen */
 	struct str last;               /* what the last step said */
 	bool ended, success;
+	bool parked; /* at a limit of the CA's; `last` says until when */
 	struct err failure;
 };
 
@@ -32,16 +33,18 @@ static void clear_progress(struct wait *w)
 	w->progress = false;
 }
 
-static void show_progress(struct lines *l)
+/* False: what is waited for may take days. */
+static bool show_progress(struct lines *l)
 {
 	struct wait *w = OWNER(l, struct wait, lines);
-	if (!w->terminal || !w->last.n)
-		return;
+	if (w->parked || !w->terminal || !w->last.n)
+		return !w->parked;
 	const struct str text = str_head(w->last, PROGRESS_MOST);
 	printf("\r\033[K  … %.*s%s (%lld s)", STR_ARG(text), text.n < w->last.n ? "…" : "",
 	        (long long)((mono() - w->started) / SECOND));
 	fflush(stdout);
 	w->progress = true;
+	return true;
 }
 
 static void show_step(struct wait *w, const struct json *event, struct str text)
@@ -85,11 +88,12 @@ static bool take_event(struct lines *l, struct str line)
 	w->next = json_int(event, "seq", &seq) ? seq + 1 : w->next + 1;
 	w->ended = success || str_eq_c(state, "Failed") || str_eq_c(state, "Canceled");
 	w->success = success;
+	w->parked = str_eq_c(json_text(event, "step"), "limit");
 	if (w->ended && !success)
 		take_failure(w, event, text);
 	if (w->json)
 		printf("%.*s\n", STR_ARG(line));
-	else if (text.n && (success || !w->ended))
+	else if (text.n && !w->parked && (success || !w->ended))
 		show_step(w, event, text);
 	fflush(stdout);
 	w->last = text;
@@ -122,6 +126,13 @@ static int outcome(struct wait *w, const struct err *err)
 		return EXIT_DONE;
 	if (w->ended)
 		return command_fail(&w->failure);
+	if (w->parked) {
+		fprintf(stderr,
+		        "%.*s It goes on by itself then: `everseal lets-encrypt status` shows how "
+		        "it goes.\n",
+		        STR_ARG(w->last));
+		return EXIT_WAITS;
+	}
 	fprintf(stderr,
 	        "%s What was asked is stored: `everseal lets-encrypt status` shows how it goes.\n",
 	        err->text);
@@ -140,7 +151,7 @@ int wait_for_task(struct command *c, struct str state, struct str task)
 		const bool heard = follow(&w, state, task, &err);
 		if (heard && !w.ended)
 			err_set(&err, ERR_UNREACHABLE, "Everseal does not say how it ended.");
-		if (w.ended || !may_come_back(&w, err.code))
+		if (w.ended || w.parked || !may_come_back(&w, err.code))
 			break;
 		poll(NULL, 0, PAUSE);
 	}

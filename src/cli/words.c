@@ -50,7 +50,8 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Registers DNS names: the running server obtains a certificate for them from a certificate "
 		"authority, serves it, and renews it from then on.\n\n"
 		"Returns when the request is stored: it survives any crash from then on. With --wait it "
-		"follows the steps and ends with the outcome. The same names, issuer and key type again "
+		"follows the steps and ends with the outcome, or where a limit of the authority lets it "
+		"wait, with the date. The same names, issuer and key type again "
 		"return what is there and order nothing. While browsers may remember that a name is reached "
 		"over HTTPS only, an authority that they do not trust needs --despite-hsts." },
 	[VERB_CERTIFICATE] = { "lets-encrypt status", "[NAME]", 1, WHERE | HAS(JSON), 0,

@@ -308,7 +308,7 @@ static bool say_closed(const struct control *c, struct err *err)
 	return is_open(c, /* tls= */ false, err);
 }
 
-/* Until it is known whether the first way is open, the second is not taken. What no listener can
+/* Until it is known whether the first way is open, the second is not taken. What no listener has to
  * prove does not wait for one: the attempt says what is missing. */
 static bool provable(struct serving *s, struct str name, struct err *err)
 {
@@ -317,7 +317,7 @@ static bool provable(struct serving *s, struct str name, struct err *err)
 	if (acme_is_wildcard(name))
 		return true;
 	if (awaited(c, /* tls= */ false))
-		return is_open(c, /* tls= */ false, err);
+		return !issuers_cannot(c->issuers, name, err);
 	return issuers_can_prove(c->issuers, name, &unused) || say_closed(c, err);
 }
 

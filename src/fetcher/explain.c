@@ -75,13 +75,32 @@ static void not_connected(const struct transfer *t, struct err *err)
 		        words(t, CURLE_COULDNT_CONNECT));
 }
 
+/* What OpenSSL found wrong with a certificate: X509_V_ERR_… of <openssl/x509_vfy.h>, fixed by its
+ * ABI. libcurl itself looks at the name, before it keeps that nothing was. */
+enum { VERIFY_GOOD = 0, VERIFY_UNSAID = 1, VERIFY_NOT_YET_VALID = 9, VERIFY_EXPIRED = 10 };
+
 static void not_trusted(const struct transfer *t, struct err *err)
 {
 	const char *why = words(t, CURLE_PEER_FAILED_VERIFICATION), *to = buf_c(&t->authority);
-	if (t->rule && t->rule->trust_in)
+	long verified = -1;
+	curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verified);
+	if (verified == VERIFY_EXPIRED || verified == VERIFY_NOT_YET_VALID)
 		err_set(err, ERR_REFUSED,
-		        "The certificate of %s is not trusted (%s). If it is your own CA, name its "
-		        "root certificate by `trust FILE` in the %s block.",
+		        "The certificate of %s cannot be used (%s)." ERR_REMEDY
+		        "Check this machine's clock; if it is right, that server's operator has to "
+		        "put a current certificate in place.",
+		        to, why);
+	else if (verified == VERIFY_GOOD || verified == VERIFY_UNSAID)
+		err_set(err, ERR_REFUSED,
+		        "The certificate that was shown for %s is for another name (%s)." ERR_REMEDY
+		        "Check the spelling of the URL, and whether the name leads to another "
+		        "server or a proxy answers in between.",
+		        to, why);
+	else if (t->rule && t->rule->trust_in)
+		err_set(err, ERR_REFUSED,
+		        "The certificate of %s is not trusted (%s)." ERR_REMEDY
+		        "If it is your own CA, name its root certificate by `trust FILE` in the %s "
+		        "block.",
 		        to, why, t->rule->trust_in);
 	else
 		err_set(err, ERR_REFUSED, "The certificate of %s is not trusted (%s).", to, why);

@@ -436,6 +436,9 @@ static void heard(struct attempt_state *s, const struct next *said)
 		return;
 	}
 	s->attempt->moved(s->attempt, s->flow, n);
+	if (n->other_type || n->unplaced)
+		log_warning(needs_of(s)->log, "%.*s %.*s", STR_ARG(s->flow->note),
+		        STR_ARG(err_message(&n->err)));
 	if (n->what == FLOW_FAIL && n->ca_at_fault)
 		issuer_forget_directory(s->issuer);
 	if (n->what == FLOW_GO)
@@ -528,11 +531,24 @@ static void did(struct attempt_state *s, const struct err *failed)
 
 /* The proof of each name that is not in place yet */
 
-static void place_ready(struct proving *p, const struct err *err)
+/* What was placed beside it, or is being placed, is placed again with its next type. */
+static void unplaced(struct attempt_state *s, size_t at, const struct err *err)
 {
-	struct attempt_state *s = OWNER(p, struct place, proving)->state;
+	const struct err why = *err;
+	for (size_t i = 0; i < s->flow->name_count; i++)
+		if (flow_name_to_place(&s->flow->names[i]))
+			prover_withdraw(&s->places[i].proving, /* valid= */ false);
+	s->places_missing = 0;
+	struct next n = flow_unplaced(s->flow, at, &why);
+	heard(s, &n);
+}
+
+static void place_ready(struct proving *proving, const struct err *err)
+{
+	const struct place *p = OWNER(proving, struct place, proving);
+	struct attempt_state *s = p->state;
 	if (err)
-		did(s, err);
+		unplaced(s, (size_t)(p - s->places), err);
 	else if (--s->places_missing == 0)
 		did(s, NULL);
 }
@@ -575,18 +591,13 @@ static void place(struct attempt_state *s, size_t i)
 	prover_place(needs_of(s)->provers[name->type], &p->proving, &text);
 }
 
-static bool to_place(const struct flow_name *name)
-{
-	return !name->published && name->token.n;
-}
-
 static void publish(struct attempt_state *s)
 {
 	const struct flow *f = s->flow;
 	for (size_t i = 0; i < f->name_count; i++)
-		s->places_missing += to_place(&f->names[i]);
+		s->places_missing += flow_name_to_place(&f->names[i]);
 	for (size_t i = 0; i < f->name_count; i++)
-		if (to_place(&f->names[i]))
+		if (flow_name_to_place(&f->names[i]))
 			place(s, i);
 }
 
@@ -781,69 +792,6 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	return s;
 }
 
-/* By DNS only where the configuration sets it up, and then it is meant. */
-static const struct challenge_choice usual = {
-	{ CHALLENGE_DNS_PERSIST_01, CHALLENGE_DNS_01, CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 }, 4
-};
-
-/* What the name may be proved with here: of the types that are wanted. */
-static bool choose_types(const struct issuers *i, const struct challenge_choice *wanted,
-        struct str name, struct challenge_choice *ret_choice, struct err *err)
-{
-	BUF_AUTO reasons = BUF(4096);
-	for (size_t k = 0; k < wanted->count; k++) {
-		const enum challenge_type type = wanted->types[k];
-		struct prover *p = i->needs.provers[type];
-		struct err why_not = ERR_INIT;
-		if (!p || !challenge_type_proves(type, name))
-			continue;
-		if (prover_can(p, acme_without_wildcard(name), &why_not))
-			ret_choice->types[ret_choice->count++] = type;
-		else
-			buf_printf(&reasons, " %s: %s", challenge_type_name(type), why_not.text);
-	}
-	return ret_choice->count || !reasons.n ||
-	       err_set(err, ERR_INPUT, "%.*s cannot be proved from here.%s", STR_ARG(name),
-	               buf_c(&reasons));
-}
-
-bool issuers_can_prove(const struct issuers *i, struct str name, struct err *ret_why_not)
-{
-	struct challenge_choice unused = { 0 };
-	return choose_types(i, &usual, name, &unused, ret_why_not);
-}
-
-const char *issuers_cannot(const struct issuers *i, struct str name, struct err *ret_why_not)
-{
-	for (size_t k = 0; k < usual.count; k++) {
-		const enum challenge_type type = usual.types[k];
-		struct prover *p = i->needs.provers[type];
-		const bool by_port = type == CHALLENGE_HTTP_01 || type == CHALLENGE_TLS_ALPN_01;
-		if (!p || !challenge_type_proves(type, name))
-			continue;
-		if (prover_can(p, name, ret_why_not))
-			return NULL;
-		if (by_port)
-			return challenge_type_name(type);
-	}
-	return NULL;
-}
-
-/* NULL: err says why. */
-static struct challenge_choice *choose(
-        const struct issuers *i, const struct attempt_want *want, struct arena *a, struct err *err)
-{
-	struct challenge_choice *choices =
-	        arena_array(a, struct challenge_choice, want->name_count);
-	struct challenge_choice wanted = want->type_count ? (struct challenge_choice){ 0 } : usual;
-	for (size_t k = 0; k < want->type_count; k++)
-		wanted.types[wanted.count++] = want->types[k];
-	for (size_t k = 0; k < want->name_count && !want->revoke.n; k++)
-		if (!choose_types(i, &wanted, want->names[k], &choices[k], err))
-			return NULL;
-	return choices;
-}
-
 static bool reuse_key(struct attempt_state *s, const struct secret *der, struct err *err)
 {
 	if (!der)
@@ -904,7 +852,7 @@ static struct flow *flow_of(
         const struct issuer *r, const struct attempt_want *want, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	const struct challenge_choice *choices = choose(r->issuers, want, &a, err);
+	const struct challenge_choice *choices = choose_proofs(r->issuers, want, &a, err);
 	const struct flow_want flow = {
 		.directory_url = str_c(r->directory_url),
 		.email = want->email,

@@ -103,7 +103,7 @@ static void tell_proof(
 	task_step_about(g->task, acme_step_name(ACME_STEP_answer), name, text);
 }
 
-/* A proof failed, and another type is tried in an order of its own. */
+/* A proof failed, or could not be placed, and another type is tried. */
 static void tell_other_type(struct registration *g, const struct flow *f, const struct next *next)
 {
 	ARENA_AUTO a = ARENA_INIT;
@@ -120,7 +120,7 @@ void steps_moved(struct registration *g, const struct flow *f, const struct next
 {
 	ARENA_AUTO a = ARENA_INIT;
 	const size_t at = proving(f);
-	if (next->other_type)
+	if (next->other_type || next->unplaced)
 		tell_other_type(g, f, next);
 	tell_account(g, f);
 	tell_proved(g, f);

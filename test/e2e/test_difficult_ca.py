@@ -66,8 +66,10 @@ CASES = [
     Case("outage: reset", "did not complete the TLS handshake.*It is tried again", outage="reset"),
     # TLS
     Case("tls: untrusted", "not trusted.*unable to get local issuer.*trust FILE", tls="untrusted"),
-    Case("tls: expired", "certificate has expired", tls="expired"),
-    Case("tls: other name", "no alternative certificate subject name matches", tls="other-name"),
+    Case("tls: expired", r"cannot be used \(certificate has expired\)\. Check this machine's clock; .* that server's "
+                         "operator", tls="expired"),
+    Case("tls: other name", r"is for another name \(.*no alternative certificate subject name matches.*\)\. Check the "
+                            "spelling of the URL", tls="other-name"),
     Case("tls: old version", "did not complete the TLS handshake.*protocol version", tls="old-version"),
     Case("tls: closed", "did not complete the TLS handshake", tls="closed", full=True),
     Case("tls: no TLS", "did not complete the TLS handshake.*wrong version", tls="garbage"),
@@ -95,7 +97,8 @@ CASES = [
     Case("vantage: one of four sees nothing", vantage={"points": 4, "failing": 1, "tolerated": 1}),
     Case("vantage: one too many sees nothing", "During secondary validation.*Another server answers for the name",
          vantage={"points": 4, "failing": 1, "tolerated": 0}),
-    Case("challenge: 409, and heard", conflict="heard"),
+    Case("challenge: 409, and heard", conflict="heard", most=30),
+    Case("challenge: 409, and not heard", conflict="unheard"),
     *[Case(f"validation: {kind}", FORCED.replace("{}", kind) + advice, validation=kind,
            full=kind in ("dns", "tls"))
       for kind, advice in (("connection", "Open port 80"), ("dns", "Repair the name's A and AAAA records"),
@@ -103,9 +106,9 @@ CASES = [
                            ("unauthorized", "Another server answers"),
                            ("serverInternal", "The fault is the CA's"))],
     Case("challenges: unknown ones beside", challenges=["sesame-07", "dns-persist-01", "http-01"]),
-    Case("challenges: none that is known", "sesame-07", challenges=["sesame-07"],
+    Case("challenges: none that is known", "lets control of {name} be proved by sesame-07 only", challenges=["sesame-07"],
          order_reuse=False),
-    Case("challenges: none", "{name}", challenges=[], order_reuse=False),
+    Case("challenges: none", "names no way to prove control of {name}", challenges=[], order_reuse=False),
     # nonces
     Case("nonce: half refused", nonce=50, most=60),
     Case("nonce: refused for ever", "refused 201 nonces in a row that it had given itself", nonce="refused",
@@ -124,6 +127,8 @@ CASES = [
     Case("certificate: leaf last", "sent a certificate for another key", certificate="leaf-last", full=True),
     *[Case(f"certificate: {how}", certificate=how, full=how == "twice")
       for how in ("no-chain", "wrong-order", "twice", "text-around")],
+    *[Case(f"certificate: {how} four times", damage={"certificate": [4, how]}, full=how != "html")
+      for how in ("html", "truncated", "nothing", "status:404")],
     Case("certificate: HTML", r"gave a web page \(HTML\) instead of PEM", certificate="html"),
     Case("certificate: empty", "gave nothing instead of PEM", certificate="empty", full=True),
     # the account and the directory

@@ -85,6 +85,9 @@ struct server {
 	char heard[8][4096];
 };
 
+/* At the end of an answer: nothing more comes, the connection stays until the asker closes it. */
+#define HELD "\1"
+
 static void answer(struct server *s, int fd, const char *text)
 {
 	char *heard = s->heard[s->asked++ % 8];
@@ -102,9 +105,12 @@ static void answer(struct server *s, int fd, const char *text)
 			break;
 	} while (n < sizeof s->heard[0] - 1);
 	/* In small pieces: an answer may come as it likes. */
-	for (size_t i = 0, all = strlen(text); i < all; i += 7)
+	const size_t all = strcspn(text, HELD);
+	for (size_t i = 0; i < all; i += 7)
 		if (send(fd, text + i, all - i < 7 ? all - i : 7, MSG_NOSIGNAL) < 0)
 			break;
+	while (text[all] && recv(fd, &(char){ 0 }, 1, 0) > 0)
+		;
 	close(fd);
 }
 
@@ -625,6 +631,38 @@ static void waiting_ends_with_the_outcome(void **state)
 	        strstr(o.out, "{\"id\":\"a\",\"task\":\"t1\",\"existing\":false}\n{\"seq\":0,"));
 }
 
+/* At a limit it may be days: who waits is told until when, and goes. What went on since does not
+ * count, nor does a server that dies meanwhile. */
+static void waiting_does_not_outlast_a_limit(void **state)
+{
+	(void)state;
+#define LIMIT(seq, text)                                                                           \
+	"{\"seq\":" #seq ",\"ms\":5,\"step\":\"limit\",\"text\":\"" text                           \
+	"\",\"state\":\"Queued\"}\n"
+	char parked[1024] = CHUNKED, past[1024] = CHUNKED, died[1024] = CHUNKED;
+	add_chunk(parked, LIMIT(0, "50 are used. Next try 2 Jan."));
+	snprintf(parked + strlen(parked), 8, "%s", HELD);
+	add_chunk(past, LIMIT(0, "50 are used.") EVENT(1, 9, "Ordering."));
+	add_chunk(past, "{\"seq\":2,\"text\":\"Served.\",\"state\":\"Success\"}\n");
+	add_chunk(past, "");
+	add_chunk(died, LIMIT(0, "50 are used. Next try 2 Jan."));
+	const char *const at_limit[] = { TASK, parked, NULL },
+	                  *const before[] = { TASK, past, NULL },
+	                  *const dead[] = { TASK, died, NULL };
+	struct server s;
+	struct outcome o;
+	run_with("lets-encrypt register --name a.test --wait", at_limit, &s, &o);
+	assert_int_equal(o.status, 3);
+	assert_string_equal(o.out, "");
+	assert_string_equal(o.err, "50 are used. Next try 2 Jan. It goes on by itself then: "
+	                           "`everseal lets-encrypt status` shows how it goes.\n");
+	run_with("lets-encrypt renew a.test --wait", dead, &s, &o);
+	assert_int_equal(o.status, 3);
+	run_with("lets-encrypt renew a.test --wait", before, &s, &o);
+	assert_int_equal(o.status, 0);
+	assert_string_equal(o.err, "");
+}
+
 static void an_export_overwrites_nothing(void **state)
 {
 	(void)state;
@@ -859,6 +897,7 @@ int main(void)
 		cmocka_unit_test(register_says_what_it_wants),
 		cmocka_unit_test(waiting_shows_each_step_once),
 		cmocka_unit_test(waiting_ends_with_the_outcome),
+		cmocka_unit_test(waiting_does_not_outlast_a_limit),
 		cmocka_unit_test(an_export_overwrites_nothing),
 		cmocka_unit_test(a_name_may_be_left_out_if_there_is_one),
 		cmocka_unit_test(a_path_carries_any_name),

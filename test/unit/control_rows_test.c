@@ -277,6 +277,31 @@ static void a_held_address_is_told(void **state)
 	place_done(&p);
 }
 
+/* Until it is known whether port 80 is ours, no order is spent; unless DNS proves the name. */
+static void what_dns_proves_waits_for_no_port(void **state)
+{
+	struct place p;
+	struct err err = ERR_INIT;
+	(void)state;
+	place_init(&p, "http 0.0.0.0:8080\nhttps 0.0.0.0:8443\n"
+	               "challenge-ports { http 8080; https 8443 }\n" STAR
+	               "site dns.example.com { proxy 127.0.0.1:3000; dns-challenge { update "
+	               "127.0.0.1:53; zone example.com } }\n");
+	p.unheard[0] = 8080;
+	control_begins(&p);
+	until(&p, bind_at(&p, 8080) && is_bound(&p, 8443));
+	settle(&p);
+	const struct serving_ops *ops = p.c.serving.ops;
+	assert_true(ops->provable(&p.c.serving, STR("dns.example.com"), &err));
+	assert_true(ops->provable(&p.c.serving, STR("*.example.com"), &err));
+	assert_false(ops->provable(&p.c.serving, STR("a.example.com"), &err));
+	assert_string_equal(
+	        err.text, "Port 8080 of 0.0.0.0, where the CA will ask, is not bound yet.");
+	free_port(&p, 8080);
+	until(&p, ops->provable(&p.c.serving, STR("a.example.com"), &err));
+	place_done(&p);
+}
+
 /* ---- certificates ---- */
 
 static void temporary_certificates(void **state)
@@ -818,6 +843,7 @@ int main(void)
 		cmocka_unit_test(a_name_has_one_site),
 		cmocka_unit_test(registered_addresses),
 		cmocka_unit_test(a_held_address_is_told),
+		cmocka_unit_test(what_dns_proves_waits_for_no_port),
 		cmocka_unit_test(temporary_certificates),
 		cmocka_unit_test(removed_names),
 		cmocka_unit_test(a_restart_keeps_what_was_issued),

@@ -134,7 +134,8 @@ void place_open(struct place *p)
 	        .master = p->master,
 	        .fetch = &p->ca.fetch,
 	        .provers = { [CHALLENGE_HTTP_01] = p->http01,
-	                [CHALLENGE_TLS_ALPN_01] = p->tls_alpn01 },
+	                [CHALLENGE_TLS_ALPN_01] = p->tls_alpn01,
+	                [CHALLENGE_DNS_PERSIST_01] = p->dns_persist01 },
 	        .log = &p->log });
 	serve_attach(p, 0);
 }

@@ -28,7 +28,7 @@ struct place {
 	struct master *master;
 	struct board *board;
 	struct prover *http01;
-	struct prover *tls_alpn01; /* or NULL */
+	struct prover *tls_alpn01, *dns_persist01; /* or NULL */
 	struct issuers *issuers;
 	struct log log;
 	struct store_watch watch;

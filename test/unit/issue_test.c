@@ -370,6 +370,8 @@ static void what_is_no_certificate_is_refused(void **state)
 	turn_until(&place, j.ended);
 	assert_false(j.issued);
 	assert_true(j.failed.ca_at_fault);
+	assert_int_equal(place.ca.downloads, 6);
+	assert_int_equal(place.ca.order_count, 1);
 }
 
 static void a_refused_proof_comes_with_the_words_of_the_ca(void **state)

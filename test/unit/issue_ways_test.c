@@ -15,6 +15,7 @@ struct job {
 	struct err err;
 	struct secret key;
 	struct buf words; /* what it waited for */
+	struct buf notes; /* why another type was tried */
 };
 
 static void stored(struct store_tx *tx, const struct err *err)
@@ -25,9 +26,9 @@ static void stored(struct store_tx *tx, const struct err *err)
 
 static void moved(struct attempt *a, const struct flow *flow, const struct next *next)
 {
-	(void)a;
-	(void)flow;
-	(void)next;
+	if (next->unplaced)
+		buf_printf(&OWNER(a, struct job, attempt)->notes, "%.*s %s\n", STR_ARG(flow->note),
+		        next->err.text);
 }
 
 static void done(struct attempt *a, const struct flow *flow, const struct issued *issued,
@@ -60,6 +61,7 @@ static void job_init(struct job *j, const char *id)
 {
 	*j = (struct job){ .attempt = { .moved = moved, .done = done, .waits = waits },
 		.words = BUF_INIT(10000),
+		.notes = BUF_INIT(10000),
 		.want = { .id = str_c(id),
 		        .issuer = STR("ca"),
 		        .terms_agreed = true,
@@ -73,6 +75,7 @@ static void job_done(struct job *j)
 	store_tx_abort(&j->tx);
 	secret_done(&j->key);
 	buf_done(&j->words);
+	buf_done(&j->notes);
 }
 
 static void job_run(struct job *j)
@@ -269,7 +272,7 @@ static const struct prover_ops fake_ops = {
 static void with_tls(void)
 {
 	by_tls = (struct fake_prover){ .prover.ops = &fake_ops };
-	place.tls_alpn01 = &by_tls.prover;
+	place.tls_alpn01 = place.dns_persist01 = &by_tls.prover;
 	place_close(&place);
 	place_open(&place);
 	set_rows();
@@ -362,6 +365,45 @@ static void a_proof_that_cannot_be_placed_ends_the_attempt(void **state)
 	job_run(&j);
 	assert_string_equal(j.err.text, "The certificate for the proof could not be made.");
 	assert_int_equal(by_tls.withdrawn, 1);
+	job_done(&j);
+}
+
+/* Nothing was said to the CA of what is not there: the same order is proved by another type. */
+static void a_proof_that_cannot_be_placed_is_followed_by_the_next(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	by_tls.refuses = true;
+	job_by(&j, tls_first, 2);
+	j.want.name_count = 2;
+	job_succeeds(&j);
+	assert_int_equal(place.ca.order_count, 1);
+	assert_int_equal(diary_count(&place, "ask challenge of TLS"), 0);
+	assert_int_equal(diary_count(&place, "ask challenge"), 2);
+	assert_int_equal(by_tls.withdrawn, by_tls.placed);
+	assert_int_equal(serve_tokens(&place.serves[0]), 0);
+	assert_string_equal(buf_c(&j.notes),
+	        "The proof of shop.example.com by tls-alpn-01 could not be put in place, http-01 "
+	        "is tried. The certificate for the proof could not be made.\n"
+	        "The proof of www.example.com by tls-alpn-01 could not be put in place, http-01 "
+	        "is tried. The certificate for the proof could not be made.\n");
+	job_done(&j);
+}
+
+/* DNS-PERSIST-01 has none. */
+static void a_proof_without_a_token_is_placed(void **state)
+{
+	(void)state;
+	static const enum challenge_type type = CHALLENGE_DNS_PERSIST_01;
+	struct job j;
+	with_tls();
+	place.ca.offers_persist = true;
+	job_by(&j, &type, 1);
+	job_succeeds(&j);
+	assert_int_equal(by_tls.placed, 1);
+	assert_string_equal(
+	        by_tls.text, "dns-persist-01 shop.example.com  43 https://ca.test/account/0");
 	job_done(&j);
 }
 
@@ -468,6 +510,8 @@ int main(void)
 		T(the_next_type_survives_a_restart),
 		T(what_cannot_work_here_is_left_out),
 		T(a_proof_that_cannot_be_placed_ends_the_attempt),
+		T(a_proof_that_cannot_be_placed_is_followed_by_the_next),
+		T(a_proof_without_a_token_is_placed),
 		T(an_account_is_bound_by_what_is_configured),
 		T(an_unknown_profile_is_not_ordered),
 		T(what_a_directory_said_is_described),

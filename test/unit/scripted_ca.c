@@ -273,6 +273,11 @@ static void token_of(const struct scripted_ca *ca, unsigned number, unsigned i, 
 		        number, i);
 }
 
+static const char *second_type(const struct scripted_ca *ca)
+{
+	return ca->offers_persist ? "dns-persist-01" : "tls-alpn-01";
+}
+
 static void say_challenge(
         struct scripted_ca *ca, unsigned number, unsigned i, bool tls, struct reply *r)
 {
@@ -283,7 +288,8 @@ static void say_challenge(
 	        "{\"type\":\"%s\",\"url\":\"https://ca.test/challenge/%u/%u\","
 	        "\"token\":\"%s\","
 	        "\"status\":\"%s\"",
-	        tls ? "tls-alpn-01" : "http-01", number, i + (tls ? CA_ORDER_NAMES : 0), token,
+	        tls ? second_type(ca) : "http-01", number, i + (tls ? CA_ORDER_NAMES : 0),
+	        tls && ca->offers_persist ? "" : token,
 	        tls != o->by_tls[i] ? "pending"
 	        : o->failed[i]      ? "invalid"
 	        : o->valid[i]       ? "valid"
@@ -306,7 +312,7 @@ static void say_authz(struct scripted_ca *ca, unsigned number, unsigned i, struc
 	        : o->valid[i] ? "valid"
 	                      : "pending");
 	say_challenge(ca, number, i, /* tls= */ false, r);
-	if (ca->offers_tls) {
+	if (ca->offers_tls || ca->offers_persist) {
 		buf_add_char(&r->body, ',');
 		say_challenge(ca, number, i, /* tls= */ true, r);
 	}
@@ -412,12 +418,12 @@ static void hear_order(struct scripted_ca *ca, const struct json *payload, struc
 	say_order(o, r);
 }
 
-/* Challenges of TLS-ALPN-01 are numbered behind those of HTTP-01. */
+/* Challenges of the second type are numbered behind those of HTTP-01. */
 static void hear_challenge(struct scripted_ca *ca, unsigned number, unsigned at, struct reply *r)
 {
 	const unsigned i = at % CA_ORDER_NAMES;
 	const bool tls = at >= CA_ORDER_NAMES;
-	const char *type = tls ? "tls-alpn-01" : "http-01";
+	const char *type = tls ? second_type(ca) : "http-01";
 	struct ca_order *o = order_at(ca, number);
 	char token[128];
 	note(ca, tls ? "ask challenge of TLS\n" : "ask challenge\n");

@@ -77,6 +77,7 @@ struct scripted_ca {
 	const char *rejected;       /* a name that it issues nothing for */
 	const char *refused_type;   /* the type of challenge by which no proof is found, or NULL */
 	bool offers_tls;            /* beside http-01 */
+	bool offers_persist;        /* instead of that, DNS-PERSIST-01, which has no token */
 	const char *eab_kid, *eab_hmac; /* an account must be bound by it; or NULL */
 	bool other_chain;    /* a second one, up to another root, is linked from the first */
 	const char *limited; /* a name whose order is rate limited, for `limited_for` seconds */

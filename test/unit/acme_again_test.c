@@ -1,0 +1,261 @@
+/* What is tried again within an attempt: a download that brought no certificate, an answer that met
+ * another one, a proof that could not be placed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "acme/flow.h"
+#include "base/clock.h"
+
+#define CA  "https://ca.test"
+#define URN "urn:ietf:params:acme:error:"
+static const int64_t now = INT64_C(1795500000000);
+static const struct challenge_choice ways = {
+	{ CHALLENGE_DNS_01, CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 }, 3
+};
+
+/* Two names whose order is there, before a step. */
+static struct flow *flow_at(enum acme_step step)
+{
+	static const struct str names[] = { STR_INIT("a.test"), STR_INIT("b.test") };
+	const struct challenge_choice choices[] = { ways, ways };
+	struct err err = ERR_INIT;
+	const struct flow_want want = { .directory_url = STR(CA "/directory"),
+		.names = names,
+		.name_count = 2,
+		.choices = choices,
+		.now = now };
+	struct flow *f = flow_new(&want, &err);
+	assert_non_null(f);
+	f->account = STR(CA "/account/1");
+	f->order = STR(CA "/order/1");
+	f->certificate = STR(CA "/certificate/1");
+	f->names[0].authz = STR(CA "/authz/1");
+	f->names[1].authz = STR(CA "/authz/2");
+	const struct next there = { .what = FLOW_GO, .step = step };
+	flow_take(f, &there);
+	return f;
+}
+
+static struct next hear(struct flow *f, unsigned status, const char *body)
+{
+	const struct acme_reply r = { .status = status,
+		.body = str_c(body),
+		.nonce = STR("fresh"),
+		.retry_after = -1,
+		.now = now };
+	if (f->nonce.n == 0)
+		buf_add_c(&f->nonce, "nonce");
+	flow_ask(f);
+	const struct next n = flow_heard(f, &r);
+	flow_take(f, &n);
+	return n;
+}
+
+static void assert_go(struct next n, enum acme_step step, size_t at)
+{
+	if (n.what != FLOW_GO || n.step != step || n.at != at)
+		fail_msg("want %s %zu, got %d %s %zu: %s", acme_step_name(step), at, (int)n.what,
+		        acme_step_name(n.step), n.at, n.err.text);
+}
+
+static void assert_fail(struct next n, const char *text)
+{
+	if (n.what != FLOW_FAIL || !strstr(n.err.text, text))
+		fail_msg("want \"%s\", got %d \"%s\"", text, (int)n.what, n.err.text);
+}
+
+#define FLOW_AUTO __attribute__((cleanup(flow_free))) struct flow
+
+/* Saved and loaded, as if the process had ended without notice. */
+static void reload(struct flow **f)
+{
+	BUF_AUTO saved = BUF_INIT(1 << 20);
+	struct err err = ERR_INIT;
+	flow_save(*f, &saved);
+	flow_free(f);
+	*f = flow_load(buf_str(&saved), &err);
+	assert_non_null(*f);
+}
+
+/* Downloads */
+
+#define PEM "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+static const struct {
+	unsigned status;
+	const char *body, *sentence;
+} none[] = {
+	{ 200, "<html>Busy</html>",
+	        "ca.test said that the certificate is ready, but " CA
+	        "/certificate/1 gave a web page (HTML) instead of PEM. Try again; if it comes "
+	        "back, ask the CA or choose another issuer." },
+	{ 200, "", "gave nothing instead of PEM. " },
+	{ 200, "-----BEGIN CERTIFICATE-----\nAAAA\n",
+	        CA "/certificate/1 gave what cannot be used: Certificate 1 of the chain cannot be "
+	           "read: its PEM is broken or cut off. " },
+	{ 200, PEM "-----BEGIN CERTIFICATE-----\nAA",
+	        "gave what cannot be used: Certificate 2 of the chain cannot be read" },
+	{ 200, "-----BEGIN CERTIFICATE-----\n<b>\n-----END CERTIFICATE-----\n",
+	        "gave what cannot be used: Certificate 1" },
+	{ 302, "", "answered about the certificate with HTTP 302 and nothing" },
+	{ 404, "{\"type\":\"" URN "malformed\",\"detail\":\"Not found\"}",
+	        "refused the certificate: Not found" },
+};
+
+static void a_download_that_brings_none_is_tried_again(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+		FLOW_AUTO *f = flow_at(ACME_STEP_download);
+		for (int64_t wait = SECOND; wait <= 16 * SECOND; wait *= 2) {
+			const struct next n = hear(f, none[i].status, none[i].body);
+			assert_go(n, ACME_STEP_download, 0);
+			assert_int_equal(n.after, wait);
+			assert_string_equal(f->waiting_for.p,
+			        "the CA does not give the certificate that it has made");
+			reload(&f);
+		}
+		assert_fail(hear(f, none[i].status, none[i].body), none[i].sentence);
+	}
+}
+
+static void once_it_is_there_it_is_taken(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_at(ACME_STEP_download);
+	assert_go(hear(f, 200, "<html>"), ACME_STEP_download, 0);
+	const struct acme_ask ask = flow_ask(f);
+	assert_true(str_eq_c(ask.url, CA "/certificate/1"));
+	assert_int_equal(hear(f, 200, PEM).what, FLOW_DONE);
+	assert_true(str_eq_c(f->chain, PEM));
+}
+
+/* What the CA asks to wait for is no download that failed. */
+static void a_limit_at_the_download_ends_it(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_at(ACME_STEP_download);
+	assert_fail(hear(f, 429, "{\"type\":\"" URN "rateLimited\",\"detail\":\"Too many\"}"),
+	        "A limit of ca.test is reached");
+}
+
+/* Challenges */
+
+#define PENDING(number, status)                                                                    \
+	"{\"status\":\"pending\",\"challenges\":[{\"type\":\"http-01\",\"status\":\"" status       \
+	"\",\"token\":\"0123456789abcdef\",\"url\":\"" CA "/challenge/" number "\"}]}"
+#define CONFLICT "{\"type\":\"" URN "conflict\",\"detail\":\"It is being worked on\"}"
+
+/* Both authorizations are read; the first challenge is to be answered. */
+static struct flow *to_answer(void)
+{
+	struct flow *f = flow_at(ACME_STEP_authz);
+	assert_go(hear(f, 200, PENDING("1", "pending")), ACME_STEP_authz, 1);
+	assert_go(hear(f, 200, PENDING("2", "pending")), ACME_STEP_answer, 0);
+	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
+	const struct next n = flow_did(f, NULL);
+	assert_go(n, ACME_STEP_answer, 0);
+	return f;
+}
+
+static void who_is_being_looked_at_is_asked_again(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_answer();
+	const struct next n = hear(f, 409, CONFLICT);
+	assert_go(n, ACME_STEP_authz, 0);
+	assert_true(n.after > 0);
+	assert_string_equal(f->waiting_for.p, "the CA is looking at the proof already");
+	assert_go(hear(f, 200, PENDING("1", "processing")), ACME_STEP_answer, 1);
+	assert_true(f->names[0].answered);
+	/* The second: nobody has heard it, so it is said again. */
+	assert_go(hear(f, 409, CONFLICT), ACME_STEP_authz, 1);
+	reload(&f);
+	assert_go(hear(f, 200, PENDING("2", "pending")), ACME_STEP_answer, 1);
+	assert_go(hear(f, 200, "{}"), ACME_STEP_await, 0);
+}
+
+static void what_it_found_meanwhile_counts(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_answer();
+	assert_go(hear(f, 409, CONFLICT), ACME_STEP_authz, 0);
+	assert_go(hear(f, 200, "{\"status\":\"valid\"}"), ACME_STEP_answer, 1);
+	assert_true(f->names[0].valid);
+	assert_go(hear(f, 409, CONFLICT), ACME_STEP_authz, 1);
+	assert_fail(hear(f, 200, "{\"status\":\"invalid\"}"),
+	        "calls the authorization of b.test invalid");
+}
+
+/* It reads "pending" for as long as it is looked at, with some CAs. */
+static void who_is_always_being_looked_at_counts_as_answered(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_answer();
+	int64_t waited = 0;
+	for (unsigned i = 1; i < 5; i++) {
+		const struct next n = hear(f, 409, CONFLICT);
+		assert_go(n, ACME_STEP_authz, 0);
+		waited += n.after;
+		reload(&f);
+		assert_go(hear(f, 200, PENDING("1", "pending")), ACME_STEP_answer, 0);
+	}
+	assert_true(waited >= 400);
+	f->names[0].published = f->names[1].published = true;
+	assert_go(hear(f, 409, CONFLICT), ACME_STEP_answer, 1);
+	assert_true(f->names[0].answered);
+}
+
+/* Proofs that could not be placed */
+
+#define OFFER(type, number)                                                                        \
+	"{\"type\":\"" type "\",\"status\":\"pending\",\"token\":\"" type                          \
+	"-token-0123456789\",\"url\":\"" CA "/challenge/" number "\"}"
+
+static void the_next_type_of_the_same_order_is_tried(void **state)
+{
+	(void)state;
+	static const char both[] = "{\"status\":\"pending\",\"challenges\":[" OFFER(
+	        "tls-alpn-01", "1") "," OFFER("dns-01", "2") "]}";
+	struct err refused = ERR_INIT, other = ERR_INIT;
+	FLOW_AUTO *f = flow_at(ACME_STEP_authz);
+	err_set(&refused, ERR_REFUSED, "The name server refused the update.");
+	err_set(&other, ERR_IO, "There is no listener.");
+	hear(f, 200, both);
+	assert_go(hear(f, 200, both), ACME_STEP_answer, 0);
+	assert_int_equal(f->names[1].type, CHALLENGE_DNS_01);
+	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
+	const struct next n = flow_unplaced(f, 1, &refused);
+	assert_go(n, ACME_STEP_authz, 1);
+	assert_true(n.unplaced && !n.other_type);
+	assert_string_equal(n.err.text, "The name server refused the update.");
+	assert_string_equal(f->note.p, "The proof of b.test by dns-01 could not be put in place, "
+	                               "tls-alpn-01 is tried.");
+	flow_take(f, &n);
+	reload(&f);
+	assert_go(hear(f, 200, both), ACME_STEP_answer, 0);
+	assert_int_equal(f->names[0].type, CHALLENGE_DNS_01);
+	assert_int_equal(f->names[1].type, CHALLENGE_TLS_ALPN_01);
+	assert_true(str_eq_c(f->names[1].token, "tls-alpn-01-token-0123456789"));
+	assert_true(str_eq_c(f->order, CA "/order/1"));
+	/* http-01 is among its types, but not offered. */
+	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
+	assert_fail(flow_unplaced(f, 1, &other), "There is no listener.");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_download_that_brings_none_is_tried_again),
+		cmocka_unit_test(once_it_is_there_it_is_taken),
+		cmocka_unit_test(a_limit_at_the_download_ends_it),
+		cmocka_unit_test(who_is_being_looked_at_is_asked_again),
+		cmocka_unit_test(what_it_found_meanwhile_counts),
+		cmocka_unit_test(who_is_always_being_looked_at_counts_as_answered),
+		cmocka_unit_test(the_next_type_of_the_same_order_is_tried),
+	};
+	return cmocka_run_group_tests_name("acme_again", tests, NULL, NULL);
+}
