@@ -12,6 +12,7 @@ struct job {
 	struct store_tx tx;
 	bool ended, issued;
 	size_t chain_count;
+	char name[64]; /* the first of the certificate */
 	struct err err;
 	struct secret key;
 	struct buf words; /* what it waited for */
@@ -42,6 +43,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 	if (issued) {
 		j->key = secret_copy(secret_bytes(issued->key));
 		j->chain_count = issued->chain_count;
+		snprintf(j->name, sizeof j->name, "%.*s", STR_ARG(issued->leaf.names[0]));
 	} else {
 		j->err = failed->err;
 	}
@@ -497,6 +499,26 @@ static void the_wanted_chain_is_taken(void **state)
 	job_done(&j);
 }
 
+/* What is wanted is borrowed while an attempt is started, and no longer. */
+static void the_internal_authority_remembers_the_names(void **state)
+{
+	(void)state;
+	struct job j;
+	const struct issuer_row row = { .name = STR("internal") };
+	char name[] = "app.localhost";
+	const struct str own[] = { str_c(name) };
+	issuers_set(place.issuers, &row, 1);
+	job_init(&j, "one");
+	j.want.issuer = STR("internal");
+	j.want.names = own;
+	attempt_start(place.issuers, &j.attempt, &j.want);
+	memset(name, 'x', sizeof name - 1);
+	turn_until(&place, j.ended);
+	assert_true(j.issued);
+	assert_string_equal(j.name, "app.localhost");
+	job_done(&j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +535,7 @@ int main(void)
 		T(a_proof_that_cannot_be_placed_is_followed_by_the_next),
 		T(a_proof_without_a_token_is_placed),
 		T(an_account_is_bound_by_what_is_configured),
+		T(the_internal_authority_remembers_the_names),
 		T(an_unknown_profile_is_not_ordered),
 		T(what_a_directory_said_is_described),
 		T(the_wanted_chain_is_taken),

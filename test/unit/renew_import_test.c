@@ -206,6 +206,86 @@ static void it_takes_the_place_of_one_brought_before(void **state)
 	assert_int_equal(record_version(place, "imported", "shop.example.com"), 2);
 }
 
+struct at_a_glance {
+	struct renew_view_each each;
+	unsigned count;
+	struct renew_view v;
+};
+
+static void view(struct renew_view_each *e, const struct renew_view *v)
+{
+	struct at_a_glance *a = OWNER(e, struct at_a_glance, each);
+	a->count++;
+	a->v = *v;
+}
+
+/* As any other certificate, found by each way to type its name; one that took its place is meant
+ * before it. */
+static void one_at_a_glance(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct wish w;
+	struct at_a_glance a = { .each.view = view };
+	struct renew_view v;
+	struct err err = ERR_INIT;
+	BUF_AUTO pem = BUF(16 << 10), secret = BUF_SECRET(16 << 10);
+	world_start(BASE);
+	assert_false(renew_find(world.renewals, STR("shop.example.com"), &v));
+	const int64_t now = loop_wall(place->loop) / SECOND * SECOND;
+	sign(&b, "shop.example.com", (const char *const[3]){ "shop.example.com" }, now - DAY,
+	        now + 90 * DAY);
+	is_taken(&b);
+	renew_each(world.renewals, &a.each);
+	assert_int_equal(a.count, 1);
+	assert_true(str_eq_c(a.v.id, "shop.example.com-imported"));
+	assert_true(renew_find(world.renewals, STR("SHOP.example.com."), &v));
+	assert_true(renew_find(world.renewals, STR("shop.example.com-imported"), &v));
+	assert_int_equal(v.name_count, 1);
+	assert_true(str_eq_c(v.names[0], "shop.example.com"));
+	assert_true(v.issuer.n && str_eq(v.issuer, v.issued_by));
+	assert_int_equal(v.lamp, LAMP_OK);
+	assert_string_equal(v.state, "imported");
+	assert_true(v.held && !v.renewed && !v.in_file && !v.in_store && !v.error);
+	assert_int_equal(v.created / SECOND, now / SECOND);
+	assert_int_equal(v.not_before, now - DAY);
+	assert_int_equal(v.not_after, now + 90 * DAY);
+	assert_int_equal(v.next_renewal, 0);
+	assert_int_equal(v.why.n, 0);
+	assert_int_equal(v.thumbprint.n, 40);
+	assert_true(v.serial.n > 0);
+	assert_true(renew_export(world.renewals, STR("shop.example.com"), false, &pem, &err));
+	assert_string_equal(buf_c(&pem), shown_for("shop.example.com"));
+	assert_true(renew_export(world.renewals, STR("shop.example.com"), true, &secret, &err));
+	assert_true(str_starts(buf_str(&secret), STR("-----BEGIN EC PRIVATE KEY-----\n")));
+	assert_true(str_ends(buf_str(&secret), buf_str(&pem)));
+
+	run_to(place, now + 80 * DAY);
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_string_equal(v.reason, "it was imported and is not renewed: import the next one, or "
+	                              "register the name");
+	assert_true(str_starts(v.why, STR("The certificate was imported and ends soon, and ")));
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_true(str_eq_c(v.id, w.id));
+	assert_true(renew_find(world.renewals, STR("shop.example.com-imported"), &v));
+	assert_string_equal(v.state, "retired");
+	assert_string_equal(v.reason, "another certificate took its place; it is only kept");
+	assert_false(v.held);
+	assert_int_equal(v.why.n, 0);
+	a.count = 0;
+	renew_each(world.renewals, &a.each);
+	assert_int_equal(a.count, 2);
+	const unsigned before =
+	        logged_count("The imported certificate for shop.example.com expires ");
+	run_for(place, 3 * DAY); /* nobody is warned of it any more */
+	assert_int_equal(
+	        logged_count("The imported certificate for shop.example.com expires "), before);
+	assert_true(before > 0);
+}
+
 /* What stands behind the leaf goes to visitors, too. */
 static void its_chain_is_served_after_a_start(void **state)
 {
@@ -415,6 +495,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(it_is_served_at_once_and_after_a_start),
 		WORLD_TEST(it_takes_the_place_of_one_brought_before),
+		WORLD_TEST(one_at_a_glance),
 		WORLD_TEST(its_chain_is_served_after_a_start),
 		WORLD_TEST(a_wildcard_needs_no_proof),
 		WORLD_TEST(a_name_that_is_registered_is_left_to_its_own),

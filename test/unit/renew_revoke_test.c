@@ -381,6 +381,74 @@ static void a_wish_that_cannot_be_stored(void **state)
 	the_old_one_is_revoked();
 }
 
+/* What was revoked is known after a restart, and each one that follows it. */
+static void what_is_revoked_is_remembered(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	for (int round = 1; round <= 2; round++) {
+		BUF_AUTO value = BUF(1024);
+		char expected[128], id[300];
+		wish_disable(&w, "shop.example.com", false);
+		wish_wait(&w);
+		snprintf(id, sizeof id, "%s", w.id);
+		wish_revoke(&w, "shop.example.com");
+		wish_wait(&w);
+		until_ended(w.task);
+		assert_string_equal(task(w.task)->state, "Success");
+		assert_int_equal(record_version(place, "revoked", id), round);
+		record_value(place, "revoked", id, &value);
+		snprintf(expected, sizeof expected, "{\"sha256\":\"%s\",\"at\":%s}",
+		        held("shop.example.com")->leaf.sha256, said("shop.example.com", "revoked"));
+		assert_string_equal(buf_c(&value), expected);
+		const char *at = said("shop.example.com", "revoked");
+		if (round == 2) { /* the first of them in the same life of the process */
+			world_kill();
+			world_start(NULL);
+		}
+		assert_string_equal(said("shop.example.com", "revoked"), at);
+		status_is("shop.example.com", "revoked");
+		assert_string_equal(said("shop.example.com", "reason"), "\"renewal is disabled\"");
+		run_for(place, MINUTE);
+		wish_name(&w, "shop.example.com");
+		wish_wait(&w);
+		run_until_idle();
+		status_is("shop.example.com", "ok");
+		assert_string_equal(said("shop.example.com", "revoked"), "null");
+	}
+	assert_int_equal(logged_count("The certificate with serial 03e9 is revoked."), 1);
+	assert_int_equal(logged_count("The certificate with serial 03ea is revoked."), 1);
+	assert_int_equal(place->ca.revocations, 2);
+}
+
+/* After one minute, ten, a hundred: each time with its word. */
+static void the_waits_for_a_ca_that_is_down_grow(void **state)
+{
+	(void)state;
+	struct wish w;
+	BUF_AUTO lines = BUF(64 << 10);
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	world_kill();
+	world_start(NULL);
+	place->ca.down = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 3 * HOUR);
+	assert_in_range(logged_count("Not revoked yet: ca.test does not answer."), 3, 5);
+	task_lines(w.task, &lines);
+	assert_non_null(
+	        strstr(buf_c(&lines), "revoke: Revoke the certificate: ca.test does not answer."));
+	assert_non_null(strstr(buf_c(&lines), " Next try 2027-01-01T0"));
+	assert_true(str_ends(buf_str(&lines), STR("RevokeLetsEncrypt Executing")));
+	place->ca.down = false;
+	run_for(place, DAY);
+	assert_string_equal(task(w.task)->state, "Success");
+	the_old_one_is_revoked();
+}
+
 static int teardown(void **state)
 {
 	arena_done(&kept_in);
@@ -405,6 +473,8 @@ int main(void)
 		T(what_is_stored_of_it_may_be_damaged),
 		T(it_survives_every_kill),
 		T(a_wish_that_cannot_be_stored),
+		T(what_is_revoked_is_remembered),
+		T(the_waits_for_a_ca_that_is_down_grow),
 	};
 	return cmocka_run_group_tests_name("renew_revoke", tests, NULL, NULL);
 }
