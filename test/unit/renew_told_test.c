@@ -268,6 +268,77 @@ static void its_records(void **state)
 	record_has("primary", "primary", "{\"id\":\"shop.example.com-9d04135ac0dd870f\"}");
 }
 
+static void steps_in_parts(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct json_writer out;
+	BUF_AUTO text = BUF(64 << 10);
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	world_start(BASE);
+	place->ca.latency = 100;
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	turn_until(place, diary_count(place, "ask finalize"));
+	json_write_init(&out, &text);
+	task_write_steps(world.renewals, str_c(w.task), NULL, &out);
+	has(buf_str(&text),
+	        "[{\"seq\":0,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":0,\"took\":100,"
+	        "\"step\":\"directory\","
+	        "\"subject\":null,\"text\":\"Reach ca.test\",\"state\":\"Success\"},\n"
+	        "{\"seq\":2,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":100,\"took\":300,"
+	        "\"step\":\"account\","
+	        "\"subject\":null,\"text\":\"Account, new\",\"state\":\"Success\"},\n"
+	        "{\"seq\":3,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":400,\"took\":100,"
+	        "\"step\":\"order\",\n"
+	        "{\"seq\":4,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":500,\"took\":500,"
+	        "\"step\":\"answer\","
+	        "\"subject\":\"shop.example.com\",\"text\":\"Prove control of shop.example.com\",\n"
+	        "{\"seq\":5,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":600,\"took\":400,"
+	        "\"step\":\"answer\","
+	        "\"subject\":\"www.example.com\",\"text\":\"Prove control of www.example.com\",\n"
+	        "{\"seq\":6,\"at\":\"2027-01-01T00:00:01Z\",\"ms\":1000,\"took\":100,"
+	        "\"step\":\"finalize\",\n"
+	        "{\"seq\":7,\"at\":\"2027-01-01T00:00:01Z\",\"ms\":1100,\"took\":null,"
+	        "\"step\":\"download\","
+	        "\"subject\":null,\"text\":\"Collect the certificate\",\"state\":\"Executing\"}]");
+	run_until_idle();
+	buf_clear(&text);
+	json_write_init(&out, &text);
+	task_write_steps(world.renewals, str_c(w.task), NULL, &out);
+	has(buf_str(&text),
+	        "\"ms\":1100,\"took\":100,\"step\":\"download\",\n\"state\":\"Success\"},\n"
+	        "\"step\":\"bind\",\"subject\":null,"
+	        "\"text\":\"Bind 0.0.0.0:443, [::]:443\",\"state\":\"Success\"},\n"
+	        "\"step\":\"see\",\"subject\":null,\n\"state\":\"Success\"}]");
+}
+
+static void a_key_is_exported_by_its_kind(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct err err = ERR_INIT;
+	BUF_AUTO pem = BUF_SECRET(64 << 10);
+	const struct str name = STR("shop.example.com");
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = &name,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .key_type = STR("rsa2048"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(renew_export(world.renewals, name, /* with_key= */ true, &pem, &err));
+	assert_true(str_starts(buf_str(&pem), STR("-----BEGIN RSA PRIVATE KEY-----\n")));
+	assert_non_null(strstr(buf_c(&pem), "\n-----END RSA PRIVATE KEY-----\n-----BEGIN CERT"));
+	struct str rest = buf_str(&pem), line;
+	while (str_split(&rest, '\n', &line))
+		assert_true(line.n <= 64);
+}
+
 /* ---- errors ---- */
 
 static void written(const struct err *err, struct buf *out)
@@ -384,6 +455,8 @@ int main(void)
 		WORLD_TEST(the_status_of_one_that_is_under_way),
 		WORLD_TEST(what_the_ca_suggests_is_told_and_kept),
 		WORLD_TEST(its_records),
+		WORLD_TEST(steps_in_parts),
+		WORLD_TEST(a_key_is_exported_by_its_kind),
 		WORLD_TEST(an_error_has_its_parts_and_is_read_back),
 		WORLD_TEST(all_are_counted),
 		WORLD_TEST(those_that_wait_are_counted),
