@@ -218,7 +218,7 @@ static void two_of_one_kind_are_refused(void **state)
 	                          .key_type = STR("p256,p384") });
 	wish_refused(&w, ERR_INPUT,
 	        "p256 and p384 are both ECDSA: visitors can be shown one certificate with an ECDSA "
-	        "key and one with an RSA key.");
+	        "key and one with an RSA key. Choose one of them.");
 }
 
 static void each_is_disabled_and_removed_alone(void **state)
