@@ -263,6 +263,52 @@ static void show_sites(const struct json *status, struct arena *a, struct buf *o
 	table_print(&t, out);
 }
 
+static const char *window_of(const struct json *limit)
+{
+	int64_t seconds = 0;
+	json_int(limit, "seconds", &seconds);
+	return seconds > 24 * 3600 ? "a week" : seconds > 3600 ? "3 hours" : "an hour";
+}
+
+static void show_limit(struct table *t, struct str issuer, const struct json *limit, int64_t now)
+{
+	struct table_row *row = table_add(t);
+	int64_t used = 0, most = 0;
+	json_int(limit, "used", &used);
+	json_int(limit, "most", &most);
+	const struct str about = show_clean(t->arena, json_text(limit, "about"));
+	const struct str what = show_clean(t->arena, json_text(limit, "limit"));
+	row->cells[0] = issuer;
+	row->cells[1] = about.n ? arena_printf(t->arena, "%.*s: %.*s", STR_ARG(what),
+	                                  STR_ARG(str_head(about, 100)))
+	                        : what;
+	row->cells[2] = arena_printf(
+	        t->arena, "%lld of %lld in %s", (long long)used, (long long)most, window_of(limit));
+	row->cells[3] = show_date(t->arena, json_text(limit, "more"), now);
+}
+
+/* Only of what is used. */
+static void show_limits(const struct json *status, struct arena *a, int64_t now, struct buf *out)
+{
+	const struct json *issuers = json_array(status, "issuers");
+	struct table t = { .arena = a, .heads = { "ISSUER", "LIMIT", "USED", "ONE MORE" } };
+	for (size_t i = 0; i < json_count(issuers); i++) {
+		const struct json *issuer = json_at(issuers, i);
+		const struct json *limits = json_array(issuer, "limits");
+		for (size_t k = 0; k < json_count(limits); k++) {
+			int64_t used = 0;
+			json_int(json_at(limits, k), "used", &used);
+			if (used)
+				show_limit(&t, show_clean(a, json_text(issuer, "name")),
+				        json_at(limits, k), now);
+		}
+	}
+	if (!t.count)
+		return;
+	buf_add_c(out, "\nLimits, by our own count\n");
+	table_print(&t, out);
+}
+
 static void show_fences(const struct json *status, struct arena *a, struct buf *out)
 {
 	const struct json *list = json_array(status, "fences");
@@ -301,6 +347,7 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	show_sites(status, &a, out);
 	buf_add_c(out, "\nCertificates\n");
 	status_certificates(status, now, out);
+	show_limits(status, &a, now, out);
 	show_fences(status, &a, out);
 	arena_done(&a);
 }

@@ -123,6 +123,7 @@ static void status(struct portal_host *h, struct json_writer *w)
 	write_sites(c, w);
 	counted_write(c, w, "counters");
 	upstreams_write(c, w, "upstreams");
+	renew_limits_all(c->renewals, "issuers", w);
 	notify_write(c->notify, "notify", w);
 }
 

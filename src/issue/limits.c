@@ -374,12 +374,25 @@ static bool is_for_new_names(enum limit_kind kind)
 	return kind == LIMIT_ORDERS || kind == LIMIT_DOMAIN;
 }
 
-/* Each puts off the moment when all has come back; that may be a window away, no more. */
+/* whole: when all will have come back; that may be a window away, no more. */
+static struct limit limit_at(
+        const struct figure *f, struct str about, int64_t now, int64_t whole, int64_t keep)
+{
+	const int64_t each = f->window / f->most;
+	struct limit limit = {
+		.kind = f->kind, .most = f->most, .window = f->window, .about = about
+	};
+	limit.used = (unsigned)((later_of(whole, now) - now + each - 1) / each);
+	if (limit.used)
+		limit.more = whole - (limit.used - 1) * each;
+	if (whole + each * (1 + keep) > now + f->window)
+		limit.next = whole + each * (1 + keep) - f->window;
+	return limit;
+}
+
+/* Each puts off the moment when all has come back. */
 static struct limit count_one(const struct limits *l, const struct figure *f, const struct asked *a)
 {
-	struct limit limit = {
-		.kind = f->kind, .most = f->most, .window = f->window, .about = a->about
-	};
 	const int64_t now = loop_wall(l->loop), each = f->window / f->most;
 	int64_t whole = 0;
 	LIST_EACH (n, &l->all) {
@@ -391,10 +404,9 @@ static struct limit count_one(const struct limits *l, const struct figure *f, co
 	LIST_EACH (n, &l->claims)
 		if (claims(OWNER(n, struct limit_claim, node), f->kind, a))
 			whole = later_of(whole, now) + each;
-	limit.used = (unsigned)((later_of(whole, now) - now + each - 1) / each);
-	whole += each * (1 + reserved(f, a));
-	if (whole > now + f->window && !(a->renewal && is_for_new_names(f->kind)))
-		limit.next = whole - f->window;
+	struct limit limit = limit_at(f, a->about, now, whole, reserved(f, a));
+	if (a->renewal && is_for_new_names(f->kind))
+		limit.next = 0;
 	return limit;
 }
 
@@ -437,6 +449,136 @@ size_t limits_of(const struct limits *l, struct str directory, const struct str 
 {
 	return count_all(
 	        l, (struct asked){ .directory = directory, .sorted = names, .count = count }, ret);
+}
+
+/* The nearest */
+
+struct bucket { /* of one limit, for one domain, set or name */
+	struct map_node node;
+	const struct figure *figure;
+	struct str about;
+	int64_t whole;
+	const struct spending *last; /* that counts for it */
+};
+struct buckets {
+	struct map all;
+	struct arena *arena;
+	const struct figure *figure;
+	int64_t at; /* when that which is poured was spent */
+};
+
+static void pour(struct buckets *b, struct str about, const struct spending *s)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	const struct str key =
+	        arena_printf(&a, "%u %.*s", (unsigned)b->figure->kind, STR_ARG(about));
+	struct map_node *n = map_find(&b->all, key);
+	if (!n) {
+		struct bucket *new = arena_new(b->arena, struct bucket);
+		new->figure = b->figure;
+		new->about = arena_str(b->arena, about);
+		map_add(&b->all, arena_str(b->arena, key), &new->node);
+		n = &new->node;
+	}
+	struct bucket *bucket = OWNER(n, struct bucket, node);
+	if (bucket->last == s)
+		return; /* two names of one domain */
+	bucket->last = s;
+	bucket->whole = later_of(bucket->whole, b->at) + b->figure->window / b->figure->most;
+}
+
+static void pour_set(struct buckets *b, const struct spending *s)
+{
+	BUF_AUTO names = BUF(RECORD_MOST);
+	for (size_t i = 0; i < s->count; i++)
+		buf_printf(&names, "%s%.*s", i ? " " : "", STR_ARG(s->names[i]));
+	pour(b, buf_str(&names), s);
+}
+
+static void pour_one(struct buckets *b, const struct spending *s)
+{
+	const enum limit_kind kind = b->figure->kind;
+	if (kind == LIMIT_ORDERS && s->what == SPENT_ORDER)
+		pour(b, STR(""), s);
+	if (kind == LIMIT_SET && (s->what == SPENT_CERTIFICATE || s->what == SPENT_RENEWAL))
+		pour_set(b, s);
+	for (size_t i = 0; i < s->count; i++) {
+		if (kind == LIMIT_DOMAIN && s->what == SPENT_CERTIFICATE)
+			pour(b, domain_of(s->names[i]), s);
+		if (kind == LIMIT_FAILED && s->what == SPENT_FAILURE)
+			pour(b, s->names[i], s);
+	}
+}
+
+static void pour_claim(struct buckets *b, const struct limit_claim *c)
+{
+	if (b->figure->kind != LIMIT_ORDERS)
+		pour_one(b, &c->spending);
+	else if (c->spending.what == SPENT_CERTIFICATE && !c->ordered)
+		pour(b, STR(""), &c->spending);
+}
+
+/* Of one limit all that was spent, and what is under way. */
+static void pour_all(struct buckets *b, const struct limits *l, struct str directory)
+{
+	const int64_t now = loop_wall(l->loop);
+	LIST_EACH (n, &l->all) {
+		const struct spent *s = OWNER(n, struct spent, node);
+		b->at = s->at;
+		if (str_eq(s->is.directory, directory) && !too_old_or_new(s, b->figure, now))
+			pour_one(b, &s->is);
+	}
+	b->at = now;
+	LIST_EACH (n, &l->claims) {
+		const struct limit_claim *c = OWNER(n, struct limit_claim, node);
+		if (str_eq(c->spending.directory, directory))
+			pour_claim(b, c);
+	}
+}
+
+static bool is_nearer(const struct limit *a, const struct limit *b)
+{
+	const uint64_t of_a = (uint64_t)a->used * b->most, of_b = (uint64_t)b->used * a->most;
+	return of_a > of_b || (of_a == of_b && str_cmp(a->about, b->about) < 0);
+}
+
+/* ret[0], the orders, stays where it is. */
+static size_t insert(struct limit *ret, size_t count, size_t most, const struct limit *limit)
+{
+	size_t at = count;
+	while (at > 1 && is_nearer(limit, &ret[at - 1]))
+		at--;
+	if (at >= most)
+		return count;
+	const size_t end = count < most ? count : most - 1;
+	memmove(&ret[at + 1], &ret[at], (end - at) * sizeof *ret);
+	ret[at] = *limit;
+	return end + 1;
+}
+
+size_t limits_nearest(const struct limits *l, struct str directory, struct arena *a,
+        struct limit *ret, size_t most)
+{
+	const struct figure *figures = figures_of(directory);
+	const int64_t now = loop_wall(l->loop);
+	struct buckets b = { .arena = a };
+	size_t count = 1;
+	if (!figures || !most)
+		return 0;
+	for (b.figure = figures; b.figure < figures + LIMIT_COUNT; b.figure++)
+		pour_all(&b, l, directory);
+	ret[0] = limit_at(&figures[LIMIT_ORDERS], STR_NONE, now, 0, 0);
+	MAP_EACH (n, &b.all) {
+		const struct bucket *k = OWNER(n, struct bucket, node);
+		const struct limit limit = limit_at(k->figure, k->about, now, k->whole, 0);
+		map_remove(&b.all, n);
+		if (limit.kind == LIMIT_ORDERS)
+			ret[0] = limit;
+		else if (limit.used)
+			count = insert(ret, count, most, &limit);
+	}
+	map_done(&b.all);
+	return count;
 }
 
 /* What CAs said */
@@ -671,23 +813,22 @@ bool limits_low(const struct limits *l, struct str directory, const struct str *
 	return false;
 }
 
-void limits_write(const struct limits *l, struct str directory, const struct str *names,
-        size_t count, struct json_writer *w)
+void limit_write(const struct limit *limit, struct str directory, struct json_writer *w)
 {
-	struct limit all[LIMIT_COUNT];
-	const size_t n = limits_of(l, directory, names, count, all);
-	json_write_array(w, "limits");
-	for (size_t i = 0; i < n; i++) {
-		BUF_AUTO sentence = BUF(SENTENCE_MOST);
-		add_sentence(&all[i], directory, &sentence);
-		json_write_object(w, NULL);
-		json_write_c(w, "limit", kind_names[all[i].kind]);
-		json_write_int(w, "used", all[i].used);
-		json_write_int(w, "most", all[i].most);
-		json_write_int(w, "seconds", all[i].window / SECOND);
-		json_write_time(w, "next", all[i].next);
-		json_write_text(w, "sentence", buf_str(&sentence));
-		json_write_end(w);
-	}
+	BUF_AUTO sentence = BUF(SENTENCE_MOST);
+	add_sentence(limit, directory, &sentence);
+	json_write_object(w, NULL);
+	json_write_c(w, "limit", kind_names[limit->kind]);
+	if (limit->about.n)
+		json_write_text(w, "about", limit->about);
+	else
+		json_write_null(w, "about");
+	json_write_int(w, "used", limit->used);
+	json_write_int(w, "most", limit->most);
+	json_write_int(w, "reserved", limit->reserved);
+	json_write_int(w, "seconds", limit->window / SECOND);
+	json_write_time(w, "next", limit->next);
+	json_write_time(w, "more", limit->more);
+	json_write_text(w, "sentence", buf_str(&sentence));
 	json_write_end(w);
 }

@@ -37,8 +37,10 @@ enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_RENEWAL, SPENT_FAILURE }
 struct limit {
 	enum limit_kind kind;
 	unsigned used, most; /* used: what has not come back yet */
+	unsigned reserved;   /* of what is left: for renewals of the next days */
 	int64_t window;      /* ms */
 	int64_t next;        /* wall ms: when there is room again; 0: there is room */
+	int64_t more;        /* wall ms: when one comes back; 0: none is used */
 	struct str about; /* the domain or name that it is counted for; borrowed from the names */
 };
 
@@ -53,6 +55,11 @@ void limits_spent(struct limits *l, enum spent_what what, struct str directory,
 /* The limits of that CA for an order of these names, at most LIMIT_COUNT; 0 if nothing is known. */
 size_t limits_of(const struct limits *l, struct str directory, const struct str *names,
         size_t count, struct limit ret[LIMIT_COUNT]);
+/* What is used up most of that CA's limits: first the orders, then each domain, set of names and
+ * name that something was spent for lately, the nearest to its limit first; `about` is in the
+ * arena. Costs as much as was spent in four weeks; returns 0 if nothing is known of that CA. */
+size_t limits_nearest(const struct limits *l, struct str directory, struct arena *a,
+        struct limit *ret, size_t most);
 /* An order that is to be made. */
 struct limit_reserve {
 	unsigned orders, certificates; /* certificates: of its registered domain */
@@ -121,8 +128,7 @@ enum limit_scope {
 };
 /* What a CA's words are about, and the name in quotes that they give, or STR_NONE. Pure. */
 enum limit_scope limit_scope_of(struct str words, struct str *ret_about);
-/* The member "limits" of GET /api/issuers/NAME/limits. */
-void limits_write(const struct limits *l, struct str directory, const struct str *names,
-        size_t count, struct json_writer *w);
+/* One of the member "limits" of GET /api/issuers/NAME/limits. */
+void limit_write(const struct limit *limit, struct str directory, struct json_writer *w);
 
 #endif

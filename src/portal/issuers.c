@@ -43,6 +43,7 @@ static void write_account(struct json_writer *w, struct str directory)
 static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 {
 	const char *title = issuer_title(i->name);
+	struct err none = ERR_INIT;
 	json_write_object(w, NULL);
 	json_write_text(w, "name", i->name);
 	json_write_text(w, "title", title ? str_c(title) : i->name);
@@ -61,6 +62,7 @@ static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 		json_write_null(w, "source"); /* built in */
 	}
 	write_account(w, i->directory);
+	(void)!renew_limits(portal_renewals, i->name, STR_NONE, w, &none);
 	json_write_bool(w, "trust", i->trust.n > 0);
 	json_write_bool(w, "eab", i->eab_kid.n > 0);
 	if (!i->directory.n)

@@ -115,6 +115,8 @@ void primary_done(struct renewals *r)
 
 /* Limits */
 
+enum { NEAREST_MOST = 20 };
+
 bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct json_writer *w,
         struct err *err)
 {
@@ -127,9 +129,32 @@ bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct
 		        "There is no issuer %.*s." ERR_REMEDY
 		        "`everseal issuer list` lists those that there are.",
 		        STR_ARG(issuer));
-	limits_write(issuers_limits(r->needs.issuers), row->directory, g ? g->names : &typed,
-	        g ? g->name_count : 1, w);
+	struct limit rows[NEAREST_MOST];
+	const struct limits *l = issuers_limits(r->needs.issuers);
+	const size_t n = name.n ? limits_of(l, row->directory, g ? g->names : &typed,
+	                                  g ? g->name_count : 1, rows)
+	                        : limits_nearest(l, row->directory, &a, rows, NEAREST_MOST);
+	json_write_array(w, "limits");
+	for (size_t i = 0; i < n; i++) {
+		reserve_note(r, row->directory, &rows[i]);
+		limit_write(&rows[i], row->directory, w);
+	}
+	json_write_end(w);
 	return true;
+}
+
+void renew_limits_all(struct renewals *r, const char *key, struct json_writer *w)
+{
+	struct err none = ERR_INIT;
+	json_write_array(w, key);
+	for (size_t i = 0; i < r->config->issuer_count; i++) {
+		const struct config_issuer *issuer = &r->config->issuers[i];
+		json_write_object(w, NULL);
+		json_write_text(w, "name", issuer->name);
+		(void)!renew_limits(r, issuer->name, STR_NONE, w, &none);
+		json_write_end(w);
+	}
+	json_write_end(w);
 }
 
 bool renew_limit_low(struct renewals *r, struct str id, struct str *ret_about, struct err *ret_how)

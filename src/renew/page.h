@@ -130,10 +130,14 @@ struct renew_revoke_want {
 void renew_revoke(struct renewals *r, struct renew_request *q, const struct renew_revoke_want *want,
         renew_done *done);
 
-/* {"limits":[…]} of API.md, without the outer braces: the member "limits". issuer: a row's name;
- * names: what would be ordered. For CAs whose figures are not known the list is empty. */
+/* The member "limits" of GET /api/issuers/NAME/limits. issuer: a row's name; name: what would be
+ * ordered, or empty: what is used up most, at most 20. For CAs whose figures are not known the list
+ * is empty. */
 MUST_CHECK bool renew_limits(struct renewals *r, struct str issuer, struct str name,
         struct json_writer *w, struct err *err);
+
+/* Of each issuer its name and that, as the array `key`. */
+void renew_limits_all(struct renewals *r, const char *key, struct json_writer *w);
 
 /* Until when browsers refuse plain HTTP for one of the names, as they were told by us (wall ms); 0:
  * nobody does. */

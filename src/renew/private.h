@@ -411,6 +411,7 @@ bool wall_known(struct registration *g, struct err *err);
 struct limit_reserve reserve_for(struct registration *g);
 struct limit_reserve reserve_of(
         struct renewals *r, struct str directory, const struct str *names, size_t name_count);
+void reserve_note(struct renewals *r, struct str directory, struct limit *limit); /* .reserved */
 void reserve_done(struct renewals *r);
 
 /* held.c */

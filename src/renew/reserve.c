@@ -109,6 +109,17 @@ struct limit_reserve reserve_for(struct registration *g)
 	return reserve_of(g->renewals, ca_directory(g), g->names, g->name_count);
 }
 
+void reserve_note(struct renewals *r, struct str directory, struct limit *limit)
+{
+	const bool by_domain = limit->kind == LIMIT_DOMAIN;
+	const unsigned left = limit->used < limit->most ? limit->most - limit->used : 0;
+	if (!by_domain && limit->kind != LIMIT_ORDERS)
+		return;
+	count(r);
+	const unsigned need = need_of(r, directory, by_domain ? limit->about : STR_NONE);
+	limit->reserved = need < left ? need : left;
+}
+
 void reserve_done(struct renewals *r)
 {
 	forget(r);

@@ -385,6 +385,58 @@ static void what_cannot_be_stored_is_said_and_counted(void **state)
 	assert_true(may_order(&after));
 }
 
+static void write_all(struct str directory, const struct str *name, struct json_writer *w)
+{
+	struct limit all[LIMIT_COUNT];
+	const size_t n = limits_of(limits, directory, name, 1, all);
+	json_write_array(w, "limits");
+	for (size_t i = 0; i < n; i++)
+		limit_write(&all[i], directory, w);
+	json_write_end(w);
+}
+
+/* "kind about used" of each, a line each. */
+static const char *nearest(size_t most)
+{
+	static char said[2000];
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO out = BUF(2000);
+	struct limit near[10];
+	const size_t n = limits_nearest(limits, CA, &a, near, most);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&out, "%u %.*s %u/%u\n", (unsigned)near[i].kind, STR_ARG(near[i].about),
+		        near[i].used, near[i].most);
+	snprintf(said, sizeof said, "%s", buf_c(&out));
+	return said;
+}
+
+static void what_is_nearest_to_its_limit_is_first(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct limit near[10];
+	assert_string_equal(nearest(10), "0  0/300\n");
+	assert_int_equal(limits_nearest(limits, STR("https://ca.test/directory"), &a, near, 10), 0);
+	spend(3, SPENT_CERTIFICATE, CA, "b.example.com a.example.com");
+	spend(4, SPENT_FAILURE, CA, "a.example.net");
+	spend(30, SPENT_CERTIFICATE, STAGING, "a.example.com");
+	assert_string_equal(nearest(10), "0  0/300\n"
+	                                 "3 a.example.net 4/5\n"
+	                                 "2 a.example.com b.example.com 3/5\n"
+	                                 "1 example.com 3/50\n");
+	assert_string_equal(nearest(2), "0  0/300\n3 a.example.net 4/5\n");
+	assert_string_equal(nearest(1), "0  0/300\n");
+	spend(2, SPENT_ORDER, CA, "a.example.com");
+	assert_int_equal(limits_nearest(limits, CA, &a, near, 10), 4);
+	assert_int_equal(near[0].used, 2);
+	assert_int_equal(near[0].more - loop_wall(place.loop), 36 * SECOND);
+	assert_int_equal(near[1].more - loop_wall(place.loop), HOUR / 5);
+	run_for(&place, HOUR / 5 + SECOND);
+	assert_string_equal(nearest(3), "0  0/300\n"
+	                                "2 a.example.com b.example.com 3/5\n"
+	                                "3 a.example.net 3/5\n");
+}
+
 static void as_json(void **state)
 {
 	(void)state;
@@ -395,20 +447,24 @@ static void as_json(void **state)
 	spend(5, SPENT_FAILURE, CA, "a.example.com");
 	json_write_init(&w, &out);
 	json_write_object(&w, NULL);
-	limits_write(limits, CA, &name, 1, &w);
+	write_all(CA, &name, &w);
 	json_write_end(&w);
 	assert_non_null(strstr(buf_c(&out),
-	        "{\"limit\":\"certificates per exact set of names\",\"used\":2,\"most\":5,"
-	        "\"seconds\":604800,\"next\":null,\"sentence\":\"Let's Encrypt's limit: 5 "
+	        "{\"limit\":\"certificates per exact set of names\",\"about\":null,"
+	        "\"used\":2,\"most\":5,"
+	        "\"reserved\":0,\"seconds\":604800,\"next\":null,"
+	        "\"more\":\"2027-01-02T09:36:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 "
 	        "certificates a week for the same names; 2 of them used.\"}"));
 	assert_non_null(strstr(buf_c(&out),
-	        "{\"limit\":\"failed validations per name\",\"used\":5,\"most\":5,\"seconds\":3600,"
-	        "\"next\":\"2027-01-01T00:12:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 failed "
+	        "{\"limit\":\"failed validations per name\",\"about\":\"a.example.com\","
+	        "\"used\":5,\"most\":5,"
+	        "\"reserved\":0,\"seconds\":3600,\"next\":\"2027-01-01T00:12:00Z\","
+	        "\"more\":\"2027-01-01T00:12:00Z\",\"sentence\":\"Let's Encrypt's limit: 5 failed "
 	        "validations an hour for a.example.com. Next try 1 Jan, 00:12 UTC.\"}"));
 	buf_clear(&out);
 	json_write_init(&w, &out);
 	json_write_object(&w, NULL);
-	limits_write(limits, STR("https://ca.test/directory"), &name, 1, &w);
+	write_all(STR("https://ca.test/directory"), &name, &w);
 	json_write_end(&w);
 	assert_string_equal(buf_c(&out), "{\"limits\":[]}");
 }
@@ -758,6 +814,7 @@ int main(void)
 		T(what_no_limit_looks_back_to_is_dropped),
 		T(what_is_being_dropped_is_left_alone),
 		T(what_cannot_be_stored_is_said_and_counted),
+		T(what_is_nearest_to_its_limit_is_first),
 		T(as_json),
 		T(attempts_are_counted),
 		T(what_a_refusal_is_about),

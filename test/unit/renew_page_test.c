@@ -567,6 +567,19 @@ static void a_removal_that_cannot_be_stored(void **state)
 
 /* Limits */
 
+static void every_issuer_tells_its_limits(const char *words)
+{
+	struct json_writer out;
+	BUF_AUTO text = BUF(8192);
+	json_write_init(&out, &text);
+	json_write_object(&out, NULL);
+	renew_limits_all(world.renewals, "issuers", &out);
+	json_write_end(&out);
+	assert_non_null(
+	        strstr(buf_c(&text), "{\"issuers\":[{\"name\":\"letsencrypt\",\"limits\":[{"));
+	assert_non_null(strstr(buf_c(&text), words));
+}
+
 static void nothing_is_ordered_that_a_limit_forbids(void **state)
 {
 	(void)state;
@@ -602,8 +615,10 @@ static void nothing_is_ordered_that_a_limit_forbids(void **state)
 	assert_true(renew_limits(
 	        world.renewals, STR("letsencrypt"), STR("SHOP.example.com"), &out, &err));
 	json_write_end(&out);
-	assert_non_null(strstr(buf_c(&text), "\"limit\":\"new orders per account\",\"used\":1,"));
-	assert_non_null(strstr(buf_c(&text), "names\",\"used\":5,\"most\":5,"));
+	assert_non_null(strstr(
+	        buf_c(&text), "\"limit\":\"new orders per account\",\"about\":null,\"used\":1,"));
+	assert_non_null(strstr(buf_c(&text), "names\",\"about\":null,\"used\":5,\"most\":5,"));
+	every_issuer_tells_its_limits("\"about\":\"shop.example.com\",\"used\":5,\"most\":5,");
 	assert_false(renew_limits(world.renewals, STR("nobody"), STR("a.example.com"), &out, &err));
 	assert_string_equal(err.text,
 	        "There is no issuer nobody. `everseal issuer list` lists those that there "

@@ -2,8 +2,9 @@
 import {h} from '../h.js';
 import {get, segment} from '../api.js';
 import {list} from '../table.js';
-import {band, button, failure, facts, file, isLocked, link, mono, paper} from '../parts.js';
-import {count} from './shared.js';
+import {band, button, failure, facts, file, isLocked, link, mono, paper, section, state} from '../parts.js';
+import {span} from '../time.js';
+import {count, exactSwitch, rowTime} from './shared.js';
 
 function nameCell(issuer) {
 	const notes = [issuer.default ? 'the default' : null, issuer.staging ? 'for rehearsals: browsers trust none of its certificates' : null].filter(Boolean);
@@ -35,6 +36,30 @@ function saidNow({terms, website, caa_identities: names, eab_required: eab}) {
 		['Account', eab ? 'only with a key from the CA (`eab` in the configuration)' : 'open to everybody'],
 	]);
 }
+
+/* Four fifths are much, as in the messages. */
+function limitState({used, most, next}) {
+	if (next)
+		return state('problem', 'Used up');
+	return used * 5 < most * 4 ? state('ok', 'Room') : state('warning', 'Little left');
+}
+
+function limitCell({issuer, limit, about}) {
+	return [issuer, ', ', limit, about ? h('div', {class: 'hint'}, mono(about)) : null];
+}
+
+function leftCell({used, most, reserved, seconds}) {
+	return [`${(most - Math.min(used, most)).toLocaleString('en')} of ${most.toLocaleString('en')} in ${seconds === 3600 ? '1 hour' : span(seconds * 1000)}`,
+		reserved ? h('div', {class: 'hint'}, `${reserved.toLocaleString('en')} kept for renewals of the next days`) : null];
+}
+
+const limitColumns = [
+	{title: 'State', kind: 'c-state', cell: limitState},
+	{title: 'Limit', head: true, cell: limitCell},
+	{title: 'Left', label: 'Left:', cell: leftCell},
+	{title: 'One more comes', label: 'One more comes', kind: 'c-when', cell: ({used, more}) => used ? rowTime(more) : null},
+	{title: 'Next try', label: 'Next try', kind: 'c-when', cell: ({next}) => next ? rowTime(next) : 'at any time'},
+];
 
 export function view(page) {
 	const said = new Map(); // issuer → what its directory said, a promise's outcome
@@ -68,14 +93,23 @@ export function view(page) {
 		],
 	}, draw);
 
+	const limits = list(page, {one: 'limit', many: 'limits', caption: 'What is left of the limits', columns: limitColumns,
+		key: l => `${l.issuer} ${l.limit} ${l.about}`}, draw);
+
 	function draw() {
+		limits.items = issuers.items.flatMap(i => i.limits.map(l => ({issuer: i.title, ...l}))).filter(l => l.used || !l.about);
+		limits.loaded = issuers.loaded;
 		page.draw(
 			band({path: [['Configuration'], ['Issuers']], subject: count(issuers.items.length, 'issuer', 'issuers')}),
 			paper(issuers.table(), h('p', {class: 'hint after'}, 'Another one: ', h('code', {}, 'issuer NAME { directory URL }'),
-				' in the configuration file, then ', h('code', {}, 'everseal reload'), '.')));
+				' in the configuration file, then ', h('code', {}, 'everseal reload'), '.'),
+			limits.items.length ? section('What is left of the limits', limits.table(),
+				h('p', {class: 'hint after'}, "By Everseal's own count of what it ordered, of those that are nearest to their limit. What others order for the same domain is not seen."),
+				exactSwitch(draw)) : null));
 	}
 
 	page.title('Issuers');
 	issuers.load();
 	page.on('snapshot', () => issuers.loaded && issuers.load());
+	page.every(60000, () => issuers.loaded && !document.hidden && issuers.load());
 }

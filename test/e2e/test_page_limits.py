@@ -1,0 +1,62 @@
+"""What is left of a CA's limits, on the page and in the status: Let's Encrypt's are known by its directory."""
+import contextlib
+import json
+import sqlite3
+import time
+
+import pytest
+
+from api import Api
+from browser import api, judge, open_page
+
+pytestmark = pytest.mark.timed
+
+DIRECTORY = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+def spend(everseal, times, what, *names):
+    """As if that had been done just now. The server is down meanwhile."""
+    now = int(time.time() * 1000)
+    with contextlib.closing(sqlite3.connect(everseal.state / "everseal.db")) as db:
+        for i in range(times):
+            value = json.dumps({"at": now, "what": what, "directory": DIRECTORY, "names": names})
+            db.execute("INSERT INTO record (kind, id, version, value, blob) VALUES ('spent', ?, 1, ?, x'')",
+                       (f"{now:016x}-{names[0]}{what}{i}"[:47], value))
+        db.commit()
+
+
+def test_what_is_left_and_when_more_comes(everseal, open_page):
+    everseal.stop()
+    spend(everseal, 12, "order", "a.example.org")
+    spend(everseal, 41, "certificate", "shop.example.org", "www.shop.example.org")
+    spend(everseal, 2, "failure", "lost.example.org")
+    everseal.start()
+    browser = open_page()
+    browser.visit("#/issuers", "Issuers$").sees("What is left of the limits")
+    browser.sees(r"Room\s+Let's Encrypt, new orders per account\s+28[89] of 300 in 3 hours\s+in \d+ seconds")
+    browser.sees(r"Used up\s+Let's Encrypt, certificates per exact set of names\s+shop\.example\.org www\.shop\.example\.org\s+"
+                 r"0 of 5 in 7 days")
+    browser.sees(r"Little left\s+Let's Encrypt, certificates per registered domain\s+example\.org\s+9 of 50 in 7 days")
+    browser.sees(r"Room\s+Let's Encrypt, failed validations per name\s+lost\.example\.org\s+3 of 5 in 1 hour")
+    for look in ({}, {"width": 390, "dark": True}, {"dark": True}, {"width": 390}):
+        browser.look(**look)
+        judge(browser, f"limits-{look.get('width', 1440)}-{'dark' if look.get('dark') else 'light'}")
+    status = everseal.cli("status", "--json").json
+    of = {i["name"]: i["limits"] for i in status["issuers"]}
+    assert of["letsencrypt"] == Api(everseal.state).get("/api/issuers/letsencrypt/limits").ok()["limits"]
+    assert of["pebble"] == [], "nothing is known of it"
+    orders, exact = of["letsencrypt"][:2]
+    assert (orders["limit"], orders["about"], orders["next"]) == ("new orders per account", None, None)
+    assert exact["next"] and exact["more"] and exact["used"] > exact["most"]
+    text = everseal.cli("status").ok().out
+    assert "Limits, by our own count" in text
+    assert "certificates per registered domain: example.org" in text and "41 of 50 in a week" in text
+
+
+def test_there_are_never_more_than_twenty(everseal):
+    everseal.stop()
+    for i in range(30):
+        spend(everseal, 1, "failure", f"n{i:02}.example.org")
+    everseal.start()
+    limits = Api(everseal.state).get("/api/issuers/letsencrypt/limits").ok()["limits"]
+    assert len(limits) == 20 and limits[0]["limit"] == "new orders per account"
