@@ -207,8 +207,8 @@ void target_write(const struct target *t, struct json_writer *w)
 	json_write_int(w, "arrived", (int64_t)t->arrived);
 	json_write_int(w, "waiting", (int64_t)t->queued);
 	json_write_int(w, "lost", (int64_t)t->lost);
+	json_write_c(w, "last_error", t->last_error.code ? t->last_error.text : NULL);
 	json_write_time(w, "next_try", timer_active(&t->again) ? t->next_try : 0);
 	write_last(t, w);
-	json_write_c(w, "last_error", t->last_error.code ? t->last_error.text : NULL);
 	json_write_end(w);
 }
