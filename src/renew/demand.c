@@ -406,6 +406,8 @@ static void order(struct demand *d)
 		finish(d, DEMAND_BUSY, keep);
 		return;
 	}
+	log_info(r->needs.log, "%s is ordered for on demand, %s asked for it.", d->name,
+	        d->client[0] ? d->client : "a visitor");
 	register_one(d, s, first_key_type(s));
 	for (size_t i = 1; i < s->making.key_type_count; i++)
 		register_one(d, s, s->making.key_types[i]);
@@ -635,27 +637,46 @@ void demand_failed(struct registration *g)
 	end(g);
 }
 
+/* One that is only kept is in the way of those that its names could have on demand. */
+static void stop_serving(const struct registration *g)
+{
+	struct serving *s = g->renewals->needs.serving;
+	for (size_t i = 0; i < g->name_count; i++)
+		if (site_of(g->renewals, g->names[i]))
+			s->ops->forget(s, &g->names[i], 1);
+}
+
+/* Nobody renews it. */
+static bool ends(const struct registration *g)
+{
+	if (!g->held.is || g->disabled || g->attempting)
+		return false;
+	return !registration_asked_for(g) || (demand_is(g) && registration_blocked(g));
+}
+
 static void expired(struct timer *t)
 {
 	struct registration *g = OWNER(t, struct registration, ends);
-	if (demand_is(g) && !g->disabled && registration_blocked(g))
+	if (!ends(g))
+		return;
+	if (demand_is(g))
 		end(g);
+	else if (!held_superseded(g))
+		stop_serving(g);
 }
 
 void demand_schedule(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	timer_stop(&g->ends);
-	if (r->begun && demand_is(g) && g->held.is && !g->disabled && !g->attempting &&
-	        registration_blocked(g))
+	if (r->begun && ends(g))
 		timer_start_wall(
 		        &g->ends, r->needs.loop, wall_of(r, g->held.leaf.not_after), expired);
 }
 
 void demand_configured(struct registration *g)
 {
-	const struct config_site *s = demand_is(g) ? site_of(g->renewals, g->names[0]) : NULL;
-	g->demand_allowed = s != NULL;
+	g->demand_allowed = demand_is(g) && site_of(g->renewals, g->names[0]);
 }
 
 /* What was refused may be allowed now; what was ordered for may not be any more. */

@@ -330,6 +330,27 @@ static void what_a_person_registers_stays(void **state)
 	assert_int_equal(place->ca.order_count, 3);
 }
 
+static void what_a_person_removes_makes_room(void **state)
+{
+	struct wish w = { 0 };
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	renew_remove(world.renewals, &w.q, STR(FIRST_SHOP), false, wish_done);
+	wish_wait(&w);
+	status_is(FIRST_SHOP, "retired");
+	run_for(place, 89 * DAY);
+	assert_int_equal(diary_count(place, "forget"), 0); /* it is served as long as it is good */
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_ISSUED);
+	run_for(place, 2 * DAY);
+	assert_int_equal(diary_count(place, "forget " FIRST_SHOP), 1);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	status_is(FIRST_SHOP, "ok");
+	assert_int_equal(place->ca.order_count, 2);
+}
+
 static void what_was_switched_off_stays_off(void **state)
 {
 	struct wish w;
@@ -430,6 +451,7 @@ int main(void)
 		TEST(what_nobody_asks_for_ends_with_its_certificate),
 		TEST(who_comes_late_has_it_renewed_at_once),
 		TEST(what_a_person_registers_stays),
+		TEST(what_a_person_removes_makes_room),
 		TEST(what_was_switched_off_stays_off),
 		TEST(of_many_names_few_are_looked_at),
 		TEST(of_what_was_refused_so_much_is_remembered),
