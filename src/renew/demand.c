@@ -423,7 +423,10 @@ static void say_silent(struct demand *d, const struct fetch_reply *reply, const 
 	if (s && !url_parse(s->demand.ask, &url, &unused))
 		return;
 	if (reply)
-		err_set(&words, ERR_REFUSED, "it answered with status %u", reply->status);
+		err_set(&words, ERR_REFUSED,
+		        "it answered with status %u." ERR_REMEDY
+		        "Its own log should say why; it is asked again in half a minute.",
+		        reply->status);
 	else
 		words = *err;
 	err_prefix(&words,
