@@ -310,7 +310,7 @@ static void who_comes_late_has_it_renewed_at_once(void **state)
 	run_for(place, 80 * DAY);
 	assert_int_equal(place->ca.order_count, 2);
 	renew_visited(world.renewals, STR(FIRST_SHOP));
-	settle();
+	run_for(place, HOUR);
 	assert_int_equal(place->ca.order_count, 3);
 }
 
@@ -407,12 +407,12 @@ static void a_site_with_a_wildcard_gives_them_too(void **state)
 	(void)state;
 	start(HEAD "site shops.example.com *.shops.example.com { proxy 127.0.0.1:3000; "
 	           "key-type p256 rsa2048; on-demand { allow **.example.com } }\n");
-	settle();
+	run_for(place, HOUR);
 	status_is("shops.example.com", "ok");
 	assert_int_equal(registrations(), 2);
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
 	assert_int_equal(demand("other.example.com"), DEMAND_DENIED);
-	settle();
+	run_for(place, HOUR);
 	assert_int_equal(registrations(), 4); /* one for each type of key */
 	answered_is(FIRST_SHOP " 1 0\n");
 }
