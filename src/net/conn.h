@@ -38,6 +38,8 @@ struct conn {
 	const struct conn_ops *ops;
 	void (*ready)(struct conn *c, unsigned events); /* this and the next: by conn_hold */
 	struct conn_holder *holder;
+	bool ends; /* the holder's: what is written from now on may wait for conn_shutdown, which
+	              follows, so that all of it goes at once */
 };
 static inline void conn_hold(
         struct conn_holder *h, struct conn *c, void (*ready)(struct conn *c, unsigned events))
@@ -78,7 +80,7 @@ const char *conn_failure(const struct conn *c);
 /* Our own address, which the peer has connected to. */
 MUST_CHECK bool conn_local(const struct conn *c, struct sockaddr_storage *ret_address);
 
-/* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker). TCP_NODELAY is set.
+/* TCP: takes the descriptor (non-blocking, close-on-exec set by the maker).
  * What already waits in the socket is told by a CONN_IN in the next turn. */
 struct conn *conn_tcp_new(struct loop *loop, int fd);
 /* Starts connecting; CONN_OUT tells the outcome: conn_write then works or gives CONN_FAILED. */
@@ -87,6 +89,8 @@ struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *
 /* A socket that listens: the descriptor, non-blocking and close-on-exec, or -errno. An IPv6 address
  * is bound for IPv6 only. Port 0: the kernel picks one, conn_local_address tells it. */
 int conn_listen(const struct sockaddr_storage *at);
+/* Once before conn_accept: its connections are born with TCP_NODELAY. */
+void conn_listener_use(int listener);
 /* A descriptor fit for conn_tcp_new, or -errno (-EAGAIN: nobody waits any more). */
 int conn_accept(int listener, struct sockaddr_storage *ret_peer);
 MUST_CHECK bool conn_local_address(int fd, struct sockaddr_storage *ret_address);

@@ -71,10 +71,11 @@ static ssize_t tcp_write(struct conn *c, const struct iovec *v, int count)
 	struct tcp *t = tcp_of(c);
 	struct iovec *parts = (struct iovec *)v; /* sendmsg only reads them */
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
+	const int flags = MSG_NOSIGNAL | (c->ends ? MSG_MORE : 0);
 	ssize_t put;
 	do /* one part is the rule, and send costs less for it */
-		put = count == 1 ? send(t->watch.fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
-		                 : sendmsg(t->watch.fd, &message, MSG_NOSIGNAL);
+		put = count == 1 ? send(t->watch.fd, v->iov_base, v->iov_len, flags)
+		                 : sendmsg(t->watch.fd, &message, flags);
 	while (put < 0 && errno == EINTR);
 	if (put < 0 && errno != EAGAIN) {
 		t->failure = errno;
@@ -139,11 +140,15 @@ static void tcp_ready(struct watch *w, unsigned events)
 		t->conn.ready(&t->conn, told);
 }
 
+static void send_at_once(int fd)
+{
+	int yes = 1;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+}
+
 static struct tcp *tcp_new(struct loop *loop, int fd)
 {
 	struct tcp *t = mem_new(struct tcp);
-	int yes = 1;
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
 	t->conn.ops = &tcp_ops;
 	watch_start(&t->watch, loop, fd, tcp_ready);
 	return t;
@@ -204,6 +209,7 @@ struct conn *conn_tcp_connect(struct loop *loop, const struct sockaddr_storage *
 		(void)close(fd);
 		return connect_failed(loop, number);
 	}
+	send_at_once(fd);
 	struct tcp *t = tcp_new(loop, fd);
 	t->connecting = true;
 	return &t->conn;
@@ -223,6 +229,11 @@ int conn_listen(const struct sockaddr_storage *at)
 	int number = errno;
 	(void)close(fd);
 	return -number;
+}
+
+void conn_listener_use(int listener)
+{
+	send_at_once(listener);
 }
 
 int conn_accept(int listener, struct sockaddr_storage *ret_peer)

@@ -100,6 +100,7 @@ static bool is_whole(const struct http1_session *s)
 
 static void put(struct http1_session *s, const struct iovec *v, int count, size_t bytes)
 {
+	s->client->held.conn->ends = is_whole(s) && !s->keep_alive;
 	if ((bytes >= DIRECT || is_whole(s)) && !s->blocked && !s->failed)
 		write_direct(s, v, count);
 	else if (!s->failed)

@@ -153,6 +153,7 @@ void listeners_replace(struct worker *w)
 		struct listener *l = mem_new(struct listener);
 		l->worker = w;
 		l->row = &w->generation->listeners[i];
+		conn_listener_use(l->row->fd);
 		list_add_last(&w->listeners, &l->node);
 	}
 	resume(w);

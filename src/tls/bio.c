@@ -64,7 +64,7 @@ static void keep(struct tls_conn *t, const char *p, size_t n)
 	t->out_size += n;
 }
 
-static void release(struct tls_conn *t)
+void tls_release(struct tls_conn *t)
 {
 	if (t->out && t->out_cap <= SPARE_MOST && !t->worker->spare) {
 		t->worker->spare = t->out;
@@ -73,7 +73,7 @@ static void release(struct tls_conn *t)
 		free(t->out);
 	}
 	t->out = NULL;
-	t->out_size = t->out_cap = 0;
+	t->out_size = t->out_cap = t->ticket_size = 0;
 }
 
 /* Writes what waits and then `more`; returns how much of both was taken. */
@@ -81,6 +81,7 @@ static size_t write_below(struct tls_conn *t, const char *more, size_t n)
 {
 	struct iovec v[2] = { { t->out, t->out_size }, { (char *)more, n } };
 	int skip = t->out_size == 0;
+	t->ticket_size = 0;
 	ssize_t put = conn_write(t->below.conn, v + skip, n > 0 ? 2 - skip : 1);
 	t->failed = t->failed || put == CONN_FAILED;
 	t->below_blocked = put < 0 || (size_t)put < t->out_size + n;
@@ -91,7 +92,7 @@ static size_t write_below(struct tls_conn *t, const char *more, size_t n)
 static void drop_written(struct tls_conn *t, size_t put)
 {
 	if (put == t->out_size) {
-		release(t);
+		tls_release(t);
 		return;
 	}
 	memmove(t->out, t->out + put, t->out_size - put);
@@ -112,7 +113,7 @@ static void pass(struct tls_conn *t, const char *p, size_t n)
 		keep(t, p, n);
 		return;
 	}
-	release(t);
+	tls_release(t);
 	put -= waiting;
 	if (put < n)
 		keep(t, p + put, n - put);

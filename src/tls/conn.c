@@ -39,8 +39,23 @@ static void flush_later(struct later *l)
 /* Not every record is content: libssl answers some by itself. */
 static void send_own_answers(struct tls_conn *t)
 {
-	if (t->out_size > 0 && !t->below_blocked)
+	if (t->out_size > t->ticket_size && !t->below_blocked)
 		later_start(&t->flush, t->worker->loop, flush_later);
+}
+
+/* Whoever has asked for something gets the session ticket with the answer; until then it is kept in
+ * memory of its size. In TLS 1.2 it comes before our Finished, for which the client waits. */
+static void keep_ticket(struct tls_conn *t)
+{
+	if (t->ticket_size == 0 || t->out_size != t->ticket_size || t->out_cap == t->out_size)
+		return;
+	later_stop(&t->flush);
+	const size_t n = t->out_size;
+	char *ticket = mem_grow(NULL, 1, n);
+	memcpy(ticket, t->out, n);
+	tls_release(t);
+	t->out = ticket;
+	t->out_size = t->out_cap = t->ticket_size = n;
 }
 
 /* One record at a time until p is full or nothing is left, so that a short read means the
@@ -64,6 +79,7 @@ static ssize_t tls_read(struct conn *c, char *p, size_t n)
 	send_own_answers(t);
 	if (all == 0)
 		return stopped;
+	keep_ticket(t);
 	if (stopped != CONN_AGAIN)
 		later_start(&t->end, t->worker->loop, announce_end);
 	return (ssize_t)all;
@@ -119,7 +135,8 @@ static ssize_t tls_write(struct conn *c, const struct iovec *v, int count)
 		all += content.n;
 		move_on(v, count, content.n, &index, &offset);
 	}
-	tls_flush(t);
+	if (!c->ends)
+		tls_flush(t);
 	if (t->failed)
 		return CONN_FAILED;
 	t->blocked = t->blocked || index < count;
@@ -140,6 +157,7 @@ static void say_goodbye(struct tls_conn *t)
 static void tls_shutdown(struct conn *c)
 {
 	struct tls_conn *t = tls_of(c);
+	t->below.conn->ends = true;
 	say_goodbye(t);
 	if (t->out_size == 0)
 		conn_shutdown(t->below.conn);
@@ -241,6 +259,8 @@ static void handshake(struct tls_conn *t)
 	if (result == 1) {
 		t->established = true;
 		t->default_name = STR_NONE;
+		if (!t->client && SSL_version(t->ssl) == TLS1_3_VERSION)
+			t->ticket_size = t->out_size;
 		later_start(&t->flush, t->worker->loop, flush_later);
 	} else {
 		if (t->client)

@@ -43,6 +43,7 @@ struct tls_conn {
 	struct tls_hello *hello; /* NULL: nobody is asked */
 	char *out;               /* records that wait to be written; NULL if none */
 	size_t out_size, out_cap;
+	size_t ticket_size; /* the beginning of `out` is the session ticket: bytes; 0: it is not */
 	struct later flush; /* what the handshake leaves goes with the first answer of the turn */
 	struct later end;   /* an end that was met behind bytes is an event of its own */
 	bool readable;      /* there may be more to read below */
@@ -64,6 +65,7 @@ void tls_client_failed(struct tls_conn *t);
  * always taken, so that libssl never has to repeat one. */
 BIO_METHOD *tls_bio_new(void);
 void tls_flush(struct tls_conn *t);
+void tls_release(struct tls_conn *t); /* what waits is not wanted any more */
 
 /* tickets.c */
 void tls_tickets_use(SSL_CTX *ctx);
