@@ -78,8 +78,8 @@ const struct flow *attempt_flow(const struct attempt *a);
 void account_changes_resume(struct issuers *i);
 void account_changes_end(struct issuers *i);
 
-/* What each of the wanted names may be proved with here, of the wanted types; in the arena. NULL: err
- * says why one cannot be. */
+/* What each of the wanted names may be proved with here, of the wanted types; in the arena.
+ * NULL: err says why one cannot be. */
 struct challenge_choice *choose_proofs(
         const struct issuers *i, const struct attempt_want *want, struct arena *a, struct err *err);
 

@@ -159,7 +159,7 @@ class Pebble:
 
 STEPS = {"/dir": "directory", "/nonce-plz": "nonce", "/sign-me-up": "account", "/order-plz": "order",
          "/authZ/": "authz", "/chalZ/": "answer", "/my-order/": "await", "/finalize-order/": "finalize",
-         "/certZ/": "download"}
+         "/certZ/": "download", "/rollover-account-key": "rollover"}
 
 
 def step_of(path):

@@ -104,6 +104,32 @@ def test_kill(stage, upstream, phase, process, step, after):
     assert set(states_of_tasks(everseal)) <= {"Executing", "Success"}
 
 
+@pytest.mark.parametrize("process, after", [
+    pytest.param(process, after, id=f"{process}-{'after' if after else 'before'}",
+                 marks=[] if process == "control" else [pytest.mark.full])
+    for process in ("control", "fetch", "supervisor") for after in (False, True)])
+def test_kill_while_the_account_gets_another_key(stage, upstream, process, after):
+    """One account, and one key that it is known by: what is asked for afterwards is issued."""
+    pebble = stage.pebble(nonce_reject=5, authz_reuse=0)
+    gate = stage.gate(pebble)
+    everseal = stage.everseal(gate, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com")
+    first = everseal.served("shop.example.com").serial_number
+    gate.hook = killer = Killer(everseal, process, "rollover", after)
+    everseal.cli("issuer", "rollover", "pebble")
+    assert killer.hit.wait(20), "the CA was never asked for it"
+    if process == "supervisor":
+        everseal.process.wait()
+        everseal.start()
+    everseal.wait_served("shop.example.com", 30)
+    assert everseal.served("shop.example.com").serial_number == first
+    everseal.register("www.example.com")
+    until("the account's key is another one", lambda: gate.count("rollover", 200) == 1)
+    everseal.restart()
+    everseal.register("third.example.com")
+    assert (gate.accounts, pebble.accounts, pebble.issued) == (1, 1, 3)
+
+
 class Road:
     """The way from the CA to Everseal's port for plain HTTP; `toll` is called for each question on it,
     and if it says so the question is lost with its connection."""

@@ -139,7 +139,36 @@ static void an_account_gets_another_key(void **state)
 	account_is_known_by_its_key();
 }
 
-/* Killed or unanswered at each request and each change of the store, it comes to one end. */
+/* Killed after each change of the store until there are no more, it comes to the same end. */
+static void killed_at_each_write_the_key_is_known(void **state)
+{
+	(void)state;
+	bool told = false;
+	unsigned kills = 0;
+	for (unsigned at = 1; !told; at++) {
+		struct change c = { 0 };
+		issue("first");
+		place.kill_at = place.changes + at;
+		account_rollover(place.issuers, STR("ca"), &c.call, changed);
+		turn_until(&place, c.told || place.ca.stopped);
+		told = !place.ca.stopped;
+		kills += !told;
+		place.kill_at = 0;
+		if (!c.told)
+			account_abort(&c.call);
+		restart();
+		issue("second");
+		assert_int_equal(place.ca.rollovers, 1);
+		assert_int_equal(record_version(&place, "flow", "account/ca"), 0);
+		assert_int_equal(record_version(&place, "flow-key", "account/ca"), 0);
+		account_is_known_by_its_key();
+		teardown(NULL);
+		setup(NULL);
+	}
+	assert_true(kills >= 4);
+}
+
+/* Killed or unanswered at each request, it comes to one end. */
 static void whatever_happens_the_key_is_known(void **state)
 {
 	(void)state;
@@ -234,6 +263,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(an_account_gets_another_key),
 		T(whatever_happens_the_key_is_known),
+		T(killed_at_each_write_the_key_is_known),
 		T(a_change_waits_for_those_who_use_the_key),
 		T(an_account_gets_another_contact),
 		T(after_its_end_another_account_is_made),

@@ -456,6 +456,32 @@ static void all_are_taken_or_none(void **state)
 	}
 }
 
+/* Killed while it is being stored, and at each record that is. */
+static void killed_meanwhile_all_are_there_or_none(void **state)
+{
+	(void)state;
+	struct brought b[3];
+	world_start(BASE);
+	sign_for(&b[0], "a.example.com");
+	sign_for(&b[1], "b.example.com");
+	sign_for(&b[2], "c.example.com");
+	for (unsigned at = 0; at <= 3; at++) {
+		struct bringing way;
+		place->kill_at = at ? place->changes + at : 0;
+		bring(&way, b, 3);
+		turn_until(place, !at || place->ca.stopped);
+		import_abort(&way.import);
+		place->kill_at = 0;
+		restart();
+		const bool there = shown_for(b[0].name);
+		assert_true(there || !at);
+		for (size_t i = 1; i < 3; i++)
+			assert_int_equal(shown_for(b[i].name) != NULL, there);
+	}
+	for (size_t i = 0; i < 3; i++)
+		buf_done(&b[i].pem);
+}
+
 static void who_asked_may_go_away(void **state)
 {
 	(void)state;
@@ -513,6 +539,7 @@ int main(void)
 		WORLD_TEST(what_does_not_fit_is_refused),
 		WORLD_TEST(a_key_that_is_missing_or_of_another_is_refused),
 		WORLD_TEST(all_are_taken_or_none),
+		WORLD_TEST(killed_meanwhile_all_are_there_or_none),
 		WORLD_TEST(who_asked_may_go_away),
 		WORLD_TEST(a_damaged_record_stops_no_other),
 	};
