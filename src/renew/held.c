@@ -2,6 +2,7 @@
  *
  * Record certificate: value {issuer, since, …} for people and scripts; blob: the number of
  * certificates, each as length and DER, then the sealed key. Lengths are four bytes, big-endian. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 enum { BLOB_MOST = 512 << 10 };
@@ -155,6 +156,8 @@ static void install(struct registration *g, struct registration *beside)
 		c.beside = &other;
 	}
 	s->ops->install(s, &c);
+	for (size_t i = 0; !beside && i < c.name_count; i++)
+		imported_install_beside(g->renewals, c.names[i], key_type_is_rsa(g->key_type), &c);
 	g->installed = ++g->renewals->installs;
 	tell_registration(g);
 	if (beside) {

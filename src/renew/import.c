@@ -12,6 +12,7 @@ struct import_item {
 	struct cert leaf;
 	struct secret key;
 	int64_t version; /* of the record that it replaces */
+	bool rsa, beside;
 };
 
 /* ---- what is brought ---- */
@@ -31,15 +32,22 @@ static bool dates_fit(const struct cert *leaf, int64_t now, struct err *err)
 	               clock_rfc3339(leaf->not_before, text));
 }
 
-/* Whoever renews it would put another in its place. */
-static bool is_free(struct renewals *r, struct str name, struct err *err)
+/* Whoever renews it would put another in its place, unless that has the other kind of key: then
+ * this one stands beside it. */
+static bool is_free(struct renewals *r, struct import_item *item, struct err *err)
 {
-	for (struct name_entry *e = names_first(r, name); e; e = names_next(e))
-		if (registration_wanted(e->registration))
+	const struct str name = item->name;
+	item->rsa = str_starts(item->leaf.key_type, STR("RSA"));
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e)) {
+		if (!registration_wanted(e->registration))
+			continue;
+		if (key_type_is_rsa(e->registration->key_type) == item->rsa)
 			return err_set(err, ERR_CONFLICT,
 			        "Everseal renews the certificate for %.*s itself." ERR_REMEDY
 			        "Disable that first: everseal lets-encrypt disable %.*s.",
 			        STR_ARG(name), STR_ARG(name));
+		item->beside = true;
+	}
 	return true;
 }
 
@@ -59,7 +67,7 @@ static bool judge(struct import *i, struct import_item *item, struct str pem, st
 		        "Import one that is for that name.",
 		        STR_ARG(item->name),
 		        STR_ARG(item->leaf.name_count ? item->leaf.names[0] : item->leaf.subject));
-	return is_free(i->renewals, item->name, err);
+	return is_free(i->renewals, item, err);
 }
 
 /* Nobody has to prove control of a wildcard that is brought. */
@@ -109,6 +117,8 @@ static void write_value(struct import *i, const struct import_item *item, struct
 	json_write_time(&w, "not_after", leaf->not_after);
 	json_write_time(&w, "since", loop_wall(i->renewals->needs.loop));
 	json_write_c(&w, "thumbprint", leaf->sha1);
+	json_write_text(&w, "key_type", leaf->key_type);
+	json_write_bool(&w, "beside", item->beside);
 	json_write_end(&w);
 }
 
@@ -139,10 +149,15 @@ static void stored(struct store_tx *tx, const struct err *err)
 	struct import *i = OWNER(tx, struct import, tx);
 	for (size_t n = 0; !err && n < i->count; n++) {
 		const struct import_item *item = &i->items[n];
-		imported_install(i->renewals,
-		        &(struct imported_install){ item->name, item->leaf.names,
-		                item->leaf.name_count, item->chain, item->count, &item->key });
-		imported_again(i->renewals, item->name);
+		struct renewals *r = i->renewals;
+		imported_again(r, item->name);
+		imported_install(r, &(struct imported_install){ item->name, item->leaf.names,
+		                            item->leaf.name_count, item->chain, item->count,
+		                            &item->key, item->rsa, item->beside });
+		struct registration *g =
+		        item->beside ? imported_partner(r, item->name, item->rsa) : NULL;
+		if (g)
+			held_install(g);
 	}
 	let_go(i);
 	i->done(i, err);

@@ -1,8 +1,8 @@
 /* Certificates that people bring: served, and never renewed by us.
  *
  * Record imported, id: the NAME; value {names, issuer, serial, not_before, not_after, since,
- * thumbprint}; blob as of a certificate (held.c). Chains and keys are read once, at the start, into
- * handshakes; what people are told of them is kept in memory. */
+ * thumbprint, key_type, beside}; blob as of a certificate (held.c). Chains and keys are read once,
+ * at the start, into handshakes; what people are told of them is kept in memory. */
 #ifndef RENEW_IMPORT_H
 #define RENEW_IMPORT_H
 
@@ -31,7 +31,8 @@ void import_abort(struct import *i); /* what was stored is served; `done` will n
 
 /* Within renew/, of imported.c. One is replaced as long as a registration of its NAME that is
  * wanted has a certificate, or one that is not has a newer one (exact to the second, as dates are
- * stored). Its id is NAME-imported. */
+ * stored). If it was brought while one with the other kind of key (ECDSA, RSA) was renewed, it
+ * stands beside that and is replaced by none of them. Its id is NAME-imported. */
 #define IMPORTED_KIND STR("imported")
 struct imported;
 struct imported_install {
@@ -41,7 +42,9 @@ struct imported_install {
 	const struct str *chain;
 	size_t count;
 	const struct secret *key;
+	bool rsa, beside;
 };
+/* What stands beside one that is issued is served with that: held_install. */
 void imported_install(struct renewals *r, const struct imported_install *what);
 /* The record is new, or another: known, and told to whoever watches. */
 void imported_again(struct renewals *r, struct str name);
@@ -50,6 +53,14 @@ void imported_done(struct renewals *r);
 /* At the start: all that are not replaced; and the one for that name, if there is one. */
 void imported_install_all(struct renewals *r);
 bool imported_install_again(struct renewals *r, struct str name);
+/* Serves `issued`, whose key is of that kind, for that name together with what was brought to stand
+ * beside it, if anything was. */
+void imported_install_beside(
+        struct renewals *r, struct str name, bool rsa, const struct serving_certificate *issued);
+/* Whether anything was. */
+bool imported_stands_beside(struct renewals *r, struct str name, bool rsa);
+/* The one that is issued for that name with the other kind of key; NULL: there is none. */
+struct registration *imported_partner(struct renewals *r, struct str name, bool rsa);
 /* By NAME or id; NULL if there is none. */
 const struct imported *imported_find(struct renewals *r, struct str name);
 struct renew_view imported_view(const struct imported *m);

@@ -10,11 +10,24 @@ struct imported {
 	struct str name, id; /* the id begins with the name */
 	struct str issuer, serial, thumbprint;
 	int64_t since, not_before, not_after;
-	size_t name_count;
+	bool rsa, beside;
+	unsigned name_count;
 	struct str names[]; /* name first */
 };
 
 /* ---- served ---- */
+
+struct registration *imported_partner(struct renewals *r, struct str name, bool rsa)
+{
+	struct registration *found = NULL;
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e)) {
+		struct registration *g = e->registration;
+		if (g->held.is && key_type_is_rsa(g->key_type) != rsa &&
+		        (!found || g->installed > found->installed))
+			found = g;
+	}
+	return found;
+}
 
 /* For its NAME, and for the other names that the certificate has if nobody else has one for them.
  * Names that are no DNS names are for nobody's SNI. */
@@ -22,10 +35,13 @@ void imported_install(struct renewals *r, const struct imported_install *what)
 {
 	struct str names[250];
 	size_t count = 0;
-	names[count++] = what->name;
+	if (!what->beside || !imported_partner(r, what->name, what->rsa))
+		names[count++] = what->name;
 	for (size_t n = 0; n < what->name_count && count < 250; n++)
 		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]))
 			names[count++] = what->names[n];
+	if (!count)
+		return;
 	struct serving_certificate c = {
 		.id = what->name,
 		.names = names,
@@ -42,7 +58,8 @@ static bool is_replaced(const struct imported *m)
 {
 	for (struct name_entry *e = names_first(m->renewals, m->name); e; e = names_next(e)) {
 		const struct registration *g = e->registration;
-		if (g->held.is && (registration_wanted(g) || g->held.since > m->since))
+		const bool stands = m->beside && key_type_is_rsa(g->key_type) != m->rsa;
+		if (!stands && g->held.is && (registration_wanted(g) || g->held.since > m->since))
 			return true;
 	}
 	return false;
@@ -73,17 +90,61 @@ static bool open_record(const struct imported *m, struct opened *o, struct err *
 	               "The key of an imported certificate", rest, &o->key, err);
 }
 
+static void not_served(const struct imported *m, const struct err *err)
+{
+	log_error(m->renewals->needs.log, "The imported certificate for %.*s cannot be served: %s",
+	        STR_ARG(m->name), err->text);
+}
+
 static void install(const struct imported *m)
 {
 	struct opened o = { 0 };
 	struct err err = ERR_INIT;
 	if (open_record(m, &o, &err))
-		imported_install(m->renewals, &(struct imported_install){ m->name, m->names,
-		                                      m->name_count, o.chain, o.count, &o.key });
+		imported_install(
+		        m->renewals, &(struct imported_install){ m->name, m->names, m->name_count,
+		                             o.chain, o.count, &o.key, m->rsa, m->beside });
 	else
-		log_error(m->renewals->needs.log,
-		        "The imported certificate for %.*s cannot be served: %s", STR_ARG(m->name),
-		        err.text);
+		not_served(m, &err);
+	opened_done(&o);
+}
+
+static const struct imported *beside_of(struct renewals *r, struct str name, bool rsa)
+{
+	struct map_node *n = r->imports.count ? map_find(&r->imports, name) : NULL;
+	const struct imported *m = n ? OWNER(n, struct imported, node) : NULL;
+	return m && m->beside && m->rsa != rsa && !is_replaced(m) ? m : NULL;
+}
+
+bool imported_stands_beside(struct renewals *r, struct str name, bool rsa)
+{
+	return beside_of(r, name, rsa);
+}
+
+void imported_install_beside(
+        struct renewals *r, struct str name, bool rsa, const struct serving_certificate *issued)
+{
+	const struct imported *m = beside_of(r, name, rsa);
+	struct opened o = { 0 };
+	struct err err = ERR_INIT;
+	if (!m)
+		return;
+	if (open_record(m, &o, &err)) {
+		const struct serving_certificate brought = { .id = m->name,
+			.names = &m->name,
+			.name_count = 1,
+			.leaf = o.chain[0],
+			.chain = o.chain + 1,
+			.chain_count = o.count - 1,
+			.key = &o.key };
+		struct serving_certificate first = rsa ? brought : *issued;
+		first.names = &m->name;
+		first.name_count = 1;
+		first.beside = rsa ? issued : &brought;
+		r->needs.serving->ops->install(r->needs.serving, &first);
+	} else {
+		not_served(m, &err);
+	}
 	opened_done(&o);
 }
 
@@ -99,7 +160,8 @@ void imported_install_all(struct renewals *r)
 bool imported_install_again(struct renewals *r, struct str name)
 {
 	const struct imported *m = imported_find(r, name);
-	const bool does = m && !is_replaced(m);
+	const bool does =
+	        m && !is_replaced(m) && (!m->beside || !imported_partner(r, m->name, m->rsa));
 	if (does)
 		install(m);
 	return does;
@@ -180,7 +242,9 @@ static bool know(struct renewals *r, const struct record *record, struct err *er
 		.issuer = json_text(value, "issuer"),
 		.serial = json_text(value, "serial"),
 		.thumbprint = json_text(value, "thumbprint"),
-		.name_count = 1 + other_names(record->id, names, others) };
+		.rsa = str_starts(json_text(value, "key_type"), STR("RSA")),
+		.name_count = 1 + (unsigned)other_names(record->id, names, others) };
+	json_bool(value, "beside", &m.beside);
 	clock_from_rfc3339(json_text(value, "since"), &m.since);
 	clock_from_rfc3339(json_text(value, "not_before"), &m.not_before);
 	clock_from_rfc3339(json_text(value, "not_after"), &m.not_after);

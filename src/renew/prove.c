@@ -2,6 +2,7 @@
  * offers no other kind of signature if another certificate stands beside it. One that
  * shows another certificate, or is not bound yet, is asked again for a while: workers take a new
  * certificate with their next turn, and a new listener comes with the next generation. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 enum { TRIES_MOST = 8, FIRST_WAIT = 20 };
@@ -90,21 +91,42 @@ static void probed(struct fetch_probe *probe, struct str leaf_pem, const struct 
 	probe_next(g);
 }
 
+/* No wildcard, if it has any other name. */
+static struct str name_of(const struct registration *g)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		if (!acme_is_wildcard(g->names[i]))
+			return g->names[i];
+	return g->names[0];
+}
+
+/* As visitors ask for it; for a wildcard one that nobody has by itself. */
+static struct str asked_for(struct arena *a, struct str name)
+{
+	return acme_is_wildcard(name) ? arena_printf(a, "everseal-probe.%.*s",
+	                                        STR_ARG(acme_without_wildcard(name)))
+	                              : name;
+}
+
 static void probe_next(struct registration *g)
 {
+	ARENA_AUTO a = ARENA_INIT;
 	struct proof *p = &g->proof;
 	if (p->next == p->count) {
 		finish(g, NULL);
 		return;
 	}
-	const bool alone = !registration_beside(g);
+	const struct str name = name_of(g);
+	const bool rsa = key_type_is_rsa(g->key_type);
+	const bool alone =
+	        !registration_beside(g) && !imported_stands_beside(g->renewals, name, rsa);
 	p->probe = (struct fetch_probe){
-		.keys = alone                          ? FETCH_KEYS_ANY
-		        : key_type_is_rsa(g->key_type) ? FETCH_KEYS_RSA
-		                                       : FETCH_KEYS_ECDSA,
+		.keys = alone ? FETCH_KEYS_ANY
+		        : rsa ? FETCH_KEYS_RSA
+		              : FETCH_KEYS_ECDSA,
 		.address = p->at[p->next].host,
 		.port = p->at[p->next].port,
-		.server_name = g->names[0],
+		.server_name = asked_for(&a, name),
 		.done = probed,
 	};
 	fetch_probe(g->renewals->needs.fetch, &p->probe);

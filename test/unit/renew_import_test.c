@@ -12,13 +12,14 @@ struct brought {
 	struct buf pem;
 };
 
-static void sign(struct brought *b, const char *name, const char *const covers[3], int64_t begins,
-        int64_t ends)
+static void sign_with(struct brought *b, const char *name, const char *const covers[3],
+        int64_t begins, int64_t ends, enum key_type type)
 {
 	struct err err = ERR_INIT;
 	struct str names[3];
 	size_t count = 0;
-	KEY_AUTO *key = key_new(KEY_P256, &err);
+	KEY_AUTO *key = key_new(type, &err);
+	const char *kind = key_type_is_rsa(type) ? "RSA" : "EC";
 	BUF_AUTO der = BUF(8192);
 	SECRET_AUTO secret = key_to_der(key);
 	while (count < 3 && covers[count]) {
@@ -29,9 +30,15 @@ static void sign(struct brought *b, const char *name, const char *const covers[3
 	snprintf(b->name, sizeof b->name, "%s", name);
 	b->pem = BUF(16 << 10);
 	cert_to_pem(buf_str(&der), &b->pem);
-	buf_add_c(&b->pem, "-----BEGIN EC PRIVATE KEY-----\n");
+	buf_printf(&b->pem, "-----BEGIN %s PRIVATE KEY-----\n", kind);
 	buf_add_base64(&b->pem, secret_bytes(&secret));
-	buf_add_c(&b->pem, "\n-----END EC PRIVATE KEY-----\n");
+	buf_printf(&b->pem, "\n-----END %s PRIVATE KEY-----\n", kind);
+}
+
+static void sign(struct brought *b, const char *name, const char *const covers[3], int64_t begins,
+        int64_t ends)
+{
+	sign_with(b, name, covers, begins, ends, KEY_P256);
 }
 
 static void sign_for(struct brought *b, const char *name)
@@ -526,6 +533,62 @@ static void a_damaged_record_stops_no_other(void **state)
 	}
 }
 
+static bool has_certificate(void)
+{
+	const struct registration *g = registration_find(world.renewals, STR("shop.example.com"));
+	return g && g->held.is && g->served_at && !g->attempting;
+}
+
+/* One with an RSA key beside the one that we renew, for that name alone; a later registration with
+ * an RSA key takes its place. */
+static void one_with_another_key_stands_beside(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct wish w;
+	const int64_t now = loop_wall(place->loop);
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	turn_until(place, has_certificate());
+	sign_for(&b, "shop.example.com");
+	is_refused(&b, "shop.example.com cannot be imported: Everseal renews the certificate for "
+	               "shop.example.com itself. Disable that first: everseal lets-encrypt "
+	               "disable shop.example.com.");
+	sign_with(&b, "shop.example.com",
+	        (const char *const[3]){ "shop.example.com", "old.example.com", "www.example.com" },
+	        now - DAY, now + 300 * DAY, KEY_RSA2048);
+	is_taken(&b);
+	for (int again = 0; again < 3; again++) {
+		assert_string_equal(shown_keys("shop.example.com"), "P-256, RSA 2048");
+		assert_string_equal(shown_keys("www.example.com"), "P-256");
+		assert_string_equal(shown_keys("old.example.com"), "RSA 2048");
+		assert_string_equal(said("shop.example.com-imported", "state"), "\"imported\"");
+		assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+		if (again == 1)
+			run_for(place, 70 * DAY); /* renewed */
+		if (again)
+			continue;
+		world_kill();
+		world_start(NULL);
+		turn_until(place, has_certificate());
+	}
+	assert_int_equal(place->ca.order_count, 2);
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .key_type = STR("rsa2048") });
+	wish_wait(&w);
+	turn_until(place, !strcmp(shown_keys("www.example.com"), "P-256, RSA 2048"));
+	assert_string_equal(shown_keys("shop.example.com"), "P-256, RSA 2048");
+	assert_string_equal(said("shop.example.com-imported", "state"), "\"retired\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -542,6 +605,7 @@ int main(void)
 		WORLD_TEST(killed_meanwhile_all_are_there_or_none),
 		WORLD_TEST(who_asked_may_go_away),
 		WORLD_TEST(a_damaged_record_stops_no_other),
+		WORLD_TEST(one_with_another_key_stands_beside),
 	};
 	return cmocka_run_group_tests_name("renew_import", tests, NULL, NULL);
 }
