@@ -2,6 +2,7 @@
 #include "cli/certificate.h"
 #include "cli/client.h"
 #include "cli/secret.h"
+#include "cli/show.h"
 #include "cli/whole.h"
 #include "keys/pkcs12.h"
 
@@ -47,6 +48,31 @@ static bool keep_as(struct command *c, const char *path, struct str pem, struct 
 	return wants_pkcs12(c) ? keep_pkcs12(c, path, pem, err) : keep(path, pem, err);
 }
 
+static struct str path_of(struct command *c)
+{
+	const struct str name = command_escaped(c, c->operands[0]);
+	const struct str type = command_value(c, OPTION_KEY_TYPE);
+	return arena_printf(&c->arena, "/api/certificates/%.*s/export?with=key%s%.*s",
+	        STR_ARG(name), type.n ? "&key_type=" : "",
+	        STR_ARG(type.n ? command_escaped(c, type) : STR_NONE));
+}
+
+/* That there was another one to choose. */
+static void tell_beside(struct command *c, struct str state)
+{
+	struct err err = ERR_INIT;
+	const struct str name = command_escaped(c, c->operands[0]);
+	const struct question q = { .method = "GET",
+		.path = arena_printf(&c->arena, "/api/certificates/%.*s", STR_ARG(name)) };
+	JSON_AUTO *answer = client_ask_json(state, &q, &err);
+	const struct str key = json_text(answer, "key_type");
+	const struct str other = json_text(json_object(answer, "beside"), "key_type");
+	if (other.n)
+		printf("Its key is %.*s. Another certificate stands beside it: --key-type %.*s "
+		       "exports that one.\n",
+		        STR_ARG(show_clean(&c->arena, key)), STR_ARG(show_clean(&c->arena, other)));
+}
+
 int command_export(struct command *c)
 {
 	struct err err = ERR_INIT;
@@ -58,9 +84,7 @@ int command_export(struct command *c)
 			        "Say which certificate to export, by a name of it.");
 		return command_usage(&err);
 	}
-	const struct question q = { .method = "GET",
-		.path = arena_printf(&c->arena, "/api/certificates/%.*s/export?with=key",
-		        STR_ARG(command_escaped(c, c->operands[0]))) };
+	const struct question q = { .method = "GET", .path = path_of(c) };
 	const char *file = c->values[OPTION_TO];
 	const bool done = command_state(c, &state, &err) && client_ask(state, &q, &answer, &err) &&
 	                  keep_as(c, file, buf_str(&answer.body), &err);
@@ -68,5 +92,7 @@ int command_export(struct command *c)
 	if (!done)
 		return command_fail(&err);
 	printf("Certificate, chain and private key are in %s, readable by its owner only.\n", file);
+	if (!command_value(c, OPTION_KEY_TYPE).n)
+		tell_beside(c, state);
 	return EXIT_DONE;
 }

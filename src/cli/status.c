@@ -119,6 +119,16 @@ static struct str came_how(const struct json *c)
 	               : STR_NONE;
 }
 
+/* Clients that cannot do with the one get the other. */
+static struct str beside(struct arena *a, const struct json *c)
+{
+	const struct json *other = json_object(c, "beside");
+	const struct str key = show_clean(a, json_text(other, "key_type"));
+	const struct str id = show_clean(a, json_text(other, "id"));
+	return id.n ? arena_printf(a, "beside it: %.*s, key type: %.*s", STR_ARG(id), STR_ARG(key))
+	            : STR_NONE;
+}
+
 static struct str revoked(struct arena *a, const struct json *c, int64_t now)
 {
 	const struct str at = json_text(c, "revoked");
@@ -153,6 +163,7 @@ static void add_certificate(struct table *t, const struct json *c, size_t names,
 	table_note(t, row, rehearsal(c));
 	table_note(t, row, issuers(a, c));
 	table_note(t, row, made_how(a, c));
+	table_note(t, row, beside(a, c));
 	table_note(t, row, served_as(a, c, now));
 	table_note(t, row, seen(a, c, now));
 	table_note(t, row, last_error(a, c));

@@ -84,11 +84,12 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"their own. Importing again replaces it. Everseal does not renew it.\n\n"
 		"With --many it imports the files NAME.pem of a directory; the first that does not do ends "
 		"it, and those before it are served." },
-	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO) | HAS(PASSWORD_FILE), HAS(TO),
+	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO) | HAS(PASSWORD_FILE) | HAS(KEY_TYPE), HAS(TO),
 		"write a certificate with its key to a file",
 		"Writes the certificate with that name, its chain and its private key to a new file that "
 		"only its owner can read: PEM, or PKCS#12 (AES-256, PBKDF2, SHA-256) under a password that "
-		"is asked for unless --password-file gives it. Private keys leave by this command alone, on the machine "
+		"is asked for unless --password-file gives it. Where a certificate with an RSA key stands "
+		"beside one with an ECDSA key, --key-type says which. Private keys leave by this command alone, on the machine "
 		"itself." },
 	[VERB_BACKUP] = { "backup", "FILE", 1, WHERE | HAS(WITH_KEY), 0,
 		"copy the whole state to a file",

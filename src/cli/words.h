@@ -32,7 +32,10 @@
 	        "The IP address to serve the names on. Default: the configuration's `https` "      \
 	        "lines.")                                                                          \
 	X(PORT, "port", "N", "The port to serve the names on. Default: likewise.")                 \
-	X(KEY_TYPE, "key-type", "T", "The type of the certificate's key. Default: P-256.")         \
+	X(KEY_TYPE, "key-type", "T",                                                               \
+	        "The type of the certificate's key: p256, p384, rsa2048, rsa3072 or rsa4096. To "  \
+	        "register one of each kind: p256,rsa2048. Default: the configuration's, else "     \
+	        "p256; of two that are there the one with the ECDSA key.")                         \
 	X(PROFILE, "profile", "P", "One of the certificate profiles that the authority offers.")   \
 	X(DESPITE_HSTS, "despite-hsts", NULL,                                                      \
 	        "Do it although browsers still remember that these names are reached over HTTPS "  \

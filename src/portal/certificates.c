@@ -139,9 +139,10 @@ static void get_export(struct call *c)
 	if (!find(c, &v))
 		return;
 	const bool key = wants_key(c, &err);
+	const struct renew_export_want want = { c->item, call_query(c, "key_type"), key };
 	struct str file = arena_printf(&c->arena, "%.*s.pem", STR_ARG(v.names[0]));
 	c->answer.secret = c->backlog.secret = key;
-	if (err.code || !renew_export(portal_renewals, c->item, key, &c->answer, &err)) {
+	if (err.code || !renew_export(portal_renewals, &want, &c->answer, &err)) {
 		call_fail(c, &err);
 		return;
 	}

@@ -177,13 +177,14 @@ static void add_entry(
 
 /* ---- certificates ---- */
 
-/* Of several registrations for a site: one that is for its first name, is renewed, is new. */
+/* Of several registrations for a site: one that is for its first name, is renewed, has a
+ * certificate, is no second one beside another, is new. */
 static unsigned rank_of(const struct site_entry *e, const struct renew_view *v)
 {
 	bool first = false;
 	for (size_t i = 0; i < v->name_count; i++)
 		first |= str_eq(v->names[i], site_name_of(&e->site));
-	return 1 + 4U * first + 2U * v->renewed + v->held;
+	return 1 + 8U * first + 4U * v->renewed + 2U * v->held + !v->second;
 }
 
 static void show(struct site_entry *e, const struct renew_view *v)

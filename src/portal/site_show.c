@@ -116,10 +116,12 @@ static void write_state(
 	write_or_null(w, "why", has ? v->why : STR_NONE);
 }
 
-static void write_certificate(struct json_writer *w, const struct site_entry *e)
+static void write_certificates(struct json_writer *w, const struct site_entry *e, struct str beside)
 {
 	if (!e->certificate.n || !renew_write(portal_renewals, e->certificate, "certificate", w))
 		json_write_null(w, "certificate");
+	if (!beside.n || !renew_write(portal_renewals, beside, "beside", w))
+		json_write_null(w, "beside");
 }
 
 static void write_states(struct json_writer *w, const struct config_site *s)
@@ -158,7 +160,7 @@ void site_entry_write(struct json_writer *w, const char *key, const struct site_
 	write_where(w, e);
 	write_sources(w, e);
 	json_write_int(w, "version", e->version);
-	write_certificate(w, e);
+	write_certificates(w, e, has ? v.beside : STR_NONE);
 	json_write_end(w);
 }
 

@@ -207,21 +207,51 @@ void key_to_pem(struct str der, bool rsa, struct buf *ret_pem)
 	buf_printf(ret_pem, "-----END %s PRIVATE KEY-----\n", kind);
 }
 
-bool renew_export(
-        struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err)
+/* Always false. */
+static bool no_such_key(const struct renew_export_want *want, struct err *err)
 {
-	const struct registration *g = registration_find(r, name);
-	const struct imported *m = !g || !g->held.is ? imported_find(r, name) : NULL;
+	return err_set(err, ERR_NOT_FOUND,
+	        "There is no certificate for %.*s with a key of the type %.*s." ERR_REMEDY
+	        "`everseal lets-encrypt status %.*s` says which there are.",
+	        STR_ARG(want->name), STR_ARG(str_head(want->key_type, 80)), STR_ARG(want->name));
+}
+
+/* Of those for that name; NULL: none of that type. */
+static const struct registration *with_key_type(
+        const struct renewals *r, const struct registration *g, struct str key_type)
+{
+	const struct registration *found = NULL;
+	enum key_type type;
+	if (!key_type_from_name(key_type, &type))
+		return NULL;
+	if (g->key_type == type)
+		return g;
+	for (struct name_entry *e = names_first(r, g->names[0]); e; e = names_next(e))
+		if (e->registration->key_type == type && e->registration->held.is &&
+		        (!found || registration_wanted(e->registration)))
+			found = e->registration;
+	return found;
+}
+
+bool renew_export(struct renewals *r, const struct renew_export_want *want, struct buf *ret_pem,
+        struct err *err)
+{
+	const struct registration *g = registration_find(r, want->name);
+	if (g && want->key_type.n && !(g = with_key_type(r, g, want->key_type)))
+		return no_such_key(want, err);
+	const struct imported *m = !g || !g->held.is ? imported_find(r, want->name) : NULL;
+	if (m && want->key_type.n)
+		return no_such_key(want, err);
 	if (m)
-		return imported_export(m, with_key, ret_pem, err);
+		return imported_export(m, want->with_key, ret_pem, err);
 	if (!g)
-		return no_certificate(name, err);
+		return no_certificate(want->name, err);
 	if (!g->held.is)
 		return err_set(err, ERR_NOT_FOUND,
 		        "%.*s has only its temporary certificate." ERR_REMEDY
 		        "Wait until a CA has issued one.",
 		        STR_ARG(g->names[0]));
-	if (with_key)
+	if (want->with_key)
 		key_to_pem(secret_bytes(&g->held.key),
 		        str_starts(g->held.leaf.key_type, STR("RSA")), ret_pem);
 	for (size_t i = 0; i < g->held.chain_count; i++)

@@ -71,6 +71,8 @@ struct renew_view {
 	const struct err *served; /* what visitors get instead of it; NULL: nothing else */
 	struct str task;          /* the newest one, or empty */
 	struct str thumbprint, serial, issued_by;
+	struct str beside; /* id of the one with the other kind of key; empty: it stands alone */
+	bool second;       /* it is the RSA one of both */
 };
 struct renew_view_each {
 	void (*view)(struct renew_view_each *e, const struct renew_view *v);
@@ -101,9 +103,13 @@ bool renew_primary(struct renewals *r, struct renew_view *ret_view);
 void renew_set_primary(struct renewals *r, struct str id);
 
 /* Leaf and chain as PEM, as the CA sent them. with_key (for the machine's owner alone): first the
- * key (SEC 1), and ret_pem must be a BUF_SECRET. */
-MUST_CHECK bool renew_export(
-        struct renewals *r, struct str name, bool with_key, struct buf *ret_pem, struct err *err);
+ * key (SEC 1, PKCS#1), and ret_pem must be a BUF_SECRET. */
+struct renew_export_want {
+	struct str name, key_type; /* key_type empty: of two the one with the ECDSA key */
+	bool with_key;
+};
+MUST_CHECK bool renew_export(struct renewals *r, const struct renew_export_want *want,
+        struct buf *ret_pem, struct err *err);
 
 /* The registration goes from the store and with it its site; a certificate that it has is kept and
  * shown as retired. What the file sets cannot be removed here. HSTS as with renew_disable. */

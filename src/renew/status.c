@@ -132,6 +132,9 @@ struct renew_view registration_view(const struct registration *g)
 	v.explanation = g->suggestion.explanation;
 	v.error = error_of(g);
 	v.served = g->served_at && g->served_err.code ? &g->served_err : NULL;
+	const struct registration *beside = registration_beside(g);
+	v.beside = str_c(beside ? beside->id : NULL);
+	v.second = beside && key_type_is_rsa(g->key_type);
 	if (h->is) {
 		v.thumbprint = str_c(h->leaf.sha1);
 		v.serial = h->leaf.serial;
@@ -204,6 +207,20 @@ static void write_error(const struct registration *g, struct json_writer *w)
 	json_write_end(w);
 }
 
+/* What clients get that cannot do with its key, or could do with a better one. */
+static void write_beside(const struct registration *g, struct json_writer *w)
+{
+	const struct registration *other = registration_beside(g);
+	if (!other) {
+		json_write_null(w, "beside");
+		return;
+	}
+	json_write_object(w, "beside");
+	json_write_c(w, "id", other->id);
+	json_write_c(w, "key_type", key_type_name(other->key_type));
+	json_write_end(w);
+}
+
 /* By whom and how the next one is made. */
 static void write_how(const struct registration *g, struct json_writer *w)
 {
@@ -216,6 +233,7 @@ static void write_how(const struct registration *g, struct json_writer *w)
 	json_write_bool(w, "rehearsing", is_working(g) && g->rehearsing);
 	json_write_c(w, "wanted_key_type", key_type_name(g->key_type));
 	json_write_text(w, "profile", registration_profile(g));
+	write_beside(g, w);
 }
 
 static void write_registration(const struct registration *g, const char *key, struct json_writer *w)

@@ -4,9 +4,11 @@ import subprocess
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from api import Api
 from network import is_temporary, request_bytes, until
+from test_dns_challenge import primary, update
 from test_import import Authority
 
 NAME = "shop.example.com"
@@ -60,6 +62,13 @@ def settled(everseal, name=NAME):
         both = [of_kind(everseal, key, name) for key in ("p256", "rsa2048")]
         return all(c and c["state"] == "ok" and c["served"] == "stored" for c in both) and both
     return until(lambda: f"both are served: {json.dumps(everseal.status()['certificates'], indent=1)}", look, 60)
+
+
+def imported(everseal, folder, *names, key):
+    """Serves what another CA has issued with that key for the first of the names."""
+    pem = folder / "other.pem"
+    pem.write_bytes(b"".join(Authority("Other").issue(*names, key=key)))
+    return everseal.cli("import", names[0], pem)
 
 
 @pytest.fixture
@@ -131,6 +140,49 @@ def test_the_file_takes_one_away(everseal, upstream):
     until("the RSA one alone", lambda: kinds(everseal.https, NAME) == [None, "rsa", "rsa"])
     everseal.write(f"site {NAME} {{ proxy {upstream.address}; key-type p256 p384 }}")
     everseal.reload().failed("p256 and p384 are both ECDSA")
+
+
+def test_export_chooses(everseal, tmp_path):
+    def exported(file, *words):
+        outcome = everseal.cli("export", NAME, "--to", tmp_path / file, *words).ok()
+        return outcome.out, kind(x509.load_pem_x509_certificate((tmp_path / file).read_bytes()))
+    said, key = exported("first.pem")
+    assert key == "ecdsa" and "Its key is P-256. Another certificate stands beside it: --key-type rsa2048" in said
+    said, key = exported("second.pem", "--key-type", "rsa2048")
+    assert key == "rsa" and "beside" not in said
+    everseal.cli("export", NAME, "--to", tmp_path / "third.pem", "--key-type", "p384").failed(
+        "There is no certificate for shop.example.com with a key of the type p384.")
+    assert f"beside it: {of_kind(everseal, 'rsa2048')['id']}, key type: rsa2048" in everseal.le("status", NAME).ok().out
+    told = Api(everseal.state).get(f"/api/sites/{NAME}").ok()
+    assert (told["certificate"]["key_type"], told["beside"]["key_type"]) == ("P-256", "RSA 2048")
+
+
+def test_what_is_imported_stands_beside(stage, pebble, upstream, tmp_path):
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register(NAME, "www.example.com")
+    key = rsa.generate_private_key(65537, 2048)
+    imported(everseal, tmp_path, NAME, "www.example.com", key=key).ok()
+    assert kinds(everseal.https, NAME) == ["ecdsa", "rsa", "ecdsa"]
+    assert kinds(everseal.https, "www.example.com") == ["ecdsa", None, "ecdsa"]
+    before = serials(everseal)
+    everseal.le("renew", NAME, "--wait").ok()
+    assert serials(everseal)[1] == before[1] and serials(everseal)[0] != before[0]
+    everseal.restart()
+    assert kinds(everseal.https, NAME) == ["ecdsa", "rsa", "ecdsa"]
+    imported(everseal, tmp_path, NAME, key=None).failed("Everseal renews the certificate for shop.example.com itself.")
+    # A wildcard that is brought, and beside it nothing.
+    imported(everseal, tmp_path, "*.brought.example.com", key=key).ok()
+    assert kinds(everseal.https, "x.brought.example.com") == [None, "rsa", "rsa"]
+
+
+def test_wildcards(stage):
+    """Proved by DNS; both for every name below."""
+    bind = primary(stage, ["127.0.0.1"])
+    everseal = stage.everseal(stage.pebble(dnsserver=bind.at), head=f"resolver {bind.at}\n{update(bind)}",
+                              sites="site *.example.com { respond 200 ok; key-type p256 rsa2048 }").start()
+    settled(everseal, "*.example.com")
+    for name in ("a.example.com", "b.example.com"):
+        assert kinds(everseal.https, name) == ["ecdsa", "rsa", "ecdsa"]
 
 
 def test_until_they_are_issued(stage, pebble, upstream, tmp_path):

@@ -248,6 +248,59 @@ static void each_is_disabled_and_removed_alone(void **state)
 	shown_is("RSA 2048");
 }
 
+/* What is left of one is of the same kind. */
+static void each_is_narrowed_as_it_was(void **state)
+{
+	(void)state;
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	struct wish w;
+	world_start(BASE);
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .profile = STR("classic"),
+	                          .key_type = STR("p384") });
+	wish_wait(&w);
+	turn_until(place, has(KEY_P384));
+	const struct renew_narrow_want want = { str_c(of(KEY_P384)->id), names, 1 };
+	w = (struct wish){ 0 };
+	renew_narrow(world.renewals, &w.q, &want, wish_done);
+	wish_wait(&w);
+	const struct registration *g = registration_by_id(world.renewals, str_c(w.id));
+	assert_int_equal(g->name_count, 1);
+	assert_int_equal(g->key_type, KEY_P384);
+	assert_true(str_eq_c(g->profile, "classic"));
+}
+
+/* The private key that is exported for shop.example.com. */
+static const char *exported(const char *key_type)
+{
+	struct err err = ERR_INIT;
+	static char first[64];
+	BUF_AUTO pem = BUF_SECRET(64 << 10);
+	const struct renew_export_want want = { STR("shop.example.com"), str_c(key_type), true };
+	if (!renew_export(world.renewals, &want, &pem, &err))
+		fail_msg("%s", err.text);
+	snprintf(first, sizeof first, "%.*s", (int)strcspn(buf_c(&pem), "\n"), buf_c(&pem));
+	return first;
+}
+
+static void each_is_exported_and_told_of(void **state)
+{
+	(void)state;
+	char told[400];
+	world_start(BY_FILE BOTH_KEYS);
+	run_until_both();
+	assert_string_equal(exported(NULL), "-----BEGIN EC PRIVATE KEY-----");
+	assert_string_equal(exported("p256"), "-----BEGIN EC PRIVATE KEY-----");
+	assert_string_equal(exported("rsa2048"), "-----BEGIN RSA PRIVATE KEY-----");
+	snprintf(
+	        told, sizeof told, "{\"id\":\"%s\",\"key_type\":\"rsa2048\"}", of(KEY_RSA2048)->id);
+	assert_string_equal(said("shop.example.com", "beside"), told);
+	assert_string_equal(said("shop.example.com", "key_type"), "\"P-256\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +315,8 @@ int main(void)
 		WORLD_TEST(both_are_registered_as_the_site_says),
 		WORLD_TEST(two_of_one_kind_are_refused),
 		WORLD_TEST(each_is_disabled_and_removed_alone),
+		WORLD_TEST(each_is_narrowed_as_it_was),
+		WORLD_TEST(each_is_exported_and_told_of),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,6 +226,13 @@ static void view(struct renew_view_each *e, const struct renew_view *v)
 	a->v = *v;
 }
 
+static bool export_shop(bool with_key, struct buf *ret_pem, struct err *err)
+{
+	const struct renew_export_want want = { .name = STR("shop.example.com"),
+		.with_key = with_key };
+	return renew_export(world.renewals, &want, ret_pem, err);
+}
+
 /* As any other certificate, found by each way to type its name. */
 static void one_at_a_glance(void **state)
 {
@@ -259,9 +266,9 @@ static void one_at_a_glance(void **state)
 	assert_int_equal(v.why.n, 0);
 	assert_int_equal(v.thumbprint.n, 40);
 	assert_true(v.serial.n > 0);
-	assert_true(renew_export(world.renewals, STR("shop.example.com"), false, &pem, &err));
+	assert_true(export_shop(false, &pem, &err));
 	assert_string_equal(buf_c(&pem), shown_for("shop.example.com"));
-	assert_true(renew_export(world.renewals, STR("shop.example.com"), true, &secret, &err));
+	assert_true(export_shop(true, &secret, &err));
 	assert_true(str_starts(buf_str(&secret), STR("-----BEGIN EC PRIVATE KEY-----\n")));
 	assert_true(str_ends(buf_str(&secret), buf_str(&pem)));
 }

@@ -658,6 +658,12 @@ static void a_wait_for_a_limit_can_be_given_up(void **state)
 
 /* Export */
 
+static bool export_pem(bool with_key, struct str key_type, struct buf *ret_pem, struct err *err)
+{
+	const struct renew_export_want want = { STR("shop.example.com"), key_type, with_key };
+	return renew_export(world.renewals, &want, ret_pem, err);
+}
+
 static void a_certificate_is_exported(void **state)
 {
 	(void)state;
@@ -668,21 +674,25 @@ static void a_certificate_is_exported(void **state)
 	size_t count;
 	BUF_AUTO pem = BUF(64 << 10), secret = BUF_SECRET(64 << 10);
 	world_start(BASE);
-	assert_false(renew_export(world.renewals, STR("shop.example.com"), false, &pem, &err));
+	assert_false(export_pem(false, STR_NONE, &pem, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	place->ca.down = true;
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
-	assert_false(renew_export(world.renewals, STR("shop.example.com"), false, &pem, &err));
+	assert_false(export_pem(false, STR_NONE, &pem, &err));
 	assert_string_equal(err.text, "shop.example.com has only its temporary certificate. Wait "
 	                              "until a CA has issued one.");
 	place->ca.down = false;
 	run_until_idle();
-	assert_true(renew_export(world.renewals, STR("shop.example.com"), false, &pem, &err));
+	assert_true(export_pem(false, STR_NONE, &pem, &err));
 	assert_null(strstr(buf_c(&pem), "PRIVATE"));
+	assert_false(export_pem(false, STR("rsa2048"), &pem, &err));
+	assert_string_equal(err.text,
+	        "There is no certificate for shop.example.com with a key of the type rsa2048. "
+	        "`everseal lets-encrypt status shop.example.com` says which there are.");
 	assert_true(cert_chain_from_pem(&a, buf_str(&pem), chain, &count, &err));
 	assert_int_equal(count, 1);
-	assert_true(renew_export(world.renewals, STR("shop.example.com"), true, &secret, &err));
+	assert_true(export_pem(true, STR_NONE, &secret, &err));
 	struct str text = buf_str(&secret), begin = STR("-----BEGIN EC PRIVATE KEY-----\n");
 	assert_true(str_starts(text, begin));
 	const char *end = strstr(text.p, "-----END EC PRIVATE KEY-----\n");

@@ -331,7 +331,8 @@ static void a_key_is_exported_by_its_kind(void **state)
 	                          .agree_tos = true });
 	wish_wait(&w);
 	run_until_idle();
-	assert_true(renew_export(world.renewals, name, /* with_key= */ true, &pem, &err));
+	const struct renew_export_want want = { .name = name, .with_key = true };
+	assert_true(renew_export(world.renewals, &want, &pem, &err));
 	assert_true(str_starts(buf_str(&pem), STR("-----BEGIN RSA PRIVATE KEY-----\n")));
 	assert_non_null(strstr(buf_c(&pem), "\n-----END RSA PRIVATE KEY-----\n-----BEGIN CERT"));
 	struct str rest = buf_str(&pem), line;

@@ -42,11 +42,12 @@ function heading(certificate) {
 	];
 }
 
-export function certificateSection(certificate) {
+/* title, lead: what stands above the table. */
+export function certificateSection(certificate, title = 'Certificate', lead = null) {
 	const served = certificate.served_leaf;
 	const equal = member => String(served?.[member]) === String(certificate[member]);
 	const differs = served && rows.some(([, member]) => !equal(member));
-	return section('Certificate', h('table', {class: differs ? 'served-table differs' : 'served-table'},
+	return section(title, lead, h('table', {class: differs ? 'served-table differs' : 'served-table'},
 		h('caption', {class: 'unseen'}, 'The certificate served, beside the one stored'),
 		h('thead', {}, h('tr', {}, h('td'), heading(certificate))),
 		h('tbody', {}, rows.map(([label, member, show]) => row(label,

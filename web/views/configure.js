@@ -34,7 +34,7 @@ function between(items) {
 	return items.map((item, i) => [i ? (i === items.length - 1 ? ' and ' : ', ') : null, mono(item)]);
 }
 
-const keyTypes = [['', 'The usual one'], ['p256', 'ECDSA P-256'], ['p384', 'ECDSA P-384'], ['rsa2048', 'RSA 2048'], ['rsa3072', 'RSA 3072'], ['rsa4096', 'RSA 4096']];
+const keyTypes = [['', 'The usual one'], ['p256', 'ECDSA P-256'], ['p384', 'ECDSA P-384'], ['rsa2048', 'RSA 2048'], ['rsa3072', 'RSA 3072'], ['rsa4096', 'RSA 4096'], ['p256,rsa2048', 'ECDSA P-256 and RSA 2048']];
 
 /* Where Everseal listens already is what is offered first: nothing else need be bound. */
 function makeFields({name, issuers, addresses, listeners, email}) {
@@ -53,7 +53,7 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
 		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
-		keyType: choice({name: 'key_type', label: 'Key type', options: keyTypes, value: '', hint: 'RSA is for clients that are very old; all others are served faster without it.'}),
+		keyType: choice({name: 'key_type', label: 'Key type', options: keyTypes, value: '', hint: 'RSA is for clients that are very old; all others are served faster without it. With both each gets what it can do with.'}),
 		profile: choice({name: 'profile', label: 'Profile', options: [['', 'The usual one']], value: '', hint: 'What kind of certificate, in the words of the CA.'}),
 		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: `What answers behind. ${upstreamHint}`}),
 	};

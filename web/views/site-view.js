@@ -254,6 +254,23 @@ export function siteView(page, {path, load, name = null}) {
 		];
 	}
 
+	/* What clients get that cannot do with the first one's key. */
+	function beside(site) {
+		const c = site.beside, may = page.may('operate'), its = {...site, certificate: c};
+		if (!holds(c))
+			return null;
+		return certificateSection(c, 'Certificate for clients without ECDSA', [
+			h('p', {}, ends(c) ? 'Nothing renews it. It expires ' : 'It expires ', time(c.not_after, 'relative'),
+				c.next_renewal ? [' and is renewed by itself ', time(c.next_renewal, 'relative')] : null, '.'),
+			c.last_error ? notice('warning', c.last_error.message) : null,
+			h('p', {}, link('Export it with its chain', `api/certificates/${segment(c.id)}/export`, {download: `${site.name}-rsa.pem`})),
+			may && !ends(c) && c.state !== 'working' ? h('div', {class: 'row'},
+				button('Renew this one', () => act(() => post(`certificates/${segment(c.id)}/renew`)), {small: true}),
+				button('Disable this one', () => act(() => disable(its)), {small: true}),
+				button('Revoke this one', () => act(() => revoke(its)), {small: true})) : null,
+		]);
+	}
+
 	function differs(site) {
 		const c = site.certificate;
 		return c?.served && c.served !== 'stored' && c.state !== 'expired'
@@ -293,6 +310,7 @@ export function siteView(page, {path, load, name = null}) {
 				data.problem ? notice('problem', data.problem.sentence, {close: () => { data.problem = null; draw(); }}) : null,
 				implausibleClock(c), differs(site), failure(site),
 				holds(c) ? certificateSection(c) : null,
+				beside(site),
 				holds(c) && !site.fallback ? settings.section(site) : null,
 				holds(c) ? null : about(site),
 			], [
