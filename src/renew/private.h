@@ -351,6 +351,7 @@ bool registration_asked_for(const struct registration *g);
 /* The one that is served beside it: for the same names, of the same issuer, with the other kind of
  * key. NULL: its certificate stands alone, or is not there. */
 struct registration *registration_beside(const struct registration *g);
+bool registration_same_names(const struct registration *g, const struct registration *other);
 /* Whether they would stand beside each other if both were asked for. */
 bool registration_fits_beside(const struct registration *g, const struct registration *other);
 /* Why it is not renewed, in words; NULL if it is. */

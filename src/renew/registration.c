@@ -118,11 +118,15 @@ static bool covers(const struct registration *other, const struct registration *
 	return true;
 }
 
+bool registration_same_names(const struct registration *g, const struct registration *other)
+{
+	return g->name_count == other->name_count && covers(other, g);
+}
+
 bool registration_fits_beside(const struct registration *g, const struct registration *other)
 {
 	return key_type_is_rsa(g->key_type) != key_type_is_rsa(other->key_type) &&
-	       str_eq(g->issuer, other->issuer) && g->name_count == other->name_count &&
-	       covers(other, g);
+	       str_eq(g->issuer, other->issuer) && registration_same_names(g, other);
 }
 
 /* What the file asks for is renewed as long as it does; what was registered gives way to a

@@ -677,6 +677,19 @@ static bool has_place(const struct renewals *r, struct str issuer)
 	return count < PARALLEL_MOST;
 }
 
+/* Of two orders for the same names a CA may make one (Let's Encrypt does while it is open), and it
+ * can be finished with one key only: they are made one after the other. */
+static bool is_ordered_for_another(const struct registration *g)
+{
+	for (struct name_entry *e = names_first(g->renewals, g->names[0]); e; e = names_next(e)) {
+		const struct registration *other = e->registration;
+		if (other != g && other->attempting && !strcmp(other->ca, g->ca) &&
+		        registration_same_names(g, other))
+			return true;
+	}
+	return false;
+}
+
 /* The first whose CA has a place; NULL if there is none. */
 static struct registration *take_first(struct renewals *r, const struct list *queue)
 {
@@ -684,7 +697,7 @@ static struct registration *take_first(struct renewals *r, const struct list *qu
 	LIST_EACH (n, queue) {
 		struct registration *g = OWNER(n, struct registration, queued);
 		const struct str ca = str_c(g->ca);
-		if (full.n && str_eq(full, ca))
+		if ((full.n && str_eq(full, ca)) || (!g->attempting && is_ordered_for_another(g)))
 			continue;
 		if (has_place(r, ca)) {
 			list_remove(n);

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from api import Api
+from browser import first_administrator, judge, new_window
 from network import is_temporary, request_bytes, until
 from test_dns_challenge import primary, update
 from test_import import Authority
@@ -219,3 +220,19 @@ def test_both_by_one_command(stage, pebble, upstream):
     everseal.le("revoke", ids[0], "--reason", "superseded", "--wait").ok()
     until("the revoked one is replaced", lambda: serials(everseal)[0] != before[0], 30)
     assert serials(everseal)[1] == before[1]
+
+
+@pytest.mark.timed
+def test_the_page_shows_both(stage):
+    ca, upstream = stage.difficult(), stage.upstream()
+    everseal = stage.everseal(ca, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register(NAME, more=["--key-type", "p256,rsa2048"])
+    settled(everseal)
+    browser = first_administrator(new_window(stage, everseal), everseal)
+    browser.visit(f"#/sites/{NAME}", f"{NAME}$").sees("Certificate for clients without ECDSA", seconds=30)
+    browser.sees("RSA 2048").sees("P-256")
+    judge(browser, "two-keys")
+    before = serials(everseal)
+    browser.press("^Renew this one$")
+    until("the RSA one is renewed", lambda: serials(everseal)[1] != before[1], 60)
+    assert serials(everseal)[0] == before[0]

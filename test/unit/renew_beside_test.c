@@ -52,6 +52,18 @@ static void both_are_shown_and_seen(void **state)
 	seen(KEY_RSA2048);
 }
 
+/* A CA may take two open orders for the same names for one. */
+static void one_is_ordered_after_the_other(void **state)
+{
+	(void)state;
+	world_start(BY_FILE BOTH_KEYS);
+	while (!(has(KEY_P256) && has(KEY_RSA2048))) {
+		assert_false(of(KEY_P256)->attempting && of(KEY_RSA2048)->attempting);
+		loop_turn(place->loop, -1);
+	}
+	assert_int_equal(place->ca.order_count, 2);
+}
+
 static void a_restart_shows_both_again(void **state)
 {
 	(void)state;
@@ -305,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(both_are_shown_and_seen),
+		WORLD_TEST(one_is_ordered_after_the_other),
 		WORLD_TEST(a_restart_shows_both_again),
 		WORLD_TEST(each_is_renewed_alone),
 		WORLD_TEST(each_is_proven_by_itself),
