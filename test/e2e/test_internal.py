@@ -2,9 +2,11 @@
 import subprocess
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from api import Api
-from network import ask, names_of
+from browser import first_administrator, judge, new_window
+from network import ask, names_of, until
 
 pytestmark = pytest.mark.asan
 
@@ -64,3 +66,18 @@ def test_the_words_where_it_has_nothing_to_say(everseal):
     everseal.cli("issuer", "test", "internal").failed("own authority: there is no directory to ask")
     everseal.le("register", "--name", "a.internal", "--issuer", "internal", "--wait").ok()
     everseal.le("revoke", "a.internal").failed("keeps no list of what is revoked")
+
+
+@pytest.mark.timed
+def test_the_page_offers_it(stage, pebble, upstream):
+    """Without terms and address, which nobody asks for."""
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}", email=None).start()
+    browser = first_administrator(new_window(stage, everseal), everseal)
+    browser.go("#/lets-encrypt/configure").sees("What Everseal sees")
+    browser.fill("DNS name", "nas.internal").press("^More options$")
+    browser.driver.find_element(By.CSS_SELECTOR, "select[name=issuer] option[value=internal]").click()
+    browser.sees("asks for no terms and no address")
+    judge(browser, "configure-internal")
+    browser.press("^Register$")
+    until("it is issued", lambda: (c := everseal.certificate("nas.internal")) and c["state"] == "ok", 30)
+    assert everseal.certificate("nas.internal")["issuer"] == "internal"

@@ -36,27 +36,33 @@ function between(items) {
 
 const keyTypes = [['', 'The usual one'], ['p256', 'ECDSA P-256'], ['p384', 'ECDSA P-384'], ['rsa2048', 'RSA 2048'], ['rsa3072', 'RSA 3072'], ['rsa4096', 'RSA 4096'], ['p256,rsa2048', 'ECDSA P-256 and RSA 2048']];
 
+/* Everseal's own authority has no directory, and wants neither terms accepted nor an address. */
+const isOwn = issuer => issuer?.directory === null;
+
 /* Where Everseal listens already is what is offered first: nothing else need be bound. */
 function makeFields({name, issuers, addresses, listeners, email}) {
 	const own = listeners.filter(l => l.scheme === 'https' && l.state === 'listening');
 	const all = [...new Set(['0.0.0.0', '::', ...own.map(l => l.address), ...addresses])];
 	const titles = {'0.0.0.0': '0.0.0.0 (all)', '::': ':: (all, IPv6 too)'};
 	const standard = issuers.find(i => i.default) ?? issuers[0];
-	return {
+	const titleOf = i => i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : isOwn(i) ? `${i.title}: browsers trust it where its root is installed` : i.title;
+	const asked = () => !isOwn(issuers.find(i => i.name === fields.issuer.value)); // whether the CA wants to know
+	const fields = {
 		name: field({name: 'names', label: 'DNS name', mono: true, value: name, autocomplete: 'off', inputmode: 'url', repair: repairName, check: checkName,
 			hint: 'Without http://. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
-		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes ? null : 'Accept the terms to register.'}),
+		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes || !asked() ? null : 'Accept the terms to register.'}),
 		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
 			hint: ["For the certificate authority (CA). Let's Encrypt warns nobody of expiry; Everseal does: ", link('Alerts', '#/alerts')],
-			check: text => /^\S+@\S+\.\S+$/.test(text) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the certificate authority.'}),
+			check: text => /^\S+@\S+\.\S+$/.test(text) || (!text && !asked()) ? null : text ? 'This is no e-mail address: name@example.com.' : 'Give an e-mail address for the certificate authority.'}),
 		address: choice({name: 'address', label: 'IP address', options: all.map(a => [a, titles[a] ?? a]), value: own[0]?.address ?? '0.0.0.0'}),
 		port: field({name: 'port', label: 'Port', value: String(own[0]?.port ?? 443), inputmode: 'numeric', check: text => /^\d+$/.test(text) && text > 0 && text < 65536 ? null : 'A port is a number from 1 to 65535.'}),
 		further: field({name: 'further', label: 'Further names', mono: true, autocomplete: 'off', hint: 'In the same certificate, with spaces between: www.shop.example.com.'}),
-		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, i.staging ? `${i.title}: for rehearsals, browsers do not trust it` : i.title]), value: standard?.name ?? ''}),
+		issuer: choice({name: 'issuer', label: 'Certificate authority (CA)', options: issuers.map(i => [i.name, titleOf(i)]), value: standard?.name ?? ''}),
 		keyType: choice({name: 'key_type', label: 'Key type', options: keyTypes, value: '', hint: 'RSA is for clients that are very old; all others are served faster without it. With both each gets what it can do with.'}),
 		profile: choice({name: 'profile', label: 'Profile', options: [['', 'The usual one']], value: '', hint: 'What kind of certificate, in the words of the CA.'}),
 		proxy: field({name: 'proxy', label: 'Application address', mono: true, autocomplete: 'off', hint: `What answers behind. ${upstreamHint}`}),
 	};
+	return fields;
 }
 
 /* Of a directory: what the CA offers beside its usual certificates, in its own words. */
@@ -109,6 +115,13 @@ function sights(page, f, issuers) {
 
 	async function terms() {
 		const label = f.terms.root.querySelector('.tick label'), title = issuer()?.title ?? 'the CA', round = f.issuer.value;
+		const own = isOwn(issuer());
+		f.terms.root.hidden = f.email.root.hidden = own;
+		if (own) {
+			offerProfiles(f.profile, {});
+			options();
+			return update(places.terms, see('note', 'Everseal\'s own authority asks for no terms and no address. Its root is under ', link('Issuers', '#/issuers'), ', to be installed where it is to be trusted.'));
+		}
 		const found = await get(`issuers/${segment(round)}/directory`, {}, page.signal).catch(error => ({failed: error}));
 		if (round !== f.issuer.value)
 			return;
@@ -121,6 +134,8 @@ function sights(page, f, issuers) {
 	}
 
 	function email() {
+		if (isOwn(issuer()))
+			return update(places.email);
 		const account = issuer()?.account;
 		update(places.email, account ? see('ok', 'An account of this server exists', account.email ? [', for ', mono(account.email)] : null, '. It is used again.')
 			: see('note', 'An account is made with this address; its key stays on this server.'));
@@ -164,7 +179,7 @@ function ready(page, known) {
 	async function register() {
 		const proxy = f.proxy.value.trim(), key = f.keyType.value, profile = f.profile.value;
 		const registered = await guard.pass(f.name.value, given => post('registrations', {
-			names: [f.name.value, ...list(f.further.value)], email: f.email.value, agree_tos: true, issuer: f.issuer.value,
+			names: [f.name.value, ...list(f.further.value)], ...(f.email.value ? {email: f.email.value} : {}), agree_tos: true, issuer: f.issuer.value,
 			address: f.address.value, port: Number(f.port.value), ...(proxy ? {proxy} : {}),
 			...(key ? {key_type: key} : {}), ...(profile ? {profile} : {}), ...given,
 		})).catch(error => { throw here(error); });
@@ -211,8 +226,7 @@ export function view(page) {
 		return page.draw(band({path, subject: 'HTTPS for a name'}), paper(noPermission(page.session.scope)));
 	return page.load('what this machine has', async signal => {
 		const [issuers, bindings, overview] = await Promise.all([get('issuers', {}, signal), get('bindings', {}, signal), get('overview', {}, signal)]);
-		const usable = issuers.items.filter(i => i.directory);
-		return {name: page.query.get('name') ?? '', issuers: usable, addresses: bindings.addresses, listeners: bindings.listeners, primary: overview.primary,
-			email: usable.find(i => i.default)?.account?.email ?? ''};
+		return {name: page.query.get('name') ?? '', issuers: issuers.items, addresses: bindings.addresses, listeners: bindings.listeners, primary: overview.primary,
+			email: issuers.items.find(i => i.default)?.account?.email ?? ''};
 	}, known => ready(page, known));
 }
