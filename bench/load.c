@@ -405,6 +405,7 @@ static void prepare(void)
 	request_n = (size_t)snprintf(request, sizeof request,
 	        "GET %s HTTP/1.1\r\nHost: bench.test\r\n%s\r\n", want.path,
 	        want.mode == CLOSE ? "Connection: close\r\n" : "");
+	srandom((unsigned)now()); /* other names in each run */
 	done.latencies = malloc(LATENCIES_MOST * sizeof *done.latencies);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 }
