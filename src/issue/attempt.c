@@ -243,8 +243,7 @@ static bool check_leaf(struct attempt_state *s, const struct issued *issued, str
 	const struct cert *leaf = &issued->leaf;
 	if (!key_fits(s->key, issued->chain[0]))
 		return err_set(err, ERR_PROTOCOL,
-		        "%s sent a certificate for another key." ERR_REMEDY
-		        "It is tried again; if it comes back, ask the CA.",
+		        "%s sent a certificate for another key." ERR_REMEDY "Ask the CA why.",
 		        s->issuer->name);
 	for (size_t i = 0; i < s->flow->name_count; i++)
 		if (!cert_covers(leaf, s->flow->names[i].name))
@@ -660,9 +659,7 @@ static bool bind_account(struct attempt_state *s, struct err *err)
 	buf_wipe(&secret);
 	if (ok)
 		flow_set_binding(s->flow, buf_str(&jws));
-	return ok || err_set(err, ERR_INPUT,
-	                     "The key of `eab` is not base64url." ERR_REMEDY
-	                     "Copy it again from where the CA shows it.");
+	return ok || err_set(err, ERR_INPUT, "The key of `eab` is not base64url: copy it again.");
 }
 
 static void ask_binding(struct attempt_state *s)
@@ -930,8 +927,7 @@ bool attempt_resume(struct issuers *i, struct attempt *a, struct str id, struct 
 	struct issuer *issuer = issuer_find(i, json_text(json, "issuer"));
 	if (!issuer)
 		return err_set(err, ERR_NOT_FOUND,
-		        "The issuer of the attempt is not configured any more." ERR_REMEDY
-		        "Nothing to do: another attempt begins.");
+		        "The issuer of the attempt is not configured any more.");
 	struct flow *f = load_flow(json, err);
 	if (!f)
 		return false;

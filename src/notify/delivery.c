@@ -66,7 +66,8 @@ static void ran(struct program_call *c, struct str output, const struct err *err
 	struct err why = ERR_INIT;
 	const struct str said = str_head(str_trim(output), OUTPUT_SHOWN);
 	if (err && said.n)
-		err_set(&why, err->code, "%s It printed: %.*s", err->text, STR_ARG(said));
+		err_set(&why, err->code, "%.*s It printed: %.*s", STR_ARG(err_message(err)),
+		        STR_ARG(said));
 	else if (err)
 		why = *err;
 	finish(d, err ? &why : NULL);

@@ -112,6 +112,47 @@ void message_json(const struct notice *n, struct buf *out)
 	json_write_end(&w);
 }
 
+static bool read_level(struct str name, enum config_level *ret_level)
+{
+	for (enum config_level l = CONFIG_LEVEL_INFO; l <= CONFIG_LEVEL_PROBLEM; l++)
+		if (str_eq_c(name, config_level_name(l))) {
+			*ret_level = l;
+			return true;
+		}
+	return false;
+}
+
+static void read_names(struct notice *n, const struct json *names)
+{
+	n->names = arena_array(&n->arena, struct str, json_count(names) + 1);
+	for (; n->name_count < json_count(names); n->name_count++)
+		n->names[n->name_count] =
+		        arena_str(&n->arena, json_value_text(json_at(names, n->name_count)));
+}
+
+struct notice *message_read(const struct json *json)
+{
+	enum matter_kind kind;
+	enum config_level level;
+	if (!matter_from_name(json_text(json, "event"), &kind) ||
+	        !read_level(json_text(json, "level"), &level))
+		return NULL;
+	struct notice *n = mem_new(struct notice);
+	n->refs = 1;
+	n->kind = kind;
+	n->level = level;
+	n->solved = str_eq(json_text(json, "state"), STR("solved"));
+	n->id = arena_str(&n->arena, json_text(json, "id"));
+	n->name = arena_str(&n->arena, json_text(json, "name"));
+	n->issuer = arena_str(&n->arena, json_text(json, "issuer"));
+	n->subject = arena_str(&n->arena, json_text(json, "subject"));
+	n->text = arena_str(&n->arena, json_text(json, "text"));
+	clock_from_rfc3339(json_text(json, "at"), &n->at);
+	clock_from_rfc3339(json_text(json, "not_after"), &n->not_after);
+	read_names(n, json_array(json, "names"));
+	return n;
+}
+
 void message_sign(struct str secret, struct str body, int64_t now, struct buf *out)
 {
 	unsigned char mac[HMAC_SHA256];

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "notify/inside.h"
 
 struct notify *notify_new(const struct notify_needs *needs, struct err *err)
@@ -5,15 +6,17 @@ struct notify *notify_new(const struct notify_needs *needs, struct err *err)
 	struct notify *n = mem_new(struct notify);
 	n->needs = *needs;
 	list_init(&n->targets);
+	list_init(&n->dropping);
+	store_tx_init(&n->over);
 	n->follow = follow_new(n, err);
 	if (!n->follow)
 		notify_free(&n);
 	return n;
 }
 
-static void let_go(struct target *t)
+static void let_go(struct target *t, void (*stop)(struct target *t))
 {
-	target_stop(t);
+	stop(t);
 	target_unref(&t);
 }
 
@@ -25,7 +28,9 @@ void notify_free(struct notify **notify)
 		return;
 	follow_free(&n->follow);
 	LIST_EACH (node, &n->targets)
-		let_go(OWNER(node, struct target, node));
+		let_go(OWNER(node, struct target, node), target_stop);
+	parcels_free(&n->dropping);
+	store_tx_abort(&n->over);
 	free(n);
 }
 
@@ -39,6 +44,52 @@ static struct target *same_as(struct notify *n, const struct target *t)
 	return NULL;
 }
 
+struct waiting {
+	struct store_scan scan;
+	struct notify *notify;
+	bool over; /* something is for nobody any more */
+};
+
+static bool is_found(struct notify *n, const struct record *r)
+{
+	LIST_EACH (node, &n->targets) {
+		struct target *t = OWNER(node, struct target, node);
+		if (str_ends(r->id, str_c(t->key)))
+			return target_find_waiting(t, r);
+	}
+	return false;
+}
+
+static bool find_target(struct store_scan *scan, const struct record *r)
+{
+	struct waiting *w = OWNER(scan, struct waiting, scan);
+	if (!is_found(w->notify, r)) {
+		store_tx_delete(&w->notify->over, r->kind, r->id, r->version);
+		w->over = true;
+	}
+	return true;
+}
+
+static void over(struct store_tx *tx, const struct err *err)
+{
+	(void)tx;
+	(void)err; /* then it is deleted at the next start */
+}
+
+/* Once, with the first configuration. */
+static void look_for_waiting(struct notify *n)
+{
+	struct err err = ERR_INIT;
+	struct waiting w = { .scan.each = find_target, .notify = n };
+	if (n->looked)
+		return;
+	n->looked = true;
+	if (!store_each(n->needs.store, STR("message"), &w.scan, &err))
+		log_warning(n->needs.log, "Messages that waited are not told: %s", err.text);
+	if (w.over)
+		store_tx_start(n->needs.store, &n->over, over);
+}
+
 void notify_configure(struct notify *n, const struct config *config)
 {
 	struct list fresh;
@@ -48,16 +99,17 @@ void notify_configure(struct notify *n, const struct config *config)
 		struct target *before = same_as(n, t);
 		if (before) {
 			target_take_over(t, before);
-			let_go(before);
+			let_go(before, target_stop);
 		}
 		list_add_last(&fresh, &t->node);
 	}
 	LIST_EACH (node, &n->targets)
-		let_go(OWNER(node, struct target, node));
+		let_go(OWNER(node, struct target, node), target_forget);
 	LIST_EACH (node, &fresh) {
 		list_remove(node);
 		list_add_last(&n->targets, node);
 	}
+	look_for_waiting(n);
 	if (n->begun)
 		follow_all(n->follow);
 	notify_moved(n);
@@ -93,6 +145,18 @@ void notify_tell(struct notify *n, struct notice *notice)
 		if (notice->level >= t->want.level)
 			target_tell(t, notice);
 	}
+}
+
+struct notify_totals notify_totals(const struct notify *n)
+{
+	struct notify_totals totals = { 0 };
+	LIST_EACH (node, &n->targets) {
+		const struct target *t = OWNER(node, const struct target, node);
+		totals.waiting += t->queued;
+		totals.arrived += t->arrived;
+		totals.lost += t->lost;
+	}
+	return totals;
 }
 
 void notify_write(struct notify *n, const char *key, struct json_writer *w)

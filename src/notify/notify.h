@@ -1,9 +1,11 @@
 /* Tells people by e-mail, webhook and program what happens to certificates (matter.h says what and
- * when). What is told is stored first (records of kind matter), so that nothing is told twice; then
- * it waits in a bounded queue for each target, which is tried again with back-off for a day. A
- * target that does not take it delays nothing else.
+ * when). What is told is stored first (records of kind matter), so that it is told once; then it
+ * waits in a bounded queue for each target, which is tried again with back-off for a day. A target
+ * that does not take it delays nothing else. What waits is stored too (records of kind message, id
+ * "TIME-NUMBER TARGET", value as a webhook gets it), and waits on after a restart.
  *
- * Disadvantage: the queues are in memory; what waits in one when the process ends is not told.
+ * Disadvantage: what arrived just before the process ended may arrive once more, with the same
+ * id.
  *
  * notify knows neither registrations nor attempts: whoever wires it hands in how each is. */
 #ifndef NOTIFY_NOTIFY_H
@@ -62,6 +64,13 @@ struct notify_watch {
 	void (*changed)(struct notify_watch *w);
 };
 void notify_watch(struct notify *n, struct notify_watch *w);
+
+/* Of all targets; arrived and lost: since this process began. */
+struct notify_totals {
+	size_t waiting;
+	uint64_t arrived, lost;
+};
+struct notify_totals notify_totals(const struct notify *n);
 
 /* The member "notify" of the status: targets, and what is open. */
 void notify_write(struct notify *n, const char *key, struct json_writer *w);

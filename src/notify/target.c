@@ -1,17 +1,33 @@
 /* Somebody who is told, and what waits for him. */
 #include "base/log.h"
+#include "keys/digest.h"
 #include "notify/inside.h"
 
-enum { QUEUE_MOST = 100, TRIES_MOST = 8 };
+enum { QUEUE_MOST = 100, TRIES_MOST = 8, VALUE_MOST = 64 << 10 };
 
 struct parcel {
-	struct list node;
+	struct list node; /* in its target's queue, or notify.dropping */
+	struct notify *notify;
 	struct notice *notice;
+	char id[80];     /* of the record */
+	int64_t version; /* 0: not in the store */
+	bool dropped;
+	struct store_tx tx;
 };
 
 static struct str kept(struct target *t, struct str s)
 {
 	return s.p ? arena_str(&t->arena, s) : STR_NONE;
+}
+
+static void set_key(struct target *t)
+{
+	BUF_AUTO what = BUF(16 << 10), hex = BUF(2 * DIGEST_SHA256 + 1);
+	unsigned char digest[DIGEST_SHA256];
+	buf_printf(&what, "%s %.*s", config_notify_way_name(t->want.way), STR_ARG(t->want.to));
+	digest_sha256(buf_str(&what), digest);
+	buf_add_hex(&hex, str_n(digest, sizeof digest));
+	snprintf(t->key, sizeof t->key, "%.*s", TARGET_KEY - 1, buf_c(&hex));
 }
 
 struct target *target_new(struct notify *n, const struct config_notify *want, struct str file)
@@ -32,25 +48,122 @@ struct target *target_new(struct notify *n, const struct config_notify *want, st
 	t->file = arena_str(&t->arena, file);
 	t->shown = arena_printf(
 	        &t->arena, "%s %.*s", config_notify_way_name(own->way), STR_ARG(own->shown));
+	set_key(t);
 	return t;
 }
 
-static void drop_first(struct target *t)
+/* ---- the store ---- */
+
+static void parcel_free(struct parcel *l)
+{
+	list_remove(&l->node);
+	store_tx_abort(&l->tx);
+	notice_unref(&l->notice);
+	free(l);
+}
+
+void parcels_free(struct list *dropping)
+{
+	LIST_EACH (n, dropping)
+		parcel_free(OWNER(n, struct parcel, node));
+}
+
+static void forgotten(struct store_tx *tx, const struct err *err)
+{
+	struct parcel *l = OWNER(tx, struct parcel, tx);
+	if (err)
+		log_warning(l->notify->needs.log,
+		        "That a message is over is not stored, it may be told again after a "
+		        "restart: %s",
+		        err->text);
+	parcel_free(l);
+}
+
+/* It is in no queue any more. */
+static void forget(struct parcel *l)
+{
+	l->dropped = true;
+	list_add_last(&l->notify->dropping, &l->node);
+	if (l->tx.store)
+		return; /* once it is stored */
+	if (!l->version) {
+		parcel_free(l);
+		return;
+	}
+	store_tx_delete(&l->tx, STR("message"), str_c(l->id), l->version);
+	store_tx_start(l->notify->needs.store, &l->tx, forgotten);
+}
+
+static void stored(struct store_tx *tx, const struct err *err)
+{
+	struct parcel *l = OWNER(tx, struct parcel, tx);
+	l->version = err ? 0 : 1;
+	if (err)
+		log_warning(l->notify->needs.log,
+		        "A message that waits is not stored, it is lost with a restart: %s",
+		        err->text);
+	if (!l->dropped)
+		return;
+	list_remove(&l->node);
+	forget(l);
+}
+
+static void store(struct target *t, struct parcel *l)
+{
+	BUF_AUTO value = BUF(VALUE_MOST);
+	message_json(l->notice, &value);
+	snprintf(l->id, sizeof l->id, "%016llx-%06llx %s", (unsigned long long)l->notice->at,
+	        (unsigned long long)++t->number, t->key);
+	store_tx_put(&l->tx, STR("message"), str_c(l->id), 0, buf_str(&value), STR_NONE);
+	store_tx_start(t->notify->needs.store, &l->tx, stored);
+}
+
+/* ---- the queue ---- */
+
+static struct parcel *take_first(struct target *t)
 {
 	struct parcel *l = OWNER(list_first(&t->queue), struct parcel, node);
 	list_remove(&l->node);
 	t->queued--;
 	t->tries = 0;
-	notice_unref(&l->notice);
-	free(l);
+	return l;
+}
+
+static void drop_first(struct target *t)
+{
+	forget(take_first(t));
+}
+
+static struct parcel *add(struct target *t, struct notice *notice)
+{
+	struct parcel *l = mem_new(struct parcel);
+	l->notify = t->notify;
+	l->notice = notice_ref(notice);
+	store_tx_init(&l->tx);
+	list_add_last(&t->queue, &l->node);
+	t->queued++;
+	return l;
+}
+
+static void halt(struct target *t)
+{
+	timer_stop(&t->again);
+	delivery_free(&t->delivery);
+}
+
+void target_forget(struct target *t)
+{
+	halt(t);
+	while (!list_empty(&t->queue))
+		drop_first(t);
+	list_remove(&t->node);
 }
 
 void target_stop(struct target *t)
 {
-	timer_stop(&t->again);
-	delivery_free(&t->delivery);
+	halt(t);
 	while (!list_empty(&t->queue))
-		drop_first(t);
+		parcel_free(take_first(t));
 	list_remove(&t->node);
 }
 
@@ -152,10 +265,7 @@ void target_tell(struct target *t, struct notice *notice)
 			        QUEUE_MOST, STR_ARG(t->shown));
 		return;
 	}
-	struct parcel *l = mem_new(struct parcel);
-	l->notice = notice_ref(notice);
-	list_add_last(&t->queue, &l->node);
-	t->queued++;
+	store(t, add(t, notice));
 	notify_moved(t->notify);
 	try_first(t);
 }
@@ -169,6 +279,23 @@ void target_tested(struct target *t, const struct delivery *d)
 	try_first(t);
 }
 
+bool target_find_waiting(struct target *t, const struct record *r)
+{
+	struct err ignored = ERR_INIT;
+	JSON_AUTO *value = json_parse(r->value, "A message that waits", &ignored);
+	struct notice *notice = value ? message_read(value) : NULL;
+	const bool fits =
+	        notice && t->queued < QUEUE_MOST && r->id.n < sizeof((struct parcel *)0)->id;
+	if (fits) {
+		struct parcel *l = add(t, notice);
+		snprintf(l->id, sizeof l->id, "%.*s", STR_ARG(r->id));
+		l->version = r->version;
+		try_first(t);
+	}
+	notice_unref(&notice);
+	return fits;
+}
+
 void target_take_over(struct target *t, struct target *before)
 {
 	t->lost = before->lost;
@@ -176,8 +303,14 @@ void target_take_over(struct target *t, struct target *before)
 	t->last = before->last ? notice_ref(before->last) : NULL;
 	t->last_at = before->last_at;
 	t->last_error = before->last_error;
-	LIST_EACH (n, &before->queue)
-		target_tell(t, OWNER(n, struct parcel, node)->notice);
+	t->number = before->number;
+	t->queued = before->queued;
+	before->queued = 0;
+	LIST_EACH (n, &before->queue) {
+		list_remove(n);
+		list_add_last(&t->queue, n);
+	}
+	try_first(t);
 }
 
 static void write_last(const struct target *t, struct json_writer *w)

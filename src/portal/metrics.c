@@ -169,6 +169,23 @@ static void write_limits(struct buf *out, bool most)
 			        most ? limit.most : limit.used);
 }
 
+/* ---- telling people ---- */
+
+static void write_messages(struct buf *out)
+{
+	const struct notify_totals totals = notify_totals(portal.notify);
+	gauge(out, "everseal_messages_waiting", "Messages to people that did not arrive yet.",
+	        (int64_t)totals.waiting);
+	metrics_family(
+	        out, "everseal_messages_arrived_total", METRICS_COUNTER, "Messages that arrived.");
+	metrics_int(out, &(struct metrics_sample){ .name = "everseal_messages_arrived_total" },
+	        (int64_t)totals.arrived);
+	metrics_family(out, "everseal_messages_lost_total", METRICS_COUNTER,
+	        "Messages that were given up, or found no room.");
+	metrics_int(out, &(struct metrics_sample){ .name = "everseal_messages_lost_total" },
+	        (int64_t)totals.lost);
+}
+
 /* ---- the data plane ---- */
 
 static const struct {
@@ -294,6 +311,7 @@ static void write_all(struct portal_count *q, const struct portal_counts *counts
 	write_demands(out);
 	write_limits(out, /* most= */ false);
 	write_limits(out, /* most= */ true);
+	write_messages(out);
 	write_handshakes(out, counts->handshakes);
 	write_kind(out, COUNTERS_SITE, counts);
 	write_kind(out, COUNTERS_UPSTREAM, counts);

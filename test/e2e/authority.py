@@ -25,11 +25,11 @@ from network import free_port, until
 
 @functools.cache
 def own_certificate():
-    """PEM of a self-signed certificate for localhost, and of its key: what a CA's own HTTPS shows."""
+    """PEM of a self-signed certificate for localhost and mail.localhost, and of its key: what a CA's own HTTPS shows."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ACME server of the tests")])
     now = datetime.datetime.utcnow()
-    alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    alternatives = [x509.DNSName("localhost"), x509.DNSName("mail.localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name)
                    .public_key(key.public_key()).serial_number(x509.random_serial_number())
                    .not_valid_before(now - datetime.timedelta(days=1))

@@ -55,6 +55,11 @@ class Smtp(socketserver.StreamRequestHandler):
                     lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
                 server.messages.append((envelope, b"".join(lines)))
                 self.say("250 taken")
+            elif verb == "STARTTLS" and server.upgrade:
+                self.say("220 go on")
+                envelope = {"secured": True}
+                self.connection = server.upgrade.wrap_socket(self.connection, server_side=True)
+                self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
             elif verb == "QUIT":
                 self.say("221 bye")
                 return
@@ -66,9 +71,10 @@ class MailServer(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, context=None):
+    def __init__(self, context=None, upgrade=None):
+        """context: TLS from the start; upgrade: by STARTTLS."""
         super().__init__(("127.0.0.1", 0), Smtp)
-        self.context, self.refusal = context, None
+        self.context, self.upgrade, self.refusal = context, upgrade, None
         self.messages, self.signed_in, self.extensions = [], [], ["mail.test"]
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -94,8 +100,10 @@ class Hook(http.server.BaseHTTPRequestHandler):
         assert hmac.compare_digest(parts["v1"], wanted)
         assert abs(time.time() - int(parts["t"])) < 300
         assert self.headers["Content-Type"] == "application/json"
-        if self.server.status == 200:
-            self.server.messages.append(json.loads(body))
+        told = json.loads(body)
+        # Once more where we were stopped before it was stored that it had arrived.
+        if self.server.status == 200 and told["id"] not in {m["id"] for m in self.server.messages}:
+            self.server.messages.append(told)
         self.send_response(self.server.status)
         self.end_headers()
 

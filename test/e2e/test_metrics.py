@@ -1,4 +1,5 @@
 """/metrics in Prometheus' text format, read by the reader of Prometheus' own Python client."""
+import json
 import pathlib
 import re
 import socket
@@ -92,20 +93,33 @@ def test_only_who_may_read(everseal):
     assert Api(everseal.state, everseal.page, token="wrong").ask("GET", "/metrics").status == 401
 
 
-def test_the_alert_rules_speak_of_what_there_is(everseal):
-    """Each metric and label that contrib's rules name is in the real output."""
+def expressions_of(name):
+    """Of the alert rules, or of the panels of the dashboard."""
+    text = (CONTRIB / name).read_text()
+    if name.endswith(".yml"):
+        found = re.findall(r"expr: (.*)", text)
+        assert len(found) == len(re.findall(r"- alert:", text)) >= 7
+        return found
+    panels = json.loads(text)["panels"]
+    assert len({p["id"] for p in panels}) == len(panels) >= 10
+    return [t["expr"] for p in panels for t in p["targets"]]
+
+
+@pytest.mark.parametrize("name", ["prometheus-alerts.yml", "grafana-dashboard.json"])
+def test_contrib_speaks_of_what_there_is(everseal, name):
+    """Each metric and label that its expressions name is in the real output."""
     everseal.register("shop.example.com")
     ask(everseal.https, "shop.example.com", secure=True)
     families = until("the upstream is counted", lambda: (
         f := scrape(everseal)) and f["everseal_upstream_requests"].samples and f)
     samples = [s for f in families.values() for s in f.samples]
-    rules = (CONTRIB / "prometheus-alerts.yml").read_text()
-    expressions = re.findall(r"expr: (.*)", rules)
-    assert len(expressions) == len(re.findall(r"- alert:", rules)) >= 7
-    for expression in expressions:
+    labels = {label for s in samples for label in s.labels}
+    for expression in expressions_of(name):
+        by = re.findall(r"\bby \(([^)]*)\)", expression)
+        assert {label.strip() for group in by for label in group.split(",")} <= labels, expression
         named = re.findall(r"(everseal_\w+)(?:\{(\w+)=\"([^\"]*)\"\})?", expression)
         assert named, expression
-        for name, label, wanted in named:
-            if name.startswith("everseal_ca_orders"):
+        for metric, label, wanted in named:
+            if metric.startswith("everseal_ca_orders"):
                 continue  # of CAs whose limits are known: Pebble's are not
-            assert any(s.name == name and (not label or s.labels[label] == wanted) for s in samples), name
+            assert any(s.name == metric and (not label or s.labels[label] == wanted) for s in samples), metric

@@ -8,6 +8,7 @@ import os
 import pytest
 
 from api import Api
+from authority import server_context, write_certificate
 from network import until
 from receivers import PASSWORD, MailServer, by_mail, hook, mail, receiver, webhook
 
@@ -28,6 +29,25 @@ def test_a_message_by_mail(stage, pebble, mail, tmp_path):
     assert "everseal notify test" in read.get_content()
     for text in (everseal.cli("status", "--json").out, (everseal.folder / "log").read_text()):
         assert PASSWORD not in text
+
+
+@pytest.mark.asan
+def test_mail_by_starttls(stage, pebble, mail, tmp_path):
+    """User and password only once it is secured; who cannot secure it is told nothing. (Not every name that leads here
+    counts as this machine, where nothing has to be secured.)"""
+    server = MailServer(upgrade=server_context(tmp_path))
+    server.trust = write_certificate(tmp_path)[0]
+    server.extensions = ["mail.test", "STARTTLS", "AUTH PLAIN"]
+    head = by_mail(server, f'user robot "{PASSWORD}"').replace("smtps://localhost", "smtp://mail.localhost")
+    everseal = stage.everseal(pebble, head=head).start()
+    everseal.cli("notify", "test").ok()
+    assert [envelope.get("secured") for envelope, _ in server.messages] == [True]
+    assert server.signed_in == [("robot", PASSWORD)]
+    server.upgrade, server.extensions = None, ["mail.test", "AUTH PLAIN"]
+    everseal.cli("notify", "test").failed("offers no TLS, and without it nothing is sent to another machine")
+    assert len(server.messages) == len(server.signed_in) == 1
+    server.shutdown()
+    server.server_close()
 
 
 def test_why_mail_does_not_arrive(stage, pebble, mail, tmp_path):
@@ -119,6 +139,20 @@ def test_a_webhook_that_is_down_delays_nothing(stage, pebble, upstream, receiver
     everseal.logged("A message to webhook 127.0.0.1 did not arrive, it is tried again")
     everseal.cli("notify", "test").failed("answered with status 500")
     assert everseal.served("shop.example.com")
+
+
+@pytest.mark.asan
+def test_what_waits_is_told_after_a_restart(stage, pebble, upstream, receiver):
+    receiver.status = 500
+    everseal = stage.everseal(pebble, head=webhook(receiver), sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com")
+    until("it waits", lambda: [t for t in everseal.cli("status", "--json").json["notify"]["targets"] if t["waiting"]])
+    everseal.kill_all()
+    receiver.status = 200
+    everseal.start()
+    until("it is told", lambda: receiver.messages)
+    assert [m["event"] for m in receiver.messages] == ["renewed"]
+    assert "token-in-path" not in everseal.cli("status", "--json").out
 
 
 def test_a_program(stage, pebble, tmp_path):

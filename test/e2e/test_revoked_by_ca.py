@@ -2,15 +2,9 @@
 import pytest
 
 from network import until
-from test_notify import hook, webhook
+from receivers import receiver, webhook
 
 NAME = "shop.example.com"
-
-
-@pytest.fixture
-def receiver():
-    with hook() as server:
-        yield server
 
 
 @pytest.fixture

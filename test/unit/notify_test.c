@@ -289,6 +289,62 @@ static void a_target_that_is_down_is_given_up_after_a_day(void **state)
 	world_done(&w);
 }
 
+static void what_waits_survives_a_restart(void **state)
+{
+	(void)state;
+	struct world w;
+	world_init(&w);
+	w.down = true;
+	w.fact.failures = 1;
+	w.fact.error = &refused;
+	look(&w);
+	end(&w);
+	w.down = false;
+	begin(&w);
+	settle(&w);
+	said(&w, 1, "failed", "open");
+	assert_non_null(strstr(w.last, "The CA said no."));
+	assert_non_null(strstr(w.last, "\"names\":[\"shop.example.com\"]"));
+	assert_non_null(strstr(w.last, "\"level\":\"warning\""));
+	end(&w);
+	begin(&w);
+	settle(&w);
+	assert_int_equal(w.told, 1); /* and once only */
+	world_done(&w);
+}
+
+/* Who is not told any more leaves nothing behind; who stays keeps what waits for him. */
+static void what_waits_goes_with_its_target(void **state)
+{
+	(void)state;
+	struct world w;
+	const struct config_source source = { .file = "f" };
+	struct err err = ERR_INIT;
+	world_init(&w);
+	w.down = true;
+	w.fact.failures = 1;
+	w.fact.error = &refused;
+	look(&w);
+	notify_configure(w.notify, w.config); /* the same again */
+	settle(&w);
+	assert_int_equal(notify_totals(w.notify).waiting, 1);
+	struct config *before = w.config;
+	w.config = config_parse(
+	        &source, STR("notify webhook http://127.0.0.1:2/ { secret s }\n"), NULL, &err);
+	notify_configure(w.notify, w.config);
+	settle(&w);
+	assert_int_equal(notify_totals(w.notify).waiting, 0);
+	end(&w);
+	struct config *other = w.config;
+	w.config = before;
+	w.down = false;
+	begin(&w);
+	settle(&w);
+	assert_int_equal(w.told, 0);
+	config_free(&other);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +352,8 @@ int main(void)
 		cmocka_unit_test(what_is_the_issuers_is_told_of_the_issuer),
 		cmocka_unit_test(time_alone_is_enough),
 		cmocka_unit_test(a_target_that_is_down_is_given_up_after_a_day),
+		cmocka_unit_test(what_waits_survives_a_restart),
+		cmocka_unit_test(what_waits_goes_with_its_target),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
