@@ -115,7 +115,7 @@ static void draw_months(struct buf *out, const struct plan *p)
 
 static void draw_legend(struct buf *out)
 {
-	double x = LEFT + 250;
+	double x = LEFT + 280;
 	draw_text(out, LEFT, TOP - 14, " font-weight=\"bold\"",
 	        "Certificates a day, by lifetime in days:");
 	for (size_t k = 0; k < LIFE_COUNT; k++, x += 45) {

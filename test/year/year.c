@@ -431,13 +431,14 @@ static size_t records(const char *kind)
 	return c.count;
 }
 
-/* Without what the CA remembers. */
+/* Without what the CA remembers; 0 under a sanitizer, whose memory is not told. */
 static size_t heap(void)
 {
 	size_t of_ca = REMEMBERED * sizeof(struct ca_order);
 	for (unsigned i = 0; i < REMEMBERED; i++)
 		of_ca += year.place.ca.orders[i].pem.cap;
-	return mallinfo2().uordblks + mallinfo2().hblkhd - of_ca;
+	const size_t all = mallinfo2().uordblks + mallinfo2().hblkhd;
+	return all > of_ca ? all - of_ca : 0;
 }
 
 static off_t file_size(const char *name)
@@ -543,6 +544,26 @@ static unsigned most_in(const unsigned *by_hour, unsigned hours)
 	return most;
 }
 
+static int by_number(const void *a, const void *b)
+{
+	const unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+	return (x > y) - (x < y);
+}
+
+/* What so many of 100 hours do not pass. */
+static void say_hours(const char *what, const unsigned *by_hour)
+{
+	const size_t hours = year.plan->days * (size_t)24;
+	unsigned *sorted = mem_array(sizeof *sorted, hours);
+	memcpy(sorted, by_hour, hours * sizeof *sorted);
+	qsort(sorted, hours, sizeof *sorted, by_number);
+	printf("# %s in an hour: at most %u in half of the hours, %u in 99 of 100, %u in all; %u "
+	       "in a day\n",
+	        what, sorted[hours / 2], sorted[hours * 99 / 100], sorted[hours - 1],
+	        most_in(by_hour, 24));
+	free(sorted);
+}
+
 static void check_limits(void)
 {
 	for (enum rule i = 0; i < RULE_COUNT; i++)
@@ -581,12 +602,10 @@ static void say_figures(void)
 	       "%u failed proofs\n",
 	        names, days, issued_all, a->orders, a->exempt, a->already_replaced, a->failed);
 	printf("# %u requests, at most %u in a second; %u questions when to renew, %.1f a day and "
-	       "certificate, at most %u in an hour\n",
-	        a->requests, a->most_a_second, a->windows, (double)a->windows / days / names,
-	        most_in(year.windows_by_hour, 1));
-	printf("# orders: at most %u in an hour, %u in 3 hours, %u in a day\n",
-	        most_in(year.orders_by_hour, 1), most_in(year.orders_by_hour, 3),
-	        most_in(year.orders_by_hour, 24));
+	       "certificate\n",
+	        a->requests, a->most_a_second, a->windows, (double)a->windows / days / names);
+	say_hours("orders", year.orders_by_hour);
+	say_hours("questions when to renew", year.windows_by_hour);
 	printf("# log lines:");
 	for (int i = 0; i < LOG_KINDS; i++)
 		printf(" %s %u", log_level_name((enum log_level)i), year.log_lines[i]);
@@ -666,10 +685,10 @@ int main(int argc, char **argv)
 	check_limits();
 	check(!year.place.ca.complaint, "the CA complains of nothing: %s",
 	        year.place.ca.complaint ? year.place.ca.complaint : "");
-	check(year.heap_late < year.heap_early + year.heap_early / 4,
+	check(year.heap_late <= year.heap_early + year.heap_early / 4,
 	        "memory does not grow: %zu, then %zu KiB", year.heap_early >> 10,
 	        year.heap_late >> 10);
-	check(year.records_late < year.records_early + year.records_early / 4,
+	check(year.records_late <= year.records_early + year.records_early / 4,
 	        "the history does not grow: %zu, then %zu records", year.records_early,
 	        year.records_late);
 	say_figures();
