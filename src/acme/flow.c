@@ -494,3 +494,11 @@ void flow_set_csr(struct flow *f, struct str der)
 {
 	keep(f, &f->csr, der);
 }
+
+struct str *flow_names(struct arena *a, const struct flow *f)
+{
+	struct str *names = arena_array(a, struct str, f->name_count);
+	for (size_t i = 0; i < f->name_count; i++)
+		names[i] = f->names[i].name;
+	return names;
+}

@@ -204,6 +204,7 @@ void flow_free(struct flow **f);
 void flow_know_directory(struct flow *f, const struct acme_directory *d);
 void flow_know_account(struct flow *f, struct str url);
 
+struct str *flow_names(struct arena *a, const struct flow *f); /* borrowed, name_count of them */
 void flow_save(const struct flow *f, struct buf *out_json);
 MUST_CHECK struct flow *flow_load(struct str json, struct err *err);
 

@@ -1,4 +1,5 @@
 /* The driver: executes what the flow's steps ask for, saves the flow before each send. */
+#include "issue/cost.h"
 #include "issue/internal.h"
 #include "issue/issuer.h"
 
@@ -38,8 +39,7 @@ struct attempt_state {
 	struct internal_call internal; /* instead of a flow: `issuer internal` */
 	struct arena names;            /* of that */
 	struct next failed;
-	bool exempt, renewal; /* as in attempt_want */
-	struct limit_claim claim;
+	struct cost cost;
 	bool *gone; /* set when it is freed while `done` runs */
 };
 
@@ -151,8 +151,7 @@ static void state_free(struct attempt_state *s)
 	withdraw_proofs(s);
 	internal_abort(&s->internal);
 	arena_done(&s->names);
-	limits_unclaim(&s->claim);
-	arena_done(&s->claim.arena);
+	cost_done(&s->cost);
 	stop_leading(s);
 	leave(s);
 	if (s->gone)
@@ -325,77 +324,6 @@ static void save(struct attempt_state *s, int64_t after)
 	store_tx_start(needs_of(s)->store, &s->tx, saved);
 }
 
-static struct str *names_of(struct arena *a, const struct flow *f)
-{
-	struct str *names = arena_array(a, struct str, f->name_count);
-	for (size_t i = 0; i < f->name_count; i++)
-		names[i] = f->names[i].name;
-	return names;
-}
-
-/* What the CA counts against its limits. */
-
-static struct limit_order order_of(
-        const struct attempt_state *s, const struct str *names, size_t count)
-{
-	return (struct limit_order){ .directory = s->flow->directory_url,
-		.names = names,
-		.count = count,
-		.exempt = s->exempt,
-		.renewal = s->renewal };
-}
-
-static void claim(struct attempt_state *s)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	const struct flow *f = s->flow;
-	const struct limit_order order = order_of(s, names_of(&a, f), f->name_count);
-	if (!f->revoke.n && !f->change)
-		limits_claim(s->issuer->issuers->limits, &s->claim, &order);
-}
-
-static void count_failure(struct attempt_state *s, const struct next *n)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	const struct flow *f = s->flow;
-	const size_t at = n->other_type ? n->at : f->at;
-	limits_spent(s->issuer->issuers->limits, SPENT_FAILURE, f->directory_url,
-	        &names_of(&a, f)[at], 1);
-}
-
-/* Without `replaces`, which the CA may have refused, it is exempt no more. */
-static void count(struct attempt_state *s, const struct next *n)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	struct flow *f = s->flow;
-	struct limits *l = s->issuer->issuers->limits;
-	const bool exempt = s->exempt && f->replaces.n;
-	const bool ordered = f->order.n && f->step == ACME_STEP_order;
-	if (proof_failed(s, n)) {
-		count_failure(s, n);
-	} else if (n->what == FLOW_DONE && !exempt && !f->revoke.n && !f->change) {
-		limits_unclaim(&s->claim);
-		limits_spent(l, s->renewal ? SPENT_RENEWAL : SPENT_CERTIFICATE, f->directory_url,
-		        names_of(&a, f), f->name_count);
-	} else if (ordered && !exempt && !s->renewal) {
-		s->claim.ordered = true;
-		limits_spent(l, SPENT_ORDER, f->directory_url, names_of(&a, f), f->name_count);
-	}
-}
-
-/* Whether our own count leaves room for the order that another proof needs. */
-static bool may_order(struct attempt_state *s)
-{
-	ARENA_AUTO a = ARENA_INIT;
-	struct err err;
-	struct limit_wait wait;
-	const struct limit_order order = order_of(s, names_of(&a, s->flow), s->flow->name_count);
-	limits_unclaim(&s->claim);
-	const bool allowed = limits_allow(s->issuer->issuers->limits, &order, &wait, &err);
-	claim(s);
-	return allowed;
-}
-
 /* Nobody answered the CA for a while: that says nothing of the type, and it begins anew. */
 static void give_up(struct attempt_state *s, const struct next *n)
 {
@@ -417,7 +345,7 @@ static void heard(struct attempt_state *s, const struct next *said)
 {
 	struct next spread_out = *said, *n = &spread_out;
 	n->after = spread(s, n);
-	count(s, n);
+	cost_heard(&s->cost, s->flow, n, proof_failed(s, n));
 	if (n->other_type && any_lapsed(s)) {
 		give_up(s, n);
 		return;
@@ -430,7 +358,7 @@ static void heard(struct attempt_state *s, const struct next *said)
 	if (s->flow->account.n)
 		stop_leading(s);
 	flow_take(s->flow, n);
-	if (n->other_type && !may_order(s)) {
+	if (n->other_type && !cost_allows_another(&s->cost, s->flow)) {
 		fail(s, &n->err, /* ca_at_fault= */ false);
 		return;
 	}
@@ -606,7 +534,7 @@ static bool make_request(struct attempt_state *s, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	BUF_AUTO csr = BUF(64 << 10);
-	if (!key_csr(s->key, names_of(&a, s->flow), s->flow->name_count, &csr, err))
+	if (!key_csr(s->key, flow_names(&a, s->flow), s->flow->name_count, &csr, err))
 		return false;
 	flow_set_csr(s->flow, buf_str(&csr));
 	return true;
@@ -764,7 +692,7 @@ static void take_flow(struct attempt_state *s, struct flow *f)
 	s->flow = f;
 	flow_can_bind(f, s->issuer->eab_kid[0]);
 	s->places = mem_array(sizeof *s->places, f->name_count);
-	claim(s);
+	cost_begin(&s->cost, f);
 	issuer_key(s->issuer->issuers, str_c(s->issuer->name), &s->key_call, have_account_key);
 }
 
@@ -782,6 +710,7 @@ static struct attempt_state *state_new(struct issuer *r, struct attempt *a, stru
 	struct attempt_state *s = mem_new(struct attempt_state);
 	s->attempt = a;
 	s->issuer = issuer_ref(r);
+	s->cost.limits = r->issuers->limits;
 	s->id = str_dup(id);
 	s->key_der = SECRET_NONE;
 	s->flow_version = version_of(s, STR("flow"));
@@ -875,8 +804,8 @@ void attempt_start(struct issuers *i, struct attempt *a, const struct attempt_wa
 	struct attempt_state *s = state_new(r, a, want->id);
 	a->state = s;
 	a->interrupted = false;
-	s->exempt = want->exempt;
-	s->renewal = want->renewal;
+	s->cost.exempt = want->exempt;
+	s->cost.renewal = want->renewal;
 	s->failed.what = FLOW_FAIL;
 	s->key_type = want->key_type;
 	if (!reuse_key(s, want->reuse_key, &s->failed.err)) {
