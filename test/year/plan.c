@@ -11,7 +11,7 @@ const unsigned life_days[] = {
 #undef X
 };
 
-enum { ALIKE = 120, GROUP = 20, DEAD = 40 };
+enum { ALIKE = 60, GROUP = 20, DEAD = 40 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* Three days each, of each kind; and the hours before everybody is asked to renew. */
@@ -76,7 +76,7 @@ static void name_site(const struct plan *p, struct site *s, unsigned i)
 	const unsigned half = i / 2;
 	s->is_late = i >= p->names - p->late;
 	s->life = half % LIFE_COUNT;
-	if (s->is_late || (i % 2 && half < ALIKE / 2))
+	if (s->is_late || (i % 2 && half < ALIKE))
 		snprintf(s->name, sizeof s->name, "host%u.large.com", i);
 	else if (i % 2)
 		snprintf(s->name, sizeof s->name, "host%u.group%u.com", i, half / GROUP);
