@@ -135,12 +135,81 @@ static void what_renewals_count(void **state)
 	assert_false(limits_allow(issuers_limits(place->issuers), &order, &wait, &err));
 }
 
+/* What is said of it is what a command that waits ends with. */
+static void a_limit_is_the_last_step_of_who_waits(void **state)
+{
+	(void)state;
+	struct wish w;
+	BUF_AUTO lines = BUF(64 << 10);
+	begin();
+	spend(5, SPENT_CERTIFICATE, "shop.example.com");
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, HOUR);
+	task_lines("0000000001", &lines);
+	assert_true(
+	        str_starts(buf_str(&lines), STR("limit: Let's Encrypt's limit: 5 certificates")));
+	assert_non_null(
+	        strstr(buf_c(&lines), ". Next try 2 Jan, 09:36 UTC. Nothing to do.\nConfigure"));
+	assert_int_equal(place->ca.order_count, 0);
+}
+
+static void who_may_ask_another_issuer_does_not_wait(void **state)
+{
+	(void)state;
+	world_begin("issuer letsencrypt { directory " LETS_ENCRYPT "; }\n"
+	            "issuer other { directory https://ca.test/directory; }\n"
+	            "issuer letsencrypt other\nrehearsal no\nemail ops@example.com\n"
+	            "agree-to-terms yes\nsite * { proxy 127.0.0.1:3000; }\n"
+	            "site shop.example.com { proxy 127.0.0.1:3000; }\n");
+	spend(5, SPENT_CERTIFICATE, "shop.example.com");
+	renewals_begin(world.renewals);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"other\"");
+	assert_int_equal(logged_count("Let's Encrypt's limit"), 0);
+}
+
+/* One certificate of the week is left to the domain: it is for the one that is soon due. */
+static void what_is_left_is_for_who_is_due(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t after;
+		bool waits;
+	} rows[] = { { 50 * DAY, false }, { 65 * DAY, true } };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct wish due, new, other;
+		begin();
+		wish_name(&due, "shop.example.com");
+		wish_wait(&due);
+		run_for(place, rows[i].after);
+		assert_int_equal(place->ca.order_count, 1);
+		spend(49, SPENT_CERTIFICATE, "x.example.com");
+		wish_name(&new, "new.example.com");
+		wish_wait(&new);
+		wish_name(&other, "new.example.org");
+		wish_wait(&other);
+		run_for(place, MINUTE);
+		assert_int_equal(place->ca.order_count, rows[i].waits ? 2 : 3);
+		status_is("new.example.org", "ok");
+		assert_int_equal(
+		        logged_count("What is left is kept for the renewals of the next days."),
+		        rows[i].waits);
+		world_teardown(NULL);
+		world_setup(NULL);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(those_that_wait_come_one_after_the_other),
 		WORLD_TEST(those_beside_each_other_do_not_pass_a_limit),
 		WORLD_TEST(what_renewals_count),
+		WORLD_TEST(a_limit_is_the_last_step_of_who_waits),
+		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),
+		WORLD_TEST(what_is_left_is_for_who_is_due),
 	};
 	return cmocka_run_group_tests_name("renew_limits", tests, NULL, NULL);
 }
