@@ -19,19 +19,11 @@ static void changed(struct account_call *call, const struct err *err)
 		c->err = *err;
 }
 
-static void set_rows(void)
-{
-	const struct issuer_row row = {
-		.name = STR("ca"), .directory = STR(CA_DIRECTORY), .trust = STR("the root")
-	};
-	issuers_set(place.issuers, &row, 1);
-}
-
 static int setup(void **state)
 {
 	(void)state;
 	place_init(&place);
-	set_rows();
+	place_one_ca(&place);
 	return 0;
 }
 
@@ -56,13 +48,6 @@ static void stored(struct store_tx *tx, const struct err *err)
 	OWNER(tx, struct job, tx)->ended = true;
 }
 
-static void moved(struct attempt *a, const struct flow *flow, const struct next *next)
-{
-	(void)a;
-	(void)flow;
-	(void)next;
-}
-
 static void follows(struct attempt *a)
 {
 	OWNER(a, struct job, attempt)->followed++;
@@ -84,7 +69,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 static void job_start(struct job *j, const char *id)
 {
 	static const struct str name = STR_INIT("shop.example.com");
-	*j = (struct job){ .attempt = { .moved = moved,
+	*j = (struct job){ .attempt = { .moved = place_moved,
 		                   .done = done,
 		                   .follows = follows,
 		                   .may_go_on = attempt_go_on } };
@@ -109,7 +94,7 @@ static void restart(void)
 {
 	place_close(&place);
 	place_open(&place);
-	set_rows();
+	place_one_ca(&place);
 }
 
 /* Looked up by its key, the account is the one that there was. */

@@ -28,7 +28,8 @@ struct place {
 	struct master *master;
 	struct board *board;
 	struct prover *http01;
-	struct prover *tls_alpn01, *dns_persist01; /* or NULL */
+	struct approach *by_http;                          /* for http01; or NULL: it is open */
+	struct prover *tls_alpn01, *dns01, *dns_persist01; /* or NULL */
 	struct issuers *issuers;
 	struct log log;
 	struct store_watch watch;
@@ -45,6 +46,10 @@ void place_done(struct place *p);
 /* The process ends as by kill -9 (place_done does it too), and starts again. */
 void place_close(struct place *p);
 void place_open(struct place *p);
+/* One CA is configured, called "ca". */
+void place_one_ca(struct place *p);
+/* For attempts whose steps do not matter. */
+void place_moved(struct attempt *a, const struct flow *flow, const struct next *next);
 void serve_attach(struct place *p, size_t i);
 void serve_detach(struct place *p, size_t i);
 size_t serve_tokens(const struct serve *s);

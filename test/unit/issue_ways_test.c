@@ -93,19 +93,11 @@ static void job_succeeds(struct job *j)
 		fail_msg("%s", j->err.text);
 }
 
-static void set_rows(void)
-{
-	const struct issuer_row row = {
-		.name = STR("ca"), .directory = STR(CA_DIRECTORY), .trust = STR("the root")
-	};
-	issuers_set(place.issuers, &row, 1);
-}
-
 static int setup(void **state)
 {
 	(void)state;
 	place_init(&place);
-	set_rows();
+	place_one_ca(&place);
 	return 0;
 }
 
@@ -121,7 +113,7 @@ static void restart(struct job *j)
 	attempt_abort(&j->attempt);
 	place_close(&place);
 	place_open(&place);
-	set_rows();
+	place_one_ca(&place);
 }
 
 static void assert_type(const struct secret *der, enum key_type type)
@@ -277,7 +269,7 @@ static void with_tls(void)
 	place.tls_alpn01 = place.dns_persist01 = &by_tls.prover;
 	place_close(&place);
 	place_open(&place);
-	set_rows();
+	place_one_ca(&place);
 	place.ca.offers_tls = true;
 }
 
@@ -409,6 +401,40 @@ static void a_proof_without_a_token_is_placed(void **state)
 	job_done(&j);
 }
 
+static bool never(struct prover *p, struct str name, struct err *ret_why_not)
+{
+	(void)p;
+	(void)name;
+	return err_set(ret_why_not, ERR_INPUT, "No.");
+}
+
+static bool closed(struct approach *a, struct err *ret_why_not)
+{
+	(void)a;
+	return err_set(ret_why_not, ERR_INPUT, "No.");
+}
+
+/* Who sets up proofs by DNS means them. */
+static void dns_comes_first_where_it_is_set_up(void **state)
+{
+	(void)state;
+	struct job j;
+	static const struct prover_ops ops = { .can = never };
+	struct prover none = { .ops = &ops };
+	struct approach approach = { .open = closed };
+	place_close(&place);
+	place.by_http = &approach;
+	place.tls_alpn01 = place.dns01 = place.dns_persist01 = &none;
+	place_open(&place);
+	place_one_ca(&place);
+	job_init(&j, "shop");
+	job_run(&j);
+	assert_string_equal(j.err.text,
+	        "shop.example.com cannot be proved from here. dns-persist-01: No. dns-01: No. "
+	        "http-01: No. tls-alpn-01: No.");
+	job_done(&j);
+}
+
 /* Accounts, profiles, chains */
 
 static void an_account_is_bound_by_what_is_configured(void **state)
@@ -534,6 +560,7 @@ int main(void)
 		T(a_proof_that_cannot_be_placed_ends_the_attempt),
 		T(a_proof_that_cannot_be_placed_is_followed_by_the_next),
 		T(a_proof_without_a_token_is_placed),
+		T(dns_comes_first_where_it_is_set_up),
 		T(an_account_is_bound_by_what_is_configured),
 		T(the_internal_authority_remembers_the_names),
 		T(an_unknown_profile_is_not_ordered),
