@@ -235,13 +235,22 @@ static struct next heard_refusal(struct flow *f, const struct answer *a)
 	return refused(f, a);
 }
 
+static bool is_replacement(const struct flow *f)
+{
+	return f->step == ACME_STEP_order && f->asked != ACME_HEAD && f->replaces.n;
+}
+
 /* What stands in a directory may have changed since it was read. A 404 of an order that replaces a
  * certificate speaks of that. */
 static bool is_out_of_date(const struct flow *f, unsigned status)
 {
-	const bool of_replaced =
-	        f->step == ACME_STEP_order && f->asked != ACME_HEAD && f->replaces.n;
-	return status == 404 && f->directory_kept && f->order.n == 0 && !of_replaced;
+	return status == 404 && f->directory_kept && f->order.n == 0 && !is_replacement(f);
+}
+
+/* Some CAs fail again and again at what an order replaces: then it is a refusal of that. */
+static bool is_lost(const struct flow *f, unsigned status)
+{
+	return status >= 500 && (status != 500 || f->lost_in_row == 0 || !is_replacement(f));
 }
 
 static struct next read_anew(struct flow *f)
@@ -269,7 +278,7 @@ static struct next judge(struct flow *f, const struct answer *a)
 		problem_keep(f, status >= 400 ? a->body : NULL, status);
 	if (status == 429 || str_eq_c(type, "rateLimited"))
 		return limited(f, a, type);
-	if (status >= 500)
+	if (is_lost(f, status))
 		return lost(f, a);
 	if (is_out_of_date(f, status))
 		return read_anew(f);

@@ -88,12 +88,13 @@ struct next heard_order(struct flow *f, const struct answer *a)
 	return go_names(f);
 }
 
-/* RFC 9773 5: 409 alreadyReplaced; other CAs say 403 or 404 of a certificate that they do not
+/* RFC 9773 5: 409 alreadyReplaced; other CAs say 403, 404 or 500 of a certificate that they do not
  * want to see replaced. Without `replaces` it is an order like any other. */
 struct next heard_order_refused(struct flow *f, const struct answer *a)
 {
 	const unsigned status = a->reply->status;
-	if (f->replaces.n == 0 || (status != 403 && status != 404 && status != 409))
+	if (f->replaces.n == 0 ||
+	        (status != 403 && status != 404 && status != 409 && status != 500))
 		return refused(f, a);
 	f->replaces = STR_NONE;
 	f->directory_kept = false; /* it is right: an order was heard there */

@@ -501,7 +501,8 @@ MALFORMED = {  # fields: how they are refused (a status of our own, else a reset
     "8.3.1 a scheme that is none": (lambda c: c.fields(scheme="ht tp"), None),
     "8.3.1 no authority": (lambda c: c.fields(authority=None), None),
     "8.3.1 empty authority": (lambda c: c.fields(authority=""), None),
-    "8.3.1 authority with a user": (lambda c: c.fields(authority="u@a.example.com"), 400),
+    # Debian 13's libnghttp2 resets the stream before we see it, Debian 12's lets it through.
+    "8.3.1 authority with a user": (lambda c: c.fields(authority="u@a.example.com"), None),
     "8.3.1 authority with a path": (lambda c: c.fields(authority="a.example.com/x"), None),
     "8.3.1 authority with a bad port": (lambda c: c.fields(authority="a.example.com:x"), 400),
     "8.3.1 authority list": (lambda c: c.fields(authority="a.example.com, b"), None),

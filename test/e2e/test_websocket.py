@@ -8,7 +8,9 @@ import socket
 import threading
 
 import pytest
-import websockets
+from websockets.exceptions import ConnectionClosed
+from websockets.legacy.client import connect
+from websockets.legacy.server import serve
 
 from network import ask, client_context, read_answer, request_bytes, served, tls, until
 
@@ -33,8 +35,8 @@ class Echo:
         self.loop.run_forever()
 
     async def listen(self):
-        self.server = await websockets.serve(self.serve, "127.0.0.1", 0, max_size=None, ping_interval=None,
-                                             extra_headers={"X-App": "echo"})
+        self.server = await serve(self.serve, "127.0.0.1", 0, max_size=None, ping_interval=None,
+                                  extra_headers={"X-App": "echo"})
         self.port = self.server.sockets[0].getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.ready.set()
@@ -52,7 +54,7 @@ class Echo:
                 await socket.send("you are")
             async for message in socket:
                 await socket.send(message)
-        except websockets.ConnectionClosed:
+        except ConnectionClosed:
             pass
         finally:
             self.live -= 1
@@ -78,8 +80,8 @@ async def connected(everseal, path="/", secure=False, **options):
     options.setdefault("max_size", None)
     if secure:
         options.update(ssl=client_context(), server_hostname=NAME)
-    async with websockets.connect(f"{'wss' if secure else 'ws'}://{NAME}:{port}{path}", host="127.0.0.1",
-                                  port=port, ping_interval=None, **options) as client:
+    async with connect(f"{'wss' if secure else 'ws'}://{NAME}:{port}{path}", host="127.0.0.1", port=port,
+                       ping_interval=None, **options) as client:
         yield client
 
 
@@ -134,7 +136,7 @@ def test_pings_pass_both_ways(chat, secure):
 def test_close_codes_pass(chat, secure):
     async def talk():
         async with connected(chat, "/close", secure) as client:
-            with pytest.raises(websockets.ConnectionClosed):
+            with pytest.raises(ConnectionClosed):
                 await client.recv()
             assert (client.close_code, client.close_reason) == (4321, "enough")
         async with connected(chat, secure=secure) as client:
@@ -160,7 +162,7 @@ def test_an_application_that_dies_is_seen(chat, secure):
     async def talk():
         async with connected(chat, "/die", secure) as client:
             await client.send("die")
-            with pytest.raises(websockets.ConnectionClosed):
+            with pytest.raises(ConnectionClosed):
                 await client.recv()
             assert client.close_code == 1006
     asyncio.run(talk())
@@ -171,7 +173,7 @@ def test_a_client_that_dies_is_seen(chat, secure):
     before = len(chat.application.closed)
 
     async def talk():
-        with contextlib.suppress(websockets.ConnectionClosed):
+        with contextlib.suppress(ConnectionClosed):
             async with connected(chat, secure=secure) as client:
                 await client.send("x")
                 assert await client.recv() == "x"

@@ -426,6 +426,21 @@ static void a_refused_replacement_is_ordered_plainly_once(void **state)
 	}
 }
 
+static void a_ca_that_fails_at_what_is_replaced_is_asked_plainly(void **state)
+{
+	(void)state;
+	const char *failed = "{" URN "serverInternal\",\"detail\":\"No such order\"}";
+	FLOW_AUTO *f = flow_at(ACME_STEP_order);
+	f->replaces = STR("aki.serial");
+	assert_int_equal(hear(f, 500, failed).step, ACME_STEP_order);
+	assert_int_equal(hear(f, 503, failed).step, ACME_STEP_order);
+	assert_true(str_eq_c(f->replaces, "aki.serial"));
+	assert_go(hear(f, 500, failed), ACME_STEP_order, 0);
+	assert_int_equal(f->replaces.n, 0);
+	assert_int_equal(hear(f, 500, failed).step, ACME_STEP_order);
+	assert_true(hear(f, 500, failed).after > 0);
+}
+
 static void authorizations_may_be_fewer_or_in_another_order(void **state)
 {
 	(void)state;
@@ -946,6 +961,7 @@ int main(void)
 		cmocka_unit_test(a_forgotten_account_is_looked_up_once),
 		cmocka_unit_test(an_order_says_what_is_wanted),
 		cmocka_unit_test(a_refused_replacement_is_ordered_plainly_once),
+		cmocka_unit_test(a_ca_that_fails_at_what_is_replaced_is_asked_plainly),
 		cmocka_unit_test(authorizations_may_be_fewer_or_in_another_order),
 		cmocka_unit_test(a_token_is_base64url_of_16_to_128_characters),
 		cmocka_unit_test(a_refused_answer_is_looked_into_once),
