@@ -156,6 +156,8 @@ class Everseal:
         os.kill(pid, number)
         if process == "supervisor":
             self.process.wait()
+        elif number == signal.SIGKILL:
+            until(f"{process} is gone", lambda: self.pid(process) != pid)
         return pid
 
     def wait_back(self, process, before, seconds=3):

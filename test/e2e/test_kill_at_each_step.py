@@ -121,6 +121,7 @@ def test_kill_while_the_account_gets_another_key(stage, upstream, process, after
     if process == "supervisor":
         everseal.process.wait()
         everseal.start()
+    everseal.wait_serving()
     everseal.wait_served("shop.example.com", 30)
     assert everseal.served("shop.example.com").serial_number == first
     everseal.register("www.example.com")
