@@ -163,9 +163,9 @@ struct proof {
 struct suggestion {
 	struct renewal_window window;
 	struct arena arena;
-	struct str explanation;  /* URL, or empty */
-	bool unusable;           /* it answers, but nothing that can be used */
-	char *why_not;           /* why there is none; NULL: there is, or nobody has asked yet */
+	struct str explanation; /* URL, or empty */
+	bool unusable;          /* without a window: the CA answers, but nothing that can be used */
+	char *why_not;          /* why there is none; NULL: there is, or nobody has asked yet */
 	int64_t asked, next_ask; /* wall ms; 0: not yet */
 	unsigned failures;
 	struct ari_call call;

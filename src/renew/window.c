@@ -119,7 +119,6 @@ static void take(struct registration *g, const struct renewal_info *told)
 	const bool moved = s->window.end && (s->window.start != w.start || s->window.end != w.end);
 	free(s->why_not);
 	s->why_not = NULL;
-	s->unusable = false;
 	s->failures = 0;
 	if (same_window(s, told))
 		return;

@@ -418,6 +418,26 @@ static void a_flow_of_before_is_loaded(void **state)
 	assert_true(flow_name_to_place(&f->names[0]));
 }
 
+/* It has no names, so that it is at none. */
+static void a_change_of_an_account_is_loaded(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	FLOW_AUTO *f = flow_load(STR("{\"step\":\"account\",\"at\":0,\"change\":\"rollover\","
+	                             "\"directory_url\":\"" CA "/directory\",\"names\":[]}"),
+	        &err);
+	assert_non_null(f);
+	assert_int_equal(f->name_count, 0);
+	BUF_AUTO saved = BUF(1 << 16);
+	flow_save(f, &saved);
+	FLOW_AUTO *again = flow_load(buf_str(&saved), &err);
+	assert_non_null(again);
+	assert_int_equal(again->change, f->change);
+	assert_null(flow_load(STR("{\"step\":\"account\",\"at\":1,\"change\":\"rollover\","
+	                          "\"directory_url\":\"" CA "/directory\",\"names\":[]}"),
+	        &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -435,6 +455,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_proved_is_not_begun),
 		cmocka_unit_test(an_address_may_be_written_otherwise),
 		cmocka_unit_test(a_flow_of_before_is_loaded),
+		cmocka_unit_test(a_change_of_an_account_is_loaded),
 	};
 	return cmocka_run_group_tests_name("acme_ways", tests, NULL, NULL);
 }
