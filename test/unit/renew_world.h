@@ -21,8 +21,9 @@ struct world {
 	struct serving serving;
 	struct shown shown[INSTALLED];
 	unsigned installs, changes;
-	size_t addresses;       /* that are bound */
-	size_t chain;           /* certificates behind each leaf */
+	size_t addresses; /* that are bound */
+	size_t chain;     /* certificates behind each leaf: this one (DER), or the leaf */
+	struct str issuer;
 	unsigned lagging;       /* handshakes that still show what was there before */
 	bool dark;              /* handshakes fail */
 	bool unbound;           /* an address of one's own is not bound */
