@@ -191,8 +191,10 @@ static void say_directory(const struct scripted_ca *ca, struct reply *r)
 	                    "\"keyChange\":\"https://ca.test/rollover\",");
 	if (ca->window_of || ca->window_body)
 		buf_add_c(&r->body, "\"renewalInfo\":\"https://ca.test/renewal\",");
-	buf_add_c(&r->body, "\"meta\":{\"termsOfService\":\"https://ca.test/terms\","
-	                    "\"profiles\":{\"classic\":\"The default\"}}}");
+	buf_add_c(&r->body, "\"meta\":{");
+	if (*ca->terms)
+		buf_printf(&r->body, "\"termsOfService\":\"%s\",", ca->terms);
+	buf_add_c(&r->body, "\"profiles\":{\"classic\":\"The default\"}}}");
 }
 
 struct ca_order *scripted_ca_order_of(struct scripted_ca *ca, struct str ari_id)
@@ -833,6 +835,7 @@ void scripted_ca_init(struct scripted_ca *ca, struct loop *loop)
 		.lifetime = 90 * DAY,
 		.revoked = BUF_INIT(64 << 10),
 		.directory = CA_DIRECTORY,
+		.terms = "https://ca.test/terms",
 	};
 	list_init(&ca->pending);
 	list_init(&ca->probing);

@@ -58,6 +58,7 @@ struct scripted_ca {
 	struct buf *diary;            /* NULL: nothing is written down */
 	const struct ca_rules *rules; /* or NULL */
 	const char *directory;        /* URL; CA_DIRECTORY unless set */
+	const char *terms;            /* URL of its terms; empty: it has none */
 	/* The script. */
 	int64_t lifetime, latency;
 	int64_t (*lifetime_of)(const char *name); /* instead of lifetime; or NULL */
