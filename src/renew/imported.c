@@ -428,7 +428,7 @@ bool imported_export(const struct imported *m, bool with_key, struct buf *ret_pe
 	if (done && with_key) {
 		SECRET_AUTO der = key_to_der(key);
 		enum key_type type = KEY_RSA4096; /* of a size that is none of ours */
-		const bool rsa = !key_type_of(key, &type) || type >= KEY_RSA2048;
+		const bool rsa = !key_type_of(key, &type) || key_type_is_rsa(type);
 		key_to_pem(secret_bytes(&der), rsa, ret_pem);
 	}
 	for (size_t i = 0; done && i < o.count; i++)

@@ -152,6 +152,21 @@ static void who_moves_the_window_moves_the_renewal(void **state)
 	logged_has("It says why: https://ca.test/incident");
 }
 
+static void a_window_of_which_one_end_moves_is_another(void **state)
+{
+	(void)state;
+	suggest(59 * DAY, 61 * DAY);
+	world_start(BY_FILE SHOP);
+	run_for(place, DAY);
+	suggest(30 * DAY, 61 * DAY);
+	run_for(place, DAY);
+	assert_non_null(
+	        strstr(said("shop.example.com", "window"), "\"start\":\"2027-01-31T00:00:"));
+	suggest(30 * DAY, 40 * DAY);
+	run_for(place, DAY);
+	assert_non_null(strstr(said("shop.example.com", "window"), "\"end\":\"2027-02-10T00:00:"));
+}
+
 static void the_explanation_is_shown(void **state)
 {
 	(void)state;
@@ -288,6 +303,7 @@ int main(void)
 		WORLD_TEST(many_are_spread_over_the_window),
 		WORLD_TEST(it_is_asked_as_often_as_the_ca_wants),
 		WORLD_TEST(who_moves_the_window_moves_the_renewal),
+		WORLD_TEST(a_window_of_which_one_end_moves_is_another),
 		WORLD_TEST(the_explanation_is_shown),
 		WORLD_TEST(no_answer_of_the_ca_burns_the_limit),
 		WORLD_TEST(without_a_suggestion_the_rule_counts),
