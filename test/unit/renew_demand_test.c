@@ -433,6 +433,160 @@ static void the_disk_is_full(void **state)
 	answered_is(FIRST_SHOP " 1 0\n");
 }
 
+/* Room */
+
+#define LETS_ENCRYPT "https://acme-v02.api.letsencrypt.org/directory"
+#define TWO_CAS                                                                                    \
+	"issuer letsencrypt { directory " LETS_ENCRYPT "; }\n"                                     \
+	"issuer other { directory https://ca.test/directory; }\n"                                  \
+	"email ops@example.com\nagree-to-terms yes\nrehearsal no\n"
+#define BY(issuers)                                                                                \
+	TWO_CAS "site * { proxy 127.0.0.1:3000; " issuers " on-demand { allow **.example.com } }\n"
+
+static void spend(unsigned times, enum spent_what what)
+{
+	const struct str names[] = { STR("x.example.com") };
+	for (unsigned i = 0; i < times; i++)
+		limits_spent(issuers_limits(place->issuers), what, STR(LETS_ENCRYPT), names, 1);
+}
+
+static void where_a_ca_has_no_room_nothing_is_ordered(void **state)
+{
+	(void)state;
+	static const char *const configs[] = { BY(""), BY("issuer letsencrypt;") };
+	for (size_t i = 0; i < 2; i++) {
+		start(configs[i]);
+		spend(300, SPENT_ORDER);
+		assert_int_equal(demand("a.example.com"), DEMAND_BUSY);
+		assert_int_equal(keep, 36 * SECOND); /* then there is room for one */
+		logged_has("Let's Encrypt's limit: 300 orders in 3 hours for one account.");
+		spend(50, SPENT_CERTIFICATE);
+		assert_int_equal(demand("a.example.com"), DEMAND_BUSY);
+		assert_int_equal(keep, MINUTE);
+		assert_int_equal(place->ca.order_count, 0);
+		world_teardown(NULL);
+		world_setup(NULL);
+	}
+}
+
+static void one_ca_that_has_room_is_enough(void **state)
+{
+	(void)state;
+	start(BY("issuer letsencrypt other;"));
+	spend(300, SPENT_ORDER);
+	assert_int_equal(demand("a.example.com"), DEMAND_PENDING);
+	settle();
+	answered_is("a.example.com 1 0\n");
+	assert_string_equal(said("a.example.com", "issued_from"), "\"other\"");
+}
+
+/* Both were asked about while there was room for one. */
+static void the_room_may_be_used_up_while_it_is_asked(void **state)
+{
+	(void)state;
+	start(DEMAND("ask https://app.test/may; budget 1/h"));
+	place->ca.latency = 100;
+	assert_int_equal(demand("a.example.com"), DEMAND_PENDING);
+	assert_int_equal(demand("b.example.com"), DEMAND_PENDING);
+	settle();
+	answered_is("b.example.com 3 60000\na.example.com 1 0\n");
+	assert_int_equal(place->ca.order_count, 1);
+}
+
+static void the_configuration_may_change_while_it_is_stored(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	world_configure(HEAD "site * { proxy 127.0.0.1:3000; }\n");
+	answered_is(FIRST_SHOP " 2 0\n");
+	run_for(place, MINUTE);
+	assert_int_equal(registrations(), 0);
+	assert_int_equal(place->ca.order_count, 0);
+	assert_int_equal(world.renewals->demands.under_way.count, 0);
+}
+
+/* For people */
+
+static void told_is(const char *sites, const char *rest)
+{
+	struct json_writer w;
+	BUF_AUTO text = BUF(4096), expected = BUF(4096);
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	renew_demands_write(world.renewals, &w);
+	json_write_end(&w);
+	buf_printf(&expected, "{\"on_demand\":{\"sites\":[%s],%s}}", sites, rest);
+	assert_string_equal(buf_c(&text), buf_c(&expected));
+}
+
+static void all_of_it_is_counted(void **state)
+{
+	(void)state;
+	start(ASKED SHOP);
+	told_is("{\"site\":\"*\",\"budget\":3,\"used\":0}",
+	        "\"questions\":0,\"asked\":0,\"issued\":0,\"denied\":0,\"busy\":0,"
+	        "\"under_way\":0");
+	assert_int_equal(demand("a.example.com"), DEMAND_PENDING);
+	told_is("{\"site\":\"*\",\"budget\":3,\"used\":0}",
+	        "\"questions\":1,\"asked\":1,\"issued\":0,\"denied\":0,\"busy\":0,"
+	        "\"under_way\":1");
+	settle();
+	assert_int_equal(demand("a.example.com"), DEMAND_ISSUED);
+	says = 404;
+	assert_int_equal(demand("b.example.com"), DEMAND_PENDING);
+	settle();
+	says = 0;
+	assert_int_equal(demand("c.example.com"), DEMAND_PENDING);
+	settle();
+	told_is("{\"site\":\"*\",\"budget\":3,\"used\":1}",
+	        "\"questions\":4,\"asked\":3,\"issued\":2,\"denied\":1,\"busy\":1,"
+	        "\"under_way\":0");
+	assert_int_equal(renew_demands_answered(world.renewals, DEMAND_ISSUED), 2);
+	assert_int_equal(renew_demands_answered(world.renewals, DEMAND_DENIED), 1);
+	assert_int_equal(renew_demands_answered(world.renewals, DEMAND_BUSY), 1);
+	run_for(place, HOUR - MINUTE);
+	told_is("{\"site\":\"*\",\"budget\":3,\"used\":1}",
+	        "\"questions\":4,\"asked\":3,\"issued\":2,\"denied\":1,\"busy\":1,"
+	        "\"under_way\":0");
+	run_for(place, MINUTE);
+	told_is("{\"site\":\"*\",\"budget\":3,\"used\":0}",
+	        "\"questions\":4,\"asked\":3,\"issued\":2,\"denied\":1,\"busy\":1,"
+	        "\"under_way\":0");
+}
+
+static void what_no_site_gives_any_more_is_replaced(void **state)
+{
+	(void)state;
+	struct renew_view v;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	assert_true(renew_find(world.renewals, STR(FIRST_SHOP), &v));
+	assert_false(v.replaced);
+	assert_true(v.renewed);
+	world_configure(HEAD "site * { proxy 127.0.0.1:3000; }\n");
+	assert_true(renew_find(world.renewals, STR(FIRST_SHOP), &v));
+	assert_true(v.replaced && v.in_store);
+	assert_string_equal(
+	        v.reason, "no site of the file gives it a certificate on demand any more");
+}
+
+static void a_visit_that_cannot_be_stored_is_said(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	run_for(place, 75 * DAY); /* it has been renewed: the next one is a visit again */
+	assert_int_equal(place->ca.order_count, 2);
+	store_full(place, true);
+	renew_visited(world.renewals, STR(FIRST_SHOP));
+	run_for(place, SECOND);
+	store_full(place, false);
+	assert_int_equal(logged_count("warning : " FIRST_SHOP "-"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -457,6 +611,13 @@ int main(void)
 		TEST(of_what_was_refused_so_much_is_remembered),
 		TEST(a_site_with_a_wildcard_gives_them_too),
 		TEST(the_disk_is_full),
+		TEST(where_a_ca_has_no_room_nothing_is_ordered),
+		TEST(one_ca_that_has_room_is_enough),
+		TEST(the_room_may_be_used_up_while_it_is_asked),
+		TEST(the_configuration_may_change_while_it_is_stored),
+		TEST(all_of_it_is_counted),
+		TEST(what_no_site_gives_any_more_is_replaced),
+		TEST(a_visit_that_cannot_be_stored_is_said),
 	};
 	return cmocka_run_group_tests_name("renew_demand", tests, NULL, NULL);
 }

@@ -123,8 +123,10 @@ static void what_renewals_count(void **state)
 	place->ca.down = false;
 	spend(300, SPENT_ORDER, "x.example.org");
 	spend(50, SPENT_CERTIFICATE, "x.example.com");
-	run_for(place, DAY + 12 * HOUR);
-	assert_int_equal(place->ca.order_count, 3);
+	const int64_t up = loop_wall(place->loop);
+	turn_until(place, place->ca.order_count == 3);
+	run_for(place, MINUTE);
+	assert_in_range(loop_wall(place->loop) - up, 0, DAY + 12 * HOUR);
 	const struct limit_order order = { .directory = STR(LETS_ENCRYPT),
 		.names = &(struct str)STR_INIT("shop.example.com"),
 		.count = 1,
@@ -201,6 +203,139 @@ static void what_is_left_is_for_who_is_due(void **state)
 	}
 }
 
+/* What CAs said */
+
+#define SITE(name) "site " name " { proxy 127.0.0.1:3001; }\n"
+
+/* a.example.com is refused; then the others come, which no person has just wished for. */
+static void refused_then(unsigned status, const char *detail, const char *others)
+{
+	BUF_AUTO config = BUF(4096);
+	place->ca.limited = "a.example.com";
+	place->ca.limited_for = 3 * HOUR / SECOND;
+	place->ca.limit_status = status;
+	place->ca.limit_detail = detail;
+	world_start(BY_FILE SITE("a.example.com"));
+	run_until_idle();
+	assert_int_equal(diary_count(place, "ask order a.example.com"), 1);
+	buf_printf(&config, BY_FILE SITE("a.example.com") "%s", others);
+	world_configure(buf_c(&config));
+	run_for(place, MINUTE);
+}
+
+static void wished(const char *name)
+{
+	struct wish w;
+	wish_name(&w, name);
+	wish_wait(&w);
+	run_for(place, MINUTE);
+}
+
+/* For whom it counts is in its words. */
+static void what_a_ca_said_of_one_name_spares_it_the_next(void **state)
+{
+	(void)state;
+	refused_then(429,
+	        "too many certificates (50) already issued for \\\"example.com\\\" in the last "
+	        "168h0m0s",
+	        SITE("b.example.com") SITE("c.example.org"));
+	assert_int_equal(diary_count(place, "ask order b.example.com"), 0);
+	logged_has("ca.test asks to wait. It said: too many certificates (50) already issued for "
+	           "\"example.com\" in the last 168h0m0s.");
+	status_is("c.example.org", "ok");
+	run_for(place, 3 * HOUR);
+	assert_int_equal(diary_count(place, "ask order b.example.com"), 1);
+	status_is("b.example.com", "ok");
+}
+
+static void a_ca_that_is_busy_is_so_for_all(void **state)
+{
+	(void)state;
+	refused_then(503, "Come back later", SITE("c.example.org"));
+	assert_int_equal(diary_count(place, "ask order"), 1);
+	logged_has("ca.test asks to wait. It said: Come back later.");
+	run_for(place, 3 * HOUR);
+	assert_int_equal(diary_count(place, "ask order c.example.org"), 1);
+}
+
+static void what_it_said_of_these_names_is_theirs_alone(void **state)
+{
+	(void)state;
+	refused_then(429, "Too many", SITE("b.example.com"));
+	status_is("b.example.com", "ok");
+}
+
+/* What people should know before it is in the way */
+
+static const char *id_of(const char *name)
+{
+	return registration_find(world.renewals, str_c(name))->id;
+}
+
+static void switched_off(const char *name)
+{
+	struct wish w;
+	wish_disable(&w, name, false);
+	wish_wait(&w);
+}
+
+static void little_is_told_of_who_is_renewed(void **state)
+{
+	(void)state;
+	struct str about = STR_NONE;
+	struct err how = ERR_INIT;
+	begin();
+	wished("shop.example.com");
+	const struct str id = str_c(id_of("shop.example.com"));
+	spend(38, SPENT_CERTIFICATE, "x.example.com");
+	assert_false(renew_limit_low(world.renewals, id, &about, &how));
+	spend(1, SPENT_CERTIFICATE, "x.example.com");
+	assert_true(renew_limit_low(world.renewals, id, &about, &how));
+	assert_true(str_eq_c(about, "example.com"));
+	assert_true(str_starts(str_c(how.text),
+	        STR("Let's Encrypt's limit: 50 certificates a week for the names of example.com; "
+	            "40 of them used.")));
+	assert_false(renew_limit_low(world.renewals, STR("nobody"), &about, &how));
+	switched_off("shop.example.com");
+	assert_false(renew_limit_low(world.renewals, id, &about, &how));
+}
+
+static bool terms_changed(const char *id, bool *ret_changed, struct err *ret_how)
+{
+	*ret_changed = false;
+	*ret_how = (struct err)ERR_INIT;
+	return renew_terms(world.renewals, str_c(id), ret_changed, ret_how);
+}
+
+static void other_terms_are_told_until_somebody_accepts_them(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct err how;
+	bool changed;
+	world_start(BASE);
+	wished("shop.example.com");
+	const char *id = id_of("shop.example.com");
+	assert_true(terms_changed(id, &changed, &how) && !changed);
+	assert_false(terms_changed("nobody", &changed, &how));
+	place->ca.terms = "https://ca.test/terms-2";
+	run_for(place, 2 * HOUR);
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(terms_changed(id, &changed, &how) && changed);
+	assert_non_null(strstr(how.text, "are now those at https://ca.test/terms-2; those at"));
+	switched_off("shop.example.com");
+	assert_false(terms_changed(id, &changed, &how));
+	const struct str names[] = { STR("new.example.com") };
+	wish_register(
+	        &w, &(struct register_want){
+	                    .names = names, .name_count = 1, .email = STR("ops@example.com") });
+	turn_until(place, w.done); /* without a word of the terms */
+	wished("shop.example.com");
+	assert_true(terms_changed(id, &changed, &how) && !changed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +345,11 @@ int main(void)
 		WORLD_TEST(a_limit_is_the_last_step_of_who_waits),
 		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),
 		WORLD_TEST(what_is_left_is_for_who_is_due),
+		WORLD_TEST(what_a_ca_said_of_one_name_spares_it_the_next),
+		WORLD_TEST(a_ca_that_is_busy_is_so_for_all),
+		WORLD_TEST(what_it_said_of_these_names_is_theirs_alone),
+		WORLD_TEST(little_is_told_of_who_is_renewed),
+		WORLD_TEST(other_terms_are_told_until_somebody_accepts_them),
 	};
 	return cmocka_run_group_tests_name("renew_limits", tests, NULL, NULL);
 }

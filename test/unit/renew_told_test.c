@@ -448,6 +448,75 @@ static void those_that_wait_are_counted(void **state)
 	assert_int_equal(t.queued, 0);
 }
 
+/* Whether it is kept only as long as it is good. */
+static bool is_replaced(const char *id)
+{
+	const struct registration *g = registration_by_id(world.renewals, str_c(id));
+	assert_non_null(g);
+	return registration_view(g).replaced;
+}
+
+static void what_nobody_asks_for_any_more_is_replaced(void **state)
+{
+	(void)state;
+	struct renew_view v;
+	world_start(BY_FILE SHOP);
+	run_until_idle();
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_false(v.replaced);
+	assert_true(v.in_file && !v.in_store && v.renewed);
+	world_configure(BASE);
+	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
+	assert_true(v.replaced && !v.renewed);
+	assert_string_equal(v.state, "retired");
+}
+
+static void what_another_is_served_for_is_replaced(void **state)
+{
+	(void)state;
+	struct wish both, one, three;
+	const struct str names[] = { STR("a.example.com"), STR("b.example.com"),
+		STR("c.example.com") };
+	struct register_want want = {
+		.names = names, .name_count = 2, .email = STR("ops@example.com"), .agree_tos = true
+	};
+	world_start(BASE);
+	wish_register(&both, &want);
+	wish_wait(&both);
+	run_until_idle();
+	assert_false(is_replaced(both.id));
+	run_for(place, MINUTE);
+	wish_name(&one, "a.example.com");
+	wish_wait(&one);
+	run_until_idle();
+	assert_false(is_replaced(one.id));
+	assert_true(is_replaced(both.id));
+	/* One that has none yet is not: it is still to come. */
+	place->ca.refused = "c.example.com";
+	want.name_count = 3;
+	wish_register(&three, &want);
+	wish_wait(&three);
+	run_until_idle();
+	assert_false(is_replaced(three.id));
+}
+
+static void a_wait_is_told_in_seconds(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	const struct flow f = { .step = ACME_STEP_order, .waiting_for = STR("ca.test is busy") };
+	struct next n = { .after = 5 * SECOND };
+	assert_true(str_eq_c(steps_words(&a, &f, &n), "Order the certificate"));
+	n.after = 5 * SECOND + 1;
+	assert_true(str_eq_c(
+	        steps_words(&a, &f, &n), "Order the certificate: waiting 5.0 s, ca.test is busy"));
+	n = (struct next){ .after = 1000 * SECOND, .ca_at_fault = true };
+	assert_true(str_eq_c(steps_words(&a, &f, &n),
+	        "Order the certificate: waiting 1000.0 s, ca.test is busy"));
+	n.after = 0;
+	assert_true(str_eq_c(steps_words(&a, &f, &n), "Order the certificate"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +530,9 @@ int main(void)
 		WORLD_TEST(an_error_has_its_parts_and_is_read_back),
 		WORLD_TEST(all_are_counted),
 		WORLD_TEST(those_that_wait_are_counted),
+		WORLD_TEST(what_nobody_asks_for_any_more_is_replaced),
+		WORLD_TEST(what_another_is_served_for_is_replaced),
+		WORLD_TEST(a_wait_is_told_in_seconds),
 	};
 	return cmocka_run_group_tests_name("renew_told", tests, NULL, NULL);
 }
