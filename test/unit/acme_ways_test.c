@@ -88,6 +88,19 @@ static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
 	assert_fail(hear(f, 404, "<html>"), "which is not ACME");
 }
 
+/* A redirect is followed by nobody (RFC 8555 says nothing of any). */
+static void what_is_no_success_is_no_answer(void **state)
+{
+	(void)state;
+	static const unsigned statuses[] = { 199, 300, 302 };
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+		assert_fail(hear(f, statuses[i], DIRECTORY("")), "which is not ACME");
+	}
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	assert_go(hear(f, 299, DIRECTORY("")), ACME_STEP_account);
+}
+
 /* The certificate may have been made: another order would cost another one. */
 static void an_unclear_answer_to_the_request_is_read_from_the_order(void **state)
 {
@@ -442,6 +455,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kept_directory_is_read_anew_where_nothing_is_there),
+		cmocka_unit_test(what_is_no_success_is_no_answer),
 		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
 		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
 		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),

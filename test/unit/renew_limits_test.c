@@ -248,6 +248,22 @@ static void what_a_ca_said_of_one_name_spares_it_the_next(void **state)
 	status_is("b.example.com", "ok");
 }
 
+/* Who wishes it again while there is no certificate yet. */
+static void a_person_may_have_it_asked_anew(void **state)
+{
+	(void)state;
+	struct wish w;
+	refused_then(429, "Too many", "");
+	const unsigned before = diary_count(place, "ask order a.example.com");
+	place->ca.limited = NULL;
+	wish_name(&w, "a.example.com");
+	wish_wait(&w);
+	assert_true(w.existing);
+	run_for(place, MINUTE);
+	assert_int_equal(diary_count(place, "ask order a.example.com"), before + 1);
+	status_is("a.example.com", "ok");
+}
+
 static void a_ca_that_is_busy_is_so_for_all(void **state)
 {
 	(void)state;
@@ -346,6 +362,7 @@ int main(void)
 		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),
 		WORLD_TEST(what_is_left_is_for_who_is_due),
 		WORLD_TEST(what_a_ca_said_of_one_name_spares_it_the_next),
+		WORLD_TEST(a_person_may_have_it_asked_anew),
 		WORLD_TEST(a_ca_that_is_busy_is_so_for_all),
 		WORLD_TEST(what_it_said_of_these_names_is_theirs_alone),
 		WORLD_TEST(little_is_told_of_who_is_renewed),
