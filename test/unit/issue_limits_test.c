@@ -526,6 +526,42 @@ static void what_is_under_way_counts(void **state)
 	arena_done(&c.arena);
 }
 
+static void what_is_under_way_is_among_the_nearest(void **state)
+{
+	(void)state;
+	struct limit_claim c = { 0 };
+	claim(&c, "b.example.com a.example.com", false, false);
+	assert_string_equal(nearest(10), "0  1/300\n"
+	                                 "2 a.example.com b.example.com 1/5\n"
+	                                 "1 example.com 1/50\n");
+	c.ordered = true;
+	assert_string_equal(nearest(1), "0  0/300\n");
+	claim(&c, "b.example.com", true, false);
+	assert_string_equal(nearest(10), "0  0/300\n2 b.example.com 1/5\n");
+	limits_unclaim(&c);
+	assert_string_equal(nearest(10), "0  0/300\n");
+	arena_done(&c.arena);
+}
+
+static void what_is_kept_for_others_is_waited_for(void **state)
+{
+	(void)state;
+	const struct str name = STR("shop.example.com");
+	spend(298, SPENT_ORDER, CA, "x.example.org");
+	for (unsigned keep = 1; keep <= 3; keep++) {
+		struct err err = ERR_INIT;
+		struct limit_wait wait = { 0 };
+		const struct limit_order order = {
+			.directory = CA, .names = &name, .count = 1, .reserve = { .orders = keep }
+		};
+		const bool ok = limits_allow(limits, &order, &wait, &err);
+		assert_int_equal(ok, keep == 1);
+		if (!ok)
+			assert_int_equal(wait.until - loop_wall(place.loop),
+			        (int64_t)(keep - 1) * 36 * SECOND);
+	}
+}
+
 static bool may_renew(const char *text)
 {
 	struct str names[NAMES];
@@ -800,6 +836,8 @@ int main(void)
 		T(what_is_reserved_is_left),
 		T(what_a_ca_refused_concerns_whom_it_says),
 		T(what_is_under_way_counts),
+		T(what_is_under_way_is_among_the_nearest),
+		T(what_is_kept_for_others_is_waited_for),
 		T(renewals_are_counted_by_the_limit_for_the_same_names),
 		T(what_is_waited_for),
 		T(what_is_left),
