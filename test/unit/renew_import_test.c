@@ -596,6 +596,70 @@ static void one_with_another_key_stands_beside(void **state)
 	assert_string_equal(said("shop.example.com-imported", "state"), "\"retired\"");
 }
 
+static struct buf changes; /* ids, one a line */
+
+static void told_registration(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	buf_printf(&changes, "%.*s\n", STR_ARG(id));
+}
+
+static void told_task(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	(void)id;
+}
+
+static void who_watches_is_told(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct renewals_watch watch = { .registration = told_registration, .task = told_task };
+	changes = BUF(4096);
+	world_start(BASE);
+	run_until_idle();
+	renewals_watch(world.renewals, &watch);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	assert_string_equal(buf_c(&changes), "shop.example.com-imported\n");
+	renewals_unwatch(&watch);
+	buf_done(&changes);
+}
+
+/* How many certificates that installs. */
+static unsigned installed_again(const char *name)
+{
+	const unsigned before = world.installs;
+	renewals_install(world.renewals, str_c(name));
+	return world.installs - before;
+}
+
+static void what_counts_is_installed_again(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct wish w;
+	const int64_t now = loop_wall(place->loop);
+	world_start(BASE);
+	assert_int_equal(installed_again("shop.example.com"), 0);
+	sign_with(&b, "shop.example.com", (const char *const[3]){ "shop.example.com" }, now - DAY,
+	        now + 300 * DAY, KEY_RSA2048);
+	is_taken(&b);
+	assert_int_equal(installed_again("shop.example.com"), 1);
+	assert_string_equal(shown_keys("shop.example.com"), "RSA 2048");
+	run_for(place, MINUTE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	assert_int_equal(installed_again("shop.example.com"), 1); /* as long as there is no other */
+	assert_string_equal(shown_keys("shop.example.com"), "RSA 2048");
+	run_until_idle();
+	const char *both = shown_keys("shop.example.com");
+	assert_true(str_starts(str_c(both), STR("P-256")));
+	assert_true(installed_again("shop.example.com") > 0);
+	assert_string_equal(shown_keys("shop.example.com"), both);
+	assert_int_equal(installed_again("nobody.example.com"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +677,8 @@ int main(void)
 		WORLD_TEST(who_asked_may_go_away),
 		WORLD_TEST(a_damaged_record_stops_no_other),
 		WORLD_TEST(one_with_another_key_stands_beside),
+		WORLD_TEST(who_watches_is_told),
+		WORLD_TEST(what_counts_is_installed_again),
 	};
 	return cmocka_run_group_tests_name("renew_import", tests, NULL, NULL);
 }
