@@ -155,6 +155,20 @@ static void what_cannot_be_revoked(void **state)
 	assert_int_equal(record_version(place, "revocation", w.id), 0);
 }
 
+static void our_own_authority_keeps_no_list(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start("site app.localhost { proxy 127.0.0.1:3001; issuer internal; }\n");
+	run_until_idle();
+	status_is("app.localhost", "ok");
+	wish_revoke(&w, "app.localhost");
+	wish_refused(&w, ERR_CONFLICT,
+	        "The internal authority keeps no list of what is revoked. Its certificates end by "
+	        "themselves within a week. Disable the registration, so that no new one is made.");
+	status_is("app.localhost", "ok");
+}
+
 static void a_refusal_ends_it(void **state)
 {
 	(void)state;
@@ -464,6 +478,7 @@ int main(void)
 		T(what_is_no_longer_renewed_is_revoked_at_once),
 		T(while_it_is_renewed_hsts_is_no_reason),
 		T(what_cannot_be_revoked),
+		T(our_own_authority_keeps_no_list),
 		T(a_refusal_ends_it),
 		T(a_ca_that_is_down_is_asked_again),
 		T(its_task_may_be_gone_after_a_restart),
