@@ -596,6 +596,24 @@ static void one_with_another_key_stands_beside(void **state)
 	assert_string_equal(said("shop.example.com-imported", "state"), "\"retired\"");
 }
 
+static void it_is_not_exported_by_a_type_of_key(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct err err = ERR_INIT;
+	BUF_AUTO pem = BUF_SECRET(64 << 10);
+	const struct renew_export_want want = { .name = STR("shop.example.com"),
+		.key_type = STR("p256") };
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	assert_false(renew_export(world.renewals, &want, &pem, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_true(str_starts(str_c(err.text),
+	        STR("There is no certificate for shop.example.com with a key of the type p256. ")));
+	assert_int_equal(pem.n, 0);
+}
+
 static struct buf changes; /* ids, one a line */
 
 static void told_registration(struct renewals_watch *w, struct str id)
@@ -677,6 +695,7 @@ int main(void)
 		WORLD_TEST(who_asked_may_go_away),
 		WORLD_TEST(a_damaged_record_stops_no_other),
 		WORLD_TEST(one_with_another_key_stands_beside),
+		WORLD_TEST(it_is_not_exported_by_a_type_of_key),
 		WORLD_TEST(who_watches_is_told),
 		WORLD_TEST(what_counts_is_installed_again),
 	};
