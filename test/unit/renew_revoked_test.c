@@ -417,6 +417,20 @@ static void what_has_changed_meanwhile_is_not_meant(void **state)
 	assert_int_equal(logged_count("The CA has revoked"), 1);
 }
 
+static void what_is_known_and_stored_is_not_told_again(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	registered(NAME);
+	disabled(NAME);
+	next_day();
+	answer_list(LIST, 1001, 1001);
+	run_for(place, SECOND);
+	answer_by(RESPONDER, /* revoked= */ true, own);
+	run_for(place, SECOND);
+	assert_int_equal(logged_count("The CA has revoked"), 1);
+}
+
 static void who_cannot_be_believed_stops_nothing(void **state)
 {
 	(void)state;
@@ -674,6 +688,7 @@ int main(void)
 		TEST(a_list_says_nothing_of_those_that_name_another),
 		TEST(a_responder_is_asked_about_each),
 		TEST(what_has_changed_meanwhile_is_not_meant),
+		TEST(what_is_known_and_stored_is_not_told_again),
 		TEST(who_cannot_be_believed_stops_nothing),
 		TEST(nor_does_a_responder),
 		TEST(some_are_not_asked_about),
