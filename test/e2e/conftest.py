@@ -24,7 +24,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     for marker in ("full: only in ./check --full", "asan: also under sanitizers, in ./check",
-                   "timed: asserts a time that a sanitizer would break"):
+                   "timed: asserts a time or a size that a sanitizer would break"):
         config.addinivalue_line("markers", marker)
 
 

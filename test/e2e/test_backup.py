@@ -167,6 +167,7 @@ def memory_most(pid):
     return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
+@pytest.mark.timed
 def test_a_large_state_is_moved_while_it_serves(place):
     """More than what a socket, a request or a stack holds; it never stands in memory as a whole."""
     file, moved = place.folder / "whole", place.folder / "moved"
