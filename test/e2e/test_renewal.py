@@ -91,6 +91,7 @@ def test_what_is_served_is_seen_on_every_listener(stage, pebble, upstream):
                               listeners=f"http 127.0.0.1:{pebble.http}\n"
                                         f"https 127.0.0.1:{pebble.https} [::1]:{other}").start()
     first = everseal.wait_served("shop.example.com").serial_number
+    until("the first attempt is at its end", lambda: everseal.certificate("shop.example.com")["served"])
     everseal.le("renew", "--wait").ok()
     serials = {served(pebble.https, "shop.example.com").serial_number,
                served(other, "shop.example.com", host="::1").serial_number}
