@@ -101,7 +101,8 @@ struct renewal_time {
 };
 struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t renew_before);
 /* The wait after the nth failure in a row (1, 2, …): 1 min, 10 min, 100 min, daily, with jitter
- * from `noise` (0 … 65535), never past what the remaining life needs. Pure. */
+ * from `noise` (0 … 65535), but at most a tenth of the time that is left or that has gone by since
+ * it expired, when visitors are refused; at least a minute. not_after 0: none is held. Pure. */
 int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t not_after);
 
 /* What people ask for; answers are JSON for the API, errors sentences. */

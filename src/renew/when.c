@@ -28,9 +28,9 @@ int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t 
 	CHECK(failures > 0);
 	int64_t wait = waits[failures < 4 ? failures - 1 : 3];
 	wait += wait * ((int64_t)noise - 32768) / (5 * 32768);
-	int64_t left = not_after - now;
-	if (left > 0 && wait > left / 10)
-		wait = left / 10;
+	const int64_t from_expiry = not_after > now ? not_after - now : now - not_after;
+	if (wait > from_expiry / 10)
+		wait = from_expiry / 10;
 	return wait < MINUTE ? MINUTE : wait;
 }
 

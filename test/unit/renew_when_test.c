@@ -47,11 +47,15 @@ static void the_wait_after_a_failure(void **state)
 		unsigned failures, noise;
 		int64_t left, least, most; /* left 0: no certificate */
 	} cases[] = {
-		{ 1, MIDDLE, 0, MINUTE, MINUTE }, { 2, MIDDLE, 0, 10 * MINUTE, 10 * MINUTE },
-		{ 3, MIDDLE, 0, 100 * MINUTE, 100 * MINUTE }, { 4, MIDDLE, 0, DAY, DAY },
-		{ 5, MIDDLE, 0, DAY, DAY }, { 1000, MIDDLE, 0, DAY, DAY },
+		{ 1, MIDDLE, 0, MINUTE, MINUTE },
+		{ 2, MIDDLE, 0, 10 * MINUTE, 10 * MINUTE },
+		{ 3, MIDDLE, 0, 100 * MINUTE, 100 * MINUTE },
+		{ 4, MIDDLE, 0, DAY, DAY },
+		{ 5, MIDDLE, 0, DAY, DAY },
+		{ 1000, MIDDLE, 0, DAY, DAY },
 		/* a fifth more or less, a minute at least */
-		{ 1, LEAST, 0, MINUTE, MINUTE }, { 1, MOST, 0, 72 * SECOND - 3, 72 * SECOND },
+		{ 1, LEAST, 0, MINUTE, MINUTE },
+		{ 1, MOST, 0, 72 * SECOND - 3, 72 * SECOND },
 		{ 2, LEAST, 0, 8 * MINUTE, 8 * MINUTE },
 		{ 2, MOST, 0, 12 * MINUTE - 10, 12 * MINUTE },
 		{ 4, LEAST, 0, DAY * 4 / 5, DAY * 4 / 5 },
@@ -61,8 +65,13 @@ static void the_wait_after_a_failure(void **state)
 		{ 4, MIDDLE, 9 * DAY, 9 * DAY / 10, 9 * DAY / 10 },
 		{ 4, MIDDLE, HOUR, 6 * MINUTE, 6 * MINUTE },
 		{ 2, MIDDLE, HOUR, 6 * MINUTE, 6 * MINUTE },
-		{ 4, MIDDLE, 5 * MINUTE, MINUTE, MINUTE }, { 4, MIDDLE, 1, MINUTE, MINUTE },
-		{ 4, MIDDLE, -DAY, DAY, DAY }, /* expired: nothing is in danger any more */
+		{ 4, MIDDLE, 5 * MINUTE, MINUTE, MINUTE },
+		{ 4, MIDDLE, 1, MINUTE, MINUTE },
+		/* expired: visitors are refused, and most so lately that it may be short */
+		{ 4, MIDDLE, -HOUR, 6 * MINUTE, 6 * MINUTE },
+		{ 4, MIDDLE, -5 * DAY, DAY / 2, DAY / 2 },
+		{ 4, MIDDLE, -30 * DAY, DAY, DAY },
+		{ 1, MIDDLE, -DAY, MINUTE, MINUTE },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t not_after = cases[i].left ? now + cases[i].left : 0;
@@ -70,7 +79,7 @@ static void the_wait_after_a_failure(void **state)
 		if (wait < cases[i].least || wait > cases[i].most)
 			fail_msg("case %zu: %lld", i, (long long)wait);
 	}
-	assert_int_equal(renewal_backoff(4, MIDDLE, now, now), DAY);
+	assert_int_equal(renewal_backoff(4, MIDDLE, now, now), MINUTE);
 }
 
 /* ARI (RFC 9773) */

@@ -49,7 +49,7 @@ struct site {
 	enum life life;
 	bool is_late;
 	bool never;         /* its proofs are never found */
-	unsigned dead_from; /* or for 40 hours; 0: always found */
+	unsigned dead_from; /* or for a day and a third; 0: always found */
 	struct buf pem;
 	unsigned issued;
 	int64_t not_after, installed_at; /* wall ms */
