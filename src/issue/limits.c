@@ -77,7 +77,8 @@ struct refusal {
 	enum limit_scope scope;
 	struct str *names; /* sorted */
 	size_t count;
-	int64_t until;
+	bool busy;
+	int64_t at, until;
 };
 
 static void refusal_free(struct refusal *f)
@@ -634,6 +635,8 @@ void limits_refused(struct limits *l, const struct limit_refusal *r)
 	struct refusal *f = mem_new(struct refusal);
 	struct str about;
 	f->scope = limit_scope_of(r->words, &about);
+	f->busy = r->busy;
+	f->at = now;
 	if (r->busy)
 		f->scope = LIMIT_SCOPE_ACCOUNT;
 	f->until = r->until < longest ? r->until : longest;
@@ -665,6 +668,12 @@ static bool concerns(const struct refusal *f, const struct limit_order *o, const
 	return false;
 }
 
+static int64_t lasts_until(const struct refusal *f, const struct limit_order *o)
+{
+	const int64_t most = f->at + o->busy_most;
+	return f->busy && o->busy_most && most < f->until ? most : f->until;
+}
+
 /* The one that lasts longest; NULL: none. */
 static const struct refusal *refusal_of(const struct limits *l, const struct limit_order *o)
 {
@@ -676,7 +685,9 @@ static const struct refusal *refusal_of(const struct limits *l, const struct lim
 	qsort(sorted, o->count, sizeof *sorted, by_text);
 	LIST_EACH (n, &l->refusals) {
 		const struct refusal *f = OWNER(n, struct refusal, node);
-		if (f->until > now && concerns(f, o, sorted) && (!found || f->until > found->until))
+		const int64_t until = lasts_until(f, o);
+		if (until > now && concerns(f, o, sorted) &&
+		        (!found || until > lasts_until(found, o)))
 			found = f;
 	}
 	return found;
@@ -732,11 +743,12 @@ static void add_sentence(const struct limit *l, struct str directory, struct buf
 	buf_add_c(out, ".");
 }
 
-static bool refused(const struct refusal *f, struct limit_wait *ret_wait, struct err *err)
+static bool refused(
+        const struct refusal *f, int64_t until, struct limit_wait *ret_wait, struct err *err)
 {
 	BUF_AUTO date = BUF(64);
-	add_date(f->until, &date);
-	*ret_wait = (struct limit_wait){ .until = f->until };
+	add_date(until, &date);
+	*ret_wait = (struct limit_wait){ .until = until };
 	return err_set(err, ERR_LIMIT,
 	        "%.*s asks to wait." ERR_WHY "It said: %.*s. Next try %s." ERR_REMEDY
 	        "Nothing to do.",
@@ -777,8 +789,9 @@ bool limits_allow(const struct limits *l, const struct limit_order *o, struct li
 		.renewal = o->renewal };
 	const size_t n = o->exempt ? 0 : count_all(l, asked, all);
 	const struct limit *last = longest_of(all, n);
-	if (said && (!last || said->until > last->next))
-		return refused(said, ret_wait, err);
+	const int64_t until = said ? lasts_until(said, o) : 0;
+	if (said && (!last || until > last->next))
+		return refused(said, until, ret_wait, err);
 	if (!last)
 		return true;
 	struct limit limit = *last;

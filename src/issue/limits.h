@@ -74,6 +74,8 @@ struct limit_order {
 	/* A person wishes it now: what the CA said last is asked anew, our own count holds. */
 	bool wished;
 	struct limit_reserve reserve; /* what is to be left for others after it */
+	/* For so many ms at most it is heeded that the CA was busy; 0: as long as it said. */
+	int64_t busy_most;
 	/* Others wait for the same, and go before: wall ms, or 0. */
 	int64_t not_before;
 };

@@ -210,18 +210,36 @@ static void may_go_on(struct attempt *a)
 	start_queued(g->renewals);
 }
 
-/* What the CA said about when counts, but a limit of more than a week is none that we know. */
-static void back_off(struct registration *g, const struct next *failed)
+static int64_t end_of(const struct registration *g)
 {
-	int64_t now = wall_now(g->renewals);
+	return g->held.is ? g->held.leaf.not_after : 0;
+}
+
+static bool is_limit(const struct flow *flow)
+{
+	return flow && flow->problem.status == 429;
+}
+
+/* Until when the CA is not asked again. What it said counts, but a limit of more than a week is
+ * none that we know, and while it is busy nothing that is held is let expire. */
+static int64_t asked_until(
+        const struct registration *g, const struct flow *flow, const struct next *failed)
+{
+	const int64_t now = wall_now(g->renewals);
+	const int64_t longest = is_limit(flow) ? 7 * DAY : renewal_busy_most(now, end_of(g));
+	return failed->not_before < now + longest ? failed->not_before : now + longest;
+}
+
+/* What one issuer said about when does not hold for another, whose turn it is next. */
+static void back_off(struct registration *g, const struct flow *flow, const struct next *failed)
+{
+	const int64_t now = wall_now(g->renewals), asked = asked_until(g, flow, failed);
 	unsigned noise = (unsigned)(hash_keyed(str_c(g->id)) + (uint64_t)now) & 0xffff;
-	int64_t asked = failed->not_before < now + 7 * DAY ? failed->not_before : now + 7 * DAY;
 	g->failures++;
 	g->last_error = failed->err;
 	g->last_error_at = now;
-	g->next_try = now + renewal_backoff(g->failures, noise, now,
-	                            g->held.is ? g->held.leaf.not_after : 0);
-	if (asked > g->next_try)
+	g->next_try = now + renewal_backoff(g->failures, noise, now, end_of(g));
+	if (asked > g->next_try && str_eq(ca_next(g), ca_issuer(g)))
 		g->next_try = asked;
 }
 
@@ -233,8 +251,7 @@ static void start_attempt(struct registration *g);
 static void keep_refusal(struct registration *g, const struct flow *flow, const struct next *why)
 {
 	const bool busy = flow && flow->problem.status == 503;
-	if (!flow || !why->ca_at_fault || !why->not_before ||
-	        (flow->problem.status != 429 && !busy))
+	if (!flow || !why->ca_at_fault || !why->not_before || (!is_limit(flow) && !busy))
 		return;
 	limits_refused(issuers_limits(g->renewals->needs.issuers),
 	        &(struct limit_refusal){ .directory = flow->directory_url,
@@ -286,18 +303,32 @@ static bool leave_rehearsal(struct registration *g, const struct next *why)
 	return true;
 }
 
+static bool asks_for_long(const struct registration *g, const struct next *why)
+{
+	const int64_t now = wall_now(g->renewals);
+	return why->ca_at_fault && why->not_before &&
+	       renewal_waits_long(why->not_before - now, now, end_of(g));
+}
+
 /* True: another of its issuers is asked at once. */
 static bool leave_issuer(struct registration *g, const struct next *why)
 {
 	struct err words = ERR_INIT;
 	const struct str before = ca_issuer(g);
-	if (g->rehearsing || !issuer_turn_failed(&g->turn, g->issuer_count, why->ca_at_fault))
+	const bool is_long = asks_for_long(g, why);
+	const unsigned weight = is_long ? ISSUER_FAILURES : why->ca_at_fault;
+	if (g->rehearsing || !issuer_turn_failed(&g->turn, g->issuer_count, weight))
 		return false;
 	const struct str after = g->issuers[g->turn.at];
 	g->last_error = why->err;
 	g->last_error_at = wall_now(g->renewals);
-	err_set(&words, ERR_UNREACHABLE, "%.*s has failed %d times, now %.*s is asked: %s",
-	        STR_ARG(before), ISSUER_FAILURES, STR_ARG(after), why->err.text);
+	if (is_long)
+		err_set(&words, ERR_LIMIT,
+		        "%.*s asks for more patience than there is, now %.*s is asked: %s",
+		        STR_ARG(before), STR_ARG(after), why->err.text);
+	else
+		err_set(&words, ERR_UNREACHABLE, "%.*s has failed %d times, now %.*s is asked: %s",
+		        STR_ARG(before), ISSUER_FAILURES, STR_ARG(after), why->err.text);
 	log_warning(g->renewals->needs.log, "%s: %s", g->id, words.text);
 	go_to_next(g, words.text);
 	return true;
@@ -345,6 +376,27 @@ static struct next with_obstacle(
 	return said;
 }
 
+/* What is asked again sooner than the CA would have it, or ends before that, is told. */
+static struct next with_end(
+        const struct registration *g, const struct flow *flow, const struct next *why)
+{
+	struct next said = *why;
+	char end[CLOCK_TEXT];
+	const int64_t until = asked_until(g, flow, why);
+	const char *remedy = NULL;
+	if (g->held.is && until < why->not_before && !is_limit(flow))
+		remedy = "Nothing to do. It is asked again sooner, since the certificate in use "
+		         "expires on";
+	else if (g->held.is && until >= end_of(g))
+		remedy = "Give the site a further issuer, or import a certificate. The "
+		         "certificate in use expires before that, on";
+	if (remedy)
+		err_set(&said.err, why->err.code, "%.*s" ERR_WHY "%.*s" ERR_REMEDY "%s %s.",
+		        STR_ARG(err_what(&why->err)), STR_ARG(err_why(&why->err)), remedy,
+		        clock_rfc3339(end_of(g), end));
+	return said;
+}
+
 static void failed(struct registration *g, const struct flow *flow, const struct next *ca_said)
 {
 	struct log log = log_of(g);
@@ -354,10 +406,10 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	keep_refusal(g, flow, ca_said);
 	if (leave_rehearsal(g, ca_said) || leave_issuer(g, ca_said))
 		return;
-	const struct next with = with_obstacle(g, flow, ca_said);
-	const struct next said = of_rehearsal(g, &with), *why = &said;
+	const struct next with = with_obstacle(g, flow, ca_said), end = with_end(g, flow, &with);
+	const struct next said = of_rehearsal(g, &end), *why = &said;
 	g->renewals->totals.failed[why->err.code]++;
-	back_off(g, why);
+	back_off(g, flow, why);
 	log_error(&log, "%s%s Next try %s.", why->err.text,
 	        g->held.is ? " The certificate in use is kept." : "",
 	        clock_rfc3339(g->next_try, next));
@@ -386,7 +438,7 @@ static void not_stored(struct registration *g, const struct err *err)
 	struct log log = log_of(g);
 	struct next why = { .what = FLOW_FAIL, .err = *err };
 	g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
-	back_off(g, &why);
+	back_off(g, NULL, &why);
 	log_error(&log, "The new certificate could not be stored%s: %s",
 	        g->held.is ? ", keeping the old one" : "", err->text);
 	g->task->next_try = g->next_try;
@@ -601,24 +653,30 @@ static bool has_room(
 		.renewal = is_renewal(g),
 		.wished = g->wished,
 		.reserve = reserve_for(g),
+		.busy_most = renewal_busy_most(wall_now(r), end_of(g)),
 		.not_before = not_before };
 	return !order.directory.n ||
 	       limits_allow(issuers_limits(r->needs.issuers), &order, ret_wait, err);
 }
 
-/* Another of its issuers may have room now. */
-static bool has_room_elsewhere(struct registration *g)
+/* Another of its issuers may have room now; else it waits for the first that will. *wait: of the
+ * one that is asked. */
+static bool has_room_elsewhere(struct registration *g, struct limit_wait *wait)
 {
-	const struct issuer_turn before = g->turn;
+	struct issuer_turn soonest = g->turn;
 	struct err err = ERR_INIT;
-	struct limit_wait wait;
+	struct limit_wait other;
 	for (size_t i = 1; i < g->issuer_count; i++) {
 		if (!ca_choose_next(g))
 			break;
-		if (has_room(g, /* not_before= */ 0, &wait, &err))
+		if (has_room(g, /* not_before= */ 0, &other, &err))
 			return true;
+		if (other.until < wait->until) {
+			*wait = other;
+			soonest = g->turn;
+		}
 	}
-	g->turn = before;
+	g->turn = soonest;
 	ca_choose(g);
 	return false;
 }
@@ -642,7 +700,8 @@ static bool may_order(struct registration *g)
 	struct log log = log_of(g);
 	struct limit_wait wait;
 	if (stored_version(r, STR("flow"), g->id) || has_room(g, 0, &wait, &g->waiting) ||
-	        has_room_elsewhere(g) || has_room(g, in_line(g, &wait), &g->limit, &g->waiting)) {
+	        has_room_elsewhere(g, &wait) ||
+	        has_room(g, in_line(g, &wait), &g->limit, &g->waiting)) {
 		g->waiting = (struct err)ERR_INIT;
 		return true;
 	}

@@ -128,11 +128,28 @@ int64_t renewal_ask_again(unsigned failures, unsigned noise, int64_t retry_after
 	return most(wait, least(DAY, retry_after));
 }
 
+/* A CA that asks for patience */
+
+static int64_t left_of(int64_t now, int64_t not_after)
+{
+	return most(0, not_after - now);
+}
+
+bool renewal_waits_long(int64_t asked, int64_t now, int64_t not_after)
+{
+	return asked > (not_after ? left_of(now, not_after) / 3 : HOUR);
+}
+
+int64_t renewal_busy_most(int64_t now, int64_t not_after)
+{
+	return not_after ? most(HOUR, left_of(now, not_after) / 10) : WEEK;
+}
+
 /* Several issuers */
 
-bool issuer_turn_failed(struct issuer_turn *t, size_t count, bool ca_at_fault)
+bool issuer_turn_failed(struct issuer_turn *t, size_t count, unsigned weight)
 {
-	t->failures = ca_at_fault ? t->failures + 1 : 0;
+	t->failures = weight ? t->failures + weight : 0;
 	if (t->failures < ISSUER_FAILURES || count < 2)
 		return false;
 	t->failures = 0;

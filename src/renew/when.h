@@ -43,6 +43,14 @@ int64_t renewal_ask_after(int64_t retry_after, int64_t life, unsigned noise);
  * or later, if the CA says so. */
 int64_t renewal_ask_again(unsigned failures, unsigned noise, int64_t retry_after);
 
+/* A CA that refused wants to be asked again after `asked` ms. Whether that is longer than another
+ * issuer is left unasked: a third of the life that remains; an hour, if nothing is held (not_after
+ * 0). */
+bool renewal_waits_long(int64_t asked, int64_t now, int64_t not_after);
+/* For how long one that is busy (503), which counts nothing, is heeded at most: a tenth of the life
+ * that remains, but an hour; a week, if nothing is held. */
+int64_t renewal_busy_most(int64_t now, int64_t not_after);
+
 /* Which of several issuers is asked. After so many failures in a row that are the CA's, the next
  * one is; behind the last comes the first again. */
 enum { ISSUER_FAILURES = 2 };
@@ -50,8 +58,9 @@ struct issuer_turn {
 	size_t at;         /* which one in the list */
 	unsigned failures; /* of that one, in a row */
 };
-/* True: the next one is to be tried at once. */
-bool issuer_turn_failed(struct issuer_turn *t, size_t count, bool ca_at_fault);
+/* weight: 0 for a failure that is not the CA's; ISSUER_FAILURES for one that is enough. True: the
+ * next one is to be tried at once. */
+bool issuer_turn_failed(struct issuer_turn *t, size_t count, unsigned weight);
 
 /* Whether the wall clock can be believed. */
 #define WALL_JUDGEMENTS(X)                                                                         \

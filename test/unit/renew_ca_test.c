@@ -59,6 +59,116 @@ static void which_issuer_is_asked_survives_a_restart(void **state)
 	assert_int_equal(only()->turn.at, 1);
 }
 
+/* A CA that asks for more patience than a certificate of six days has. */
+
+#define FIRST_CA  "https://ca.test/directory"
+#define SECOND_CA "https://ca.test/directory-b"
+
+/* 0: it does not; else each order, or the whole of the first CA. */
+static struct {
+	unsigned status, orders;
+	bool whole;
+} refuser;
+
+static struct ca_refusal refusal(void)
+{
+	return (struct ca_refusal){ .status = refuser.status,
+		.type = "rateLimited",
+		.detail = "Not now",
+		.seconds = 6 * DAY / SECOND };
+}
+
+static bool refuses_request(struct scripted_ca *ca, const char *url, struct ca_refusal *ret)
+{
+	(void)ca;
+	if (!refuser.status || !refuser.whole || strcmp(url, FIRST_CA) != 0)
+		return false;
+	*ret = refusal();
+	return true;
+}
+
+static bool refuses_order(struct scripted_ca *ca, const struct ca_order *o, struct ca_refusal *ret)
+{
+	(void)ca;
+	(void)o;
+	if (!refuser.status || refuser.whole)
+		return false;
+	refuser.orders++;
+	*ret = refusal();
+	return true;
+}
+
+static const struct ca_rules refusing = { .refuses_request = refuses_request,
+	.refuses_order = refuses_order };
+
+/* From the first certificate on, of whose six days half are left then. */
+static void refused_when_due(const char *config, unsigned status, bool whole)
+{
+	place->ca.lifetime = 6 * DAY;
+	place->ca.rules = &refusing;
+	refuser.status = refuser.orders = 0;
+	world_start(config);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "ok");
+	refuser.status = status;
+	refuser.whole = whole;
+	run_for(place, 3 * DAY);
+}
+
+static void a_ca_that_is_busy_for_too_long_is_asked_sooner(void **state)
+{
+	(void)state;
+	refused_when_due(BY_FILE SHOP, 503, /* whole= */ false);
+	assert_int_equal(refuser.orders, 1);
+	logged_has("It is asked again sooner, since the certificate in use expires on");
+	/* After each tenth of what is left, but an hour: neither in silence nor in a hot loop. */
+	run_for(place, 2 * DAY + 12 * HOUR);
+	assert_in_range(refuser.orders, 12, 30);
+	status_is("shop.example.com", "failed");
+	refuser.status = 0;
+	run_for(place, 2 * HOUR);
+	status_is("shop.example.com", "ok");
+}
+
+static void a_limit_is_honoured_but_told_loudly(void **state)
+{
+	(void)state;
+	refused_when_due(BY_FILE SHOP, 429, /* whole= */ false);
+	logged_has("The certificate in use expires before that, on ");
+	assert_non_null(strstr(said("shop.example.com", "last_error"), "expires before that"));
+	run_for(place, 5 * DAY);
+	assert_int_equal(refuser.orders, 1);
+}
+
+static void who_asks_for_too_much_patience_is_left_for_another(void **state)
+{
+	(void)state;
+	for (unsigned status = 429; status <= 503; status += 503 - 429) {
+		refused_when_due(TWO SHOP, status, /* whole= */ true);
+		status_is("shop.example.com", "ok");
+		assert_string_equal(said("shop.example.com", "issued_from"), "\"other\"");
+		logged_has("ca asks for more patience than there is, now other is asked");
+		assert_int_equal(logged_count("now other is asked"), 1);
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+/* The second is out of order for a while: the first one's six days are not waited for. */
+static void of_two_that_refuse_the_sooner_one_is_waited_for(void **state)
+{
+	(void)state;
+	place->ca.down_at = SECOND_CA;
+	refused_when_due(TWO SHOP, 429, /* whole= */ true);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "failed");
+	place->ca.down_at = NULL;
+	run_for(place, 12 * HOUR);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"other\"");
+	assert_int_equal(logged_count("ca asks for more patience"), 1);
+}
+
 /* Rehearsals */
 
 static void what_was_never_tried_is_tried_on_staging(void **state)
@@ -217,6 +327,10 @@ int main(void)
 		WORLD_TEST(after_two_failures_the_next_issuer_is_asked),
 		WORLD_TEST(a_name_that_fails_stays_with_its_issuer),
 		WORLD_TEST(which_issuer_is_asked_survives_a_restart),
+		WORLD_TEST(a_ca_that_is_busy_for_too_long_is_asked_sooner),
+		WORLD_TEST(a_limit_is_honoured_but_told_loudly),
+		WORLD_TEST(who_asks_for_too_much_patience_is_left_for_another),
+		WORLD_TEST(of_two_that_refuse_the_sooner_one_is_waited_for),
 		WORLD_TEST(what_was_never_tried_is_tried_on_staging),
 		WORLD_TEST(a_rehearsal_that_fails_touches_nothing_else),
 		WORLD_TEST(staging_that_is_down_delays_nothing),

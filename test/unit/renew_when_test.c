@@ -270,29 +270,62 @@ static void how_often_it_is_asked(void **state)
 	assert_int_equal(renewal_ask_again(4, MIDDLE, HOUR), 6 * HOUR);
 }
 
+/* What a CA that is busy asks for, and how long it is heeded; hours. */
+static void how_long_a_busy_ca_is_heeded(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t left, most;
+	} rows[] = {
+		{ 1000, 100 },
+		{ 72, 7 },
+		{ 10, 1 },
+		{ 3, 1 },
+		{ 0, 1 },
+		{ -500, 1 },
+	};
+	const int64_t now = 1000 * DAY;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_int_equal(
+		        renewal_busy_most(now, now + rows[i].left * HOUR) / HOUR, rows[i].most);
+	/* Where nothing is held, nothing ends. */
+	assert_int_equal(renewal_busy_most(now, 0), 7 * DAY);
+	/* Another issuer is not left waiting for that long. */
+	assert_false(renewal_waits_long(24 * HOUR, now, now + 72 * HOUR));
+	assert_true(renewal_waits_long(24 * HOUR + 1, now, now + 72 * HOUR));
+	assert_true(renewal_waits_long(1, now, now - HOUR));
+	assert_false(renewal_waits_long(0, now, now - HOUR));
+	assert_false(renewal_waits_long(HOUR, now, 0));
+	assert_true(renewal_waits_long(HOUR + 1, now, 0));
+}
+
 static void whose_turn_it_is(void **state)
 {
 	(void)state;
 	struct issuer_turn t = { 0 };
-	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_false(issuer_turn_failed(&t, 3, 1));
 	assert_int_equal(t.at, 0);
-	assert_true(issuer_turn_failed(&t, 3, true));
+	assert_true(issuer_turn_failed(&t, 3, 1));
 	assert_int_equal(t.at, 1);
 	assert_int_equal(t.failures, 0);
 	/* what is not the CA's fault leaves it */
-	assert_false(issuer_turn_failed(&t, 3, true));
-	assert_false(issuer_turn_failed(&t, 3, false));
-	assert_false(issuer_turn_failed(&t, 3, true));
-	assert_true(issuer_turn_failed(&t, 3, true));
+	assert_false(issuer_turn_failed(&t, 3, 1));
+	assert_false(issuer_turn_failed(&t, 3, 0));
+	assert_false(issuer_turn_failed(&t, 3, 1));
+	assert_true(issuer_turn_failed(&t, 3, 1));
 	assert_int_equal(t.at, 2);
 	/* behind the last the first comes again, after a while */
-	assert_false(issuer_turn_failed(&t, 3, true));
-	assert_false(issuer_turn_failed(&t, 3, true));
+	assert_false(issuer_turn_failed(&t, 3, 1));
+	assert_false(issuer_turn_failed(&t, 3, 1));
 	assert_int_equal(t.at, 0);
+	/* one that asks for too much patience is left at once */
+	t = (struct issuer_turn){ 0 };
+	assert_true(issuer_turn_failed(&t, 3, ISSUER_FAILURES));
+	assert_int_equal(t.at, 1);
 	/* one alone */
 	t = (struct issuer_turn){ 0 };
 	for (int i = 0; i < 5; i++)
-		assert_false(issuer_turn_failed(&t, 1, true));
+		assert_false(issuer_turn_failed(&t, 1, 1));
 	assert_int_equal(t.at, 0);
 }
 
@@ -342,6 +375,7 @@ int main(void)
 		cmocka_unit_test(a_new_certificate_rests),
 		cmocka_unit_test(the_instant_lies_in_the_window),
 		cmocka_unit_test(how_often_it_is_asked),
+		cmocka_unit_test(how_long_a_busy_ca_is_heeded),
 		cmocka_unit_test(whose_turn_it_is),
 		cmocka_unit_test(whether_the_clock_is_believed),
 	};
