@@ -66,6 +66,21 @@ bool crl_signed_by(const struct crl *crl, struct str issuer, struct err *err)
 	                     "Nothing to do: it is not believed, and asked for again.");
 }
 
+bool crl_has_serial(const struct crl *crl, struct str serial)
+{
+	BUF_AUTO text = BUF(256);
+	BIGNUM *number = NULL;
+	X509_REVOKED *entry = NULL;
+	buf_add(&text, serial);
+	const bool read = BN_hex2bn(&number, buf_c(&text)) == (int)serial.n && serial.n > 0;
+	ASN1_INTEGER *asked = read ? BN_to_ASN1_INTEGER(number, NULL) : NULL;
+	const bool has = asked && X509_CRL_get0_by_serial(crl->x, &entry, asked) != 0;
+	ASN1_INTEGER_free(asked);
+	BN_free(number);
+	ERR_clear_error();
+	return has;
+}
+
 bool crl_lists(const struct crl *crl, struct str leaf, int64_t *ret_at)
 {
 	X509 *x = certificate(leaf);

@@ -16,6 +16,8 @@ MUST_CHECK struct crl *crl_read(struct str der, struct err *err);
 void crl_free(struct crl **crl);
 /* False: that certificate (DER) has not signed it. To be asked before crl_lists. */
 MUST_CHECK bool crl_signed_by(const struct crl *crl, struct str issuer, struct err *err);
+/* Whether that serial number (hex) is in it; what that means for a certificate, crl_lists tells. */
+bool crl_has_serial(const struct crl *crl, struct str serial);
 /* Whether that certificate (DER) is in it; *ret_at: since when, wall ms. */
 bool crl_lists(const struct crl *crl, struct str leaf, int64_t *ret_at);
 

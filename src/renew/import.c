@@ -119,6 +119,8 @@ static void write_value(struct import *i, const struct import_item *item, struct
 	json_write_c(&w, "thumbprint", leaf->sha1);
 	json_write_text(&w, "key_type", leaf->key_type);
 	json_write_bool(&w, "beside", item->beside);
+	json_write_text(&w, "crl_url", leaf->crl_url);
+	json_write_text(&w, "ocsp_url", leaf->ocsp_url);
 	json_write_end(&w);
 }
 

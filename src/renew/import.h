@@ -1,8 +1,9 @@
 /* Certificates that people bring: served, and never renewed by us.
  *
  * Record imported, id: the NAME; value {names, issuer, serial, not_before, not_after, since,
- * thumbprint, key_type, beside}; blob as of a certificate (held.c). Chains and keys are read once,
- * at the start, into handshakes; what people are told of them is kept in memory. */
+ * thumbprint, key_type, beside, crl_url, ocsp_url}; blob as of a certificate (held.c).
+ * Chains and keys are read once, at the start, into handshakes; what people are told of them is
+ * kept in memory. */
 #ifndef RENEW_IMPORT_H
 #define RENEW_IMPORT_H
 
@@ -67,6 +68,17 @@ struct renew_view imported_view(const struct imported *m);
 void imported_each(struct renewals *r, struct renew_view_each *e);
 void imported_write(const struct imported *m, const char *key, struct json_writer *w);
 void imported_status(struct renewals *r, struct json_writer *w);
+/* Whether its CA says somewhere if it is revoked, and that matters. */
+struct imported_asked {
+	struct str id, name, serial, thumbprint, crl_url, ocsp_url;
+};
+bool imported_asked(const struct imported *m, struct imported_asked *ret);
+const struct imported *imported_of(struct map_node *n); /* of those in renewals.imports */
+/* Leaf first, in the arena. */
+MUST_CHECK bool imported_chain(const struct imported *m, struct arena *a,
+        struct str ret_chain[CHAIN_MOST], size_t *ret_count, struct err *err);
+/* Its CA has revoked the one with that thumbprint: from now on it is known; and told. */
+void imported_revoked(struct renewals *r, struct str id, struct str thumbprint, int64_t at);
 /* Every day: says which ones end soon. */
 void imported_look(struct renewals *r);
 MUST_CHECK bool imported_export(

@@ -8,8 +8,8 @@ struct imported {
 	struct map_node node; /* by name */
 	struct renewals *renewals;
 	struct str name, id; /* the id begins with the name */
-	struct str issuer, serial, thumbprint;
-	int64_t since, not_before, not_after;
+	struct str issuer, serial, thumbprint, crl_url, ocsp_url;
+	int64_t since, not_before, not_after, revoked; /* revoked: by its CA; 0: it is not */
 	bool rsa, beside;
 	unsigned name_count;
 	struct str names[]; /* name first */
@@ -207,7 +207,8 @@ static void move_text(char **at, struct str *s)
 /* What `m` says, with its texts in memory of its own. */
 static struct imported *keep(const struct imported *m, const struct str *others)
 {
-	size_t bytes = m->name.n + id_end.n + m->issuer.n + m->serial.n + m->thumbprint.n;
+	size_t bytes = m->name.n + id_end.n + m->issuer.n + m->serial.n + m->thumbprint.n +
+	               m->crl_url.n + m->ocsp_url.n;
 	for (size_t i = 1; i < m->name_count; i++)
 		bytes += others[i - 1].n;
 	struct imported *kept = mem_alloc(sizeof *kept + m->name_count * sizeof *others + bytes);
@@ -219,6 +220,8 @@ static struct imported *keep(const struct imported *m, const struct str *others)
 	move_text(&at, &kept->issuer);
 	move_text(&at, &kept->serial);
 	move_text(&at, &kept->thumbprint);
+	move_text(&at, &kept->crl_url);
+	move_text(&at, &kept->ocsp_url);
 	kept->names[0] = kept->name;
 	for (size_t i = 1; i < m->name_count; i++) {
 		kept->names[i] = others[i - 1];
@@ -227,8 +230,26 @@ static struct imported *keep(const struct imported *m, const struct str *others)
 	return kept;
 }
 
+/* Where its value does not say it, the certificate does. */
+static void read_points(
+        struct imported *m, const struct json *value, const struct record *record, struct arena *a)
+{
+	struct str rest = record->blob, chain[CHAIN_MOST];
+	struct err none = ERR_INIT;
+	struct cert leaf;
+	size_t count;
+	m->crl_url = json_text(value, "crl_url");
+	m->ocsp_url = json_text(value, "ocsp_url");
+	if (!json_member(value, "ocsp_url") && held_read_chain(&rest, chain, &count, &none) &&
+	        cert_read(a, chain[0], &leaf, &none)) {
+		m->crl_url = leaf.crl_url;
+		m->ocsp_url = leaf.ocsp_url;
+	}
+}
+
 static bool know(struct renewals *r, const struct record *record, struct err *err)
 {
+	ARENA_AUTO a = ARENA_INIT;
 	JSON_AUTO *value = json_parse(record->value, "The stored certificate", err);
 	struct map_node *before = map_find(&r->imports, record->id);
 	if (!value)
@@ -248,6 +269,7 @@ static bool know(struct renewals *r, const struct record *record, struct err *er
 	clock_from_rfc3339(json_text(value, "since"), &m.since);
 	clock_from_rfc3339(json_text(value, "not_before"), &m.not_before);
 	clock_from_rfc3339(json_text(value, "not_after"), &m.not_after);
+	read_points(&m, value, record, &a);
 	struct imported *kept = keep(&m, others);
 	free(others);
 	map_add(&r->imports, kept->name, &kept->node);
@@ -316,13 +338,18 @@ static const char *state_of(const struct imported *m)
 {
 	if (is_replaced(m))
 		return "retired";
-	return m->not_after <= wall_now(m->renewals) ? "expired" : "imported";
+	if (m->not_after <= wall_now(m->renewals))
+		return "expired";
+	return m->revoked ? "revoked" : "imported";
 }
 
 static const char *reason_of(const struct imported *m)
 {
 	if (is_replaced(m))
 		return "another certificate took its place; it is only kept";
+	if (m->revoked)
+		return "its CA has revoked it, and it is not renewed: import another one, or "
+		       "register the name";
 	if (ends_soon(m))
 		return "it was imported and is not renewed: import the next one, or register the "
 		       "name";
@@ -332,6 +359,16 @@ static const char *reason_of(const struct imported *m)
 static const struct str ends_words =
         STR_INIT("The certificate was imported and ends soon, and Everseal does not renew "
                  "it." ERR_REMEDY "Import the next one, or register the name.");
+static const struct str revoked_words =
+        STR_INIT("The certificate was imported, and its CA has revoked it: browsers that ask the "
+                 "CA refuse it." ERR_REMEDY "Import another one, or register the name.");
+
+static struct str why_of(const struct imported *m)
+{
+	if (m->revoked)
+		return revoked_words;
+	return ends_soon(m) ? ends_words : STR_NONE;
+}
 
 struct renew_view imported_view(const struct imported *m)
 {
@@ -341,6 +378,7 @@ struct renew_view imported_view(const struct imported *m)
 	        .not_before = m->not_before,
 	        .not_after = m->not_after,
 	        .held = true,
+	        .revoked = m->revoked,
 	        .replaced = replaced,
 	        .failed = ends_soon(m),
 	});
@@ -356,7 +394,8 @@ struct renew_view imported_view(const struct imported *m)
 		.not_before = m->not_before,
 		.not_after = m->not_after,
 		.reason = reason_of(m),
-		.why = ends_soon(m) && !replaced ? ends_words : STR_NONE,
+		.why = replaced ? STR_NONE : why_of(m),
+		.revoked = m->revoked,
 		.thumbprint = m->thumbprint,
 		.serial = m->serial,
 		.issued_by = m->issuer,
@@ -390,6 +429,7 @@ void imported_write(const struct imported *m, const char *key, struct json_write
 	json_write_text(w, "serial", v.serial);
 	json_write_text(w, "issued_by", v.issued_by);
 	json_write_text(w, "thumbprint", v.thumbprint);
+	json_write_time(w, "revoked", v.revoked);
 	json_write_null(w, "next_renewal");
 	json_write_c(w, "reason", v.reason);
 	json_write_null(w, "served");
@@ -401,6 +441,47 @@ void imported_status(struct renewals *r, struct json_writer *w)
 {
 	MAP_EACH (n, &r->imports)
 		imported_write(OWNER(n, struct imported, node), NULL, w);
+}
+
+const struct imported *imported_of(struct map_node *n)
+{
+	return OWNER(n, struct imported, node);
+}
+
+bool imported_asked(const struct imported *m, struct imported_asked *ret)
+{
+	if ((!m->crl_url.n && !m->ocsp_url.n) || m->revoked ||
+	        m->not_after <= wall_now(m->renewals) || is_replaced(m))
+		return false;
+	*ret = (struct imported_asked){
+		.id = m->id,
+		.name = m->name,
+		.serial = m->serial,
+		.thumbprint = m->thumbprint,
+		.crl_url = m->crl_url,
+		.ocsp_url = m->ocsp_url,
+	};
+	return true;
+}
+
+bool imported_chain(const struct imported *m, struct arena *a, struct str ret_chain[CHAIN_MOST],
+        size_t *ret_count, struct err *err)
+{
+	struct record record;
+	if (!store_get(m->renewals->needs.store, a, IMPORTED_KIND, m->name, &record, err))
+		return false;
+	struct str rest = record.blob;
+	return held_read_chain(&rest, ret_chain, ret_count, err);
+}
+
+void imported_revoked(struct renewals *r, struct str id, struct str thumbprint, int64_t at)
+{
+	const struct imported *found = imported_find(r, id);
+	if (!found || !str_eq(found->id, id) || !str_eq(found->thumbprint, thumbprint))
+		return;
+	struct imported *m = OWNER(map_find(&r->imports, found->name), struct imported, node);
+	m->revoked = at;
+	tell(m);
 }
 
 void imported_look(struct renewals *r)

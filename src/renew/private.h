@@ -326,6 +326,7 @@ struct renewals {
 	struct map questions; /* whether something is revoked: revoked.c */
 	struct list to_question;
 	size_t questioning;
+	struct list notes;
 	struct renew_totals totals; /* its attempts alone */
 	struct timer daily;
 	struct list to_look_at;

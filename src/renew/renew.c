@@ -22,6 +22,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->to_look_at);
 	list_init(&r->to_ask);
 	list_init(&r->to_question);
+	list_init(&r->notes);
 	list_init(&r->wall.waiting);
 	demands_init(r);
 	list_init(&r->watches);

@@ -4,7 +4,9 @@
  * (DER). It is there from the wish until the CA has revoked it or said no for good, so that a
  * restart goes on wherever it was.
  *
- * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}. */
+ * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}; or by the id
+ * of one that was imported, {thumbprint, at}. */
+#include "renew/import.h"
 #include "renew/private.h"
 
 struct revocation {
@@ -412,6 +414,13 @@ static bool load_revoked(struct store_scan *scan, const struct record *record)
 	struct err err = ERR_INIT;
 	JSON_AUTO *json = json_parse(record->value, "The record of what was revoked", &err);
 	struct registration *g = registration_by_id(r, record->id);
+	const struct str thumbprint = json_text(json, "thumbprint");
+	int64_t at = 0;
+	if (thumbprint.n) {
+		clock_from_rfc3339(json_text(json, "at"), &at);
+		imported_revoked(r, record->id, thumbprint, at);
+		return true;
+	}
 	if (!g)
 		g = registration_new(r, record->id);
 	g->revoked.version = record->version;

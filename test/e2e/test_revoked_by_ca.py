@@ -70,6 +70,33 @@ def test_what_nobody_renews_is_told(place, receiver):
     assert len([m for m in receiver.messages if m["event"] == "revoked"]) == 1
 
 
+@pytest.mark.asan
+@pytest.mark.parametrize("kind", ["crl", "ocsp"])
+def test_what_was_imported_is_asked_about(place, stage, receiver, kind):
+    ca, issuing = place(revocation=[kind])
+    file = issuing.folder / "brought.pem"
+    issuing.cli("export", NAME, "--format", "pem", "--to", file).ok()
+    issuing.stop()
+    everseal = stage.everseal(ca, head=webhook(receiver),
+                              sites=f"site * {{ proxy {stage.upstream().address} }}").start()
+    everseal.cli("import", NAME, file).ok()
+    asked = ca.count(kind)
+    everseal.restart()
+    until("it is asked about", lambda: ca.count(kind) > asked)
+    assert everseal.certificate(NAME)["state"] == "imported"
+    ca.call("/revoke", {"name": NAME})
+    everseal.restart()
+    everseal.logged(f"The CA has revoked the imported certificate for {NAME} on .*/{kind}. "
+                    "Everseal does not renew it: import another one")
+    assert "It is not renewed: register" in told(receiver, "revoked", "open")["text"]
+    ca.switch(outage="refused")
+    everseal.restart()
+    certificate = everseal.certificate(NAME)
+    assert certificate["state"] == "revoked" and certificate["revoked"] and certificate["lamp"] == "problem"
+    assert "import another one" in certificate["reason"]
+    assert len([m for m in receiver.messages if m["event"] == "revoked"]) == 1
+
+
 def test_what_the_ca_wants_back_is_told(place, receiver):
     """RFC 9773: a window that was moved into the past."""
     ca, everseal = place()

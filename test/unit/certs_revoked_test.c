@@ -65,6 +65,11 @@ static bool lists(const char *name, int64_t *ret_at)
 	if (!crl || !crl_signed_by(crl, issuer, &err))
 		fail_msg("%s: %s", name, err.text);
 	const bool is = crl_lists(crl, leaf, ret_at);
+	/* What was taken back has its number still. */
+	assert_int_equal(crl_has_serial(crl, STR("0123456789abcdef")),
+	        is || !strcmp(name, "list_taken_back"));
+	assert_false(crl_has_serial(crl, STR("0123456789abcdee")));
+	assert_false(crl_has_serial(crl, STR("x")) || crl_has_serial(crl, STR_NONE));
 	crl_free(&crl);
 	return is;
 }
