@@ -56,6 +56,7 @@ struct task {
 	enum task_state state;
 	int64_t queued, started, ended;
 	int64_t next_try; /* wall ms, of FAILED; 0: none */
+	bool issued;      /* its certificate is stored: it is only to be seen still */
 	struct event *events;
 	size_t count, cap;
 	struct err error;    /* FAILED, CANCELED */
@@ -78,6 +79,8 @@ void task_begin(struct task *t);           /* it has a place now */
 void task_step(struct task *t, const char *step, struct str text);
 void task_step_about(struct task *t, const char *step, struct str subject, struct str text);
 void task_store(struct task *t);
+/* Stored together with what else is asked of the store in this turn. */
+void task_issued(struct task *t);
 /* Its last event; stored. failed NULL: success. */
 void task_end(struct task *t, const char *text, const struct err *failed);
 void task_give_up(struct task *t, const char *why);
@@ -473,6 +476,8 @@ void schedule(struct registration *g); /* sets its timer by what is known now */
 /* An attempt at once, unless one is under way; before renewals_begin, a task that waits for it. The
  * caller has seen that it is not blocked. While a wish for it is being stored nothing begins. */
 void schedule_now(struct registration *g);
+/* Its task has a certificate that a restart kept from being seen: no other one is ordered. */
+void schedule_see(struct registration *g);
 /* Those that share a name with it: whether it has their place may have changed. */
 void schedule_sharers(struct registration *g);
 /* Gives up an attempt that is queued or under way. One whose outcome is being stored or proven goes

@@ -273,7 +273,10 @@ static void resume(struct task *t)
 	bool newest = g && !strcmp(g->task_id, t->id);
 	const char *blocked = newest ? registration_blocked(g) : "a restart interrupted it";
 	if (!blocked) {
-		schedule_now(g);
+		if (t->issued && g->held.is)
+			schedule_see(g);
+		else
+			schedule_now(g);
 		return;
 	}
 	task_give_up(t, blocked);

@@ -432,6 +432,14 @@ static void proven(struct registration *g, const struct err *why)
 	attempt_over(g);
 }
 
+static void see(struct registration *g)
+{
+	steps_bind(g);
+	task_step(g->task, "see", STR("See it over HTTPS"));
+	look_forget(g);
+	prove(g, proven);
+}
+
 /* The flow stays in the store: the next attempt resumes it and downloads again. */
 static void not_stored(struct registration *g, const struct err *err)
 {
@@ -465,10 +473,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	schedule_sharers(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->held.issuer),
 	        clock_rfc3339(g->held.leaf.not_after, until));
-	steps_bind(g);
-	task_step(g->task, "see", STR("See it over HTTPS"));
-	look_forget(g);
-	prove(g, proven);
+	see(g);
 }
 
 static void count_issued(struct registration *g)
@@ -491,6 +496,7 @@ static void succeeded(struct registration *g, const struct issued *issued)
 	held_take(g, issued);
 	state_put(g, &g->tx, /* healthy= */ true);
 	attempt_clear(&g->attempt, &g->tx);
+	task_issued(g->task);
 	store_tx_start(g->renewals->needs.store, &g->tx, stored_certificate);
 }
 
@@ -803,6 +809,15 @@ void schedule_now(struct registration *g)
 	ca_choose(g);
 	list_add_last(&g->renewals->queue, &g->queued);
 	start_queued(g->renewals);
+}
+
+void schedule_see(struct registration *g)
+{
+	g->attempting = true;
+	g->task = task_for(g, TASK_RENEW);
+	tell_registration(g);
+	list_add_last(&g->renewals->under_way, &g->place);
+	see(g);
 }
 
 void schedule_cancel(struct registration *g, const char *why)

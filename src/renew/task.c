@@ -1,5 +1,6 @@
 /* The task log: what was done, step by step, kept for the page. The record is written when a task
- * begins and when it ends; what happens between is in memory only. */
+ * begins, when its certificate is stored, and when it ends; what happens between is in memory
+ * only. */
 #include "renew/private.h"
 
 enum { EVENT_MOST = 32 << 10, RECORD_MOST = 4 << 20 };
@@ -270,15 +271,13 @@ static void write_members(const struct task *t, struct json_writer *w)
 	json_write_time(w, "ended", t->ended);
 }
 
-static void write_task(const struct task *t, struct json_writer *w)
+static void write_details(const struct task *t, struct json_writer *w)
 {
-	json_write_object(w, NULL);
 	write_members(t, w);
 	json_write_raw(w, "arguments", t->arguments.n ? t->arguments : STR("{}"));
 	json_write_array(w, "events");
 	for (size_t i = 0; i < t->count; i++)
 		write_event(t, i, w);
-	json_write_end(w);
 	json_write_end(w);
 }
 
@@ -306,9 +305,18 @@ void task_store(struct task *t)
 	BUF_AUTO value = BUF(RECORD_MOST);
 	struct json_writer w;
 	json_write_init(&w, &value);
-	write_task(t, &w);
+	json_write_object(&w, NULL);
+	write_details(t, &w);
+	json_write_bool(&w, "issued", t->issued);
+	json_write_end(&w);
 	store_tx_put(&t->tx, STR("task"), str_c(t->id), t->version, buf_str(&value), STR_NONE);
 	store_tx_start(t->renewals->needs.store, &t->tx, stored);
+}
+
+void task_issued(struct task *t)
+{
+	t->issued = true;
+	task_store(t);
 }
 
 static void ca_said(struct task *t, struct str text)
@@ -409,6 +417,7 @@ static void read_task(struct task *t, const struct json *json)
 	clock_from_rfc3339(json_text(json, "queued"), &t->queued);
 	clock_from_rfc3339(json_text(json, "started"), &t->started);
 	clock_from_rfc3339(json_text(json, "ended"), &t->ended);
+	json_bool(json, "issued", &t->issued);
 	for (size_t i = 0; i < json_count(events); i++)
 		read_event(t, json_at(events, i));
 }
@@ -495,7 +504,9 @@ bool task_details(struct renewals *r, struct str id, struct json_writer *w, stru
 		        "There is no task %.*s." ERR_REMEDY
 		        "GET /api/tasks lists those that are kept.",
 		        STR_ARG(id));
-	write_task(t, w);
+	json_write_object(w, NULL);
+	write_details(t, w);
+	json_write_end(w);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 """Certificates that somebody else has issued: what is served with them, what is refused and why, many."""
 import datetime
+import pathlib
 import subprocess
 import time
 
@@ -96,6 +97,43 @@ def test_rsa_wildcards_and_survivors(place, root):
         place.wait_serving()
         assert names_of(served(place.https, "any.example.com")) == ["*.example.com"]
     assert ask(place.https, "any.example.com", secure=True).status == 200
+
+
+def killed_at(place, call, number, act):
+    """control dies of SIGKILL at that call to the system, if `act` makes so many. Whether it did."""
+    before = place.pid("control")
+    with subprocess.Popen(["strace", "-f", "-q", "-o", place.folder / "calls", "-e", f"trace={call}", "-e",
+                           f"inject={call}:signal=KILL:when={number}", "-p", str(before)]) as tracer:
+        until("it is traced", lambda: "TracerPid:\t0\n" not in
+              pathlib.Path(f"/proc/{before}/status").read_text() or tracer.poll() is not None)
+        act()
+        dead = tracer.poll() is not None or place.pid("control") != before
+        tracer.terminate()
+    if dead:
+        place.wait_back("control", before, 10)
+        place.wait_serving()
+    return dead
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
+def test_killed_at_each_step_of_an_import(place, root, call):
+    """The old one or the new one, whole; what was said to be imported is the new one; the next import succeeds."""
+    name, number, dead = "shop.example.com", 0, True
+    leaf, key = root.issue(name)
+    bring(place, name, leaf, key).ok()
+    while dead:
+        number += 1
+        old = place.served(name).serial_number
+        leaf, key = root.issue(name)
+        new, said = x509.load_pem_x509_certificate(leaf).serial_number, []
+        dead = killed_at(place, call, number, lambda: said.append(bring(place, name, leaf, key)))
+        assert place.served(name).serial_number in (old, new)
+        place.restart()
+        assert place.served(name).serial_number in ((old, new) if said[0].status else (new,))
+        bring(place, name, leaf, key).ok()
+        assert place.served(name).serial_number == new
+    print(f"killed at {number - 1} calls")
+    assert number > 1
 
 
 @pytest.mark.asan

@@ -149,6 +149,36 @@ static void killed_at_any_step_it_renews(void **state)
 	assert_in_range(kills, 25, 60);
 }
 
+/* Its certificate is stored and served; that it is seen was not yet known. */
+static void killed_before_it_is_seen_it_orders_nothing(void **state)
+{
+	(void)state;
+	struct wish w;
+	place->ca.latency = 100; /* of a handshake, too */
+	for (unsigned orders = 1; orders <= 2; orders++) {
+		if (orders == 1) {
+			world_start(BASE);
+			wish_name(&w, "shop.example.com");
+		} else {
+			wish_renew(&w, "shop.example.com");
+		}
+		wish_wait(&w);
+		turn_until(place, diary_count(place, "install") == 2 * orders - 1);
+		assert_int_equal(diary_count(place, "handshake"), orders - 1);
+		world_kill();
+		world_start(NULL);
+		run_until_idle();
+		status_is("shop.example.com", "ok");
+		assert_string_equal(said("shop.example.com", "served"), "\"stored\"");
+		assert_int_equal(place->ca.order_count, orders);
+		BUF_AUTO lines = BUF(64 << 10);
+		task_lines(w.task, &lines);
+		assert_true(str_ends(buf_str(&lines),
+		        orders == 1 ? STR(STEPS SEEN "ConfigureLetsEncrypt Success")
+		                    : STR(STEPS SEEN "RenewLetsEncrypt Success")));
+	}
+}
+
 static void nothing_begins_before_it_is_told_to(void **state)
 {
 	(void)state;
@@ -480,6 +510,7 @@ int main(void)
 		WORLD_TEST(a_proof_that_fails_while_a_serve_answers_is_a_failure),
 		WORLD_TEST(a_wish_survives_a_kill),
 		WORLD_TEST(killed_at_any_step_it_renews),
+		WORLD_TEST(killed_before_it_is_seen_it_orders_nothing),
 		WORLD_TEST(nothing_begins_before_it_is_told_to),
 		WORLD_TEST(what_a_restart_finds_without_issuer_is_given_up),
 		WORLD_TEST(a_damaged_certificate_is_ordered_anew),
