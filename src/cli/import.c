@@ -104,17 +104,36 @@ static bool name_in(struct command *c, const char *file, struct str *ret_name)
 	return true;
 }
 
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* By name, as the store lists them: rows that are read one after the other lie so. */
+static bool add_files(struct command *c, struct batch *b, int folder, struct err *err)
+{
+	struct dirent **files;
+	const int count = scandirat(folder, ".", &files, NULL, by_name);
+	bool done = count >= 0 ||
+	            err_sys(err, ERR_IO, errno, "The folder of certificates cannot be read");
+	struct str name;
+	for (int i = 0; i < count; i++) {
+		if (done && name_in(c, files[i]->d_name, &name))
+			done = add_file(b, folder, files[i]->d_name, name, err);
+		free(files[i]);
+	}
+	if (count >= 0)
+		free(files);
+	return done;
+}
+
 static bool add_folder(struct command *c, struct batch *b, const char *path, struct err *err)
 {
-	DIR *d = opendir(path);
-	bool done = true;
-	struct str name;
-	if (!d)
+	const int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0)
 		return err_sys(err, ERR_IO, errno, "%s cannot be read", path);
-	for (struct dirent *e; done && (e = readdir(d));)
-		if (name_in(c, e->d_name, &name))
-			done = add_file(b, dirfd(d), e->d_name, name, err);
-	closedir(d);
+	const bool done = add_files(c, b, folder, err);
+	(void)close(folder);
 	if (done && b->count + b->all == 0)
 		return err_set(err, ERR_INPUT,
 		        "%s has no file NAME.pem, such as shop.example.com.pem.", path);

@@ -32,7 +32,7 @@ char *access_log_folder(const struct config *config)
 
 bool access_log_usable(const struct config *config, struct err *err)
 {
-	int fd;
+	int fd = -1;
 	if (!config->access_log.path.p)
 		return true;
 	if (!open_file(config, &fd, err))

@@ -65,6 +65,11 @@ static bool is_replaced(const struct imported *m)
 	return false;
 }
 
+struct scan {
+	struct store_scan scan;
+	struct renewals *renewals;
+};
+
 struct opened {
 	struct arena arena; /* the record's */
 	struct str chain[CHAIN_MOST];
@@ -78,16 +83,22 @@ static void opened_done(struct opened *o)
 	arena_done(&o->arena);
 }
 
+static bool open_found(
+        const struct imported *m, const struct record *record, struct opened *o, struct err *err)
+{
+	struct str rest = record->blob;
+	return held_read_chain(&rest, o->chain, &o->count, err) &&
+	       unseal(m->renewals->needs.master,
+	               (struct seal_for){ record->kind, record->id, record->version },
+	               "The key of an imported certificate", rest, &o->key, err);
+}
+
 static bool open_record(const struct imported *m, struct opened *o, struct err *err)
 {
 	struct record record;
-	struct renewals *r = m->renewals;
-	if (!store_get(r->needs.store, &o->arena, IMPORTED_KIND, m->name, &record, err))
-		return false;
-	struct str rest = record.blob;
-	return held_read_chain(&rest, o->chain, &o->count, err) &&
-	       unseal(r->needs.master, (struct seal_for){ record.kind, record.id, record.version },
-	               "The key of an imported certificate", rest, &o->key, err);
+	return store_get(
+	               m->renewals->needs.store, &o->arena, IMPORTED_KIND, m->name, &record, err) &&
+	       open_found(m, &record, o, err);
 }
 
 static void not_served(const struct imported *m, const struct err *err)
@@ -96,14 +107,18 @@ static void not_served(const struct imported *m, const struct err *err)
 	        STR_ARG(m->name), err->text);
 }
 
+static void install_opened(const struct imported *m, const struct opened *o)
+{
+	imported_install(m->renewals, &(struct imported_install){ m->name, m->names, m->name_count,
+	                                      o->chain, o->count, &o->key, m->rsa, m->beside });
+}
+
 static void install(const struct imported *m)
 {
 	struct opened o = { 0 };
 	struct err err = ERR_INIT;
 	if (open_record(m, &o, &err))
-		imported_install(
-		        m->renewals, &(struct imported_install){ m->name, m->names, m->name_count,
-		                             o.chain, o.count, &o.key, m->rsa, m->beside });
+		install_opened(m, &o);
 	else
 		not_served(m, &err);
 	opened_done(&o);
@@ -148,13 +163,30 @@ void imported_install_beside(
 	opened_done(&o);
 }
 
+static bool install_found(struct store_scan *scan, const struct record *record)
+{
+	struct renewals *r = OWNER(scan, struct scan, scan)->renewals;
+	struct map_node *n = map_find(&r->imports, record->id);
+	const struct imported *m = n ? OWNER(n, struct imported, node) : NULL;
+	struct opened o = { 0 };
+	struct err err = ERR_INIT;
+	if (m && !is_replaced(m)) {
+		if (open_found(m, record, &o, &err))
+			install_opened(m, &o);
+		else
+			not_served(m, &err);
+	}
+	opened_done(&o);
+	return true;
+}
+
+/* In one scan: to find each of a hundred thousand on its own takes thrice as long. */
 void imported_install_all(struct renewals *r)
 {
-	MAP_EACH (n, &r->imports) {
-		const struct imported *m = OWNER(n, struct imported, node);
-		if (!is_replaced(m))
-			install(m);
-	}
+	struct scan s = { .scan.each = install_found, .renewals = r };
+	struct err err = ERR_INIT;
+	if (r->imports.count && !store_each(r->needs.store, IMPORTED_KIND, &s.scan, &err))
+		log_error(r->needs.log, "Imported certificates are not served: %s", err.text);
 }
 
 bool imported_install_again(struct renewals *r, struct str name)
@@ -295,11 +327,6 @@ void imported_again(struct renewals *r, struct str name)
 	else
 		tell(imported_find(r, name));
 }
-
-struct scan {
-	struct store_scan scan;
-	struct renewals *renewals;
-};
 
 static bool load(struct store_scan *scan, const struct record *record)
 {

@@ -64,7 +64,7 @@ static void add_need(struct renewals *r, const struct registration *g)
 		return;
 	const int64_t until = (g->next_try ? g->next_try : schedule_when(g).at) - wall_now(r);
 	if (until < AHEAD_ORDERS)
-		add(r, issuer->directory, STR_NONE);
+		add(r, issuer->directory, STR(""));
 	if (until < AHEAD_DOMAIN)
 		add_domains(r, g, issuer->directory);
 }
@@ -93,7 +93,7 @@ struct limit_reserve reserve_of(
         struct renewals *r, struct str directory, const struct str *names, size_t name_count)
 {
 	count(r);
-	struct limit_reserve reserve = { .orders = need_of(r, directory, STR_NONE) };
+	struct limit_reserve reserve = { .orders = need_of(r, directory, STR("")) };
 	for (size_t i = 0; i < name_count; i++) {
 		const unsigned need = need_of(r, directory, domain_of(names[i]));
 		if (need > reserve.certificates)
@@ -116,7 +116,7 @@ void reserve_note(struct renewals *r, struct str directory, struct limit *limit)
 	if (!by_domain && limit->kind != LIMIT_ORDERS)
 		return;
 	count(r);
-	const unsigned need = need_of(r, directory, by_domain ? limit->about : STR_NONE);
+	const unsigned need = need_of(r, directory, by_domain ? limit->about : STR(""));
 	limit->reserved = need < left ? need : left;
 }
 
