@@ -130,8 +130,11 @@ static bool hear_expect(struct meaning *m, struct str value)
 }
 
 /* RFC 9113 8.2.3: crumbs are one field again for whoever speaks HTTP/1. */
+/* One that is empty would leave white space at the end of what they become. */
 static bool hear_cookie(struct meaning *m, struct str value)
 {
+	if (value.n == 0)
+		return true;
 	m->cookies[m->cookie_count++] = value;
 	m->cookie_bytes += value.n + 2;
 	return true;
@@ -188,8 +191,7 @@ static void join_cookies(struct meaning *m)
 			*p++ = ';';
 			*p++ = ' ';
 		}
-		if (m->cookies[i].n)
-			memcpy(p, m->cookies[i].p, m->cookies[i].n);
+		memcpy(p, m->cookies[i].p, m->cookies[i].n);
 		p += m->cookies[i].n;
 	}
 	headers_add(&m->request->headers, m->arena, STR("cookie"),
