@@ -48,6 +48,13 @@ static bool is_final(const struct exchange *ex, const struct response *head)
 	return head->status >= 200 || (head->status == 101 && ex->request.websocket);
 }
 
+/* RFC 8441 5: over HTTP/2 any 2xx says that there is a WebSocket. What is none must not say so. */
+static unsigned status_of(const struct exchange *ex, const struct response *head)
+{
+	bool asked = ex->request.websocket && ex->request.version == HTTP_2;
+	return asked && head->status / 100 == 2 ? 501 : head->status;
+}
+
 void exchange_respond(struct exchange *ex, const struct response *head)
 {
 	if (!is_final(ex, head)) {
@@ -56,8 +63,8 @@ void exchange_respond(struct exchange *ex, const struct response *head)
 	}
 	CHECK(!ex->response_started);
 	ex->response_started = true;
-	ex->status = head->status;
 	struct response final = *head;
+	final.status = ex->status = status_of(ex, head);
 	final.headers = copy_headers(&head->headers, ex->arena);
 	/* RFC 9110 6.6.1: whoever passes on an answer without a date may add one. */
 	if (!headers_find(&final.headers, STR("date")).p)

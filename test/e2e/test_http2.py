@@ -567,6 +567,16 @@ def test_a_websocket_that_is_refused(stage):
         assert stream.reset == NO_ERROR  # nothing of the stream is left, though we did not end our side
 
 
+@pytest.mark.parametrize("answer", [reply(b"page"), b"HTTP/1.1 204 No Content\r\n\r\n"], ids=["200", "204"])
+def test_an_answer_that_is_no_websocket_does_not_look_like_one(stage, answer):
+    """Over HTTP/2 any 2xx would say that the tunnel stands, and the page would be its frames."""
+    everseal = start(stage, stage.upstream(lambda heard: answer))
+    with Client(everseal.https) as c:
+        stream_id, stream = open_tunnel(c)
+        c.answer(stream_id)
+        assert (stream.status, stream.body) == (501, b"" if b"204" in answer else b"page") and c.ping()
+
+
 def test_a_wrong_accept_is_502(stage):
     def script(connection, upstream):
         upstream.hear(connection)
