@@ -2,6 +2,8 @@
  * place (RFC 8555 7.5). */
 #include "acme/step.h"
 
+#include "base/ip.h"
+
 enum { TOKEN_LEAST = 16, TOKEN_MOST = 128, CONFLICTS_MOST = 5 };
 
 struct acme_ask ask_authz(struct flow *f)
@@ -9,20 +11,12 @@ struct acme_ask ask_authz(struct flow *f)
 	return post_as_get(f->names[f->at].authz);
 }
 
-static bool same_address(struct str a, struct str b)
-{
-	unsigned char x[16], y[16];
-	const size_t n = acme_address(a, x);
-	return n && n == acme_address(b, y) && memcmp(x, y, n) == 0;
-}
-
 /* RFC 8555 7.1.4: the identifier of a wildcard is without "*.", and the authorization says so. */
 static bool is_about(struct str name, struct str identifier, bool wildcard)
 {
 	if (acme_is_wildcard(name) != wildcard)
 		return false;
-	return str_eq_nocase(acme_without_wildcard(name), identifier) ||
-	       same_address(name, identifier);
+	return str_eq_nocase(acme_without_wildcard(name), identifier) || ip_same(name, identifier);
 }
 
 static void exchange(struct flow_name *a, struct flow_name *b)

@@ -1,7 +1,6 @@
 #include "acme/challenge.h"
 #include "base/err.h"
-
-#include <arpa/inet.h>
+#include "base/ip.h"
 
 static const char *const names[] = {
 #define X(name, text) text,
@@ -35,24 +34,13 @@ struct str acme_without_wildcard(struct str name)
 	return acme_is_wildcard(name) ? str_from(name, 2) : name;
 }
 
-size_t acme_address(struct str name, unsigned char ret_bytes[16])
-{
-	char text[INET6_ADDRSTRLEN];
-	if (name.n >= sizeof text)
-		return 0;
-	snprintf(text, sizeof text, "%.*s", STR_ARG(name));
-	if (inet_pton(AF_INET, text, ret_bytes) == 1)
-		return 4;
-	return inet_pton(AF_INET6, text, ret_bytes) == 1 ? 16 : 0;
-}
-
+/* RFC 8738 7: no address is proved by DNS. */
 bool challenge_type_proves(enum challenge_type type, struct str name)
 {
-	unsigned char address[16];
 	const bool by_dns = type == CHALLENGE_DNS_01 || type == CHALLENGE_DNS_PERSIST_01;
 	if (acme_is_wildcard(name))
 		return by_dns;
-	return !by_dns || !acme_address(name, address);
+	return !by_dns || !ip_is(name);
 }
 
 void challenge_key_authorization(struct str token, struct str thumbprint, struct buf *out)

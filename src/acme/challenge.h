@@ -27,9 +27,6 @@ struct challenge_choice {
 /* "*." in front: proved by DNS only (RFC 8555 7.1.3); the identifier is without it. */
 bool acme_is_wildcard(struct str name);
 struct str acme_without_wildcard(struct str name);
-/* The bytes of an IP address (4 or 16, network order), 0 if it is none. Addresses are identifiers
- * of their own type and are not proved by DNS (RFC 8738). */
-size_t acme_address(struct str name, unsigned char ret_bytes[16]);
 /* Whether any CA takes a proof of that type for such a name. */
 bool challenge_type_proves(enum challenge_type type, struct str name);
 

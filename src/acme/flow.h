@@ -250,6 +250,9 @@ struct next flow_did(struct flow *f, const struct err *failed);
 /* Instead, within ACME_PUBLISH: the proof of that name could not be placed, as err says. The driver
  * has taken away what it placed beside it. Another type is tried, if there is one. */
 struct next flow_unplaced(struct flow *f, size_t at, const struct err *why);
+/* The profile that is ordered: the wanted one; for addresses without any the CA's "shortlived", if
+ * it offers that. STR_NONE: none. */
+struct str order_profile(const struct flow *f);
 /* The process was restarted while an answer was under way: first call after flow_load. The attempt
  * gets a new deadline, tokens that are still needed are asked for again by ACME_PUBLISH, and the
  * CA is asked how far the order is before anything is done twice. */

@@ -1,11 +1,12 @@
 /* The order: its status drives all that follows (RFC 8555 7.1.6). */
 #include "acme/step.h"
 
+#include "base/ip.h"
+
 /* RFC 8738: addresses are identifiers of a type of their own. */
 static const char *identifier_type(struct str name)
 {
-	unsigned char address[16];
-	return acme_address(name, address) ? "ip" : "dns";
+	return ip_is(name) ? "ip" : "dns";
 }
 
 bool profile_known(const struct flow *f)
@@ -14,6 +15,19 @@ bool profile_known(const struct flow *f)
 		if (str_eq(f->directory.profiles[i].name, f->profile))
 			return true;
 	return f->profile.n == 0;
+}
+
+/* Let's Encrypt certifies addresses in that one alone. */
+struct str order_profile(const struct flow *f)
+{
+	static const struct str for_addresses = STR_INIT("shortlived");
+	bool any = false;
+	for (size_t i = 0; i < f->name_count; i++)
+		any |= ip_is(f->names[i].name);
+	for (size_t i = 0; any && !f->profile.n && i < f->directory.profile_count; i++)
+		if (str_eq(f->directory.profiles[i].name, for_addresses))
+			return for_addresses;
+	return f->profile;
 }
 
 struct next fail_profile(const struct flow *f)
@@ -41,8 +55,8 @@ struct acme_ask ask_new_order(struct flow *f)
 		json_write_end(&w);
 	}
 	json_write_end(&w);
-	if (f->profile.n)
-		json_write_text(&w, "profile", f->profile);
+	if (order_profile(f).n)
+		json_write_text(&w, "profile", order_profile(f));
 	/* RFC 9773 5: for CAs that offer renewal information */
 	if (f->replaces.n && f->directory.renewal_info.n)
 		json_write_text(&w, "replaces", f->replaces);

@@ -1,6 +1,6 @@
 #include "base/url.h"
 
-#include <arpa/inet.h>
+#include "base/ip.h"
 
 enum { NAME_MOST = 253 };
 
@@ -30,13 +30,8 @@ static bool name_fits(struct str host)
 
 static bool ipv6_fits(struct str host)
 {
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-	if (host.n >= sizeof text || host.n == 0 || str_has(host, '\0'))
-		return false;
-	memcpy(text, host.p, host.n);
-	text[host.n] = '\0';
-	return inet_pton(AF_INET6, text, &address) == 1;
+	unsigned char bytes[IP_BYTES];
+	return ip_read(host, bytes) == 16;
 }
 
 static bool parse_port(struct str digits, uint16_t *ret_port, struct err *err)

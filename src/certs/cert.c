@@ -1,14 +1,14 @@
 /* Reading certificates by OpenSSL, copied into the arena at once. */
 #include "certs/cert.h"
+
+#include "base/ip.h"
 #include "certs/pattern.h"
 
-#include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 
 enum {
-	ADDRESS_TEXT = 46,
 	NAME_ON_A_LINE = 1024,
 	ARI_ID_MOST = 512,
 	URL_MOST = 2048,
@@ -53,11 +53,10 @@ static struct str lower(struct arena *a, struct str s)
 
 static struct str address(struct arena *a, struct str bytes)
 {
-	char text[ADDRESS_TEXT];
-	int family = bytes.n == 4 ? AF_INET : AF_INET6;
-	if ((bytes.n != 4 && bytes.n != 16) || !inet_ntop(family, bytes.p, text, sizeof text))
+	char text[IP_TEXT];
+	if (bytes.n != 4 && bytes.n != 16)
 		return STR_NONE;
-	return arena_str(a, str_c(text));
+	return arena_str(a, str_c(ip_text((const unsigned char *)bytes.p, bytes.n, text)));
 }
 
 /* Names of other kinds are not for servers. */
@@ -299,30 +298,10 @@ bool cert_read(struct arena *a, struct str der, struct cert *ret_cert, struct er
 	return ok;
 }
 
-static bool address_of(struct str text, unsigned char ret_bytes[16], size_t *ret_n)
-{
-	char copy[ADDRESS_TEXT];
-	if (text.n >= sizeof copy)
-		return false;
-	memcpy(copy, text.p ? text.p : "", text.n);
-	copy[text.n] = 0;
-	*ret_n = inet_pton(AF_INET, copy, ret_bytes) == 1    ? 4
-	         : inet_pton(AF_INET6, copy, ret_bytes) == 1 ? 16
-	                                                     : 0;
-	return *ret_n > 0;
-}
-
-static bool same_address(struct str x, struct str y)
-{
-	unsigned char a[16], b[16];
-	size_t n = 0, m = 0;
-	return address_of(x, a, &n) && address_of(y, b, &m) && n == m && memcmp(a, b, n) == 0;
-}
-
 bool cert_covers(const struct cert *c, struct str name)
 {
 	for (size_t i = 0; i < c->name_count; i++)
-		if (pattern_covers(c->names[i], name) || same_address(c->names[i], name))
+		if (pattern_covers(c->names[i], name) || ip_same(c->names[i], name))
 			return true;
 	return false;
 }

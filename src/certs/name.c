@@ -1,9 +1,8 @@
 /* Names as people type them. The sentences go to the page, beside the field. */
 #include "certs/name.h"
 
+#include "base/ip.h"
 #include "certs/idn.h"
-
-#include <arpa/inet.h>
 
 enum { NAME_MOST = 253, LABEL_MOST = 63, TYPED_MOST = 1000, MAIL_MOST = 254 };
 
@@ -19,17 +18,6 @@ static struct str trim(struct str s)
 	while (s.n > 0 && is_space(s.p[s.n - 1]))
 		s.n--;
 	return s;
-}
-
-static bool is_address(struct str s)
-{
-	char text[64];
-	unsigned char bytes[16];
-	if (s.n >= sizeof text)
-		return false;
-	memcpy(text, s.p ? s.p : "", s.n);
-	text[s.n] = 0;
-	return inet_pton(AF_INET, text, bytes) == 1 || inet_pton(AF_INET6, text, bytes) == 1;
 }
 
 static bool has_scheme(struct str s)
@@ -53,9 +41,18 @@ static struct str bare(struct str s)
 	return s.n > 1 && s.p[s.n - 1] == '.' ? str_head(s, s.n - 1) : s;
 }
 
+static bool refuse_address(struct str s, struct err *err)
+{
+	return err_set(err, ERR_INPUT,
+	        "%.*s is an IP address; a DNS name is needed, such as shop.example.com.",
+	        STR_ARG(s));
+}
+
 /* RFC 8555 7.1.3: wildcards stand in front. */
 static bool refuse_wildcard(struct str s, struct err *err)
 {
+	if (ip_is(str_from(s, 2)))
+		return refuse_address(str_from(s, 2), err);
 	return err_set(err, ERR_INPUT,
 	        "A wildcard name needs a DNS challenge (DNS-01), which is not set up here: give "
 	        "each name "
@@ -63,13 +60,49 @@ static bool refuse_wildcard(struct str s, struct err *err)
 	        STR_ARG(str_from(s, 1)));
 }
 
-static bool check_address(struct str s, struct err *err)
+/* RFC 4291 2.5.5: the first 96 bits of an IPv4 address that is written as one of IPv6. */
+static bool embeds_ipv4(const unsigned char *b)
 {
-	if (!is_address(s))
-		return true;
+	static const unsigned char zeros[10];
+	const bool mapped = b[10] == 0xff && b[11] == 0xff, compatible = !b[10] && !b[11];
+	return memcmp(b, zeros, sizeof zeros) == 0 &&
+	       (mapped || (compatible && (b[12] || b[13] || b[14])));
+}
+
+/* One that a single machine can have (RFC 1122 3.2.1.3, RFC 4291 2.5.2, 2.7). */
+static bool is_of_one(const unsigned char *b, size_t n)
+{
+	static const unsigned char any[IP_BYTES];
+	return n == 4 ? b[0] != 0 && b[0] < 224 : b[0] != 0xff && memcmp(b, any, IP_BYTES) != 0;
+}
+
+/* An address as a name (RFC 8738), in the form of RFC 5952, so that there is one for each. */
+static bool read_address(struct arena *a, struct str s, struct name *ret_name, struct err *err)
+{
+	unsigned char bytes[IP_BYTES];
+	char text[IP_TEXT];
+	const size_t n = ip_read(s, bytes);
+	if (n == 16 && embeds_ipv4(bytes))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is an IPv4 address written as one of IPv6. Use %s.", STR_ARG(s),
+		        ip_text(bytes + 12, 4, text));
+	if (!is_of_one(bytes, n))
+		return err_set(err, ERR_INPUT,
+		        "%.*s is the address of no single machine: give the one that visitors "
+		        "use.",
+		        STR_ARG(s));
+	ret_name->ascii = arena_str(a, str_c(ip_text(bytes, n, text)));
+	ret_name->unicode = ret_name->ascii;
+	return true;
+}
+
+/* RFC 4007 11: "fe80::1%eth0", with brackets or without. */
+static bool refuse_zone(struct str s, struct err *err)
+{
+	const struct str address = str_head(s, str_find(s, '%'));
 	return err_set(err, ERR_INPUT,
-	        "%.*s is an IP address; a DNS name is needed, such as shop.example.com.",
-	        STR_ARG(s));
+	        "%.*s has a zone (%%), which means something on one machine alone. Use %.*s.",
+	        STR_ARG(s), STR_ARG(address));
 }
 
 static bool read_alone(
@@ -83,8 +116,6 @@ static bool refuse_url(struct arena *a, struct str s, bool public_only, struct e
 	const char *what = has_scheme(s) ? "This is a web address; a DNS name is needed."
 	                                 : "A DNS name has no port and no path.";
 	struct str host = bare(s);
-	if (is_address(host))
-		return check_address(host, err);
 	if (read_alone(a, host, public_only, &offered, &why))
 		return err_set(err, ERR_INPUT, "%s Use %.*s.", what, STR_ARG(offered.unicode));
 	return err_set(err, ERR_INPUT, "%s", what);
@@ -225,7 +256,11 @@ static bool read_alone(
 		return err_set(err, ERR_INPUT, "Give a DNS name, such as shop.example.com.");
 	if (str_starts(s, STR("*.")))
 		return refuse_wildcard(s, err);
-	if (!check_address(s, err) || !check_characters(s, err) || !convert(a, s, &name, err))
+	if (ip_is(s))
+		return read_address(a, s, ret_name, err);
+	if (ip_is(str_head(s, str_find(s, '%'))))
+		return refuse_zone(s, err);
+	if (!check_characters(s, err) || !convert(a, s, &name, err))
 		return false;
 	/* Other dots that IDNA takes for '.' may have stood at the end. */
 	if (!is_ascii(s) && name.ascii.n > 1 && name.ascii.p[name.ascii.n - 1] == '.')
@@ -234,6 +269,12 @@ static bool read_alone(
 		return false;
 	*ret_name = name;
 	return true;
+}
+
+/* "[2001:db8::1]", as URLs have it. */
+static struct str without_brackets(struct str s)
+{
+	return str_starts(s, STR("[")) && str_ends(s, STR("]")) ? str_n(s.p + 1, s.n - 2) : s;
 }
 
 bool name_read(
@@ -246,11 +287,20 @@ bool name_read(
 		        NAME_MOST);
 	if (memchr(s.p ? s.p : "", 0, s.n))
 		return err_set(err, ERR_INPUT, "A DNS name holds no control characters.");
-	if (is_address(s))
-		return check_address(s, err);
+	const struct str inner = without_brackets(s);
+	if (ip_is(inner) || ip_is(str_head(inner, str_find(inner, '%'))))
+		return read_alone(a, inner, public_only, ret_name, err);
 	if (str_has(s, '/') || str_has(s, ':') || str_has(s, '?') || str_has(s, '#'))
 		return refuse_url(a, s, public_only, err);
 	return read_alone(a, s, public_only, ret_name, err);
+}
+
+bool name_read_dns(
+        struct arena *a, struct str typed, bool public_only, struct name *ret_name, struct err *err)
+{
+	if (!name_read(a, typed, public_only, ret_name, err))
+		return false;
+	return !ip_is(ret_name->ascii) || refuse_address(ret_name->ascii, err);
 }
 
 bool name_read_wildcard(
@@ -260,7 +310,7 @@ bool name_read_wildcard(
 	struct name name;
 	if (!str_starts(s, STR("*.")))
 		return name_read(a, s, public_only, ret_name, err);
-	if (!name_read(a, str_from(s, 2), public_only, &name, err))
+	if (!name_read_dns(a, str_from(s, 2), public_only, &name, err))
 		return false;
 	ret_name->ascii = arena_printf(a, "*.%.*s", STR_ARG(name.ascii));
 	ret_name->unicode = arena_printf(a, "*.%.*s", STR_ARG(name.unicode));
@@ -286,6 +336,10 @@ bool name_is_private(struct str ascii)
 		STR_INIT(".internal"), STR_INIT(".local"), STR_INIT(".invalid"),
 		STR_INIT(".example"), STR_INIT(".onion"), STR_INIT(".home.arpa"), STR_INIT(".lan"),
 		STR_INIT(".corp"), STR_INIT(".home") };
+	unsigned char address[IP_BYTES];
+	const size_t n = ip_read(ascii, address);
+	if (n > 0)
+		return ip_is_near(address, n);
 	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
 		if (str_ends(ascii, endings[i]))
 			return true;

@@ -47,7 +47,7 @@ const struct verb_words verbs[VERB_COUNT] = {
 		HAS(PORT) | HAS(KEY_TYPE) | HAS(PROFILE) | HAS(DESPITE_HSTS) | HAS(WAIT) |
 		HAS(JSON), HAS(NAME),
 		"obtain a certificate and renew it for ever",
-		"Registers DNS names: the running server obtains a certificate for them from a certificate "
+		"Registers DNS names or IP addresses: the running server obtains a certificate for them from a certificate "
 		"authority, serves it, and renews it from then on.\n\n"
 		"Returns when the request is stored: it survives any crash from then on. With --wait it "
 		"follows the steps and ends with the outcome, or where a limit of the authority lets it "

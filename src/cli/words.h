@@ -14,8 +14,8 @@
 	X(JSON, "json", NULL, "Print JSON for programs instead of text for people.")               \
 	X(WAIT, "wait", NULL, "Print each step as it happens, and end with the outcome.")          \
 	X(NAME, "name", "NAME",                                                                    \
-	        "A DNS name, such as shop.example.com. May be given several times: all names are " \
-	        "in one certificate.")                                                             \
+	        "A DNS name, such as shop.example.com, or an IP address. May be given several "    \
+	        "times: all names are in one certificate.")                                        \
 	X(EMAIL, "email", "MAIL",                                                                  \
 	        "The address that the certificate authority is given. Default: the "               \
 	        "configuration's.")                                                                \

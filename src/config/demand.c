@@ -34,9 +34,10 @@ static bool read_pattern(struct reader *r, const struct word *w, struct str *ret
 	struct arena *a = &r->c->arena;
 	struct err err = ERR_INIT;
 	struct name name;
-	const bool is_deep = str_starts(w->text, deep);
-	if (!name_read_wildcard(a, is_deep ? str_from(w->text, 1) : w->text,
-	            /* public_only= */ false, &name, &err)) {
+	const bool is_deep = str_starts(w->text, deep), stands = str_starts(w->text, STR("*"));
+	if (!(stands ? name_read_wildcard : name_read_dns)(a,
+	            is_deep ? str_from(w->text, 1) : w->text, /* public_only= */ false, &name,
+	            &err)) {
 		config_problem(&r->problems, w->at, "%s", err.text);
 		return false;
 	}

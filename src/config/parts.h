@@ -242,7 +242,6 @@ MUST_CHECK bool config_value_endpoint(struct arena *a, struct str text, uint16_t
  * the caller's to say. */
 MUST_CHECK bool config_value_upstream(
         struct arena *a, struct str text, struct config_upstream *ret, struct err *err);
-bool config_value_is_address(struct str host); /* IPv4 or IPv6, numeric, without brackets */
 MUST_CHECK bool config_value_cidr(
         struct arena *a, struct str text, struct str *ret_cidr, struct err *err);
 /* The text itself, what @FILE holds, or what credential:NAME does. `what` for the sentence. */

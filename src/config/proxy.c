@@ -124,7 +124,7 @@ void config_set_server_name(struct reader *r, const struct node *n)
 	const struct word *w = &n->params[0];
 	struct err err = ERR_INIT;
 	struct name name;
-	if (name_read(&r->c->arena, w->text, /* public_only= */ false, &name, &err))
+	if (name_read_dns(&r->c->arena, w->text, /* public_only= */ false, &name, &err))
 		r->site.proxy.server_name = name.ascii;
 	else
 		config_problem(&r->problems, w->at, "%s", err.text);

@@ -49,8 +49,8 @@ static const struct row top_rows[] = {
 		"buypass and internal, Everseal's own small authority for development and private names: "
 		"`everseal issuer root` prints what its certificates are trusted by, and a site that "
 		"chooses it needs neither email nor terms. If no line chooses, the first one that defines "
-		"an issuer does; without any it is internal for localhost, .test, .internal and names of "
-		"one word, else letsencrypt." },
+		"an issuer does; without any it is internal for localhost, .test, .internal, names of "
+		"one word and addresses of private networks, else letsencrypt." },
 	  .special = config_set_issuer, .least_params = 1, .repeats = true,
 	  .block = SCOPE_ISSUER },
 	{ .setting = { "rehearsal", SETTING_SPECIAL, .params = "yes|no", .fallback = "yes", .help =

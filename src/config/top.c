@@ -142,7 +142,7 @@ void config_set_page(struct reader *r, const struct node *n)
 	}
 	if (n->param_count < 2)
 		return;
-	if (name_read(&c->arena, n->params[1].text, /* public_only= */ false, &name, &err))
+	if (name_read_dns(&c->arena, n->params[1].text, /* public_only= */ false, &name, &err))
 		c->page_name = name.ascii;
 	else
 		config_problem(&r->problems, n->params[1].at, "%s", err.text);

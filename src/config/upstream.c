@@ -1,6 +1,7 @@
 /* An application's address as people write it, in the file, on the page and in commands. */
 #include "config/parts.h"
 
+#include "base/ip.h"
 #include "base/url.h"
 #include "net/address.h"
 
@@ -60,7 +61,7 @@ static bool take_host(struct str host, struct config_upstream *u, struct err *er
 {
 	if (str_ends(host, STR(".")) && host.n > 1)
 		host.n--;
-	bool address = config_value_is_address(host);
+	bool address = ip_is(host);
 	if (!address && !is_name(host))
 		return err_set(err, ERR_INPUT, "\"%.*s\" is neither an IP address nor a host name.",
 		        STR_ARG(config_shown(host)));

@@ -1,9 +1,9 @@
 #include "config/parts.h"
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/url.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -132,30 +132,10 @@ bool config_value_bounded(
 	        buf_c(&most), STR_ARG(config_shown(text)));
 }
 
-/* Numeric address → its bytes: 4, 16, or 0 if it is none. */
-static size_t address_bytes(struct str host, unsigned char ret_bytes[16])
-{
-	char text[INET6_ADDRSTRLEN];
-	if (host.n == 0 || host.n >= sizeof text || str_has(host, '\0'))
-		return 0;
-	memcpy(text, host.p, host.n);
-	text[host.n] = '\0';
-	if (inet_pton(AF_INET, text, ret_bytes) == 1)
-		return 4;
-	return inet_pton(AF_INET6, text, ret_bytes) == 1 ? 16 : 0;
-}
-
 static struct str address_text(struct arena *a, const unsigned char *bytes, size_t n)
 {
-	char text[INET6_ADDRSTRLEN];
-	CHECK(inet_ntop(n == 4 ? AF_INET : AF_INET6, bytes, text, sizeof text));
-	return arena_str(a, str_c(text));
-}
-
-bool config_value_is_address(struct str host)
-{
-	unsigned char bytes[16];
-	return address_bytes(host, bytes) != 0;
+	char text[IP_TEXT];
+	return arena_str(a, str_c(ip_text(bytes, n, text)));
 }
 
 bool config_value_endpoint(struct arena *a, struct str text, uint16_t default_port,
@@ -165,8 +145,8 @@ bool config_value_endpoint(struct arena *a, struct str text, uint16_t default_po
 	uint16_t port;
 	if (!url_parse_hostport(text, default_port, &host, &port, err))
 		return false;
-	unsigned char bytes[16];
-	const size_t n = address_bytes(host, bytes);
+	unsigned char bytes[IP_BYTES];
+	const size_t n = ip_read(host, bytes);
 	if (n == 0)
 		return err_set(err, ERR_INPUT,
 		        "\"%.*s\" is not an IP address: write one, such as 127.0.0.1:%u or "
@@ -192,8 +172,8 @@ static bool clear_host_bits(unsigned char *bytes, size_t n, size_t prefix)
 bool config_value_cidr(struct arena *a, struct str text, struct str *ret_cidr, struct err *err)
 {
 	const size_t slash = str_find(text, '/');
-	unsigned char bytes[16];
-	const size_t n = address_bytes(str_head(text, slash), bytes);
+	unsigned char bytes[IP_BYTES];
+	const size_t n = ip_read(str_head(text, slash), bytes);
 	uint64_t prefix = n * 8;
 	if (n == 0 || (slash < text.n && !str_to_u64(str_from(text, slash + 1), &prefix)) ||
 	        prefix > n * 8)

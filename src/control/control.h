@@ -345,7 +345,6 @@ void serving_cover(struct control *c, const struct str *names, size_t count);
  * issued stays: the name may come back, and is answered with 421 or by `site *` meanwhile. */
 void serving_settle(struct control *c);
 void serving_done(struct control *c);
-struct str dialled(struct str host); /* an address that can be dialled from this machine */
 
 /* page.c */
 void page_init(struct control *c);

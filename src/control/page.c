@@ -358,7 +358,7 @@ size_t page_addresses(const struct control *c, struct serving_address *ret, size
 	const struct binding *b = best_binding(&c->page);
 	if (!b || most == 0)
 		return 0;
-	ret[0] = (struct serving_address){ dialled(str_c(b->host)), b->port };
+	ret[0] = (struct serving_address){ address_dialled(str_c(b->host), STR_NONE), b->port };
 	return 1;
 }
 
@@ -367,7 +367,7 @@ size_t page_addresses(const struct control *c, struct serving_address *ret, size
 static void write_url(struct page_about *about)
 {
 	bool named = about->https && about->name.n;
-	struct str host = named ? about->name : dialled(about->listen.host);
+	struct str host = named ? about->name : address_dialled(about->listen.host, STR_NONE);
 	bool six = str_has(host, ':');
 	snprintf(about->url, sizeof about->url, "%s://%s%.*s%s:%u/",
 	        about->https ? "https" : "http", six ? "[" : "", STR_ARG(host), six ? "]" : "",

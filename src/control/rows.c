@@ -1,7 +1,9 @@
 /* What the configuration and the registrations mean, as rows for serve. */
 #include "control/control.h"
 
+#include "base/ip.h"
 #include "certs/cert.h"
+#include "certs/name.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,6 +17,10 @@ struct building {
 	struct rows *rows;
 	int64_t last_site, last_route;
 	int64_t last_trust, system_trust; /* 0: none yet */
+	struct outside {                  /* names that are addresses, and not private ones */
+		struct str name;          /* the last */
+		size_t count;
+	} four, six;
 };
 
 void rows_add(struct rows *r, const struct msg *m)
@@ -48,16 +54,36 @@ static struct str keep(struct building *b, struct str text)
 	return arena_str(&b->rows->arena, text);
 }
 
-/* Clients without SNI get the certificate of the local address, else that of `site *`, which stands
- * in the table as "*". */
+/* Addresses that the Internet may lead to. */
+static void note_address(struct building *b, struct str name)
+{
+	struct outside *o = str_has(name, ':') ? &b->six : &b->four;
+	if (!ip_is(name) || name_is_private(name))
+		return;
+	o->name = name;
+	o->count++;
+}
+
+static void note_addresses(struct building *b)
+{
+	for (size_t i = 0; i < b->sites->count; i++)
+		for (size_t k = 0; k < b->sites->at[i].settings.name_count; k++)
+			note_address(b, b->sites->at[i].settings.names[k]);
+}
+
+/* Clients without SNI get the certificate of the address that they are connected to, which serve
+ * looks for itself. Behind a router that is another one than they asked for: then, if it is clear
+ * which, that of the address that the Internet knows; else that of `site *`, which stands in the
+ * table as "*". */
 static struct str default_name(const struct building *b, const struct binding *l)
 {
+	const struct outside *o = strchr(l->host, ':') ? &b->six : &b->four;
 	for (size_t i = 0; i < b->sites->count; i++) {
 		const struct served_site *s = &b->sites->at[i];
 		if (s->listen.port == l->port && str_eq_c(s->listen.host, l->host))
 			return s->default_name;
 	}
-	return STR("*");
+	return o->count == 1 ? o->name : STR("*");
 }
 
 static void add_listeners(struct building *b)
@@ -230,6 +256,7 @@ struct rows *rows_build(struct control *c, const struct config *config)
 		.rows = mem_new(struct rows),
 	};
 	sites_collect(c, config, &sites);
+	note_addresses(&b);
 	add_listeners(&b);
 	for (size_t i = 0; i < sites.count; i++)
 		if (site_has_names(&sites.at[i]))

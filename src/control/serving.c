@@ -2,6 +2,8 @@
  * a temporary one, all of them with one key. */
 #include "certs/cert.h"
 #include "control/control.h"
+
+#include "net/address.h"
 #include <errno.h>
 
 enum { NAMES_MOST = 250 }; /* in one record of the segments */
@@ -164,13 +166,6 @@ static void change_abort(struct serving *s, struct serving_change *change)
 	generation_change_abort(change);
 }
 
-struct str dialled(struct str host)
-{
-	if (str_eq_c(host, "0.0.0.0"))
-		return STR("127.0.0.1");
-	return str_eq_c(host, "::") ? STR("::1") : host;
-}
-
 static size_t addresses(
         struct serving *s, struct str name, struct serving_address *ret, size_t most)
 {
@@ -178,11 +173,12 @@ static size_t addresses(
 	size_t count = 0;
 	if (page_is_named(c, name))
 		return page_addresses(c, ret, most);
-	/* Every TLS listener serves every name; one that hears a proxy first is not for us. */
+	/* Every TLS listener serves every DNS name; one that hears a proxy first is not for us. */
 	LIST_EACH (n, &c->bindings) {
 		struct binding *b = OWNER(n, struct binding, node);
-		if (b->tls && b->fd >= 0 && !b->proxy_protocol && count < most)
-			ret[count++] = (struct serving_address){ dialled(str_c(b->host)), b->port };
+		const struct str to = address_dialled(str_c(b->host), name);
+		if (b->tls && b->fd >= 0 && !b->proxy_protocol && to.n && count < most)
+			ret[count++] = (struct serving_address){ to, b->port };
 	}
 	return count;
 }

@@ -251,6 +251,13 @@ void judge_caa(struct findings *out)
 		                         .what = STR("Not asked"),
 		                         .sentence = STR("No authority outside is asked: this name "
 		                                         "is issued for here.") });
+	else if (f->is_address)
+		finding_add(out,
+		        &(struct finding){ .area = AREA_CAA,
+		                .state = FINDING_OK,
+		                .what = STR("Not asked"),
+		                .sentence = STR("CAA records are about domains: none stands in the "
+		                                "way of a certificate for an address.") });
 	else if (q->err.code == ERR_NONE && q->outcome == DNS_FOUND)
 		judge_records(out);
 	else if (q->err.code == ERR_NONE && (q->outcome == DNS_NONE || q->outcome == DNS_NO_NAME))

@@ -119,6 +119,7 @@ struct fact_limit {
 struct facts {
 	struct str name, unicode,
 	        parent;  /* parent: the registered domain; STR_NONE if that is it */
+	bool is_address; /* the name is an IP address: DNS is not asked about it */
 	bool configured; /* a site or registration here has the name */
 	bool certified;  /* and it has a certificate of a CA */
 	uint16_t http_port, https_port;

@@ -127,6 +127,26 @@ void judge_dns(struct findings *out)
 
 /* ---- each address ---- */
 
+/* How to mend that it leads elsewhere, as the beginning of a sentence. */
+static struct str lead_here(struct arena *a, const struct facts *f, const struct fact_address *at)
+{
+	if (f->is_address)
+		return arena_printf(
+		        a, "Lead port %u of %.*s to this machine", f->http_port, STR_ARG(at->text));
+	return arena_printf(a, "Point the %s record to this machine", at->ipv6 ? "AAAA" : "A");
+}
+
+static struct str take_public(struct arena *a, const struct facts *f, const struct fact_address *at)
+{
+	if (f->is_address)
+		return STR("Register this network's public address instead, and forward TCP 80 and "
+		           "443 to this machine; or take `issuer internal`.");
+	return arena_printf(a,
+	        "Put this network's public address into the %s record, and forward TCP 80 and 443 "
+	        "to this machine.",
+	        at->ipv6 ? "AAAA" : "A");
+}
+
 /* Within a network of one's own a router often does not lead back in. */
 static bool may_be_hairpin(const struct facts *f, const struct fact_address *a)
 {
@@ -174,6 +194,10 @@ static void say_silent(struct findings *out, const struct fact_address *at, stru
 		        "from outside, "
 		        "such as from a telephone without WLAN.",
 		        STR_ARG(f->name));
+	} else if (f->is_address) {
+		finding->sentence = arena_printf(
+		        a, "%.*s %.*s would fail.", STR_ARG(what), STR_ARG(f->ca.title));
+		finding->fix = STR("Open TCP port 80 to this machine in router and firewall.");
 	} else if (at->ipv6) {
 		finding->sentence = arena_printf(a, "%.*s %.*s tries IPv6 first and would fail.",
 		        STR_ARG(what), STR_ARG(f->ca.title));
@@ -225,10 +249,9 @@ static void say_other(struct findings *out, const struct fact_address *at, struc
 	                             "or take the name out of it while registering.",
 	                             cdn)
 	                   : arena_printf(a,
-	                             "Point the %s record to this machine; or, if that server "
-	                             "stands in front of Everseal, let it pass "
-	                             "/.well-known/acme-challenge/ on to it.",
-	                             at->ipv6 ? "AAAA" : "A");
+	                             "%.*s; or, if that server stands in front of Everseal, let it "
+	                             "pass /.well-known/acme-challenge/ on to it.",
+	                             STR_ARG(lead_here(a, f, at)));
 }
 
 static void say_well(struct findings *out, const struct fact_address *at, struct finding *finding)
@@ -250,11 +273,7 @@ static void say_well(struct findings *out, const struct fact_address *at, struct
 	finding->sentence = arena_printf(a,
 	        "This very server answers, but the address is not public: %.*s cannot reach it.",
 	        STR_ARG(f->ca.title));
-	finding->fix = arena_printf(a,
-	        "Put this network's public address into the %s record, and forward TCP "
-	        "80 and 443 to "
-	        "this machine.",
-	        at->ipv6 ? "AAAA" : "A");
+	finding->fix = take_public(a, f, at);
 }
 
 static void say_not_public(
@@ -270,13 +289,8 @@ static void say_not_public(
 	                : "The address is not public, and the name is not configured here: it was "
 	                  "not asked on behalf of %.*s.",
 	        STR_ARG(f->ca.title));
-	finding->fix =
-	        f->ca.is_public
-	                ? arena_printf(a,
-	                          "Put this network's public address into the %s record, and "
-	                          "forward TCP 80 and 443 to this machine.",
-	                          at->ipv6 ? "AAAA" : "A")
-	                : STR("Add a site with this name, then diagnose it again.");
+	finding->fix = f->ca.is_public ? take_public(a, f, at)
+	                               : STR("Add a site with this name, then diagnose it again.");
 }
 
 static void judge_address(struct findings *out, const struct fact_address *at)
@@ -285,8 +299,9 @@ static void judge_address(struct findings *out, const struct fact_address *at)
 	const struct fact_path *p = &at->path;
 	struct finding finding = { .area = AREA_DNS,
 		.subject = at->text,
-		.what = arena_printf(
-		        out->arena, "%s %.*s", at->ipv6 ? "AAAA" : "A", STR_ARG(at->text)) };
+		.what = f->is_address ? at->text
+		                      : arena_printf(out->arena, "%s %.*s", at->ipv6 ? "AAAA" : "A",
+		                                STR_ARG(at->text)) };
 	if (at->dialled && (!p->done || !f->answer_done))
 		return;
 	finding.proof = proof_of_path(out->arena, p);
@@ -547,6 +562,8 @@ static bool told_before(const struct findings *out, const struct fact_address *a
 	return false;
 }
 
+#define ANSWERS "/.well-known/acme-challenge/ answers at once; %s."
+
 void judge_redirects(struct findings *out)
 {
 	const struct facts *f = out->facts;
@@ -574,11 +591,12 @@ void judge_redirects(struct findings *out)
 	        &(struct finding){ .area = AREA_REDIRECTS,
 	                .state = answered ? FINDING_OK : FINDING_UNSEEN,
 	                .what = answered ? STR("None") : STR("Not seen"),
-	                .sentence = answered ? arena_printf(out->arena,
-	                                               "http://%.*s/.well-known/acme-challenge/ "
-	                                               "answers at once; %s.",
-	                                               STR_ARG(f->name),
-	                                               cdn ? "see the CDN" : "no CDN in between")
-	                                     : STR("No address answered, so no redirect was "
-	                                           "seen.") });
+	                .sentence =
+	                        answered ? arena_printf(out->arena,
+	                                           str_has(f->name, ':') ? "http://[%.*s]" ANSWERS
+	                                                                 : "http://%.*s" ANSWERS,
+	                                           STR_ARG(f->name),
+	                                           cdn ? "see the CDN" : "no CDN in between")
+	                                 : STR("No address answered, so no redirect was "
+	                                       "seen.") });
 }

@@ -251,7 +251,7 @@ static void look_at(struct run *run, size_t index, struct fact_address *at, stru
 	l->at = at;
 	l->under_way = true;
 	l->probe = (struct fetch_probe){ .address = address,
-		.server_name = run->facts.name,
+		.server_name = run->facts.is_address ? STR_NONE : run->facts.name,
 		.port = at ? run->facts.https_port : run->here.own_port,
 		.done = looked };
 	if (at)
@@ -311,7 +311,9 @@ static struct str nonce_url(struct run *run, bool https, struct str host)
 	uint16_t port = https ? run->facts.https_port : run->facts.http_port;
 	struct str shown =
 	        port == (https ? 443 : 80) ? STR_NONE : arena_printf(&run->arena, ":%u", port);
-	return arena_printf(&run->arena, "%s://%.*s%.*s/.well-known/acme-challenge/%.*s",
+	return arena_printf(&run->arena,
+	        str_has(host, ':') ? "%s://[%.*s]%.*s/.well-known/acme-challenge/%.*s"
+	                           : "%s://%.*s%.*s/.well-known/acme-challenge/%.*s",
 	        https ? "https" : "http", STR_ARG(host), STR_ARG(shown), STR_ARG(run->nonce));
 }
 
@@ -385,6 +387,19 @@ static void resolved(
 	}
 DNS_NAME_TYPES(X)
 #undef X
+
+/* It is its own address. RFC 8738 5: no CAA record is about it. */
+static void know_address(struct run *run)
+{
+	const struct facts *f = &run->facts;
+	const bool six = str_has(f->name, ':');
+	for (enum dns_type t = DNS_A; t <= DNS_CAA; t++) {
+		const bool its = t == (six ? DNS_AAAA : DNS_A);
+		run->facts.questions[t] = (struct fact_question){ .done = true,
+			.outcome = its ? DNS_FOUND : DNS_NONE,
+			.records = its ? f->name : STR_NONE };
+	}
+}
 
 static void ask_dns(struct run *run)
 {
@@ -522,7 +537,10 @@ void run_start(struct run *run)
 	        &(struct notice_text){
 	                .token = run->nonce, .thumbprint = run->rest, .name = run->facts.name },
 	        is_published);
-	ask_dns(run);
+	if (run->facts.is_address)
+		know_address(run);
+	else
+		ask_dns(run);
 	ask_directory(run);
 	if (run->here.own_address.n)
 		look_at(run, ADDRESSES_MOST, NULL, run->here.own_address);

@@ -1,4 +1,5 @@
 /* The runs of this process: who may begin one, and what is shown of them. */
+#include "base/ip.h"
 #include "certs/name.h"
 #include "diagnose/run.h"
 #include <sys/random.h>
@@ -168,6 +169,7 @@ bool run_begin(struct runs *r, struct str name, struct str who, char ret_id[RUN_
 	run->needs = &r->needs;
 	run->changed = changed;
 	run->facts.name = read.ascii;
+	run->facts.is_address = ip_is(read.ascii);
 	run->facts.unicode = read.unicode;
 	run->facts.parent = domain.n && !str_eq(domain, read.ascii) ? domain : STR_NONE;
 	make_id(run->id);

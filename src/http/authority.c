@@ -1,6 +1,6 @@
 #include "http/authority.h"
 
-#include <arpa/inet.h>
+#include "base/ip.h"
 
 enum { HOST_MOST = 255 };
 
@@ -12,13 +12,8 @@ static bool is_name_byte(unsigned char c)
 
 static bool is_ipv6(struct str s)
 {
-	char text[INET6_ADDRSTRLEN];
-	struct in6_addr address;
-	if (s.n == 0 || s.n >= sizeof text)
-		return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = 0;
-	return inet_pton(AF_INET6, text, &address) == 1;
+	unsigned char bytes[IP_BYTES];
+	return ip_read(s, bytes) == 16;
 }
 
 /* What stands behind the host: nothing, ":" or ":" port. */
@@ -71,4 +66,14 @@ bool authority_read(char *p, size_t n, struct authority *ret_authority)
 		a.text.n = end;
 	*ret_authority = a;
 	return true;
+}
+
+struct str authority_site(const struct authority *authority, struct arena *a)
+{
+	unsigned char bytes[IP_BYTES];
+	char text[IP_TEXT];
+	if (!str_has(authority->host, ':') || ip_read(authority->host, bytes) != 16)
+		return authority->host;
+	const struct str written = str_c(ip_text(bytes, 16, text));
+	return str_eq(written, authority->host) ? authority->host : arena_str(a, written);
 }

@@ -6,13 +6,16 @@
 #ifndef HTTP_AUTHORITY_H
 #define HTTP_AUTHORITY_H
 
-#include "base/str.h"
+#include "base/arena.h"
 
 struct authority {
 	struct str text; /* in lower case; without the colon of an empty port */
 	struct str host; /* without brackets */
 	uint16_t port;   /* 0 if it has none */
 };
+
+/* Its host as sites know it: an IPv6 address as RFC 5952 writes it, in the arena then. */
+struct str authority_site(const struct authority *authority, struct arena *a);
 
 /* Lower-cases the n bytes at p in place; the result borrows them. */
 bool authority_read(char *p, size_t n, struct authority *ret_authority);

@@ -261,7 +261,7 @@ static bool hear_authority(struct meaning *m)
 	        (!read_authority(m->arena, m->host, &host) || !str_eq(authority.text, host.text)))
 		return refuse(h, 400, "Host is not the authority.");
 	m->request->authority = authority.text;
-	m->request->host = authority.host;
+	m->request->host = authority_site(&authority, m->arena);
 	m->request->port = authority.port;
 	return true;
 }

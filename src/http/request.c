@@ -117,7 +117,7 @@ static char *own(const struct head *h, struct str text)
 }
 
 /* RFC 9112 3.2: exactly one Host, and equal to the authority of an absolute target. */
-static bool hear_authority(struct head *h, struct line *line, struct request *r)
+static bool hear_authority(struct head *h, struct line *line, struct arena *a, struct request *r)
 {
 	struct authority host, target;
 	if (h->hosts != 1)
@@ -130,7 +130,7 @@ static bool hear_authority(struct head *h, struct line *line, struct request *r)
 	                       !str_eq(host.text, target.text)))
 		return head_refuse(h, 400, "Host is not the authority of the request target.");
 	r->authority = host.text;
-	r->host = host.host;
+	r->host = authority_site(&host, a);
 	r->port = host.port;
 	return true;
 }
@@ -160,7 +160,7 @@ static bool read_request(struct head *h, struct arena *a, struct request *r)
 	struct line line = { 0 };
 	if (!read_method(h, &r->method) || !read_target(h, &line) ||
 	        !read_version(h, &r->version) || !hear_target(h, &line, a, r) ||
-	        !head_read_fields(h) || !hear_authority(h, &line, r) || !hear_framing(h, r))
+	        !head_read_fields(h) || !hear_authority(h, &line, a, r) || !hear_framing(h, r))
 		return false;
 	r->headers = h->headers;
 	return true;

@@ -1,5 +1,6 @@
 #include "issue/alpn01.h"
 #include "base/clock.h"
+#include "base/ip.h"
 #include "keys/keys.h"
 
 /* Clocks of CAs and ours differ; proofs take minutes. */
@@ -63,8 +64,8 @@ static void add_nibbles(const unsigned char *address, size_t n, struct buf *out)
 
 void alpn01_server_name(struct str name, struct buf *out)
 {
-	unsigned char a[16];
-	const size_t n = acme_address(name, a);
+	unsigned char a[IP_BYTES];
+	const size_t n = ip_read(name, a);
 	if (n == 4)
 		buf_printf(out, "%u.%u.%u.%u.in-addr.arpa", a[3], a[2], a[1], a[0]);
 	else if (n)

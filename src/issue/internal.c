@@ -1,6 +1,7 @@
 #include "issue/internal.h"
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "certs/name.h"
 #include "keys/authority.h"
 
@@ -27,17 +28,11 @@ static bool is_beneath(struct str name, struct str domain)
 	                                       name.p[name.n - domain.n - 1] == '.');
 }
 
-static bool is_address(struct str name)
-{
-	const char last = name.n ? name.p[name.n - 1] : 0;
-	return str_has(name, ':') || (last >= '0' && last <= '9' && str_has(name, '.'));
-}
-
 /* What a root must permit so that the name can stand in its certificates. */
 static struct str domain_of(struct str name)
 {
-	if (is_address(name))
-		return PRIVATE;
+	if (ip_is(name))
+		return name_is_private(name) ? PRIVATE : name;
 	for (size_t i = 0; i < PRIVATE_COUNT; i++)
 		if (is_beneath(name, private_names[i]))
 			return PRIVATE;

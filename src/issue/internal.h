@@ -2,7 +2,7 @@
  * CA issues for.
  *
  * There is one root for all private names (.localhost, .test, .internal, …, and addresses of
- * private networks), and one for each other domain or host name that it is used for, each
+ * private networks), and one for each other domain, host name or address that it is used for, each
  * constrained to its own: who trusts it trusts no more than that. A root lives ten years, and is
  * replaced a year before its end; leaves live a week and are renewed after half of it.
  *

@@ -289,17 +289,11 @@ static bool same_names(const struct str *a, size_t a_count, const struct str *b,
 	return true;
 }
 
-/* The registered domain, or the name itself where there is none (an address). */
-static struct str domain_of(struct str name)
-{
-	const struct str domain = name_registered_domain(name);
-	return domain.n ? domain : name;
-}
-
 static bool has_domain(const struct spending *s, struct str domain)
 {
+	char room[NAME_NETWORK];
 	for (size_t i = 0; i < s->count; i++)
-		if (str_eq(domain_of(s->names[i]), domain))
+		if (str_eq(name_counted_for(s->names[i], room), domain))
 			return true;
 	return false;
 }
@@ -421,9 +415,13 @@ static struct limit count_fullest(const struct limits *l, const struct figure *f
 {
 	const bool by_domain = f->kind == LIMIT_DOMAIN, by_name = f->kind == LIMIT_FAILED;
 	struct limit fullest = { 0 };
+	char room[NAME_NETWORK];
 	for (size_t i = 0; i < a.count && (i == 0 || by_domain || by_name); i++) {
-		a.about = by_domain ? domain_of(a.sorted[i]) : by_name ? a.sorted[i] : STR_NONE;
-		const struct limit limit = count_one(l, f, &a);
+		const struct str name = a.sorted[i];
+		a.about = by_domain ? name_counted_for(name, room) : by_name ? name : STR_NONE;
+		struct limit limit = count_one(l, f, &a);
+		if (limit.about.p == room)
+			limit.about = name;
 		if (i == 0 || is_fuller(&limit, &fullest))
 			fullest = limit;
 	}
@@ -498,6 +496,7 @@ static void pour_set(struct buckets *b, const struct spending *s)
 
 static void pour_one(struct buckets *b, const struct spending *s)
 {
+	char room[NAME_NETWORK];
 	const enum limit_kind kind = b->figure->kind;
 	if (kind == LIMIT_ORDERS && s->what == SPENT_ORDER)
 		pour(b, STR(""), s);
@@ -505,7 +504,7 @@ static void pour_one(struct buckets *b, const struct spending *s)
 		pour_set(b, s);
 	for (size_t i = 0; i < s->count; i++) {
 		if (kind == LIMIT_DOMAIN && s->what == SPENT_CERTIFICATE)
-			pour(b, domain_of(s->names[i]), s);
+			pour(b, name_counted_for(s->names[i], room), s);
 		if (kind == LIMIT_FAILED && s->what == SPENT_FAILURE)
 			pour(b, s->names[i], s);
 	}
@@ -661,9 +660,11 @@ static bool concerns(const struct refusal *f, const struct limit_order *o, const
 		return false;
 	if (f->scope == LIMIT_SCOPE_SET)
 		return same_names(f->names, f->count, sorted, o->count);
+	char room[NAME_NETWORK];
 	for (size_t i = 0; i < o->count; i++)
-		if (str_eq_nocase(f->about,
-		            f->scope == LIMIT_SCOPE_NAME ? sorted[i] : domain_of(sorted[i])))
+		if (str_eq_nocase(f->about, f->scope == LIMIT_SCOPE_NAME
+		                                    ? sorted[i]
+		                                    : name_counted_for(sorted[i], room)))
 			return true;
 	return false;
 }

@@ -1,11 +1,12 @@
 #include "keys/authority.h"
+#include "base/ip.h"
 #include "keys/key.h"
 
 #include <openssl/err.h>
 
 enum { CONSTRAINTS_MOST = 16 << 10 };
 
-/* RFC 1918, 3927, 4193, 4291, 6598: who may be reached there is this machine or near it. */
+/* As ip_is_near has them. */
 #define ADDRESSES                                                                                  \
 	",permitted;IP:127.0.0.0/255.0.0.0,permitted;IP:10.0.0.0/255.0.0.0"                        \
 	",permitted;IP:172.16.0.0/255.240.0.0,permitted;IP:192.168.0.0/255.255.0.0"                \
@@ -16,13 +17,34 @@ enum { CONSTRAINTS_MOST = 16 << 10 };
 /* What is not named at all would be permitted: addresses are excluded by name. */
 #define NO_ADDRESSES ",excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:::/::"
 
+/* Of DNS names one that nobody has. */
+#define NO_NAMES ",permitted;DNS:invalid"
+
+/* RFC 5280 4.2.1.10: an address with its mask. Whether it is one. */
+static bool add_permitted(struct buf *value, struct str name)
+{
+	unsigned char bytes[IP_BYTES], mask[IP_BYTES];
+	char text[IP_TEXT];
+	const size_t n = ip_read(name, bytes);
+	memset(mask, 0xff, sizeof mask);
+	if (n > 0)
+		buf_printf(value, ",permitted;IP:%.*s/%s", STR_ARG(name), ip_text(mask, n, text));
+	else
+		buf_printf(value, ",permitted;DNS:%.*s", STR_ARG(name));
+	return n > 0;
+}
+
 static bool add_constraints(X509 *cert, const struct authority_root *root)
 {
 	BUF_AUTO value = BUF(CONSTRAINTS_MOST);
+	size_t addresses = 0;
 	buf_add_c(&value, "critical");
 	for (size_t i = 0; i < root->count; i++)
-		buf_printf(&value, ",permitted;DNS:%.*s", STR_ARG(root->names[i]));
-	buf_add_c(&value, root->addresses ? ADDRESSES : NO_ADDRESSES);
+		addresses += add_permitted(&value, root->names[i]);
+	if (addresses == root->count)
+		buf_add_c(&value, NO_NAMES);
+	if (root->addresses || !addresses)
+		buf_add_c(&value, root->addresses ? ADDRESSES : NO_ADDRESSES);
 	return made_extension(cert, cert, NID_name_constraints, buf_c(&value));
 }
 

@@ -8,8 +8,8 @@
 
 struct authority_root {
 	struct str common_name;
-	/* Permitted: each of these DNS names with all beneath it. addresses: also the addresses of
-	 * private networks and of this machine; otherwise none. */
+	/* Permitted: each of these DNS names with all beneath it, and each of these addresses.
+	 * addresses: also the addresses of private networks and of this machine. No others. */
 	const struct str *names;
 	size_t count;
 	bool addresses;

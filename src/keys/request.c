@@ -1,24 +1,9 @@
 /* PKCS#10 certificate requests (RFC 2986). */
 #include "keys/key.h"
 
-#include <arpa/inet.h>
+#include "base/ip.h"
+
 #include <openssl/err.h>
-
-enum { ADDRESS_TEXT = 64 };
-
-/* RFC 5280 4.2.1.6: iPAddress holds the 4 or 16 bytes of the address. Returns their number, 0 if
- * the name is no address. */
-static size_t address_bytes(struct str name, unsigned char ret_bytes[16])
-{
-	char text[ADDRESS_TEXT];
-	if (name.n >= sizeof text)
-		return 0;
-	memcpy(text, name.p, name.n);
-	text[name.n] = 0;
-	if (inet_pton(AF_INET, text, ret_bytes) == 1)
-		return 4;
-	return inet_pton(AF_INET6, text, ret_bytes) == 1 ? 16 : 0;
-}
 
 static bool is_dns_text(struct str name)
 {
@@ -28,10 +13,11 @@ static bool is_dns_text(struct str name)
 	return name.n > 0 && name.n <= 253;
 }
 
+/* RFC 5280 4.2.1.6: iPAddress holds the 4 or 16 bytes of the address. */
 static bool push_name(GENERAL_NAMES *list, struct str name)
 {
-	unsigned char address[16];
-	size_t n = address_bytes(name, address);
+	unsigned char address[IP_BYTES];
+	size_t n = ip_read(name, address);
 	struct str value = n ? str_n(address, n) : name;
 	ASN1_STRING *text = ASN1_STRING_type_new(n ? V_ASN1_OCTET_STRING : V_ASN1_IA5STRING);
 	GENERAL_NAME *entry = GENERAL_NAME_new();

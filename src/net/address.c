@@ -1,6 +1,7 @@
 #include "net/address.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/ip.h"
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <sys/un.h>
@@ -213,6 +214,29 @@ bool address_is_public(const struct sockaddr_storage *a)
 		if (address_in_cidr(a, str_c(set_aside[i])))
 			return false;
 	return is_ipv4(a) || address_in_cidr(a, STR("2000::/3"));
+}
+
+static bool is_this_machine(struct str host)
+{
+	struct local_addresses ours = { 0 };
+	struct sockaddr_storage a;
+	const bool is = address_parse(host, 0, &a) && address_is_ours(&ours, &a, /* mono= */ 1);
+	local_addresses_done(&ours);
+	return is;
+}
+
+/* An address that no interface has is that of a router in front, which leads to one that has. */
+struct str address_dialled(struct str host, struct str name)
+{
+	const bool all_four = str_eq_c(host, "0.0.0.0"), all_six = str_eq_c(host, "::");
+	const struct str here = all_four ? STR("127.0.0.1") : all_six ? STR("::1") : host;
+	if (!ip_is(name))
+		return here;
+	if (str_has(host, ':') != str_has(name, ':'))
+		return STR_NONE;
+	if (!is_this_machine(name))
+		return here;
+	return all_four || all_six || str_eq(host, name) ? name : STR_NONE;
 }
 
 void local_addresses_done(struct local_addresses *l)

@@ -28,6 +28,10 @@ bool address_is_loopback(const struct sockaddr_storage *a);   /* 127.0.0.0/8, ::
 bool address_is_link_local(const struct sockaddr_storage *a); /* 169.254.0.0/16, fe80::/10 */
 bool address_is_private(const struct sockaddr_storage *a);    /* RFC 1918, 6598, 4193 */
 
+/* What to dial to come to who listens at `host` ("0.0.0.0", "::": everywhere) as visitors of the
+ * name do. STR_NONE: visitors of that address do not come there. Borrowed from both. */
+struct str address_dialled(struct str host, struct str name);
+
 /* Whether the Internet leads there: none of the above, and none that is set aside (documentation,
  * multicast, tunnels, translation; IPv6 outside 2000::/3). */
 bool address_is_public(const struct sockaddr_storage *a);

@@ -1,6 +1,7 @@
 #include "portal/diagnosis.h"
 #include "certs/name.h"
 #include "diagnose/diagnose.h"
+#include "net/address.h"
 #include "portal/events.h"
 #include "portal/sites.h"
 
@@ -71,14 +72,6 @@ static struct str why_not(struct arena *a, const struct portal_listener *l)
 	return l->error ? arena_printf(a, "%s.", l->error) : STR_NONE;
 }
 
-/* An address that can be dialled from this machine. */
-static struct str dialled(struct arena *a, struct str host)
-{
-	if (str_eq_c(host, "0.0.0.0"))
-		return STR("127.0.0.1");
-	return str_eq_c(host, "::") ? STR("::1") : arena_str(a, host);
-}
-
 static void fill_listeners(struct arena *a, struct facts *f, struct diagnose_here *here)
 {
 	struct portal_listener all[LISTENERS_MOST];
@@ -92,8 +85,9 @@ static void fill_listeners(struct arena *a, struct facts *f, struct diagnose_her
 			        .bound = bound,
 			        .why = bound ? STR_NONE : why_not(a, l),
 			        .held = l->holder };
-		if (bound && l->tls && !here->own_address.n) {
-			here->own_address = dialled(a, l->address.host);
+		const struct str to = address_dialled(l->address.host, f->name);
+		if (bound && l->tls && to.n && !here->own_address.n) {
+			here->own_address = arena_str(a, to);
 			here->own_port = l->address.port;
 		}
 	}

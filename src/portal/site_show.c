@@ -94,6 +94,7 @@ static void write_sources(struct json_writer *w, const struct site_entry *e)
 static void write_where(struct json_writer *w, const struct site_entry *e)
 {
 	BUF_AUTO url = BUF(512);
+	const struct str name = site_name_of(&e->site);
 	if (e->site.listen.host.n) {
 		json_write_object(w, "listen");
 		json_write_text(w, "address", e->site.listen.host);
@@ -103,7 +104,8 @@ static void write_where(struct json_writer *w, const struct site_entry *e)
 		json_write_null(w, "listen");
 	}
 	if (!e->site.settings.fallback)
-		buf_printf(&url, "https://%.*s", STR_ARG(site_name_of(&e->site)));
+		buf_printf(&url, str_has(name, ':') ? "https://[%.*s]" : "https://%.*s",
+		        STR_ARG(name));
 	if (url.n && e->url_port != 443)
 		buf_printf(&url, ":%u", e->url_port);
 	json_write_c(w, "url", url.n ? buf_c(&url) : NULL);

@@ -74,11 +74,9 @@ static bool judge(struct import *i, struct import_item *item, struct str pem, st
 static bool read_name(struct import *i, struct str typed, struct str *ret_name, struct err *err)
 {
 	struct name name;
-	bool wildcard = str_starts(typed, STR("*."));
-	if (!name_read(&i->arena, str_from(typed, wildcard ? 2 : 0), /* public_only= */ false,
-	            &name, err))
+	if (!name_read_wildcard(&i->arena, typed, /* public_only= */ false, &name, err))
 		return false;
-	*ret_name = wildcard ? arena_printf(&i->arena, "*.%.*s", STR_ARG(name.ascii)) : name.ascii;
+	*ret_name = name.ascii;
 	return true;
 }
 

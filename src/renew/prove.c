@@ -2,6 +2,7 @@
  * offers no other kind of signature if another certificate stands beside it. One that
  * shows another certificate, or is not bound yet, is asked again for a while: workers take a new
  * certificate with their next turn, and a new listener comes with the next generation. */
+#include "base/ip.h"
 #include "renew/import.h"
 #include "renew/private.h"
 
@@ -91,18 +92,25 @@ static void probed(struct fetch_probe *probe, struct str leaf_pem, const struct 
 	probe_next(g);
 }
 
-/* No wildcard, if it has any other name. */
+/* No wildcard and no address, if it has any other name. */
 static struct str name_of(const struct registration *g)
 {
-	for (size_t i = 0; i < g->name_count; i++)
-		if (!acme_is_wildcard(g->names[i]))
+	struct str name = g->names[0];
+	for (size_t i = 0; i < g->name_count; i++) {
+		if (!acme_is_wildcard(g->names[i]) && !ip_is(g->names[i]))
 			return g->names[i];
-	return g->names[0];
+		if (ip_is(g->names[i]))
+			name = g->names[i];
+	}
+	return name;
 }
 
-/* As visitors ask for it; for a wildcard one that nobody has by itself. */
+/* As visitors ask for it; for a wildcard one that nobody has by itself. RFC 6066 3: an address is
+ * asked for by connecting to it. */
 static struct str asked_for(struct arena *a, struct str name)
 {
+	if (ip_is(name))
+		return STR_NONE;
 	return acme_is_wildcard(name) ? arena_printf(a, "everseal-probe.%.*s",
 	                                        STR_ARG(acme_without_wildcard(name)))
 	                              : name;
@@ -138,7 +146,15 @@ static bool reachable(struct registration *g, struct err *err)
 	struct proof *p = &g->proof;
 	if (g->listen.host.n && !s->ops->bound(s, &g->listen, err))
 		return false;
-	p->count = s->ops->addresses(s, g->names[0], p->at, PROBES_MOST);
+	const struct str name = name_of(g);
+	p->count = s->ops->addresses(s, name, p->at, PROBES_MOST);
+	if (!p->count && ip_is(name))
+		return err_set(err, ERR_BUSY,
+		        "Visitors of %.*s come to none of the addresses that are bound for HTTPS, "
+		        "so nobody can see the certificate yet." ERR_REMEDY
+		        "Add `https` for that address, or for 0.0.0.0 and [::], to the "
+		        "configuration.",
+		        STR_ARG(name));
 	return p->count ||
 	       err_set(err, ERR_BUSY,
 	               "No address for HTTPS could be bound, so nobody can "

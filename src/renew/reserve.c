@@ -37,20 +37,15 @@ static void add(struct renewals *r, struct str directory, struct str domain)
 	OWNER(n, struct need, node)->count++;
 }
 
-static struct str domain_of(struct str name)
-{
-	const struct str domain = name_registered_domain(name);
-	return domain.n ? domain : name;
-}
-
 /* Each of its domains once. */
 static void add_domains(struct renewals *r, const struct registration *g, struct str directory)
 {
+	char room[NAME_NETWORK], other[NAME_NETWORK];
 	for (size_t i = 0; i < g->name_count; i++) {
-		const struct str domain = domain_of(g->names[i]);
+		const struct str domain = name_counted_for(g->names[i], room);
 		bool before = false;
 		for (size_t k = 0; k < i; k++)
-			before |= str_eq(domain_of(g->names[k]), domain);
+			before |= str_eq(name_counted_for(g->names[k], other), domain);
 		if (!before)
 			add(r, directory, domain);
 	}
@@ -94,8 +89,9 @@ struct limit_reserve reserve_of(
 {
 	count(r);
 	struct limit_reserve reserve = { .orders = need_of(r, directory, STR("")) };
+	char room[NAME_NETWORK];
 	for (size_t i = 0; i < name_count; i++) {
-		const unsigned need = need_of(r, directory, domain_of(names[i]));
+		const unsigned need = need_of(r, directory, name_counted_for(names[i], room));
 		if (need > reserve.certificates)
 			reserve.certificates = need;
 	}
@@ -116,7 +112,9 @@ void reserve_note(struct renewals *r, struct str directory, struct limit *limit)
 	if (!by_domain && limit->kind != LIMIT_ORDERS)
 		return;
 	count(r);
-	const unsigned need = need_of(r, directory, by_domain ? limit->about : STR(""));
+	char room[NAME_NETWORK];
+	const struct str domain = by_domain ? name_counted_for(limit->about, room) : STR("");
+	const unsigned need = need_of(r, directory, domain);
 	limit->reserved = need < left ? need : left;
 }
 

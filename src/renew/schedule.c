@@ -1,4 +1,5 @@
 /* When a registration's next attempt starts, and what becomes of it. */
+#include "base/ip.h"
 #include "renew/private.h"
 
 static void due(struct timer *t);
@@ -533,6 +534,19 @@ static struct str replaced(const struct registration *g)
 	return is_renewal(g) ? g->held.leaf.ari_id : STR_NONE;
 }
 
+/* It is tried all the same: a person asked for it. */
+static void warn_of_private(const struct registration *g)
+{
+	for (size_t i = 0; i < g->name_count; i++)
+		if (ip_is(g->names[i]) && name_is_private(g->names[i]) &&
+		        str_starts(str_c(g->ca), STR("letsencrypt")))
+			log_warning(g->renewals->needs.log,
+			        "%.*s is an address of a private network, which no public CA "
+			        "reaches or certifies: `issuer internal` is for it. %s is asked "
+			        "all the same.",
+			        STR_ARG(g->names[i]), g->ca);
+}
+
 static void start_attempt(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -552,6 +566,7 @@ static void start_attempt(struct registration *g)
 		.name_count = g->name_count,
 	};
 	g->shown_step = ACME_STEP_COUNT;
+	warn_of_private(g);
 	attempt_start(r->needs.issuers, &g->attempt, &want);
 }
 

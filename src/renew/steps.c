@@ -32,6 +32,10 @@ static struct str words(struct arena *a, const struct flow *f)
 {
 	if (f->step == ACME_STEP_directory)
 		return arena_printf(a, "Reach %.*s", STR_ARG(acme_ca_name(f->directory_url)));
+	const struct str profile = order_profile(f);
+	if (f->step == ACME_STEP_order && !str_eq(profile, f->profile))
+		return arena_printf(a, "%s, with the profile %.*s, as addresses want it",
+		        acme_step_words(f->step), STR_ARG(profile));
 	return str_c(acme_step_words(f->step == ACME_STEP_await ? ACME_STEP_finalize : f->step));
 }
 

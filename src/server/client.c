@@ -162,13 +162,11 @@ static struct str lower_name(struct str name, char room[NAME_ROOM])
 	return str_n(room, name.n);
 }
 
-/* Without a server name the certificate is that of the listener's default name, and so are the
- * rules. */
-static const struct tls_rules *rules_for(struct tls_hello *h, struct str server_name)
+static const struct tls_rules *rules_for(struct tls_hello *h, struct str asked)
 {
 	struct client *c = OWNER(h, struct client, hello);
 	char lower[NAME_ROOM];
-	struct str name = lower_name(server_name.n > 0 ? server_name : c->default_name, lower);
+	struct str name = lower_name(asked, lower);
 	const struct site *site = name.p ? generation_site(c->generation, name) : NULL;
 	if (!site)
 		return NULL;
@@ -196,7 +194,6 @@ static void start_handshake(struct client *c)
 	c->tls = true;
 	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, c->listener->default_name),
 	        handshake_ready);
-	c->default_name = c->listener->default_name;
 	c->hello.rules = rules_for;
 	c->hello.proof = proof_for;
 	c->hello.turn = turn_of;

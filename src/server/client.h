@@ -39,8 +39,7 @@ struct client {
 	struct keepsake *kept;
 	struct tls_hello hello;
 	struct demand_wait demand;
-	struct str default_name; /* of the listener; held by generation */
-	struct secured secured;  /* without a version: it is not */
+	struct secured secured; /* without a version: it is not */
 	bool tls, temporary;
 };
 

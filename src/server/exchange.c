@@ -1,6 +1,7 @@
 #include "server/exchange.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/ip.h"
 #include "server/encode.h"
 #include "server/rules.h"
 #include "server/told.h"
@@ -18,11 +19,13 @@ static struct headers copy_headers(const struct headers *from, struct arena *a)
 	return copy;
 }
 
-/* RFC 6797 7.2: over secure transport only. A temporary certificate would lock visitors out. */
+/* RFC 6797 7.2: over secure transport only; 8.1.1: no browser takes it for an address. A temporary
+ * certificate would lock visitors out. */
 static bool sends_hsts(const struct exchange *ex)
 {
 	struct cert_record r;
-	if (!ex->tls || ex->temporary || !ex->site || ex->site->hsts_age < 0)
+	if (!ex->tls || ex->temporary || !ex->site || ex->site->hsts_age < 0 ||
+	        ip_is(ex->request.host))
 		return false;
 	return ex->worker->certs && cert_table_find(ex->worker->certs, ex->request.host, &r) &&
 	       (r.flags & CERT_TEMPORARY) == 0;

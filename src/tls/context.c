@@ -19,15 +19,30 @@ struct tls_conn *tls_conn_of(const SSL *ssl)
 	return SSL_get_app_data(ssl);
 }
 
+/* Who opens an address sends no server name (RFC 6066 3): it is the one that he is connected to, if
+ * there is a certificate for it. */
+static struct str name_for(
+        const struct tls_conn *t, struct str server_name, char room[ADDRESS_TEXT])
+{
+	struct sockaddr_storage local;
+	struct cert_record unused;
+	if (server_name.n > 0)
+		return server_name;
+	if (conn_local(t->below.conn, &local)) {
+		const struct str address = str_c(address_text(&local, room));
+		if (cert_table_find(t->worker->certs, address, &unused))
+			return address;
+	}
+	return t->default_name;
+}
+
 static bool find(struct tls_conn *t, struct str server_name, struct cert_record *ret_record)
 {
 	const struct cert_table *certs = t->worker->certs;
-	if (server_name.n > 0 && cert_table_find(certs, server_name, ret_record))
-		return true;
-	if (server_name.n == 0 && t->default_name.n > 0 &&
-	        cert_table_find(certs, t->default_name, ret_record))
-		return true;
-	return cert_table_find(certs, STR("*"), ret_record);
+	char room[ADDRESS_TEXT];
+	const struct str name = name_for(t, server_name, room);
+	return (name.n > 0 && cert_table_find(certs, name, ret_record)) ||
+	       cert_table_find(certs, STR("*"), ret_record);
 }
 
 /* RFC 6066 3: an address is no server name. Some clients send one; it counts as none. */
@@ -184,8 +199,10 @@ static int prove(struct tls_conn *t, int *ret_alert)
 
 static int ask_rules(struct tls_conn *t, int *ret_alert)
 {
+	char room[ADDRESS_TEXT];
 	const struct tls_rules *rules =
-	        t->hello ? t->hello->rules(t->hello, server_name_sent(t->ssl)) : NULL;
+	        t->hello ? t->hello->rules(t->hello, name_for(t, server_name_sent(t->ssl), room))
+	                 : NULL;
 	if (!rules || is_usual(rules) || follow(t, rules))
 		return SSL_CLIENT_HELLO_SUCCESS;
 	*ret_alert = SSL_AD_INTERNAL_ERROR;

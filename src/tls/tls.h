@@ -5,10 +5,10 @@
  * finite-field DHE suites, which cost a stranger nothing and us much.
  *
  * A handshake gets the certificate of its server name from the table; without a server name that of
- * the listener's default name; without any, that of "*", under which control puts the certificate
- * of `site *`. If there is none, the alert is unrecognized_name (RFC 6066 3). Where another one
- * stands beside it, the client's signature algorithms choose: ECDSA where it can, RSA
- * otherwise. */
+ * the address that the client is connected to (RFC 8738), else that of the listener's default name;
+ * without any, that of "*", under which control puts the certificate of `site *`. If there is none,
+ * the alert is unrecognized_name (RFC 6066 3). Where another one stands beside it, the client's
+ * signature algorithms choose: ECDSA where it can, RSA otherwise. */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
 
@@ -36,7 +36,8 @@ enum tls_turn { TLS_GOES_ON, TLS_WAITS, TLS_REFUSED };
 /* Whoever knows the sites. Asked once, before anything of the handshake is decided; the rules have
  * to live until the handshake has ended. NULL: none beyond the policy. */
 struct tls_hello {
-	const struct tls_rules *(*rules)(struct tls_hello *h, struct str server_name);
+	/* name: the server name, or what stands in for it where there is none. */
+	const struct tls_rules *(*rules)(struct tls_hello *h, struct str name);
 	/* May be NULL. A client that offers acme-tls/1 and nothing else proves that name (RFC
 	 * 8737): what it is shown, until the next turn. False: it is refused. No rules are asked
 	 * for. */

@@ -70,7 +70,8 @@ def served(port, name, host="127.0.0.1"):
 
 def names_of(certificate):
     extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    return sorted(extension.value.get_values_for_type(x509.DNSName))
+    addresses = extension.value.get_values_for_type(x509.IPAddress)
+    return sorted([*extension.value.get_values_for_type(x509.DNSName), *map(str, addresses)])
 
 
 def is_temporary(certificate):

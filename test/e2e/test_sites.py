@@ -94,7 +94,9 @@ def test_changed_meanwhile(house, shop):
     (["*.example.com"], "A wildcard name needs a DNS challenge", None),
     (["co.uk"], "co.uk is a public suffix", None),
     (["file.example.com"], "file.example.com has a site already, set in the configuration file, line", None),
-    (["192.0.2.1"], "192.0.2.1 is an IP address", None),
+    (["192.0.2.1:80"], "A DNS name has no port and no path.", "192.0.2.1"),
+    (["[2001:db8::1]:80"], "A DNS name has no port and no path.", "2001:db8::1"),
+    (["::"], ":: is the address of no single machine", None),
     ([], "Give at least one DNS name.", None),
 ])
 def test_names_that_cannot_be(house, names, words, offered):

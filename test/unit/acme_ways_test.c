@@ -219,6 +219,42 @@ static void an_unknown_profile_is_refused_before_the_account(void **state)
 	        ACME_STEP_account);
 }
 
+/* Let's Encrypt certifies addresses by that profile alone. */
+static void addresses_are_ordered_by_the_profile_for_them(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str name, wanted;
+		const char *offered, *ordered;
+	} cases[] = {
+		{ STR_INIT("192.0.2.7"), { 0 }, "\"shortlived\":\"A\"", "shortlived" },
+		{ STR_INIT("2001:db8::7"), { 0 }, "\"classic\":\"B\",\"shortlived\":\"A\"",
+		        "shortlived" },
+		{ STR_INIT("192.0.2.7"), { 0 }, "\"classic\":\"B\"", "" },
+		{ STR_INIT("192.0.2.7"), STR_INIT("classic"),
+		        "\"classic\":\"B\",\"shortlived\":\"A\"", "classic" },
+		{ STR_INIT("shop.example.com"), { 0 }, "\"shortlived\":\"A\"", "" },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct str names[] = { STR("a.example.com"), cases[i].name };
+		char directory[2000], profile[100];
+		FLOW_AUTO *f = flow_of(&(struct flow_want){
+		        .profile = cases[i].wanted, .names = names, .name_count = 2 });
+		snprintf(directory, sizeof directory, DIRECTORY("\"profiles\":{%s}"),
+		        cases[i].offered);
+		assert_go(hear(f, 200, directory), ACME_STEP_account);
+		assert_true(str_eq_c(order_profile(f), cases[i].ordered));
+		snprintf(profile, sizeof profile, "\"profile\":\"%s\"", cases[i].ordered);
+		const struct next order = { .what = FLOW_GO, .step = ACME_STEP_order };
+		flow_take(f, &order);
+		buf_add_c(&f->nonce, "n");
+		struct acme_ask asked = flow_ask(f);
+		assert_int_equal(
+		        memmem(asked.payload.p, asked.payload.n, profile, strlen(profile)) != NULL,
+		        *cases[i].ordered != 0);
+	}
+}
+
 /* Links */
 
 static void links_are_read(void **state)
@@ -462,6 +498,7 @@ int main(void)
 		cmocka_unit_test(an_account_that_is_there_needs_no_binding),
 		cmocka_unit_test(profiles_are_read_with_their_words),
 		cmocka_unit_test(an_unknown_profile_is_refused_before_the_account),
+		cmocka_unit_test(addresses_are_ordered_by_the_profile_for_them),
 		cmocka_unit_test(links_are_read),
 		cmocka_unit_test(a_paused_name_shows_where_to_release_it),
 		cmocka_unit_test(another_type_is_tried_where_it_may_help),

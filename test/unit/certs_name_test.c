@@ -47,6 +47,15 @@ static void names_are_taken_and_repaired(void **state)
 		{ "github.io", "github.io", NULL },
 		{ "1.2.3.4.example", "1.2.3.4.example", NULL },
 		{ L63 ".example", L63 ".example", NULL },
+		{ "203.0.113.7", "203.0.113.7", NULL },
+		{ " 203.0.113.7. ", "203.0.113.7", NULL },
+		{ "10.0.0.1", "10.0.0.1", NULL },
+		{ "2001:db8::7", "2001:db8::7", NULL },
+		{ "[2001:DB8:0:0::7]", "2001:db8::7", NULL },
+		{ "2001:db8:0:0:1:0:0:1", "2001:db8::1:0:0:1", NULL },
+		{ "2001:db8::1:1:1:1:1", "2001:db8:0:1:1:1:1:1", NULL },
+		{ "2001:db8:0:1:1:1:1:0001", "2001:db8:0:1:1:1:1:1", NULL },
+		{ "::1", "::1", NULL },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		ARENA_AUTO a = ARENA_INIT;
@@ -79,10 +88,29 @@ static const struct refusal {
 	        "cher.example." },
 	{ "https://co.uk/", "This is a web address; a DNS name is needed." },
 	{ "https://", "This is a web address; a DNS name is needed." },
-	{ "https://203.0.113.7/",
-	        "203.0.113.7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	{ "https://203.0.113.7/", "This is a web address; a DNS name is needed. Use 203.0.113.7." },
 	{ "https://[2001:db8::7]:443/",
-	        "2001:db8::7 is an IP address; a DNS name is needed, such as shop.example.com." },
+	        "This is a web address; a DNS name is needed. Use 2001:db8::7." },
+	{ "203.0.113.7:443", "A DNS name has no port and no path. Use 203.0.113.7." },
+	{ "[2001:db8::7]:443", "A DNS name has no port and no path. Use 2001:db8::7." },
+	{ "2001:db8::/64", "A DNS name has no port and no path." },
+	{ "::ffff:203.0.113.7",
+	        "::ffff:203.0.113.7 is an IPv4 address written as one of IPv6. Use 203.0.113.7." },
+	{ "::203.0.113.7",
+	        "::203.0.113.7 is an IPv4 address written as one of IPv6. Use 203.0.113.7." },
+	{ "[fe80::1%eth0]", "fe80::1%eth0 has a zone (%), which means something on one machine "
+	                    "alone. Use fe80::1." },
+	{ "fe80::1%1", "fe80::1%1 has a zone (%), which means something on one machine alone. Use "
+	               "fe80::1." },
+	{ "0.0.0.0", "0.0.0.0 is the address of no single machine: give the one that visitors "
+	             "use." },
+	{ "::", ":: is the address of no single machine: give the one that visitors use." },
+	{ "224.0.0.1", "224.0.0.1 is the address of no single machine: give the one that visitors "
+	               "use." },
+	{ "255.255.255.255", "255.255.255.255 is the address of no single machine: give the one "
+	                     "that visitors use." },
+	{ "ff02::1", "ff02::1 is the address of no single machine: give the one that visitors "
+	             "use." },
 	{ "shop.example.com/path", "A DNS name has no port and no path. Use shop.example.com." },
 	{ "shop.example.com:443", "A DNS name has no port and no path. Use shop.example.com." },
 	{ "shop.example.com?x=1", "A DNS name has no port and no path. Use shop.example.com." },
@@ -99,10 +127,6 @@ static const struct refusal {
 	        "\"!\" cannot stand in a DNS name: it has letters, digits, hyphens and dots." },
 	{ "ops@example.com",
 	        "\"@\" cannot stand in a DNS name: it has letters, digits, hyphens and dots." },
-	{ "203.0.113.7",
-	        "203.0.113.7 is an IP address; a DNS name is needed, such as shop.example.com." },
-	{ "2001:db8::7",
-	        "2001:db8::7 is an IP address; a DNS name is needed, such as shop.example.com." },
 	{ "256.1.1.1", "256.1.1.1 ends in a number, which no domain does. Give a DNS name such as "
 	               "shop.example.com." },
 	{ "*.example.com", "A wildcard name needs a DNS challenge (DNS-01), which is not set up "
@@ -194,9 +218,13 @@ static void private_names_are_known(void **state)
 {
 	(void)state;
 	static const char *const private[] = { "localhost", "shop", "shop.test", "a.b.internal",
-		"printer.local", "a.localhost", "nas.home.arpa" };
+		"printer.local", "a.localhost", "nas.home.arpa", "127.0.0.1", "10.1.2.3",
+		"172.16.0.1", "172.31.255.255", "192.168.0.1", "169.254.1.1", "100.64.0.1",
+		"100.127.0.1", "::1", "fc00::1", "fdff::1", "fe80::1", "febf::1" };
 	static const char *const public[] = { "example.com", "shop.test.de", "latest.dev",
-		"internal.example.com" };
+		"internal.example.com", "128.0.0.1", "11.0.0.1", "172.15.0.1", "172.32.0.1",
+		"192.167.0.1", "169.253.0.1", "100.63.0.1", "100.128.0.1", "::2", "fbff::1",
+		"fec0::1", "2001:db8::1" };
 	for (size_t i = 0; i < COUNT(private); i++)
 		assert_true(name_is_private(str_c(private[i])));
 	for (size_t i = 0; i < COUNT(public); i++)
@@ -216,6 +244,8 @@ static void the_registered_domain_is_found(void **state)
 		{ "co.uk", NULL },
 		{ "com", NULL },
 		{ "", NULL },
+		{ "192.0.2.7", NULL },
+		{ "2001:db8::7", NULL },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct str got = name_registered_domain(str_c(cases[i].name));
@@ -225,6 +255,44 @@ static void the_registered_domain_is_found(void **state)
 	}
 	/* borrowed text need not end in a NUL */
 	assert_true(str_eq_c(name_registered_domain(str_n("a.example.comX", 13)), "example.com"));
+}
+
+static void what_cas_count_for(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+		{ "a.b.example.co.uk", "example.co.uk" },
+		{ "intranet", "intranet" },
+		{ "192.0.2.7", "192.0.2.7" },
+		{ "2001:db8:0:1:a:b:c:d", "2001:db8:0:1::/64" },
+		{ "2001:db8::7", "2001:db8::/64" },
+		{ "2001:db8:1111:2222:3333:4444:5555:6666", "2001:db8:1111:2222::/64" },
+		{ "2001:db8:1111:2222::/64", "2001:db8:1111:2222::/64" },
+	};
+	char room[NAME_NETWORK];
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct str got = name_counted_for(str_c(cases[i][0]), room);
+		if (!str_eq_c(got, cases[i][1]))
+			fail_msg("%s: got %.*s", cases[i][0], STR_ARG(got));
+	}
+}
+
+/* Where only a name can stand that DNS knows. */
+static void addresses_are_no_dns_names(void **state)
+{
+	(void)state;
+	static const char sentence[] =
+	        "192.0.2.7 is an IP address; a DNS name is needed, such as shop.example.com.";
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct name name = { 0 };
+	assert_false(name_read_dns(&a, STR("192.0.2.7"), /* public_only= */ false, &name, &err));
+	assert_string_equal(err.text, sentence);
+	assert_false(name_read_wildcard(&a, STR("*.192.0.2.7"), false, &name, &err));
+	assert_string_equal(err.text, sentence);
+	assert_true(name_read_dns(&a, STR("a.test"), /* public_only= */ false, &name, &err));
+	assert_true(name_read_wildcard(&a, STR("192.0.2.7"), false, &name, &err));
+	assert_true(str_eq_c(name.ascii, "192.0.2.7"));
 }
 
 static void mail_addresses(void **state)
@@ -306,6 +374,8 @@ int main(void)
 		cmocka_unit_test(one_label_is_a_name_in_house),
 		cmocka_unit_test(private_names_are_known),
 		cmocka_unit_test(the_registered_domain_is_found),
+		cmocka_unit_test(what_cas_count_for),
+		cmocka_unit_test(addresses_are_no_dns_names),
 		cmocka_unit_test(mail_addresses),
 		cmocka_unit_test(strangers_names),
 		cmocka_unit_test(patterns),

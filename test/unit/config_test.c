@@ -364,7 +364,7 @@ static void names_and_mail_are_checked_where_they_stand(void **state)
 	static const struct mistake places[] = {
 		{ "site https://shop.example.com/x { proxy 127.0.0.1:1 }", "f:1:6: " },
 		{ "site a.test  a_b.test { proxy 127.0.0.1:1 }", "f:1:14: " },
-		{ "site 10.0.0.1 { proxy 127.0.0.1:1 }", "f:1:6: " },
+		{ "site 0.0.0.0 { proxy 127.0.0.1:1 }", "f:1:6: " },
 		{ "site *.example.com { proxy 127.0.0.1:1 }", "f:1:6: " },
 		{ "site '' { proxy 127.0.0.1:1 }", "f:1:6: " },
 		{ "email ops", "f:1:7: " },

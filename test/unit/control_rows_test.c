@@ -9,6 +9,8 @@
 #define SHOP   "site shop.example.com { proxy 127.0.0.1:3000 }\n"
 #define STAR   "site * { proxy 127.0.0.1:3000; force-ssl yes; hsts 1d }\n"
 
+#define ADDRESS(name) "site " name " { proxy 127.0.0.1:3000 }\n"
+
 /* ---- rows ---- */
 
 static void rows_of_files(void **state)
@@ -37,6 +39,18 @@ static void rows_of_files(void **state)
 		        "site 1 shop.example.com url=8444 hsts=-1" },
 		{ SHOP, "site 1 shop.example.com url=443 hsts=-1" },
 		{ SHOP, "listener :: 443 tls default=*" },
+		/* behind a router the one address that the Internet may know */
+		{ "https 0.0.0.0:443 [::]:443\n" ADDRESS("203.0.113.5") STAR,
+		        "listener 0.0.0.0 443 tls default=203.0.113.5" },
+		{ "https 0.0.0.0:443 [::]:443\n" ADDRESS("203.0.113.5") STAR,
+		        "listener :: 443 tls default=*" },
+		{ "https 0.0.0.0:443 [::]:443\n" ADDRESS("203.0.113.5") ADDRESS("[2001:db8::5]")
+		                STAR,
+		        "listener :: 443 tls default=2001:db8::5" },
+		{ "https 0.0.0.0:443\n" ADDRESS("203.0.113.5") ADDRESS("203.0.113.6") STAR,
+		        "listener 0.0.0.0 443 tls default=*" },
+		{ "https 0.0.0.0:443\n" ADDRESS("10.0.0.5") STAR,
+		        "listener 0.0.0.0 443 tls default=*" },
 		{ "https 127.0.0.1:9443 127.0.0.2:9444\n" SHOP,
 		        "site 1 shop.example.com url=9443 hsts=-1" },
 		{ LISTEN "site a.example.com b.example.com { proxy 127.0.0.1:1 [::1]:2 }\n",

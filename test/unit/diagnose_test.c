@@ -363,6 +363,29 @@ static void hsts_unseen(struct facts *f)
 {
 	f->https.count = 0;
 }
+static void is_address(struct facts *f)
+{
+	f->is_address = true;
+	f->name = f->unicode = f->addresses[0].text;
+	f->parent = STR_NONE;
+	f->questions[DNS_A].records = f->name;
+}
+static void address_is_silent(struct facts *f)
+{
+	make_ipv6(f);
+	is_address(f);
+	silent(f, ERR_TIMEOUT, "No answer.");
+}
+static void address_of_another(struct facts *f)
+{
+	is_address(f);
+	another_server(f);
+}
+static void private_address(struct facts *f)
+{
+	private_but_well(f);
+	is_address(f);
+}
 static void hsts_promised(struct facts *f)
 {
 	f->hsts_until = 1800000000000;
@@ -412,6 +435,14 @@ static const struct {
 	{ resolver_silent, AREA_DNS, FINDING_UNSEEN, false, "did not answer in time",
 	        "/etc/resolv.conf" },
 	{ many_addresses, AREA_DNS, FINDING_UNSEEN, false, "more addresses than the 8", NULL },
+	{ address_is_silent, AREA_DNS, FINDING_PROBLEM, true,
+	        "(time-out after 10.0 s). Let's Encrypt would fail.",
+	        "Open TCP port 80 to this machine in router and firewall." },
+	{ address_of_another, AREA_DNS, FINDING_PROBLEM, true, "not this server.",
+	        "Lead port 80 of 198.41.30.7 to this machine; or" },
+	{ private_address, AREA_DNS, FINDING_PROBLEM, true, "the address is not public",
+	        "Register this network's public address instead" },
+	{ is_address, AREA_CAA, FINDING_OK, false, "CAA records are about domains", NULL },
 	{ nothing, AREA_PORT80, FINDING_OK, false,
 	        "0.0.0.0:80. Challenges are answered before every redirect.", NULL },
 	{ port_held, AREA_PORT80, FINDING_PROBLEM, true, "nginx (process 812) holds the port.",

@@ -202,6 +202,8 @@ static const struct accepted {
 	        false, false, "" },
 	{ "IPv6 Host", GET "Host: [::1]:80\r\n\r\n", "GET", "[::1]:80", "::1", "/", 80, BODY_NONE,
 	        0, true, false, false, "" },
+	{ "IPv6 Host in another form", GET "Host: [2001:0DB8:0::7]\r\n\r\n", "GET",
+	        "[2001:0db8:0::7]", "2001:db8::7", "/", 0, BODY_NONE, 0, true, false, false, "" },
 	{ "Content-Length", POST "Content-Length: 12\r\n\r\n", "POST", "a.example", "a.example",
 	        "/", 0, BODY_LENGTH, 12, true, false, false, "" },
 	{ "Content-Length of 19 digits", POST "Content-Length: 9999999999999999999\r\n\r\n", "POST",

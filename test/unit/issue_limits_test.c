@@ -208,6 +208,41 @@ static void the_fullest_counts(void **state)
 	}
 }
 
+/* Let's Encrypt counts the /64 of an IPv6 address, and an IPv4 address by itself. */
+static void addresses_count_by_network(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *spent, *asked;
+		unsigned used;
+	} cases[] = {
+		{ "2001:db8::1", "2001:db8::ffff:2", 3 },
+		{ "2001:db8::1", "2001:db8:0:1::1", 0 },
+		{ "192.0.2.7", "192.0.2.7", 3 },
+		{ "192.0.2.7", "192.0.2.8", 0 },
+		{ "192.0.2.7", "198.51.2.7", 0 },
+	};
+	struct limit all[LIMIT_COUNT];
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct str name = str_c(cases[i].asked);
+		spend(3, SPENT_CERTIFICATE, CA, cases[i].spent);
+		assert_int_equal(limits_of(limits, CA, &name, 1, all), LIMIT_COUNT);
+		assert_int_equal(all[LIMIT_DOMAIN].used, cases[i].used);
+		assert_true(str_eq(all[LIMIT_DOMAIN].about, name));
+		teardown(state);
+		setup(state);
+	}
+	ARENA_AUTO a = ARENA_INIT;
+	spend(1, SPENT_CERTIFICATE, CA, "2001:db8::1");
+	spend(1, SPENT_CERTIFICATE, CA, "2001:db8::2");
+	bool told = false;
+	const size_t count = limits_nearest(limits, CA, &a, all, LIMIT_COUNT);
+	for (size_t i = 0; i < count; i++)
+		told |= all[i].kind == LIMIT_DOMAIN && all[i].used == 2 &&
+		        str_eq_c(all[i].about, "2001:db8::/64");
+	assert_true(told);
+}
+
 static void of_several_limits_the_last_to_end_is_said(void **state)
 {
 	static const enum spent_what others[] = { SPENT_ORDER, SPENT_FAILURE };
@@ -843,6 +878,7 @@ int main(void)
 		T(what_is_left),
 		T(little_is_told_before_nothing_is_left),
 		T(the_fullest_counts),
+		T(addresses_count_by_network),
 		T(of_several_limits_the_last_to_end_is_said),
 		T(the_minute_that_is_said_is_not_too_early),
 		T(the_figures),

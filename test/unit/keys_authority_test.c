@@ -130,6 +130,37 @@ static void what_the_root_does_not_permit_is_refused(void **state)
 	}
 }
 
+/* One for a public address permits that one, and no name. */
+static void a_root_of_addresses(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "203.0.113.5", "2001:db8::1" };
+	static const char *const bad[] = { "203.0.113.6", "2001:db8::2", "127.0.0.1", "::1",
+		"bank.example.com", "test" };
+	const struct str names[] = { STR("203.0.113.5"), STR("2001:db8::1") };
+	const int64_t now = (int64_t)time(NULL) * 1000;
+	const struct authority_root want = { .common_name = STR("Root for tests"),
+		.names = names,
+		.count = COUNT(names),
+		.not_before = now - 3600000,
+		.not_after = now + INT64_C(315360000000) };
+	struct err err = ERR_INIT;
+	KEY_AUTO *root_key = made();
+	BUF_AUTO root_der = BUF_INIT(10000), der = BUF_INIT(10000);
+	if (!authority_root_make(root_key, &want, &root_der, &err))
+		fail_msg("%s", err.text);
+	X509 *root = read_cert(buf_str(&root_der));
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_true(make_leaf(root_key, buf_str(&root_der), good[i], &der));
+		X509 *leaf = read_cert(buf_str(&der));
+		assert_int_equal(verified(leaf, root, good[i]), X509_V_OK);
+		X509_free(leaf);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(make_leaf(root_key, buf_str(&root_der), bad[i], &der));
+	X509_free(root);
+}
+
 /* What somebody makes with a stolen root is refused by whoever verifies. */
 static void clients_hold_to_the_constraints(void **state)
 {
@@ -158,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_leaf_is_good_for_who_trusts_the_root),
 		cmocka_unit_test(what_the_root_does_not_permit_is_refused),
+		cmocka_unit_test(a_root_of_addresses),
 		cmocka_unit_test(clients_hold_to_the_constraints),
 	};
 	return cmocka_run_group_tests_name("keys_authority", tests, NULL, NULL);

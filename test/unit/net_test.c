@@ -249,6 +249,31 @@ static void tcp_pair(struct loop *loop, struct side *a, struct side *b)
 	close(listener);
 }
 
+/* Where visitors of a name come to. Of 192.0.2.0/24 no machine has any (RFC 5737). */
+static void what_is_dialled(void **state)
+{
+	(void)state;
+	static const char *const cases[][3] = {
+		{ "0.0.0.0", "shop.example.com", "127.0.0.1" },
+		{ "::", "", "::1" },
+		{ "10.0.0.5", "shop.example.com", "10.0.0.5" },
+		{ "0.0.0.0", "127.0.0.2", "127.0.0.2" },
+		{ "::", "::1", "::1" },
+		{ "127.0.0.2", "127.0.0.2", "127.0.0.2" },
+		{ "127.0.0.3", "127.0.0.2", "" },
+		{ "0.0.0.0", "::1", "" },
+		{ "::", "127.0.0.2", "" },
+		{ "0.0.0.0", "192.0.2.7", "127.0.0.1" },
+		{ "10.0.0.5", "192.0.2.7", "10.0.0.5" },
+		{ "::", "192.0.2.7", "" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const struct str got = address_dialled(str_c(cases[i][0]), str_c(cases[i][1]));
+		if (!str_eq_c(got, cases[i][2]))
+			fail_msg("%s of %s: %.*s", cases[i][1], cases[i][0], STR_ARG(got));
+	}
+}
+
 static void tcp_carries(void **state)
 {
 	(void)state;
@@ -300,6 +325,7 @@ int main(void)
 		cmocka_unit_test(addresses_in_ranges),
 		cmocka_unit_test(addresses_by_kind),
 		cmocka_unit_test(our_addresses),
+		cmocka_unit_test(what_is_dialled),
 		cmocka_unit_test(pipe_carries),
 		cmocka_unit_test(pipe_has_a_capacity),
 		cmocka_unit_test(tcp_carries),

@@ -67,6 +67,61 @@ static void those_beside_each_other_do_not_pass_a_limit(void **state)
 	assert_int_equal(place->ca.order_count, 4);
 }
 
+/* What a person asks for is tried; that it cannot be is said before the CA says it. */
+static void an_address_of_a_private_network_is_warned_of(void **state)
+{
+	(void)state;
+	static const char warning[] =
+	        "10.0.0.5 is an address of a private network, which no "
+	        "public CA reaches or certifies: `issuer internal` is for it. "
+	        "letsencrypt is asked all the same.";
+	struct wish w;
+	begin();
+	wish_name(&w, "8.8.8.8");
+	wish_wait(&w);
+	wish_name(&w, "shop.internal");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	assert_int_equal(logged_count("private network"), 0);
+	wish_name(&w, "10.0.0.5");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	assert_int_equal(logged_count(warning), 1);
+	assert_int_equal(place->ca.order_count, 3);
+}
+
+/* What the renewal of one address will need is kept from others of its /64, and from no more. */
+static void an_address_has_a_reserve_in_its_network(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str name;
+		bool reserved;
+	} cases[] = {
+		{ STR_INIT("2001:db8::7"), true },
+		{ STR_INIT("2001:db8::8"), true },
+		{ STR_INIT("2001:db8:0:1::7"), false },
+	};
+	struct wish w;
+	begin();
+	wish_name(&w, "2001:db8::7");
+	wish_wait(&w);
+	run_for(place, 67 * DAY);
+	assert_int_equal(place->ca.order_count, 1);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		BUF_AUTO text = BUF(1 << 16);
+		struct json_writer j;
+		struct err err = ERR_INIT;
+		json_write_init(&j, &text);
+		json_write_object(&j, NULL);
+		assert_true(
+		        renew_limits(world.renewals, STR("letsencrypt"), cases[i].name, &j, &err));
+		json_write_end(&j);
+		if ((strstr(buf_c(&text), "\"reserved\":1") != NULL) != cases[i].reserved)
+			fail_msg("%s", buf_c(&text));
+	}
+}
+
 struct listing {
 	struct store_scan scan;
 	struct buf out;
@@ -357,6 +412,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(those_that_wait_come_one_after_the_other),
 		WORLD_TEST(those_beside_each_other_do_not_pass_a_limit),
+		WORLD_TEST(an_address_of_a_private_network_is_warned_of),
+		WORLD_TEST(an_address_has_a_reserve_in_its_network),
 		WORLD_TEST(what_renewals_count),
 		WORLD_TEST(a_limit_is_the_last_step_of_who_waits),
 		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),

@@ -17,9 +17,11 @@ static const struct {
 	{ .name = "my_shop.example.com",
 	        .sentence = "A name with an underscore gets no certificate: CAs issue for letters, "
 	                    "digits and hyphens only." },
-	{ .name = "192.0.2.1",
-	        .sentence = "192.0.2.1 is an IP address; a DNS name is needed, such "
-	                    "as shop.example.com." },
+	{ .name = "192.0.2.1:443",
+	        .sentence = "A DNS name has no port and no path. Use 192.0.2.1." },
+	{ .name = "*.192.0.2.1",
+	        .sentence = "192.0.2.1 is an IP address; a DNS name is needed, such as "
+	                    "shop.example.com." },
 	{ .name = "*.example.com",
 	        .sentence = "A wildcard name needs a DNS challenge (DNS-01), which is not set up "
 	                    "here: give each name by itself, such as www.example.com." },

@@ -212,6 +212,8 @@ static struct generation *generation_of_rows(void)
 	}
 	struct msg_site_name wildcard = { .site = 7, .name = STR("*.shop.test") };
 	assert_true(generation_row(b, MSG_site_name, &wildcard, &err));
+	struct msg_site_name address = { .site = 7, .name = STR("2001:db8::7") };
+	assert_true(generation_row(b, MSG_site_name, &address, &err));
 	struct msg_limit limit = { .name = STR("body-most"), .value = 1000 };
 	assert_true(generation_row(b, MSG_limit, &limit, &err));
 	struct msg_trusted_proxy trusted = { .cidr = STR("198.51.100.0/24") };
@@ -243,6 +245,7 @@ static struct cert_table *certificates(void)
 	add_certificate(s, "shop.test", 0);
 	add_certificate(s, "safe.test", 0);
 	add_certificate(s, "pass.test", CERT_TEMPORARY);
+	add_certificate(s, "2001:db8::7", 0);
 	struct cert_table *t = cert_table_new();
 	assert_true(cert_table_map(t, 0, dup(segments_fd(s, 0)), &err));
 	assert_true(cert_table_advance(t, 0, segments_valid(s, 0), &err));
@@ -687,10 +690,12 @@ static void hsts(void **state)
 	} cases[] = {
 		{ "shop.test", true, false,
 		        "strict-transport-security: max-age=300; includeSubDomains\r\n" },
-		{ "shop.test", true, true, NULL }, { "shop.test", false, false, NULL },
+		{ "shop.test", true, true, NULL },
+		{ "shop.test", false, false, NULL },
 		{ "safe.test", true, false, NULL },
 		{ "pass.test", true, false, NULL },     /* its own certificate is temporary */
 		{ "www.shop.test", true, false, NULL }, /* has no certificate */
+		{ "[2001:db8::7]", true, false, NULL },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct client *c = connect_from("127.0.0.1");

@@ -49,7 +49,7 @@ function makeFields({name, issuers, addresses, listeners, email}) {
 	const asked = () => !isOwn(issuers.find(i => i.name === fields.issuer.value)); // whether the CA wants to know
 	const fields = {
 		name: field({name: 'names', label: 'DNS name', mono: true, value: name, autocomplete: 'off', inputmode: 'url', repair: repairName, check: checkName,
-			hint: 'Without http://. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
+			hint: 'Without http://; an IP address does, too. It must lead here from the Internet on port 80. It will be public: certificates are listed in open logs.'}),
 		terms: tick({name: 'agree_tos', title: 'Terms', label: 'I accept the terms of service', check: yes => yes || !asked() ? null : 'Accept the terms to register.'}),
 		email: field({name: 'email', label: 'E-mail', mono: true, type: 'email', value: email, autocomplete: 'email',
 			hint: ["For the certificate authority (CA). Let's Encrypt warns nobody of expiry; Everseal does: ", link('Alerts', '#/alerts')],
@@ -106,7 +106,8 @@ function sights(page, f, issuers) {
 			f.proxy.value = found.upstreams.join(' ');
 		update(places.name,
 			found.unicode && found.unicode !== found.name ? see('note', 'Shown to people as ', h('b', {}, found.unicode), '; in DNS it is ', mono(found.name), '.') : null,
-			found.addresses.length ? see('ok', mono(found.name), ' leads to ', between(found.addresses), '.')
+			found.addresses[0] === found.name ? see('ok', 'An IP address: certificates for it last a few days, and are renewed in time.')
+				: found.addresses.length ? see('ok', mono(found.name), ' leads to ', between(found.addresses), '.')
 				: see('warning', found.error ?? found.message ?? 'DNS has no address for it, seen from here. Registering fails until there is one.'),
 			found.site ? see('note', 'It is a site of this server: ', link(found.site, `#/sites/${encodeURIComponent(found.site)}`), '.') : null,
 			see('unknown', 'Whether port 80 is open from the Internet cannot be seen from here. ', h('b', {}, 'Diagnose first'), ' tries it through the public name.'));
