@@ -215,9 +215,9 @@ static void begin(struct http2_passenger *p)
 	p->continue_owed = p->ex.request.expect_continue;
 }
 
-static void request(struct http2_stream *stream)
+static void start(struct http2_passenger *p)
 {
-	struct http2_passenger *p = passenger_of(stream);
+	const struct http2_stream *stream = &p->stream;
 	struct request *r = &p->stream.request;
 	if (stream->refusal.why)
 		*r = (struct request){ .version = HTTP_2 };
@@ -228,6 +228,28 @@ static void request(struct http2_stream *stream)
 		refuse(p, &body_too_long);
 	else
 		exchange_route(&p->ex);
+}
+
+static void request(struct http2_stream *stream)
+{
+	struct http2_passenger *p = passenger_of(stream);
+	p->due = true;
+	p->session->requests_due++;
+}
+
+/* Once all that was read is known: one that is reset by the same bytes costs no connection to the
+ * application (CVE-2023-44487). */
+static void start_requests(struct http2_session *s)
+{
+	if (s->requests_due == 0 || http2_fault(s->codec))
+		return;
+	s->requests_due = 0;
+	LIST_EACH (node, &s->streams) {
+		struct http2_passenger *p = at_node(node);
+		if (p->due && !p->closed)
+			start(p);
+		p->due = false;
+	}
 }
 
 /* --- their bodies */
@@ -440,6 +462,7 @@ static enum next read_frames(struct http2_session *s)
 		return n == 0 ? hear_last(s) : WAIT;
 	s->receiving = true;
 	(void)http2_receive(s->codec, str_n(p, (size_t)n));
+	start_requests(s);
 	s->receiving = false;
 	return AGAIN;
 }

@@ -37,7 +37,7 @@ struct http2_session {
 	bool blocked, failed;
 
 	struct list streams; /* of struct http2_passenger */
-	size_t stream_count, closed_count, rooms_owed, bodies_due;
+	size_t stream_count, closed_count, rooms_owed, bodies_due, requests_due;
 	uint64_t requests;
 	bool leaving, gone_away, lingering;
 	uint64_t lingered;    /* bytes */
@@ -61,7 +61,7 @@ struct http2_passenger {
 	/* How long least-rate lets it send or take (mono ms), and how much had moved then. */
 	int64_t paid_until;
 	uint64_t paid_moved;
-	bool routed, body_done, continue_owed, tunnel;
+	bool due, routed, body_done, continue_owed, tunnel;
 
 	uint64_t left; /* of an answer whose length was told */
 	bool bounded, room_owed, ended;

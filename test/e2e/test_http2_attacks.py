@@ -103,6 +103,17 @@ def test_rapid_reset(front):
     assert len(front.application.heard) - before < 400
 
 
+def test_what_is_reset_in_the_same_breath_never_reaches_the_application(stage):
+    application = stage.upstream(answer)
+    everseal = start(stage, application)
+    with Client(everseal.https) as c:
+        c.ping()
+        streams = [c.new_id() for _ in range(50)]
+        c.send(*(f for i in streams for f in (c.head(i, c.fields()), RstStreamFrame(i, error_code=CANCEL))))
+        assert c.ask("/").status == 200
+    assert len(application.heard) == 1 and application.connections == 1
+
+
 def test_resets_beside_answers_are_borne(front):
     """A gRPC client, say, that gives up on every second call."""
     with nobody_else_notices(front), Client(front.https) as c:
