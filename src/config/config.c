@@ -1,7 +1,6 @@
-#include "certs/pattern.h"
 #include "config/parts.h"
 
-enum { ERRORS_TEXT_MOST = CONFIG_ERRORS_MOST * 2048 };
+enum { ERRORS_TEXT_MOST = CONFIG_ERRORS_MOST * 2048, DNS_NAME_MOST = 256 };
 
 static void config_done(struct config *c)
 {
@@ -29,6 +28,60 @@ static void report(const struct reader *r, struct buf *ret_errors, struct err *e
 	err_set(err, ERR_INPUT, "%.*s", STR_ARG(first));
 }
 
+/* ---- sites by name ---- */
+
+struct config_named {
+	struct str name;
+	const struct config_site *site;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	return str_cmp(
+	        ((const struct config_named *)a)->name, ((const struct config_named *)b)->name);
+}
+
+static void index_sites(struct config *c)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < c->site_count; i++)
+		count += c->sites[i].name_count + c->sites[i].fallback;
+	c->named = arena_array(&c->arena, struct config_named, count);
+	for (size_t i = 0; i < c->site_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		for (size_t k = 0; k < s->name_count; k++)
+			c->named[c->named_count++] = (struct config_named){ s->names[k], s };
+		if (s->fallback)
+			c->named[c->named_count++] = (struct config_named){ STR("*"), s };
+	}
+	if (count)
+		qsort(c->named, count, sizeof *c->named, by_name);
+}
+
+static const struct config_site *named(const struct config *c, struct str name)
+{
+	const struct config_named key = { .name = name }, *found = NULL;
+	if (c->named_count)
+		found = bsearch(&key, c->named, c->named_count, sizeof key, by_name);
+	return found ? found->site : NULL;
+}
+
+const struct config_site *config_site_of(const struct config *c, struct str name)
+{
+	BUF_AUTO wild = BUF(DNS_NAME_MOST);
+	const struct config_site *s = named(c, name);
+	const size_t dot = str_find(name, '.');
+	if (s)
+		return s;
+	buf_add_char(&wild, '*');
+	buf_add(&wild, str_from(name, dot));
+	if (dot > 0 && dot < name.n && buf_ok(&wild))
+		s = named(c, buf_str(&wild));
+	return s ? s : named(c, STR("*"));
+}
+
+/* ---- reading ---- */
+
 struct config *config_parse(const struct config_source *source, struct str text,
         struct buf *ret_errors, struct err *err)
 {
@@ -44,6 +97,8 @@ struct config *config_parse(const struct config_source *source, struct str text,
 	if (r.problems.count) {
 		report(&r, ret_errors, err);
 		config_free(&c);
+	} else {
+		index_sites(c);
 	}
 	map_done(&r.site_names);
 	arena_done(&r.scratch);
@@ -69,23 +124,6 @@ struct config *config_read(
 		*err = (struct err)ERR_INIT;
 	arena_done(&file);
 	return c;
-}
-
-const struct config_site *config_site_of(const struct config *c, struct str name)
-{
-	const struct config_site *fallback = NULL, *wild = NULL;
-	for (size_t i = 0; i < c->site_count; i++) {
-		const struct config_site *s = &c->sites[i];
-		if (s->fallback)
-			fallback = s;
-		for (size_t k = 0; k < s->name_count; k++) {
-			if (str_eq(s->names[k], name))
-				return s;
-			if (pattern_covers(s->names[k], name))
-				wild = s;
-		}
-	}
-	return wild ? wild : fallback;
 }
 
 struct str config_state_of(const char *file, struct arena *a)

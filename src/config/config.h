@@ -294,6 +294,8 @@ struct config {
 	uint64_t workers; /* 0: one per core */
 	struct config_site *sites;
 	size_t site_count;
+	struct config_named *named; /* by name: config_site_of */
+	size_t named_count;
 	/* Every row handed in, set or not, by name: for link's `limit` messages. */
 	struct config_limit *limits;
 	size_t limit_count;

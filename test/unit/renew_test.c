@@ -29,7 +29,8 @@ static void a_name_is_registered_and_served(void **state)
 	assert_int_equal(world.changes, 1);
 	assert_string_equal(strstr(buf_c(&place->diary), "ask certificate"),
 	        "ask certificate\n"
-	        "put task\nput certificate\nput renewal\ndelete flow\ndelete flow-key\n" /* one transaction */
+	        "put task\nput certificate\nput renewal\n" /* one transaction */
+	        "delete flow\ndelete flow-key\n"
 	        "install shop.example.com\nhandshake shop.example.com 443\nput task\n");
 	task_is(w.task, FIRST STEPS SEEN "ConfigureLetsEncrypt Success");
 	status_is("SHOP.example.com", "ok");
