@@ -140,6 +140,7 @@ struct control {
 	bool making_way;       /* the plan: without addresses that waiting_config's exclude */
 	bool begun;            /* the first generation stands */
 	struct timer patience; /* the first one waits that long for addresses */
+	struct timer proof;    /* that this program goes on, and needs no way back */
 	struct later turn;
 
 	struct rows *offered; /* being told to serve; next_row and credit say how far */

@@ -211,10 +211,21 @@ static struct config *take_next_config(struct control *c)
 	return old;
 }
 
+/* Who had found us late would have ended us by now. */
+static void proven(struct timer *t)
+{
+	struct control *c = OWNER(t, struct control, proof);
+	struct err err = ERR_INIT;
+	if (!store_proven(c->store, &err))
+		log_warning(
+		        &c->log, "%s A copy of the database as it was before is kept.", err.text);
+}
+
 static void begin_serving(struct control *c)
 {
 	c->begun = true;
 	link_send(&c->supervisor, ready, .status = STR("serving"));
+	timer_start(&c->proof, c->loop, MINUTE, proven);
 	renewals_begin(c->renewals);
 	notify_begin(c->notify);
 }

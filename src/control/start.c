@@ -205,12 +205,24 @@ static bool database_is_lost(struct control *c, struct err *err)
 	return true;
 }
 
+static bool open_store(struct control *c, struct err *err)
+{
+	c->store = store_open(c->loop, c->state, err);
+	int newer = c->store ? store_went_back(c->store) : 0;
+	if (newer)
+		log_warning(&c->log,
+		        "A newer Everseal did not take over and had changed the database, going on "
+		        "with what was before. What it had made lies in %s/everseal.db.after-%d: "
+		        "remove that when nobody needs it.",
+		        c->state, newer);
+	return c->store != NULL;
+}
+
 bool control_open(struct control *c, struct err *err)
 {
 	if (database_is_lost(c, err))
 		return false;
-	c->store = store_open(c->loop, c->state, err);
-	if (!c->store || !socket_open(c, err) || !open_master(c, err))
+	if (!open_store(c, err) || !socket_open(c, err) || !open_master(c, err))
 		return false;
 	open_sticky_key(c);
 	if (!kept_open(&c->kept, c->store, &c->log, err) || !open_renewals(c, err) ||
@@ -256,6 +268,7 @@ void control_done(struct control *c)
 	sticky_key_done(c);
 	fetch_link_free(&c->fetch);
 	kept_done(&c->kept);
+	timer_stop(&c->proof);
 	store_close(&c->store);
 	master_free(&c->master);
 	serving_done(c);

@@ -12,6 +12,10 @@ enum {
 	CHECK_WHOLE_BELOW = 64 << 20, /* bytes */
 };
 
+/* Of the path and the newer version. */
+#define BEFORE "%s.before-%d"
+#define AFTER  "%s.after-%d"
+
 static const char *path_of(sqlite3 *db)
 {
 	const char *path = sqlite3_db_filename(db, "main");
@@ -155,7 +159,7 @@ static bool refuse_lost_file(const char *path, struct err *err)
 }
 
 /* The version found; 0 for a database without anything. */
-static bool check_origin(
+static bool read_version(
         sqlite3 *db, const struct db_schema *schema, int *ret_version, struct err *err)
 {
 	int64_t objects = 0, id = 0, version = 0;
@@ -168,11 +172,6 @@ static bool check_origin(
 		return err_set(err, ERR_CONFLICT,
 		        "%s is the database of another program: name another state directory.",
 		        path_of(db));
-	if (version > schema->count)
-		return err_set(err, ERR_CONFLICT,
-		        "%s was made by a newer Everseal (format %d, this program knows up to %d): "
-		        "install that version again. The file was left as it is.",
-		        path_of(db), (int)version, schema->count);
 	*ret_version = (int)version;
 	return true;
 }
@@ -228,14 +227,20 @@ static bool copy_into(sqlite3 *from, sqlite3 *to, struct err *err)
 	return db_err(to, code == SQLITE_DONE ? ended : code, err);
 }
 
+static bool sync_folder_of(const char *path, struct err *err)
+{
+	BUF_AUTO dir = BUF_INIT(PATH_MAX);
+	const char *slash = strrchr(path, '/');
+	buf_add(&dir, str_n(path, (size_t)(slash - path)));
+	return state_sync_dir(buf_c(&dir), err);
+}
+
 /* Under its final name only when it is whole and on the disk. */
 static bool keep_copy(sqlite3 *db, int next_version, struct err *err)
 {
-	BUF_AUTO half = BUF_INIT(PATH_MAX), whole = BUF_INIT(PATH_MAX), dir = BUF_INIT(PATH_MAX);
-	buf_printf(&whole, "%s.before-%d", path_of(db), next_version);
+	BUF_AUTO half = BUF_INIT(PATH_MAX), whole = BUF_INIT(PATH_MAX);
+	buf_printf(&whole, BEFORE, path_of(db), next_version);
 	buf_printf(&half, "%s.part", buf_c(&whole));
-	const char *slash = strrchr(path_of(db), '/');
-	buf_add(&dir, str_n(path_of(db), (size_t)(slash - path_of(db))));
 	(void)unlink(buf_c(&half));
 	DB_AUTO *copy = NULL;
 	if (!state_file(buf_c(&half), err) ||
@@ -245,7 +250,7 @@ static bool keep_copy(sqlite3 *db, int next_version, struct err *err)
 	db_close(&copy);
 	if (rename(buf_c(&half), buf_c(&whole)))
 		return state_err(buf_c(&whole), errno, err);
-	return state_sync_dir(buf_c(&dir), err);
+	return sync_folder_of(path_of(db), err);
 }
 
 static bool run_steps(sqlite3 *db, const struct db_schema *schema, int version, struct err *err)
@@ -272,16 +277,98 @@ static bool migrate(sqlite3 *db, const struct db_schema *schema, int version, st
 	return run_steps(db, schema, version, err);
 }
 
-bool db_open_writer(
-        const char *path, const struct db_schema *schema, sqlite3 **ret_db, struct err *err)
+/* --- back */
+
+/* All of the log moves into the file, which is then whole without it. */
+static bool close_whole(sqlite3 **db, struct err *err)
+{
+	int code = sqlite3_wal_checkpoint_v2(*db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (code != SQLITE_OK)
+		return db_err(*db, code, err);
+	sqlite3_db_config(*db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	db_close(db);
+	return true;
+}
+
+/* It is whole, and of a version that this program knows. */
+static bool is_good(const char *path, const struct db_schema *schema)
 {
 	DB_AUTO *db = NULL;
+	struct err unused = ERR_INIT;
 	int version = 0;
+	bool good = access(path, F_OK) == 0 &&
+	            open_connection(path, SQLITE_OPEN_READWRITE, &db, &unused) &&
+	            read_version(db, schema, &version, &unused) && version >= 1 &&
+	            version <= schema->count && check_structure(db, &unused);
+	return good && close_whole(&db, &unused);
+}
+
+/* The path is always one of a whole database, and interrupted this begins anew. */
+static bool put_back(const char *path, const char *before, const char *after, struct err *err)
+{
+	if ((unlink(after) && errno != ENOENT) || link(path, after))
+		return state_err(after, errno, err);
+	if (rename(before, path))
+		return state_err(path, errno, err);
+	return sync_folder_of(path, err);
+}
+
+/* Of a newer program: if it never was ready, what was before it comes back. */
+static bool go_back(const char *path, const struct db_schema *schema, int version, sqlite3 **db,
+        struct err *err)
+{
+	BUF_AUTO before = BUF_INIT(PATH_MAX), after = BUF_INIT(PATH_MAX);
+	buf_printf(&before, BEFORE, path, version);
+	buf_printf(&after, AFTER, path, version);
+	if (!is_good(buf_c(&before), schema))
+		return err_set(err, ERR_CONFLICT,
+		        "%s was made by a newer Everseal (format %d, this program knows up to %d): "
+		        "install that version again. The file was left as it is.",
+		        path, version, schema->count);
+	return close_whole(db, err) && put_back(path, buf_c(&before), buf_c(&after), err) &&
+	       open_connection(path, SQLITE_OPEN_READWRITE, db, err);
+}
+
+bool db_proven(sqlite3 *db, const struct db_schema *schema, struct err *err)
+{
+	for (int version = 2; version <= schema->count; version++) {
+		BUF_AUTO before = BUF_INIT(PATH_MAX);
+		buf_printf(&before, BEFORE, path_of(db), version);
+		if (unlink(buf_c(&before)) && errno != ENOENT)
+			return state_err(buf_c(&before), errno, err);
+	}
+	return true;
+}
+
+/* As far as this program knows its version. */
+static bool open_known(const char *path, const struct db_schema *schema, sqlite3 **ret_db,
+        int *ret_back, struct err *err)
+{
+	DB_AUTO *db = NULL;
+	int version = 0, newer = 0;
+	if (!open_connection(path, SQLITE_OPEN_READWRITE, &db, err) ||
+	        !read_version(db, schema, &version, err))
+		return false;
+	if (version > schema->count)
+		newer = version;
+	if (newer && !go_back(path, schema, newer, &db, err))
+		return false;
+	*ret_db = db;
+	*ret_back = newer;
+	db = NULL;
+	return true;
+}
+
+bool db_open_writer(const char *path, const struct db_schema *schema, sqlite3 **ret_db,
+        int *ret_back, struct err *err)
+{
+	DB_AUTO *db = NULL;
+	int version = 0, back = 0;
 	if (!refuse_lost_file(path, err) || !state_file(path, err) ||
-	        !open_connection(path, SQLITE_OPEN_READWRITE, &db, err))
+	        !open_known(path, schema, &db, &back, err))
 		return false;
 	sqlite3_busy_timeout(db, WRITER_BUSY_MS);
-	if (!check_origin(db, schema, &version, err) || !check_structure(db, err))
+	if (!read_version(db, schema, &version, err) || !check_structure(db, err))
 		return false;
 	/* A log that once grew large gives its room back. */
 	if (!run_sql(db, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216", err) ||
@@ -289,6 +376,7 @@ bool db_open_writer(
 		return false;
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	*ret_db = db;
+	*ret_back = back;
 	db = NULL;
 	return true;
 }

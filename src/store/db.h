@@ -15,9 +15,13 @@ extern const struct db_schema db_schema;
 
 /* The one connection that writes; a file is made if there is none. A file that is refused (damaged,
  * newer, another program's) is left as it is. Before an older one is migrated, a copy of it is kept
- * beside it as PATH.before-N, N being the new version. */
-MUST_CHECK bool db_open_writer(
-        const char *path, const struct db_schema *schema, sqlite3 **ret_db, struct err *err);
+ * beside it as PATH.before-N, N being the new version, until that version has proven itself. A
+ * newer file whose copy is still there is put aside as PATH.after-N, and the copy in its place:
+ * *ret_back is N then, and else 0. */
+MUST_CHECK bool db_open_writer(const char *path, const struct db_schema *schema, sqlite3 **ret_db,
+        int *ret_back, struct err *err);
+/* From now on no older program gets back what was before. */
+MUST_CHECK bool db_proven(sqlite3 *db, const struct db_schema *schema, struct err *err);
 /* Cannot write, and never checkpoints. The writer is opened before and closed after it. */
 MUST_CHECK bool db_open_reader(const char *path, sqlite3 **ret_db, struct err *err);
 /* A copy of what `db`, one of our own, holds, compacted, in the empty file at `path`. */

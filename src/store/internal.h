@@ -38,6 +38,7 @@ void batch_free(struct store_batch **b);
 /* The read-write connection. Opened on the loop's thread, used by the store's own only. */
 struct writer {
 	sqlite3 *db;
+	int back; /* as db_open_writer has told */
 	sqlite3_stmt *begin, *commit, *roll_back;
 	sqlite3_stmt *savepoint, *release, *roll_back_to;
 	sqlite3_stmt *insert, *update, *delete, *version;

@@ -1,5 +1,6 @@
 #include "store.h"
 #include "base/buf.h"
+#include "db.h"
 #include "internal.h"
 #include "state.h"
 #include <limits.h>
@@ -175,6 +176,16 @@ struct store *store_open(struct loop *loop, const char *state_dir, struct err *e
 	copying_open(s, state_dir);
 	start_thread(s);
 	return s;
+}
+
+int store_went_back(const struct store *s)
+{
+	return s->writer.back;
+}
+
+bool store_proven(struct store *s, struct err *err)
+{
+	return db_proven(s->reader.db, &db_schema, err);
 }
 
 void store_close(struct store **store)

@@ -9,9 +9,11 @@
  * not sent before its callback.
  *
  * SQLite: WAL, synchronous=FULL; user_version migrations, each keeping a copy of the older file as
- * everseal.db.before-N. Errors tell apart: not writable, read-only file system, full disk (the
- * write fails, reads go on, later writes are tried anew), damaged file (left as it is), made by a
- * newer Everseal, held by a second server (flock on STATE/lock).
+ * everseal.db.before-N until the program that needed it has proven itself: an older one that comes
+ * back before goes on from there, and what the newer one had made lies in everseal.db.after-N.
+ * Errors tell apart: not writable, read-only file system, full disk (the write fails, reads go on,
+ * later writes are tried anew), damaged file (left as it is), made by a newer Everseal, held by a
+ * second server (flock on STATE/lock).
  *
  * Disadvantages: when the disk fails at the commit, every transaction of that turn fails with it;
  * one that failed so may still be found after a power loss (never half of it), because the disk
@@ -35,6 +37,10 @@ struct record {
 /* Makes the directory (0700) and file if absent, takes the lock, checks, migrates. Waits up to 2 s
  * for the lock (a predecessor that is just ending), then says which process holds it. */
 MUST_CHECK struct store *store_open(struct loop *loop, const char *state_dir, struct err *err);
+/* N, if what a newer Everseal had made of the database was put aside as everseal.db.after-N; 0. */
+int store_went_back(const struct store *s);
+/* This program goes on: copies from before its migrations are removed. */
+MUST_CHECK bool store_proven(struct store *s, struct err *err);
 /* Writes what was asked for, then closes. From here on no callback fires: transactions under way
  * are as if aborted, watches as if stopped. Not from a callback of the store's own. */
 void store_close(struct store **s);

@@ -25,7 +25,7 @@ static bool prepare_all(struct writer *w, struct err *err)
 
 bool writer_open(struct writer *w, const char *path, struct err *err)
 {
-	return db_open_writer(path, &db_schema, &w->db, err) && prepare_all(w, err);
+	return db_open_writer(path, &db_schema, &w->db, &w->back, err) && prepare_all(w, err);
 }
 
 void writer_close(struct writer *w)

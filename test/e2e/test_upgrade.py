@@ -212,6 +212,22 @@ def test_the_program_before_comes_back(running, installed, control, sentence):
     assert ask(running.http, "a.example.com").body == b"hello"
 
 
+def test_a_database_that_was_migrated_comes_back_with_the_program_before(running, installed):
+    """The new control does to the database what a migration does, and fails."""
+    database = running.state / "everseal.db"
+    migrate = "cd %s && cp -p everseal.db everseal.db.before-2 && printf '\\\\0\\\\0\\\\0\\\\2' | " \
+              "dd of=everseal.db bs=1 seek=60 conv=notrunc status=none; exit 1" % running.state
+    installed.put("everseal-control", f'execl("/bin/sh", "sh", "-c", "{migrate}", (char *)0); return 2;')
+    before = running.pid("serve")
+    upgrade(running).failed("its control process ended at its start", "The program before goes on")
+    running.logged("A newer Everseal did not take over and had changed the database, going on with what was before")
+    assert running.pid("serve") == before and running.status()["serving"]
+    version = "import sys, sqlite3; print(sqlite3.connect(sys.argv[1]).execute('PRAGMA user_version').fetchone()[0])"
+    made = subprocess.run(["/usr/bin/python3", "-c", version, f"{database}.after-2"], capture_output=True, text=True)
+    assert made.stdout == "2\n", made.stderr
+    assert not pathlib.Path(f"{database}.before-2").exists()
+
+
 def test_what_was_upgraded_is_whole(running, installed):
     upgrade(running).ok()
     upgrade(running).ok()

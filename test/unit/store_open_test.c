@@ -279,37 +279,140 @@ static int64_t number(sqlite3 *db, const char *sql)
 	return n;
 }
 
-static void migration_keeps_a_copy(void **state)
+static const struct db_schema newer = { 0x4576736c, two_steps, 2 };
+
+/* A newer program migrates the database, writes into it, and is killed. */
+static void migrate_and_die(struct place *p, bool proven)
+{
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		sqlite3 *db;
+		int back;
+		bool ok = db_open_writer(p->db, &newer, &db, &back, &p->err) && back == 0 &&
+		          sqlite3_exec(db,
+		                  "INSERT INTO record VALUES ('site', 'new', 1, '{}', x'', 'x')",
+		                  NULL, NULL, NULL) == SQLITE_OK;
+		_exit(ok && (!proven || db_proven(db, &newer, &p->err)) ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+struct beside {
+	char before[120], after[120], log[124];
+};
+
+static struct beside beside(const struct place *p)
+{
+	struct beside b;
+	snprintf(b.before, sizeof b.before, "%s.before-2", p->db);
+	snprintf(b.after, sizeof b.after, "%s.after-2", p->db);
+	snprintf(b.log, sizeof b.log, "%s-wal", b.before);
+	return b;
+}
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st))
+		return false;
+	assert_int_equal(st.st_mode & 07777, 0600);
+	return true;
+}
+
+static void filled(struct place *p)
+{
+	place_open(p);
+	fill(p, 100, 100);
+	store_close(&p->store);
+}
+
+static void migration_is_whole_or_not_at_all(void **state)
 {
 	(void)state;
 	struct place p;
-	place_open(&p);
-	fill(&p, 100, 100);
-	store_close(&p.store);
-
-	const struct db_schema good = { db_schema.application_id, two_steps, 2 };
+	filled(&p);
 	const struct db_schema bad = { db_schema.application_id, bad_steps, 2 };
 	sqlite3 *db;
-	assert_false(db_open_writer(p.db, &bad, &db, &p.err));
-	assert_true(db_open_writer(p.db, &db_schema, &db, &p.err));
+	int back = 7;
+	assert_false(db_open_writer(p.db, &bad, &db, &back, &p.err));
+	assert_int_equal(back, 7);
+	assert_true(db_open_writer(p.db, &db_schema, &db, &back, &p.err));
+	assert_int_equal(back, 0);
 	assert_int_equal(number(db, "SELECT count(*) FROM pragma_table_info('record')"), 5);
 	db_close(&db);
 
-	assert_true(db_open_writer(p.db, &good, &db, &p.err));
+	assert_true(db_open_writer(p.db, &newer, &db, &back, &p.err));
 	assert_int_equal(number(db, "PRAGMA user_version"), 2);
 	assert_int_equal(number(db, "SELECT count(*) FROM pragma_table_info('record')"), 6);
 	assert_int_equal(number(db, "SELECT count(*) FROM record"), 100);
+	assert_true(is_there(beside(&p).before));
 	db_close(&db);
-	refused(&p, ERR_CONFLICT, "made by a newer Everseal (format 2,");
+	place_done(&p);
+}
 
-	char copy[120];
-	snprintf(copy, sizeof copy, "%s.before-2", p.db);
-	struct stat st;
-	assert_int_equal(stat(copy, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(rename(copy, p.db), 0);
+/* The program before finds what it had; what the newer one has made of it is lost to nobody. */
+static void an_unproven_migration_is_taken_back(void **state)
+{
+	(void)state;
+	struct place p;
+	sqlite3 *db;
+	int back;
+	filled(&p);
+	const struct beside b = beside(&p);
+	for (int times = 0; times < 2; times++) {
+		migrate_and_die(&p, /* proven= */ false);
+		if (times == 1) /* interrupted, the last time */
+			assert_true(!unlink(b.after) && !link(p.db, b.after));
+		open_store(&p);
+		assert_int_equal(store_went_back(p.store), 2);
+		assert_int_equal(version_of(&p, "99.example.com"), 1);
+		assert_int_equal(version_of(&p, "new"), 0);
+		assert_true(is_there(b.after) && !is_there(b.before) && !is_there(b.log));
+		store_close(&p.store);
+	}
 	open_store(&p);
-	assert_int_equal(version_of(&p, "99.example.com"), 1);
+	assert_int_equal(store_went_back(p.store), 0);
+	store_close(&p.store);
+
+	assert_int_equal(rename(b.after, p.db), 0);
+	assert_true(db_open_writer(p.db, &newer, &db, &back, &p.err));
+	assert_int_equal(number(db, "SELECT count(*) FROM record"), 101);
+	db_close(&db);
+	place_done(&p);
+}
+
+/* Whose copy was removed, or is no database, is left as it is: nothing that was made since is
+ * thrown away. */
+static void a_proven_migration_is_not_taken_back(void **state)
+{
+	(void)state;
+	struct place p;
+	filled(&p);
+	const struct beside b = beside(&p);
+	migrate_and_die(&p, /* proven= */ true);
+	assert_false(is_there(b.before));
+	static const char *const copies[] = { NULL, "not a database", "" };
+	for (size_t i = 0; i < 3; i++) {
+		if (copies[i]) {
+			unlink(b.before);
+			write_at(b.before, 0, copies[i], strlen(copies[i]));
+		}
+		struct buf file = file_bytes(p.db), log = file_bytes(p.wal);
+		refused(&p, ERR_CONFLICT,
+		        "made by a newer Everseal (format 2, this program knows up to 1): install "
+		        "that version again. The file was left as it is.");
+		struct buf file_now = file_bytes(p.db), log_now = file_bytes(p.wal);
+		assert_true(str_eq(buf_str(&file), buf_str(&file_now)));
+		assert_true(str_eq(buf_str(&log), buf_str(&log_now)));
+		buf_done(&file);
+		buf_done(&log);
+		buf_done(&file_now);
+		buf_done(&log_now);
+	}
+	assert_false(is_there(b.after));
 	place_done(&p);
 }
 
@@ -333,7 +436,8 @@ static void safe_settings(void **state)
 	place_open(&p);
 	store_close(&p.store);
 	sqlite3 *db;
-	assert_true(db_open_writer(p.db, &db_schema, &db, &p.err));
+	int back;
+	assert_true(db_open_writer(p.db, &db_schema, &db, &back, &p.err));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_int_equal(number(db, cases[i].sql), cases[i].value);
 	db_close(&db);
@@ -495,7 +599,9 @@ int main(void)
 		cmocka_unit_test(waits_for_a_predecessor),
 		cmocka_unit_test(leaves_alone_what_it_cannot_read),
 		cmocka_unit_test(meets_damage_later),
-		cmocka_unit_test(migration_keeps_a_copy),
+		cmocka_unit_test(migration_is_whole_or_not_at_all),
+		cmocka_unit_test(an_unproven_migration_is_taken_back),
+		cmocka_unit_test(a_proven_migration_is_not_taken_back),
 		cmocka_unit_test(safe_settings),
 		cmocka_unit_test(says_that_it_may_not_write),
 		cmocka_unit_test(says_that_the_disk_is_read_only),
