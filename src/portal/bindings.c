@@ -379,20 +379,20 @@ static void get_lookup(struct call *c)
 		answer_unreadable(c, typed, &err);
 		return;
 	}
+	const bool address = ip_is(l->name.ascii); /* DNS has nothing to say of it */
+	if (!address && !may_look(c))
+		return;
 	l->call = c;
 	l->addresses = BUF(64 << 10);
-	if (ip_is(l->name.ascii)) { /* DNS has nothing to say of it */
-		buf_add(&l->addresses, l->name.ascii);
-		write_lookup(c, l, NULL);
-		buf_done(&l->addresses);
-		return;
-	}
-	if (!may_look(c))
-		return;
 	l->waiting = 2;
 	l->a.done = heard_a;
 	l->aaaa.done = heard_aaaa;
 	call_keep(c, &l->part, stop_looking);
+	if (address) {
+		buf_add(&l->addresses, l->name.ascii);
+		write_lookup(c, l, NULL);
+		return;
+	}
 	resolve(l, &l->a, "A");
 	resolve(l, &l->aaaa, "AAAA");
 }
