@@ -197,6 +197,17 @@ static void read_points(struct arena *a, const X509 *x, struct cert *c)
 	AUTHORITY_INFO_ACCESS_free(info);
 }
 
+static bool must_staple(const X509 *x)
+{
+	enum { STATUS_REQUEST = 5 };
+	TLS_FEATURE *features = X509_get_ext_d2i(x, NID_tlsfeature, NULL, NULL);
+	bool must = false;
+	for (int i = 0; i < sk_ASN1_INTEGER_num(features); i++)
+		must |= ASN1_INTEGER_get(sk_ASN1_INTEGER_value(features, i)) == STATUS_REQUEST;
+	TLS_FEATURE_free(features);
+	return must;
+}
+
 static const char *curve_name(int nid)
 {
 	switch (nid) {
@@ -277,6 +288,7 @@ static bool read_all(struct arena *a, X509 *x, struct str der, struct cert *c, s
 	c->issuer = read_name(a, X509_get_issuer_name(x));
 	c->key_type = read_key_type(a, x);
 	read_points(a, x, c);
+	c->must_staple = must_staple(x);
 	read_digest(der, EVP_sha1(), "0123456789ABCDEF", c->sha1);
 	read_digest(der, EVP_sha256(), "0123456789abcdef", c->sha256);
 	c->is_ca = X509_check_ca(x) == 1;

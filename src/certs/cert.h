@@ -17,6 +17,7 @@ struct cert {
 	        sha256[65]; /* of the DER: hex, upper case for SHA-1 (the seed's thumbprint) */
 	struct str ari_id;  /* RFC 9773 4.1, or STR_NONE without an AKI */
 	struct str crl_url, ocsp_url; /* where its CA says whether it is revoked; or STR_NONE */
+	bool must_staple; /* RFC 7633: only with an answer of its OCSP responder in the handshake */
 	bool is_ca, self_signed;
 };
 

@@ -42,8 +42,11 @@ bool record_item(struct str *rest, struct str *ret_item)
 
 size_t record_plain_items(const struct record *r)
 {
+	const size_t staple = r->head.flags & RECORD_HAS_STAPLE ? 1 : 0;
 	if (r->head.kind == RECORD_CERTIFICATE)
-		return r->head.flags & RECORD_HAS_BESIDE ? 3 : 2;
+		return (r->head.flags & RECORD_HAS_BESIDE ? 3 : 2) + staple;
+	if (r->head.kind == RECORD_BESIDE)
+		return 2 + staple;
 	return r->head.kind == RECORD_FORGET ? 0 : r->head.items;
 }
 
@@ -59,6 +62,30 @@ uint64_t record_beside(const struct record *r)
 	if (item.n == sizeof place)
 		memcpy(&place, item.p, sizeof place);
 	return place;
+}
+
+bool record_staple(const struct record *r, int64_t *ret_until, struct str *ret_der)
+{
+	struct str rest = r->items, item = STR_NONE;
+	const bool may = r->head.kind == RECORD_CERTIFICATE || r->head.kind == RECORD_BESIDE;
+	if (!may || !(r->head.flags & RECORD_HAS_STAPLE))
+		return false;
+	for (size_t i = 0; i < record_plain_items(r); i++)
+		if (!record_item(&rest, &item))
+			return false;
+	if (item.n <= sizeof *ret_until)
+		return false;
+	memcpy(ret_until, item.p, sizeof *ret_until);
+	*ret_der = str_from(item, sizeof *ret_until);
+	return true;
+}
+
+static bool check_extras(const struct record *r)
+{
+	int64_t until;
+	struct str der;
+	return (!(r->head.flags & RECORD_HAS_BESIDE) || record_beside(r) != 0) &&
+	       (!(r->head.flags & RECORD_HAS_STAPLE) || record_staple(r, &until, &der));
 }
 
 static bool check_items(const struct record *r)
@@ -82,9 +109,9 @@ bool record_check(const struct record *r)
 		return items >= 1 && items <= RECORD_CHAIN_MOST && check_items(r);
 	case RECORD_CERTIFICATE:
 		return items > plain && items <= RECORD_NAMES_MOST + plain && check_items(r) &&
-		       (plain == 2 || record_beside(r) != 0);
+		       check_extras(r);
 	case RECORD_BESIDE:
-		return items == 2 && check_items(r);
+		return items == plain && check_items(r) && check_extras(r);
 	case RECORD_FORGET:
 		return items >= 1 && items <= RECORD_NAMES_MOST && check_items(r);
 	default:

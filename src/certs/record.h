@@ -13,11 +13,14 @@ enum {
 	RECORD_CHAIN_MOST = 10,
 	SEGMENTS_MOST = 1 << 14,
 	RECORD_HAS_BESIDE = 1 << 16, /* in `flags`, beside those of table.h */
+	RECORD_HAS_STAPLE = 1 << 17,
+	RECORD_FLAGS = RECORD_HAS_BESIDE | RECORD_HAS_STAPLE,
 };
 
 /* Followed by `items` items, each a uint32_t length and bytes, then zeros up to `bytes`. The items
  * are: chain: DER each; certificate: leaf, key, with RECORD_HAS_BESIDE the record_place of what
- * stands beside it, then the names; beside: leaf, key; forget: names. */
+ * stands beside it, with RECORD_HAS_STAPLE its staple, then the names; beside: leaf, key, staple;
+ * forget: names. A staple is an int64_t, until when (wall ms), and the answer. */
 struct record_head {
 	uint32_t bytes; /* the whole record, a multiple of RECORD_ALIGN */
 	uint16_t kind, items;
@@ -43,6 +46,8 @@ bool record_item(struct str *rest, struct str *ret_item);
 size_t record_plain_items(const struct record *r);
 /* The record_place of what stands beside a certificate; 0: nothing does. */
 uint64_t record_beside(const struct record *r);
+/* False: it has no staple. */
+bool record_staple(const struct record *r, int64_t *ret_until, struct str *ret_der);
 /* Whether the record is in itself what its kind has to be. */
 bool record_check(const struct record *r);
 

@@ -96,6 +96,9 @@ bool crl_lists(const struct crl *crl, struct str leaf, int64_t *ret_at)
 
 /* Answers about one */
 
+/* So far its clock may be ahead of ours. */
+#define EARLY_MOST INT64_C(300000)
+
 /* By SHA-1, as RFC 6960 4.3 wants every responder to know. */
 static OCSP_CERTID *id_of(struct str leaf, struct str issuer)
 {
@@ -159,19 +162,30 @@ static bool verified(OCSP_BASICRESP *basic, const struct ocsp_about *about)
 	return ok;
 }
 
-static bool about_it(OCSP_BASICRESP *basic, const struct ocsp_about *about, int64_t *ret_revoked)
+/* RFC 6960 4.2.2.1: who gives no next update may say otherwise at any time. */
+static struct ocsp_said good(int64_t from, int64_t until, int64_t now)
+{
+	const bool valid = from && from <= now + EARLY_MOST && until > now;
+	return valid ? (struct ocsp_said){ .from = from, .until = until } : (struct ocsp_said){ 0 };
+}
+
+static bool about_it(OCSP_BASICRESP *basic, const struct ocsp_about *about, struct ocsp_said *ret)
 {
 	OCSP_CERTID *id = id_of(about->leaf, about->issuer);
-	ASN1_GENERALIZEDTIME *at = NULL;
+	ASN1_GENERALIZEDTIME *at = NULL, *from = NULL, *until = NULL;
 	int state = -1;
-	const bool found = id && OCSP_resp_find_status(basic, id, &state, NULL, &at, NULL, NULL);
+	const bool found = id && OCSP_resp_find_status(basic, id, &state, NULL, &at, &from, &until);
 	OCSP_CERTID_free(id);
-	*ret_revoked = state == V_OCSP_CERTSTATUS_REVOKED ? wall_of(at) : 0;
+	*ret = (struct ocsp_said){ 0 };
+	if (state == V_OCSP_CERTSTATUS_REVOKED)
+		ret->revoked = wall_of(at);
+	else if (state == V_OCSP_CERTSTATUS_GOOD)
+		*ret = good(wall_of(from), wall_of(until), about->now);
 	return found;
 }
 
-static bool read_response(
-        OCSP_RESPONSE *response, const struct ocsp_about *about, int64_t *ret, struct err *err)
+static bool read_response(OCSP_RESPONSE *response, const struct ocsp_about *about,
+        struct ocsp_said *ret, struct err *err)
 {
 	static const char remedy[] = ERR_REMEDY "Nothing to do: it is asked again.";
 	if (!response)
@@ -197,7 +211,8 @@ static bool read_response(
 	return ok;
 }
 
-bool ocsp_read(struct str der, const struct ocsp_about *about, int64_t *ret, struct err *err)
+bool ocsp_read(
+        struct str der, const struct ocsp_about *about, struct ocsp_said *ret, struct err *err)
 {
 	OCSP_RESPONSE *response = response_of(der);
 	const bool ok = read_response(response, about, ret, err);

@@ -3,7 +3,8 @@
  * signed says nothing.
  *
  * Disadvantage: an old answer that somebody plays back is believed. So nothing is concluded from
- * "not revoked"; what was revoked once is so for good. */
+ * "not revoked" but that it can be shown to visitors, who judge for themselves; what was revoked
+ * once is so for good. */
 #ifndef CERTS_REVOKED_H
 #define CERTS_REVOKED_H
 
@@ -25,12 +26,16 @@ bool crl_lists(const struct crl *crl, struct str leaf, int64_t *ret_at);
  * issuer: DER. */
 MUST_CHECK bool ocsp_request(struct str leaf, struct str issuer, struct buf *out, struct err *err);
 
-/* The answer to it. *ret_revoked: since when it is revoked, wall ms; 0: the CA does not say so. */
+/* The answer to it, in wall ms. */
+struct ocsp_said {
+	int64_t revoked;     /* since when it is; 0: the CA does not say so */
+	int64_t from, until; /* the answer says that it is not, and is valid now; 0: it does not */
+};
 struct ocsp_about {
 	struct str leaf, issuer; /* DER */
 	int64_t now; /* wall ms: whom the issuer lets sign for it has to be valid then */
 };
 MUST_CHECK bool ocsp_read(
-        struct str der, const struct ocsp_about *about, int64_t *ret_revoked, struct err *err);
+        struct str der, const struct ocsp_about *about, struct ocsp_said *ret, struct err *err);
 
 #endif

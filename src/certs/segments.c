@@ -127,6 +127,22 @@ static void add_item(struct buf *items, struct str item)
 	buf_add(items, item);
 }
 
+/* Leaf, key and what may stand between them and the names. Returns the flags for that. */
+static uint32_t add_plain(struct buf *items, const struct cert_record *r)
+{
+	BUF_AUTO staple = BUF(SEGMENT_BYTES);
+	add_item(items, r->leaf);
+	add_item(items, r->key);
+	if (r->beside)
+		add_item(items, str_n(&r->beside, sizeof r->beside));
+	if (r->staple.n) {
+		buf_add(&staple, str_n(&r->staple_until, sizeof r->staple_until));
+		buf_add(&staple, r->staple);
+		add_item(items, buf_str(&staple));
+	}
+	return (r->beside ? RECORD_HAS_BESIDE : 0) | (r->staple.n ? RECORD_HAS_STAPLE : 0);
+}
+
 /* Appends a record, for which there is room. Returns its place. */
 static uint64_t append(struct segments *s, struct record_head head, const struct buf *items)
 {
@@ -203,16 +219,13 @@ bool segments_add(struct segments *s, const struct str *names, size_t name_count
         const struct cert_record *record, uint64_t *ret_number, struct err *err)
 {
 	BUF_AUTO items = BUF_INIT(SEGMENT_BYTES);
-	const bool beside = record->beside != 0;
+	const bool beside = record->beside, staple = record->staple.n;
 	struct record_head head = { .kind = RECORD_CERTIFICATE,
-		.items = (uint16_t)(name_count + (beside ? 3 : 2)),
-		.flags = record->flags | (beside ? RECORD_HAS_BESIDE : 0) };
+		.items = (uint16_t)(name_count + 2U + beside + staple),
+		.flags = record->flags };
 	if (!check_names(names, name_count, err) || !check_record(record, err))
 		return false;
-	add_item(&items, record->leaf);
-	add_item(&items, record->key);
-	if (beside)
-		add_item(&items, str_n(&record->beside, sizeof record->beside));
+	head.flags |= add_plain(&items, record);
 	for (size_t i = 0; i < name_count; i++)
 		add_item(&items, names[i]);
 	bool ok = intern(s, record, &items, &head.chain, err);
@@ -228,11 +241,11 @@ bool segments_add_beside(
         struct segments *s, const struct cert_record *record, uint64_t *ret_beside, struct err *err)
 {
 	BUF_AUTO items = BUF_INIT(SEGMENT_BYTES);
-	struct record_head head = { .kind = RECORD_BESIDE, .items = 2 };
+	struct record_head head = { .kind = RECORD_BESIDE, .items = record->staple.n ? 3 : 2 };
 	if (!check_record(record, err))
 		return false;
-	add_item(&items, record->leaf);
-	add_item(&items, record->key);
+	CHECK(!record->beside);
+	head.flags = add_plain(&items, record);
 	bool ok = intern(s, record, &items, &head.chain, err);
 	if (ok)
 		*ret_beside = append(s, head, &items);

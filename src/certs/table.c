@@ -480,11 +480,12 @@ static bool fill(const struct cert_table *t, const struct mapped *m, const struc
         struct cert_record *ret)
 {
 	struct cert_record c = { .number = r->head.number,
-		.flags = r->head.flags & ~(unsigned)RECORD_HAS_BESIDE };
+		.flags = r->head.flags & ~(unsigned)RECORD_FLAGS };
 	struct str rest = r->items;
 	struct record chain, beside;
 	if (!record_item(&rest, &c.leaf) || !record_item(&rest, &c.key))
 		return false;
+	record_staple(r, &c.staple_until, &c.staple);
 	const uint64_t place = record_beside(r);
 	const struct mapped *its = place ? open_other(t, m, place, &beside) : NULL;
 	if (its)

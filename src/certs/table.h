@@ -3,10 +3,10 @@
  * control writes, serve reads. A segment is a memfd of SEGMENT_BYTES, append-only; messages only
  * say "segment N is valid to offset X" (link/messages.h). A record is one of
  *   chain        number, DER of the certificates above a leaf (interned: written once)
- *   certificate  number, flags, where its chain stands, names, leaf DER, key DER, and where another
- *                one stands beside it, if one does
- *   beside       number, where its chain stands, leaf DER, key DER: one with another kind of key,
- *                for clients that cannot do with the first
+ *   certificate  number, flags, where its chain stands, names, leaf DER, key DER; where another one
+ *                stands beside it, and what its OCSP responder says of it, if there is that
+ *   beside       number, where its chain stands, leaf DER, key DER, the same answer: one with
+ *                another kind of key, for clients that cannot do with the first
  *   forget       number, names that are served no longer
  * Numbers rise and are never used twice while the machine is up, not even by a control that was
  * started anew: a later record for a name replaces the earlier, and a number is good as a key of
@@ -40,6 +40,8 @@ struct cert_record {
 	size_t chain_count;
 	uint64_t chain_number; /* the same for all certificates with that chain; 0 without one */
 	uint64_t beside;       /* where another one stands beside it; 0: it stands alone */
+	struct str staple;     /* RFC 6066 8: the answer of its OCSP responder; empty: none */
+	int64_t staple_until;  /* wall ms: not to be shown from then on */
 };
 
 /* Writing (control). A full segment is followed by a new one; a certificate never touches two. */

@@ -60,6 +60,8 @@ static struct cert_record record_of(const struct serving_certificate *cert)
 		.leaf = cert->leaf,
 		.key = secret_bytes(cert->key),
 		.chain_count = cert->chain_count,
+		.staple = cert->staple,
+		.staple_until = cert->staple_until,
 	};
 	for (size_t i = 0; i < cert->chain_count; i++)
 		record.chain[i] = cert->chain[i];

@@ -268,10 +268,21 @@ static void insert(struct pair_cache *c, struct pair *pair)
 	c->count++;
 }
 
-static bool use(SSL *ssl, const struct pair *pair, struct err *err)
+/* The handshake owns its copy. */
+static bool staple(SSL *ssl, struct str answer)
+{
+	if (!answer.n || SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp)
+		return true;
+	void *copy = OPENSSL_memdup(answer.p, answer.n);
+	return copy && SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)answer.n) == 1;
+}
+
+static bool use(
+        SSL *ssl, const struct pair *pair, const struct pair_source *source, struct err *err)
 {
 	if (SSL_use_cert_and_key(ssl, pair->leaf, pair->key,
-	            pair->chain ? pair->chain->certs : NULL, /* override= */ 1) == 1)
+	            pair->chain ? pair->chain->certs : NULL, /* override= */ 1) == 1 &&
+	        staple(ssl, source->staple))
 		return true;
 	unsigned long code = ERR_peek_error();
 	const char *reason = code ? ERR_reason_error_string(code) : NULL;
@@ -286,7 +297,7 @@ bool keys_attach_once(
 	struct pair *pair = decode(cache, source, err);
 	if (!pair)
 		return false;
-	bool ok = use(ssl, pair, err);
+	bool ok = use(ssl, pair, source, err);
 	pair_free(cache, pair);
 	return ok;
 }
@@ -307,9 +318,10 @@ static struct pair *pair_of(
 	return pair;
 }
 
-static bool use_or_forget(SSL *ssl, struct pair_cache *cache, struct pair *pair, struct err *err)
+static bool use_or_forget(SSL *ssl, struct pair_cache *cache, struct pair *pair,
+        const struct pair_source *source, struct err *err)
 {
-	if (use(ssl, pair, err))
+	if (use(ssl, pair, source, err))
 		return true;
 	forget(cache, pair);
 	return false;
@@ -319,7 +331,7 @@ bool keys_attach(
         SSL *ssl, struct pair_cache *cache, const struct pair_source *source, struct err *err)
 {
 	struct pair *pair = pair_of(cache, source, err);
-	return pair && use_or_forget(ssl, cache, pair, err);
+	return pair && use_or_forget(ssl, cache, pair, source, err);
 }
 
 /* ---- which of two ---- */
@@ -400,8 +412,11 @@ static bool suits(SSL *ssl, const struct pair *pair)
 bool keys_attach_either(SSL *ssl, struct pair_cache *cache, const struct pair_source *first,
         const struct pair_source *beside, struct err *err)
 {
+	const struct pair_source *source = first;
 	struct pair *pair = pair_of(cache, first, err);
-	if (!pair || !suits(ssl, pair))
+	if (!pair || !suits(ssl, pair)) {
+		source = beside;
 		pair = pair_of(cache, beside, err);
-	return pair && use_or_forget(ssl, cache, pair, err);
+	}
+	return pair && use_or_forget(ssl, cache, pair, source, err);
 }

@@ -20,6 +20,8 @@ struct pair_source {
 	const struct str *chain; /* DER, from the leaf's issuer upwards; as in certs/table.h */
 	size_t chain_count;
 	uint64_t chain_number; /* unique per chain for ever, or 0: then it is shared with nobody */
+	/* RFC 6066 8: shown to clients that ask whether it is revoked; empty: nothing is. */
+	struct str staple;
 };
 
 struct pair_cache;

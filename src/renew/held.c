@@ -136,7 +136,7 @@ void held_swap(struct registration *g)
 static struct serving_certificate certificate_of(const struct registration *g)
 {
 	const struct held *h = &g->held;
-	return (struct serving_certificate){
+	struct serving_certificate c = {
 		.id = str_c(g->id),
 		.names = h->leaf.names,
 		.name_count = h->leaf.name_count,
@@ -145,6 +145,9 @@ static struct serving_certificate certificate_of(const struct registration *g)
 		.chain_count = h->chain_count - 1,
 		.key = &h->key,
 	};
+	if (!revoked_at(g))
+		staple_show(g->renewals, str_c(h->leaf.sha1), &c);
+	return c;
 }
 
 static void install(struct registration *g, struct registration *beside)

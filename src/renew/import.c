@@ -158,6 +158,7 @@ static void stored(struct store_tx *tx, const struct err *err)
 		        item->beside ? imported_partner(r, item->name, item->rsa) : NULL;
 		if (g)
 			held_install(g);
+		revoked_ask_imported(r, item->name);
 	}
 	let_go(i);
 	i->done(i, err);

@@ -29,6 +29,14 @@ struct registration *imported_partner(struct renewals *r, struct str name, bool 
 	return found;
 }
 
+static void show_staple(struct renewals *r, struct str name, struct serving_certificate *c)
+{
+	const struct map_node *n = map_find(&r->imports, name);
+	const struct imported *m = n ? OWNER(n, const struct imported, node) : NULL;
+	if (m && !m->revoked)
+		staple_show(r, m->thumbprint, c);
+}
+
 /* For its NAME, and for the other names that the certificate has if nobody else has one for them.
  * Names that are no DNS names are for nobody's SNI. */
 void imported_install(struct renewals *r, const struct imported_install *what)
@@ -38,7 +46,8 @@ void imported_install(struct renewals *r, const struct imported_install *what)
 	if (!what->beside || !imported_partner(r, what->name, what->rsa))
 		names[count++] = what->name;
 	for (size_t n = 0; n < what->name_count && count < 250; n++)
-		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]))
+		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]) &&
+		        !map_find(&r->imports, what->names[n]))
 			names[count++] = what->names[n];
 	if (!count)
 		return;
@@ -51,6 +60,7 @@ void imported_install(struct renewals *r, const struct imported_install *what)
 		.chain_count = what->count - 1,
 		.key = what->key,
 	};
+	show_staple(r, what->name, &c);
 	r->needs.serving->ops->install(r->needs.serving, &c);
 }
 
@@ -145,13 +155,14 @@ void imported_install_beside(
 	if (!m)
 		return;
 	if (open_record(m, &o, &err)) {
-		const struct serving_certificate brought = { .id = m->name,
+		struct serving_certificate brought = { .id = m->name,
 			.names = &m->name,
 			.name_count = 1,
 			.leaf = o.chain[0],
 			.chain = o.chain + 1,
 			.chain_count = o.count - 1,
 			.key = &o.key };
+		show_staple(r, m->name, &brought);
 		struct serving_certificate first = rsa ? brought : *issued;
 		first.names = &m->name;
 		first.name_count = 1;
@@ -197,6 +208,13 @@ bool imported_install_again(struct renewals *r, struct str name)
 	if (does)
 		install(m);
 	return does;
+}
+
+void imported_serve_again(const struct imported *m)
+{
+	struct registration *partner = imported_partner(m->renewals, m->name, m->rsa);
+	if (!imported_install_again(m->renewals, m->name) && partner && !is_replaced(m))
+		held_install(partner);
 }
 
 /* ---- known ---- */
@@ -508,6 +526,8 @@ void imported_revoked(struct renewals *r, struct str id, struct str thumbprint, 
 		return;
 	struct imported *m = OWNER(map_find(&r->imports, found->name), struct imported, node);
 	m->revoked = at;
+	if (staple_forget(r, thumbprint))
+		imported_serve_again(m);
 	tell(m);
 }
 

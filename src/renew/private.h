@@ -329,7 +329,10 @@ struct renewals {
 	struct map questions; /* whether something is revoked: revoked.c */
 	struct list to_question;
 	size_t questioning;
-	struct list notes;
+	struct list notes; /* notes.c */
+	struct map staples;
+	struct timer staples_due;
+	int64_t staples_next;       /* wall ms */
 	struct renew_totals totals; /* its attempts alone */
 	struct timer daily;
 	struct list to_look_at;
@@ -511,7 +514,36 @@ void look_forget(struct registration *g); /* its caller proves it, or it ends */
 
 /* revoked.c: whether CAs have revoked what is held. */
 void revoked_look(struct renewals *r);
+void revoked_refresh(struct renewals *r); /* the answers that are due to be shown anew */
+/* A new certificate's responder, for an answer to show. */
+void revoked_ask(struct registration *g);
+void revoked_ask_imported(struct renewals *r, struct str name);
 void revoked_stop(struct renewals *r);
+
+/* staples.c: answers of OCSP responders, by the thumbprint of the certificate, for handshakes. */
+struct staple_answer {
+	struct str der;
+	int64_t from, until; /* wall ms */
+};
+bool staple_due(struct renewals *r, struct str thumbprint); /* and it is needed */
+/* True: it is another one than is shown. */
+bool staple_take(struct renewals *r, struct str thumbprint, const struct staple_answer *a);
+/* None came. must: the certificate may not be shown without one. True: now it is. */
+bool staple_missed(struct renewals *r, struct str thumbprint, bool must);
+bool staple_is_missed(const struct renewals *r, struct str thumbprint);
+bool staple_forget(struct renewals *r, struct str thumbprint); /* true: there was one */
+void staple_show(const struct renewals *r, struct str thumbprint, struct serving_certificate *c);
+/* In between each that is needed is asked about by staple_due. */
+void staples_mark(struct renewals *r);
+void staples_sweep(struct renewals *r);
+MUST_CHECK bool staples_load(struct renewals *r, struct err *err);
+void staples_stop(struct renewals *r);
+
+/* notes.c */
+void note_put(
+        struct renewals *r, struct str kind, struct str id, struct str value, struct str blob);
+void note_delete(struct renewals *r, struct str kind, struct str id);
+void notes_stop(struct renewals *r);
 
 /* hsts.c */
 MUST_CHECK bool promises_load(struct renewals *r, struct err *err);

@@ -6,7 +6,8 @@ static bool load(struct renewals *r, struct err *err)
 {
 	return registrations_load(r, err) && imported_load(r, err) && held_load(r, err) &&
 	       states_load(r, err) && tasks_load(r, err) && promises_load(r, err) &&
-	       primary_load(r, err) && revocations_load(r, err) && wall_load(r, err);
+	       primary_load(r, err) && revocations_load(r, err) && staples_load(r, err) &&
+	       wall_load(r, err);
 }
 
 struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
@@ -45,6 +46,8 @@ void renewals_free(struct renewals **renewals)
 	}
 	look_stop(r);
 	revoked_stop(r);
+	staples_stop(r);
+	notes_stop(r);
 	windows_stop(r);
 	wall_stop(r);
 	reserve_done(r);

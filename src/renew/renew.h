@@ -24,6 +24,8 @@ struct serving_certificate {
 	const struct str *chain;
 	size_t chain_count;
 	const struct secret *key; /* DER */
+	struct str staple;        /* what its OCSP responder says of it; empty: nothing */
+	int64_t staple_until;     /* wall ms */
 	/* With another kind of key, for clients that cannot do with the first, which is the ECDSA
 	 * one; its names are not looked at. NULL: it stands alone. */
 	const struct serving_certificate *beside;

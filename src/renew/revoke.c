@@ -139,6 +139,8 @@ void revoked_put(struct registration *g, struct store_tx *tx, const char *sha256
 	json_write_end(&w);
 	store_tx_put(
 	        tx, STR("revoked"), str_c(g->id), g->revoked.version, buf_str(&value), STR_NONE);
+	if (revoked_at(g) && staple_forget(g->renewals, str_c(g->held.leaf.sha1)))
+		held_install(g);
 }
 
 int64_t revoked_at(const struct registration *g)

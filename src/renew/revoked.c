@@ -1,7 +1,8 @@
 /* Whether CAs have revoked what is held: after start and then every day each certificate's list is
  * asked for, once for all that name it, and its OCSP responder about it. One that is revoked is
- * told of, and renewed at once (when.h), but for those that were imported. Whoever does not answer
- * stops nothing.
+ * told of, and renewed at once (when.h), but for those that were imported. A responder is also
+ * asked when there is no answer to show in handshakes, or an old one (staples.c). Whoever does not
+ * answer stops nothing.
  *
  * Disadvantage: lists of more than 1 MiB are not read. */
 #include "certs/revoked.h"
@@ -20,13 +21,6 @@ struct question {
 	char *about, thumbprint[THUMBPRINT];
 	bool asking;
 	struct fetch_call fetch;
-};
-
-/* That one was revoked, on its way into the store. */
-struct note {
-	struct list node;
-	struct renewals *renewals;
-	struct store_tx tx;
 };
 
 static void kick(struct renewals *r);
@@ -111,12 +105,6 @@ static bool open_ders(const struct subject *s, struct ders *ret)
 
 /* Hearing */
 
-static void note_free(struct note *n)
-{
-	list_remove(&n->node);
-	free(n);
-}
-
 static void stored(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, revoked_tx);
@@ -144,34 +132,16 @@ static void is_revoked(struct registration *g, const struct question *q, int64_t
 	schedule(g);
 }
 
-static void noted(struct store_tx *tx, const struct err *err)
-{
-	struct note *n = OWNER(tx, struct note, tx);
-	if (err)
-		log_warning(n->renewals->needs.log,
-		        "That an imported certificate is revoked could not be stored, the next "
-		        "start asks again: %s",
-		        err->text);
-	note_free(n);
-}
-
 static void note(struct renewals *r, const struct imported_asked *what, int64_t at)
 {
-	BUF_AUTO value = BUF(1024), id = BUF(1024);
+	BUF_AUTO value = BUF(1024);
 	struct json_writer w;
-	struct note *n = mem_new(struct note);
-	n->renewals = r;
-	list_add_last(&r->notes, &n->node);
-	store_tx_init(&n->tx);
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_text(&w, "thumbprint", what->thumbprint);
 	json_write_time(&w, "at", at);
 	json_write_end(&w);
-	buf_add(&id, what->id);
-	store_tx_put(&n->tx, STR("revoked"), what->id,
-	        stored_version(r, STR("revoked"), buf_c(&id)), buf_str(&value), STR_NONE);
-	store_tx_start(r->needs.store, &n->tx, noted);
+	note_put(r, STR("revoked"), what->id, buf_str(&value), STR_NONE);
 }
 
 static void imported_is_revoked(const struct subject *s, const struct question *q, int64_t at)
@@ -242,19 +212,71 @@ static bool hear_list(const struct question *q, struct str body, struct err *err
 	return ok;
 }
 
-static bool hear_answer(const struct question *q, struct str body, struct err *err)
+/* ---- answers that are shown ---- */
+
+static void serve_again(const struct subject *s)
+{
+	if (s->registration)
+		held_install(s->registration);
+	else
+		imported_serve_again(s->imported);
+}
+
+static void hear_good(const struct question *q, const struct subject *s, struct str body,
+        const struct ocsp_said *said)
+{
+	const struct staple_answer answer = { body, said->from, said->until };
+	if (staple_take(q->renewals, s->is.thumbprint, &answer))
+		serve_again(s);
+}
+
+/* Whether browsers refuse it without one. */
+static bool must_staple(const struct subject *s)
+{
+	struct ders d = { 0 };
+	struct cert leaf;
+	struct err none = ERR_INIT;
+	const bool must = open_ders(s, &d) && cert_read(&d.arena, d.chain[0], &leaf, &none) &&
+	                  leaf.must_staple;
+	arena_done(&d.arena);
+	return must;
+}
+
+static void hear_nothing(const struct question *q, const struct subject *s)
+{
+	if (staple_missed(q->renewals, s->is.thumbprint, must_staple(s)))
+		log_error(q->renewals->needs.log,
+		        "The certificate for %.*s may only be shown with an answer of its OCSP "
+		        "responder (must-staple), and %s gives none: browsers refuse it. It is "
+		        "asked again within a day.",
+		        STR_ARG(s->is.name), q->url);
+}
+
+/* What was heard may have changed what it was about: that is looked for anew. */
+static void after_answer(const struct question *q, struct str body, const struct ocsp_said *said)
+{
+	struct subject s;
+	if (!subject_find(q, &s))
+		return;
+	if (said->until)
+		hear_good(q, &s, body, said);
+	else
+		hear_nothing(q, &s);
+}
+
+static bool hear_answer(
+        const struct question *q, struct str body, struct ocsp_said *ret_said, struct err *err)
 {
 	struct subject s;
 	struct ders d = { 0 };
-	int64_t at = 0;
 	bool ok = true;
 	if (subject_find(q, &s) && open_ders(&s, &d)) {
 		const struct ocsp_about about = { d.chain[0], d.chain[1], wall_now(q->renewals) };
-		ok = ocsp_read(body, &about, &at, err);
+		ok = ocsp_read(body, &about, ret_said, err);
 	}
 	arena_done(&d.arena);
-	if (ok && at)
-		tell_revoked(&s, q, at);
+	if (ok && ret_said->revoked)
+		tell_revoked(&s, q, ret_said->revoked);
 	return ok;
 }
 
@@ -263,17 +285,21 @@ static void heard(struct fetch_call *f, const struct fetch_reply *reply, const s
 	struct question *q = OWNER(f, struct question, fetch);
 	struct renewals *r = q->renewals;
 	struct err err = silence ? *silence : (struct err)ERR_INIT;
+	struct ocsp_said said = { 0 };
 	bool ok = reply && reply->status == 200;
 	if (ok)
-		ok = q->about ? hear_answer(q, reply->body, &err) : hear_list(q, reply->body, &err);
+		ok = q->about ? hear_answer(q, reply->body, &said, &err)
+		              : hear_list(q, reply->body, &err);
 	else if (reply)
 		err_set(&err, ERR_PROTOCOL,
 		        "It answers with status %u." ERR_REMEDY "Nothing to do.", reply->status);
 	if (!ok)
 		log_warning(r->needs.log,
-		        "%s does not say whether certificates are revoked, it is asked again in a "
-		        "day: %s",
+		        "%s does not say whether certificates are revoked, it is asked again "
+		        "within a day: %s",
 		        q->url, err.text);
+	if (q->about)
+		after_answer(q, reply ? reply->body : STR_NONE, &said);
 	question_free(q);
 	kick(r);
 }
@@ -345,6 +371,38 @@ static void add_both(struct renewals *r, const struct subject *s)
 	add(r, s->is.ocsp_url, &s->is);
 }
 
+void revoked_refresh(struct renewals *r)
+{
+	struct subject s;
+	staples_mark(r);
+	MAP_EACH (n, &r->registrations)
+		if (subject_of(OWNER(n, struct registration, node), &s) && s.is.ocsp_url.n &&
+		        staple_due(r, s.is.thumbprint))
+			add(r, s.is.ocsp_url, &s.is);
+	MAP_EACH (n, &r->imports)
+		if (subject_of_imported(imported_of(n), &s) && s.is.ocsp_url.n &&
+		        staple_due(r, s.is.thumbprint))
+			add(r, s.is.ocsp_url, &s.is);
+	staples_sweep(r);
+	kick(r);
+}
+
+void revoked_ask(struct registration *g)
+{
+	struct subject s;
+	if (subject_of(g, &s))
+		add(g->renewals, s.is.ocsp_url, &s.is);
+	kick(g->renewals);
+}
+
+void revoked_ask_imported(struct renewals *r, struct str name)
+{
+	struct subject s;
+	if (subject_of_imported(imported_find(r, name), &s))
+		add(r, s.is.ocsp_url, &s.is);
+	kick(r);
+}
+
 void revoked_look(struct renewals *r)
 {
 	struct subject s;
@@ -362,9 +420,4 @@ void revoked_stop(struct renewals *r)
 	MAP_EACH (n, &r->questions)
 		question_free(OWNER(n, struct question, node));
 	map_done(&r->questions);
-	LIST_EACH (n, &r->notes) {
-		struct note *its = OWNER(n, struct note, node);
-		store_tx_abort(&its->tx);
-		note_free(its);
-	}
 }

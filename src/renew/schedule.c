@@ -470,6 +470,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	held_swap(g);
 	window_renew(g);
 	held_install(g);
+	revoked_ask(g);
 	demand_issued(g);
 	schedule_sharers(g);
 	log_info(&log, "A certificate from %.*s is served, it expires %s.", STR_ARG(g->held.issuer),

@@ -89,6 +89,12 @@ static struct str why_of(const struct registration *g)
 		                     "limits allow it.");
 	if (g->last_error.code)
 		return str_c(g->last_error.text);
+	if (g->held.is && staple_is_missed(g->renewals, str_c(g->held.leaf.sha1)))
+		return STR("Browsers refuse the certificate, which may only be shown with an "
+		           "answer of its CA's OCSP responder (must-staple): that gives "
+		           "none." ERR_REMEDY
+		           "It is asked again; if it goes on, let the CA issue it without that "
+		           "(profile), or choose another issuer.");
 	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
 }
 

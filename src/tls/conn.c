@@ -259,6 +259,8 @@ static void handshake(struct tls_conn *t)
 	if (result == 1) {
 		t->established = true;
 		t->default_name = STR_NONE;
+		if (!t->client)
+			(void)SSL_set_tlsext_status_ocsp_resp(t->ssl, NULL, 0); /* it was shown */
 		if (!t->client && SSL_version(t->ssl) == TLS1_3_VERSION)
 			t->ticket_size = t->out_size;
 		later_start(&t->flush, t->worker->loop, flush_later);

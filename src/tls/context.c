@@ -78,8 +78,9 @@ static bool our_fault(struct tls_conn *t, const struct err *err)
 	return false;
 }
 
-static struct pair_source source_of(const struct cert_record *r)
+static struct pair_source source_of(const struct tls_conn *t, const struct cert_record *r)
 {
+	const bool fresh = r->staple.n && r->staple_until > loop_wall(t->worker->loop);
 	return (struct pair_source){
 		.number = r->number,
 		.leaf = r->leaf,
@@ -87,6 +88,7 @@ static struct pair_source source_of(const struct cert_record *r)
 		.chain = r->chain,
 		.chain_count = r->chain_count,
 		.chain_number = r->chain_number,
+		.staple = fresh ? r->staple : STR_NONE,
 	};
 }
 
@@ -102,11 +104,20 @@ static int attach(SSL *ssl, void *unused)
 		return 1; /* it has that of the proof */
 	if (!find(t, server_name_of(ssl), &r))
 		return 0;
-	const struct pair_source source = source_of(&r);
+	const struct pair_source source = source_of(t, &r);
 	if (!cert_table_beside(t->worker->certs, &r, &beside))
 		return keys_attach(ssl, pairs, &source, &err) || our_fault(t, &err);
-	const struct pair_source other = source_of(&beside);
+	const struct pair_source other = source_of(t, &beside);
 	return keys_attach_either(ssl, pairs, &source, &other, &err) || our_fault(t, &err);
+}
+
+/* Of a client that asks whether the certificate is revoked; after `attach`. */
+static int has_staple(SSL *ssl, void *unused)
+{
+	(void)unused;
+	const unsigned char *answer;
+	return SSL_get_tlsext_status_ocsp_resp(ssl, &answer) > 0 ? SSL_TLSEXT_ERR_OK
+	                                                         : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* RFC 7301 3.2: no protocol in common is fatal. A client of HTTP/1.0 may say so. */
@@ -233,6 +244,7 @@ static void set_callbacks(SSL_CTX *ctx, struct tls_worker *w)
 	SSL_CTX_set_client_hello_cb(ctx, greet, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, choose);
 	SSL_CTX_set_cert_cb(ctx, attach, NULL);
+	SSL_CTX_set_tlsext_status_cb(ctx, has_staple);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	tls_tickets_use(ctx);
 }

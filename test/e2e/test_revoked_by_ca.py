@@ -50,7 +50,7 @@ def test_who_cannot_sign_it_is_not_believed(place, receiver, kind):
     ca, everseal = place(revocation=[kind], revocation_signer="other")
     ca.call("/revoke", {"name": NAME})
     everseal.restart()
-    everseal.logged(f"/{kind} does not say whether certificates are revoked, it is asked again in a day: .* not signed by")
+    everseal.logged(f"/{kind} does not say whether certificates are revoked, it is asked again within a day: .* not signed by")
     assert everseal.certificate(NAME)["state"] == "ok" and ca.orders == 1
     assert not [m for m in receiver.messages if m["event"] == "revoked"]
 

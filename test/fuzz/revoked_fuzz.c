@@ -30,15 +30,16 @@ static void as_list(struct str der, const struct ocsp_about *about)
 	if (!crl_signed_by(crl, about->issuer, &err))
 		CHECK(err.code != ERR_NONE && err.text[0]);
 	crl_lists(crl, about->leaf, &at);
+	crl_has_serial(crl, STR("0123456789abcdef"));
 	crl_free(&crl);
 }
 
 static void as_answer(struct str der, const struct ocsp_about *about)
 {
 	struct err err = ERR_INIT;
-	int64_t revoked;
+	struct ocsp_said said;
 	BUF_AUTO request = BUF(16 << 10);
-	if (!ocsp_read(der, about, &revoked, &err))
+	if (!ocsp_read(der, about, &said, &err))
 		CHECK(err.code != ERR_NONE && err.text[0]);
 	struct err other = ERR_INIT;
 	if (!ocsp_request(der, about->issuer, &request, &other))

@@ -45,7 +45,8 @@ static bool within(struct str s, size_t n)
 
 static void check(const struct cert_record *r, size_t n)
 {
-	CHECK(within(r->leaf, n) && within(r->key, n) && r->chain_count <= RECORD_CHAIN_MOST);
+	CHECK(within(r->leaf, n) && within(r->key, n) && within(r->staple, n));
+	CHECK(r->chain_count <= RECORD_CHAIN_MOST);
 	for (size_t i = 0; i < r->chain_count; i++)
 		CHECK(within(r->chain[i], n));
 	CHECK(r->leaf.n > 0 && r->key.n > 0);

@@ -116,11 +116,38 @@ static void what_is_no_list_is_refused(void **state)
 static int64_t revoked(const char *name)
 {
 	struct err err = ERR_INIT;
-	int64_t at;
+	struct ocsp_said said;
 	const struct ocsp_about about = { leaf, issuer, JUNE };
-	if (!ocsp_read(file(name), &about, &at, &err))
+	if (!ocsp_read(file(name), &about, &said, &err))
 		fail_msg("%s: %s", name, err.text);
-	return at;
+	assert_true(!said.revoked || !said.until);
+	return said.revoked;
+}
+
+static int64_t good_until(const char *name, int64_t now)
+{
+	struct err err = ERR_INIT;
+	struct ocsp_said said;
+	const struct ocsp_about about = { leaf, issuer, now };
+	if (!ocsp_read(file(name), &about, &said, &err))
+		fail_msg("%s: %s", name, err.text);
+	assert_true(!said.until || (said.from <= now + 300000 && said.until > now));
+	return said.until;
+}
+
+/* The answers of the corpus are valid in June. */
+static void an_answer_that_it_is_good_can_be_shown_while_it_is_valid(void **state)
+{
+	(void)state;
+	const int64_t until = good_until("answer_good", JUNE);
+	assert_true(until > JUNE);
+	assert_true(good_until("answer_good", until - 1) == until);
+	assert_true(good_until("answer_good", until) == 0);
+	const int64_t from = JUNE - INT64_C(3) * 86400000;
+	assert_true(good_until("answer_good", from - 60000) == until);
+	assert_true(good_until("answer_good", from - 600000) == 0);
+	assert_true(good_until("answer_unknown", JUNE) == 0);
+	assert_true(good_until("answer_revoked", JUNE) == 0);
 }
 
 static void an_answer_says_what_is_revoked(void **state)
@@ -150,8 +177,8 @@ static void whom_the_issuer_has_not_let_is_not_believed(void **state)
 	const struct ocsp_about about = { leaf, issuer, JUNE };
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct err err = ERR_INIT;
-		int64_t at;
-		assert_false(ocsp_read(file(cases[i].file), &about, &at, &err));
+		struct ocsp_said said;
+		assert_false(ocsp_read(file(cases[i].file), &about, &said, &err));
 		if (!strstr(err.text, cases[i].words))
 			fail_msg("%s: %s", cases[i].file, err.text);
 	}
@@ -178,6 +205,7 @@ int main(void)
 		cmocka_unit_test(who_did_not_issue_it_cannot_list_it),
 		cmocka_unit_test(what_is_no_list_is_refused),
 		cmocka_unit_test(an_answer_says_what_is_revoked),
+		cmocka_unit_test(an_answer_that_it_is_good_can_be_shown_while_it_is_valid),
 		cmocka_unit_test(whom_the_issuer_has_not_let_is_not_believed),
 		cmocka_unit_test(a_question_names_the_certificate),
 	};

@@ -119,6 +119,60 @@ static void a_record_is_found_whole_under_each_name(void **state)
 }
 
 /* With its own chain, behind a segment's end too; the next certificate stands alone again. */
+/* What its responder says of it, until when; with and without one that stands beside it. */
+static void a_staple_comes_with_its_certificate(void **state)
+{
+	(void)state;
+	for (int beside = 0; beside < 2; beside++) {
+		struct ends e;
+		struct err err = ERR_INIT;
+		struct str names[] = { STR("a.example"), STR("b.example") };
+		struct cert_record record = { .leaf = STR("leaf"),
+			.key = STR("key"),
+			.flags = CERT_TEMPORARY,
+			.staple = STR("good"),
+			.staple_until = INT64_C(1) << 40 };
+		struct cert_record other = { .leaf = STR("other"), .key = STR("its key") }, got;
+		uint64_t number;
+		ends_init(&e);
+		if (beside)
+			must(segments_add_beside(e.segments, &other, &record.beside, &err), &err);
+		must(segments_add(e.segments, names, 2, &record, &number, &err), &err);
+		add(&e, "c.example", "plain");
+		assert_true(cert_table_find(e.table, STR("b.example"), &got));
+		assert_true(str_eq(got.staple, record.staple));
+		assert_true(got.staple_until == record.staple_until);
+		assert_int_equal(got.flags, CERT_TEMPORARY);
+		assert_int_equal(cert_table_beside(e.table, &got, &other), beside);
+		assert_int_equal(other.staple.n, 0);
+		assert_leaf(&e, "c.example", "plain");
+		assert_true(cert_table_find(e.table, STR("c.example"), &got) && !got.staple.n);
+		ends_done(&e);
+	}
+}
+
+static void one_that_stands_beside_has_its_own_staple(void **state)
+{
+	(void)state;
+	struct ends e;
+	struct err err = ERR_INIT;
+	struct str names[] = { STR("a.example") };
+	struct cert_record record = { .leaf = STR("leaf"), .key = STR("key") }, got, its;
+	const struct cert_record other = { .leaf = STR("other"),
+		.key = STR("its key"),
+		.staple = STR("its own"),
+		.staple_until = 7 };
+	uint64_t number;
+	ends_init(&e);
+	must(segments_add_beside(e.segments, &other, &record.beside, &err), &err);
+	must(segments_add(e.segments, names, 1, &record, &number, &err), &err);
+	tell(&e);
+	assert_true(cert_table_find(e.table, STR("a.example"), &got) && !got.staple.n);
+	assert_true(cert_table_beside(e.table, &got, &its));
+	assert_true(str_eq_c(its.staple, "its own") && its.staple_until == 7);
+	ends_done(&e);
+}
+
 static void one_of_another_kind_stands_beside(void **state)
 {
 	(void)state;
@@ -441,7 +495,9 @@ static size_t good_bytes(char *ret_bytes, size_t most)
 	struct cert_record record = { .leaf = STR("leaf"),
 		.key = STR("key"),
 		.chain = { STR("one"), STR("two") },
-		.chain_count = 2 };
+		.chain_count = 2,
+		.staple = STR("good"),
+		.staple_until = 7 };
 	uint64_t number;
 	ends_init(&e);
 	must(segments_add_beside(e.segments, &record, &record.beside, &err), &err);
@@ -472,8 +528,8 @@ static void changed_bytes_never_lead_outside(void **state)
 			        &err);
 			refused += !cert_table_advance(t, 0, n, &err);
 			if (cert_table_find(t, STR("b.example"), &got)) {
-				assert_true(
-				        got.leaf.n < n && got.key.n < n && got.chain_count <= 10);
+				assert_true(got.leaf.n < n && got.key.n < n && got.staple.n < n &&
+				            got.chain_count <= 10);
 				for (size_t c = 0; c < got.chain_count; c++)
 					assert_true(got.chain[c].n < n);
 				if (cert_table_beside(t, &got, &got))
@@ -607,6 +663,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_record_is_found_whole_under_each_name),
+		cmocka_unit_test(a_staple_comes_with_its_certificate),
+		cmocka_unit_test(one_that_stands_beside_has_its_own_staple),
 		cmocka_unit_test(one_of_another_kind_stands_beside),
 		cmocka_unit_test(the_exact_name_comes_before_the_wildcard),
 		cmocka_unit_test(later_records_replace_and_forget),

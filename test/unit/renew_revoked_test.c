@@ -28,6 +28,9 @@ static struct buf issuer_der;
 static const char *list_url;
 static bool by_ocsp; /* http://NAME.ocsp.ca.test */
 static bool alone;   /* without its issuer */
+static bool must_staple;
+/* Until when answers that it is good are valid, wall ms; 0: they do not say. */
+static int64_t answers_until;
 
 /* The CA */
 
@@ -82,6 +85,8 @@ static void sign_anew(struct ca_order *o, X509 *leaf)
 		snprintf(text, sizeof text, "OCSP;URI:http://%s.ocsp.ca.test", o->names[0]);
 		add_point(leaf, NID_info_access, text);
 	}
+	if (must_staple)
+		add_point(leaf, NID_tlsfeature, "status_request");
 	CHECK(X509_sign(leaf, own, EVP_sha256()));
 	buf_clear(&o->pem);
 	write_pem(leaf, &o->pem);
@@ -139,13 +144,17 @@ static void add_answer(const struct buf *question, bool revoked, EVP_PKEY *by, s
 	const unsigned char *p = (const unsigned char *)question->p;
 	OCSP_REQUEST *request = d2i_OCSP_REQUEST(NULL, &p, (long)question->n);
 	OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
-	ASN1_TIME *at = ASN1_TIME_new();
+	ASN1_TIME *at = ASN1_TIME_new(), *from = NULL, *until = NULL;
 	unsigned char *der = NULL;
 	CHECK(request && OCSP_request_onereq_count(request) == 1);
 	ASN1_TIME_set_string(at, "20270101120000Z");
+	if (answers_until) {
+		from = ASN1_TIME_set(NULL, loop_wall(place->loop) / 1000);
+		until = ASN1_TIME_set(NULL, answers_until / 1000);
+	}
 	OCSP_basic_add1_status(basic, OCSP_onereq_get0_id(OCSP_request_onereq_get0(request, 0)),
 	        revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
-	        OCSP_REVOKED_STATUS_NOSTATUS, at, at, NULL);
+	        OCSP_REVOKED_STATUS_NOSTATUS, at, from ? from : at, until);
 	CHECK(OCSP_basic_sign(basic, issuer, by, EVP_sha256(), NULL, 0) || by != own);
 	if (by != own) {
 		X509 *liar = certified(by);
@@ -161,6 +170,8 @@ static void add_answer(const struct buf *question, bool revoked, EVP_PKEY *by, s
 	OCSP_BASICRESP_free(basic);
 	OCSP_REQUEST_free(request);
 	ASN1_TIME_free(at);
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(until);
 }
 
 /* What is asked */
@@ -256,7 +267,8 @@ static int setup(void **state)
 	list_init(&waiting);
 	questions = issuer_der = BUF(64 << 10);
 	list_url = LIST;
-	by_ocsp = alone = false;
+	by_ocsp = alone = must_staple = false;
+	answers_until = 0;
 	own = EVP_EC_gen("P-256");
 	foreign = EVP_EC_gen("P-256");
 	issuer = certified(own);
@@ -378,6 +390,9 @@ static void a_responder_is_asked_about_each(void **state)
 	(void)state;
 	by_ocsp = true;
 	registered(NAME);
+	asked_are("POST " RESPONDER "\n"); /* what it says is shown */
+	answers_until = loop_wall(place->loop) + 100 * DAY;
+	answer_by(RESPONDER, /* revoked= */ false, own);
 	next_day();
 	asked_are("GET " LIST "\nPOST " RESPONDER "\n");
 	answer_list(LIST, 1, 1);
@@ -449,15 +464,15 @@ static void who_cannot_be_believed_stops_nothing(void **state)
 		answer_with(LIST, rows[i].status, str_c(rows[i].body));
 		BUF_AUTO line = BUF(512);
 		buf_printf(&line,
-		        LIST " does not say whether certificates are revoked, it is asked again in "
-		             "a day: %s",
+		        LIST " does not say whether certificates are revoked, it is asked again "
+		             "within a day: %s",
 		        rows[i].why);
 		logged_has(buf_c(&line));
 	}
 	add_list(1001, 1001, foreign, &der);
 	next_day();
 	answer_with(LIST, 200, buf_str(&der));
-	logged_has("a day: The list of revoked certificates is not signed by who issued");
+	logged_has("within a day: The list of revoked certificates is not signed by who issued");
 	assert_int_equal(logged_count("does not say whether"), 4);
 	is_not_revoked(NAME);
 	run_until_idle();
@@ -472,9 +487,10 @@ static void nor_does_a_responder(void **state)
 	registered(NAME);
 	next_day();
 	answer_by(RESPONDER, /* revoked= */ true, foreign);
-	logged_has(RESPONDER " does not say whether certificates are revoked, it is asked again in "
-	                     "a day: The answer whether the certificate is revoked is not signed "
-	                     "by who issued it.");
+	logged_has(RESPONDER
+	        " does not say whether certificates are revoked, it is asked again "
+	        "within a day: The answer whether the certificate is revoked is not signed "
+	        "by who issued it.");
 	is_not_revoked(NAME);
 }
 
@@ -562,6 +578,7 @@ static void nor_is_what_another_has_taken_the_place_of(void **state)
 	wish_wait(&w);
 	run_until_idle();
 	run_for(place, MINUTE);
+	asked_are("POST http://a.example.com.ocsp.ca.test\n");
 	by_ocsp = false;
 	list_url = LIST;
 	registered("a.example.com");
@@ -625,6 +642,10 @@ static void what_the_list_says_is_not_asked_the_responder(void **state)
 	registered("b.example.com");
 	registered("c.example.com");
 	registered("d.example.com");
+	answers_until = loop_wall(place->loop) + 100 * DAY;
+	for (int i = 0; i < 4; i++)
+		answer_by(first_waiting(), /* revoked= */ false, own);
+	asked_count_is(4);
 	next_day();
 	asked_count_is(4); /* the list, and about three of them */
 	answer_list(LIST, 1001, 1004);
@@ -680,6 +701,121 @@ static void it_may_happen_again(void **state)
 	assert_int_equal(logged_count("could not be stored"), 0);
 }
 
+/* Answers that handshakes show */
+
+static int64_t shown_until(const char *name)
+{
+	for (size_t i = 0; i < INSTALLED; i++)
+		if (!strcmp(world.shown[i].name, name))
+			return world.shown[i].staple ? world.shown[i].staple_until : 0;
+	return -1;
+}
+
+static void good_for(int64_t life)
+{
+	answers_until = (loop_wall(place->loop) + life) / 1000 * 1000;
+	answer_by(RESPONDER, /* revoked= */ false, own);
+}
+
+static void an_answer_is_shown_until_it_is_old(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	assert_true(shown_until(NAME) == 0);
+	good_for(10 * DAY);
+	const int64_t first = answers_until;
+	assert_true(shown_until(NAME) == first);
+	run_for(place, SECOND);
+	world_kill();
+	world_start(NULL); /* it was kept */
+	assert_true(shown_until(NAME) == first);
+	/* The one of the daily question is as good. */
+	run_for(place, DAY);
+	good_for(10 * DAY);
+	assert_true(shown_until(NAME) == first);
+	run_for(place, 5 * DAY);
+	good_for(10 * DAY);
+	assert_true(shown_until(NAME) == answers_until && answers_until > first);
+	/* Nothing that is over is given to serve again. */
+	run_for(place, 11 * DAY);
+	held_install(registration_find(world.renewals, STR(NAME)));
+	assert_true(shown_until(NAME) == 0);
+	is_not_revoked(NAME);
+}
+
+/* Half of six hours is three, whatever is looked at daily. */
+static void a_short_one_is_asked_for_in_time(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	good_for(6 * HOUR);
+	asked_are("POST " RESPONDER "\n");
+	run_for(place, HOUR);
+	world_kill();
+	world_start(NULL);
+	run_for(place, MINUTE);
+	asked_are("POST " RESPONDER "\n"); /* as is everybody after a start */
+	answer_by(RESPONDER, /* revoked= */ false, own);
+	run_for(place, HOUR + 50 * MINUTE);
+	asked_are("");
+	run_for(place, 20 * MINUTE);
+	asked_are("POST " RESPONDER "\n");
+	/* Where nothing comes that lasts longer, it is not asked for without end. */
+	good_for(10 * SECOND);
+	run_for(place, 50 * MINUTE);
+	asked_are("");
+	run_for(place, 20 * MINUTE);
+	asked_are("POST " RESPONDER "\n");
+}
+
+static void what_is_revoked_is_shown_as_good_no_more(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	good_for(10 * DAY);
+	disabled(NAME);
+	next_day();
+	answer_by(RESPONDER, /* revoked= */ true, own);
+	assert_true(shown_until(NAME) == 0);
+	run_for(place, SECOND);
+	world_kill();
+	world_start(NULL);
+	assert_true(shown_until(NAME) == 0);
+}
+
+static void a_responder_that_is_silent_is_asked_less_and_less(void **state)
+{
+	(void)state;
+	by_ocsp = must_staple = true;
+	list_url = NULL;
+	registered(NAME);
+	buf_clear(&questions);
+	answer_with(RESPONDER, 0, STR_NONE);
+	logged_has("The certificate for " NAME " may only be shown with an answer of its OCSP "
+	           "responder (must-staple), and " RESPONDER " gives none: browsers refuse it.");
+	assert_non_null(
+	        strstr(registration_view(registration_find(world.renewals, STR(NAME))).why.p,
+	                "(must-staple)"));
+	run_for(place, 50 * MINUTE);
+	asked_are("");
+	run_for(place, 15 * MINUTE);
+	asked_are("POST " RESPONDER "\n");
+	answer_with(RESPONDER, 0, STR_NONE);
+	run_for(place, 110 * MINUTE);
+	asked_are("");
+	run_for(place, 15 * MINUTE);
+	asked_are("POST " RESPONDER "\n");
+	good_for(10 * DAY);
+	assert_int_equal(registration_view(registration_find(world.renewals, STR(NAME))).why.n, 0);
+	assert_true(shown_until(NAME) == answers_until);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -700,6 +836,10 @@ int main(void)
 		TEST(what_the_list_says_is_not_asked_the_responder),
 		TEST(what_could_not_be_stored_is_asked_again_after_a_restart),
 		TEST(it_may_happen_again),
+		TEST(an_answer_is_shown_until_it_is_old),
+		TEST(a_short_one_is_asked_for_in_time),
+		TEST(what_is_revoked_is_shown_as_good_no_more),
+		TEST(a_responder_that_is_silent_is_asked_less_and_less),
 	};
 	return cmocka_run_group_tests_name("renew_revoked", tests, NULL, NULL);
 }

@@ -54,6 +54,8 @@ static void show(struct str name, const struct serving_certificate *c)
 	buf_add_buf(&s->before, &s->pem);
 	buf_clear(&s->pem);
 	cert_to_pem(c->leaf, &s->pem);
+	s->staple = c->staple.n;
+	s->staple_until = c->staple_until;
 	buf_clear(&s->beside);
 	if (c->beside)
 		cert_to_pem(c->beside->leaf, &s->beside);

@@ -12,6 +12,8 @@ struct shown {
 	char name[64];
 	struct buf pem, before; /* before: what a listener that lags shows */
 	struct buf beside;      /* PEM, for those who cannot do with the first; empty: none */
+	size_t staple;          /* bytes of the answer of its OCSP responder */
+	int64_t staple_until;   /* wall ms */
 };
 
 struct world {
