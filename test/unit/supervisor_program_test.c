@@ -255,7 +255,7 @@ static void no_descriptor_is_left_open(void **state)
 {
 	(void)state;
 	assert_int_equal(dup2(STDOUT_FILENO, SURPLUS), SURPLUS);
-	shell("for n in 0 1 2 3 4 5 6 7 8 9 10 20 30 77; do test -e /proc/$$/fd/$n && echo $n; done;"
+	shell("for n in 0 1 2 3 4 5 6 7 8 9 10 20 77; do test -e /proc/$$/fd/$n && echo $n; done; "
 	      "readlink /proc/$$/fd/0; wc -c");
 	close(SURPLUS);
 	/* 10 is the shell's own, where it is. */
@@ -405,7 +405,13 @@ static bool all_ended(void)
 	return list_empty(&supervisor.programs);
 }
 
-static bool is_left_in_peace(void)
+static bool all_run(void)
+{
+	struct stat st;
+	return !stat(note, &st) && st.st_size == 16;
+}
+
+static bool all_are_answered(void)
 {
 	return heard.answers == 16;
 }
@@ -413,17 +419,18 @@ static bool is_left_in_peace(void)
 static void sixteen_run_at_a_time(void **state)
 {
 	(void)state;
-	BUF_AUTO text = BUF(4096);
-	words(&text, (const char *const[]){ "/bin/sleep", "1000", NULL });
-	struct msg_program m = asked(buf_str(&text));
 	for (int i = 0; i < 16; i++)
-		program_run(&supervisor, &m);
+		start_shell("echo >> $1; exec sleep 1000");
 	assert_int_equal(running(), 16);
+	wait_for(all_run, "their start");
+	BUF_AUTO text = BUF(4096);
+	words(&text, (const char *const[]){ "/bin/true", NULL });
+	const struct msg_program m = asked(buf_str(&text));
 	run(&m);
 	assert_int_equal(heard.error, EAGAIN);
 	heard.answers = 0;
 	now += TIMEOUT;
-	wait_for(is_left_in_peace, "the end of all");
+	wait_for(all_are_answered, "the end of all");
 	dies_of(SIGTERM);
 	assert_true(all_ended());
 }
