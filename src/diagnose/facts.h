@@ -136,6 +136,13 @@ struct facts {
 	bool answer_done;   /* it is known whether it has */
 	bool behind_router; /* this machine has no public IPv4 address of its own */
 	struct fact_question questions[QUESTIONS]; /* by enum dns_type */
+	struct {                   /* proofs by a zone of our own, to which a CNAME has to lead */
+		struct str name;   /* _acme-challenge.NAME; empty: proofs go another way */
+		struct str target; /* where that has to lead */
+		struct str record; /* the record, as a zone file says it */
+		bool needed;       /* nothing else can prove a wildcard name */
+		struct fact_question asked; /* TXT of it */
+	} delegation;
 	struct fact_address addresses[ADDRESSES_MOST];
 	size_t address_count, address_more; /* more: that were left out */
 	bool addresses_done;
@@ -175,6 +182,7 @@ struct str chain_resolve(struct arena *a, struct str base, struct str location);
 void finding_add(struct findings *f, const struct finding *finding);
 void judge_dns(struct findings *out);
 void judge_addresses(struct findings *out);
+void judge_delegation(struct findings *out);
 void judge_listeners(struct findings *out);
 void judge_redirects(struct findings *out);
 void judge_caa(struct findings *out);
@@ -184,6 +192,8 @@ const char *cdn_of(struct str headers); /* its name, or NULL */
 /* The lines that tell what was asked and answered. */
 struct str proof_of_path(struct arena *a, const struct fact_path *path);
 struct str proof_of_question(struct arena *a, const struct facts *f, enum dns_type type);
+struct str proof_of_asked(
+        struct arena *a, const struct fact_question *q, enum dns_type type, struct str name);
 /* "14:02:09.118Z" */
 struct str proof_time(struct arena *a, int64_t wall);
 struct str span_text(struct arena *a, int64_t ms); /* "41 ms", "10.0 s" */

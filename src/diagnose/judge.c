@@ -49,8 +49,14 @@ struct str span_text(struct arena *a, int64_t ms)
 struct str proof_of_question(struct arena *a, const struct facts *f, enum dns_type type)
 {
 	const struct fact_question *q = &f->questions[type];
+	return proof_of_asked(a, q, type, type == DNS_CAA && q->owner.n ? q->owner : f->name);
+}
+
+struct str proof_of_asked(
+        struct arena *a, const struct fact_question *q, enum dns_type type, struct str name)
+{
 	BUF_AUTO out = BUF(16 << 10);
-	struct str name = type == DNS_CAA && q->owner.n ? q->owner : f->name, rest, line;
+	struct str rest, line;
 	buf_printf(&out, "%.*s %s %.*s", STR_ARG(proof_time(a, q->at)), dns_type_name(type),
 	        STR_ARG(name));
 	if (q->server.n)
@@ -211,6 +217,7 @@ void judge(struct arena *a, const struct facts *f, struct findings *ret)
 	ret->over = false;
 	judge_dns(ret);
 	judge_addresses(ret);
+	judge_delegation(ret);
 	judge_listeners(ret);
 	judge_redirects(ret);
 	judge_caa(ret);

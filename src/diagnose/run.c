@@ -24,6 +24,7 @@ static struct str kept(struct run *run, struct str s)
 static bool is_under_way(const struct run *run)
 {
 	bool any = run->asking_directory || !run->dialling;
+	any |= run->facts.delegation.name.n && !run->facts.delegation.asked.done;
 	for (size_t i = 0; i < QUESTIONS; i++)
 		any |= !run->facts.questions[i].done;
 	for (size_t i = 0; i < PATH_COUNT; i++)
@@ -361,11 +362,9 @@ static void try_dialling(struct run *run)
 
 /* ---- what is asked at once ---- */
 
-static void resolved(
-        struct run *run, enum dns_type type, const struct fetch_resolved *r, const struct err *err)
+static void take_answer(struct run *run, struct fact_question *q, const struct fetch_resolved *r,
+        const struct err *err)
 {
-	struct fact_question *q = &run->facts.questions[type];
-	q->done = true;
 	q->outcome = DNS_GARBLED;
 	if (err)
 		q->err = *err;
@@ -376,6 +375,14 @@ static void resolved(
 		q->server = kept(run, r->server);
 		q->ms = r->ms;
 	}
+}
+
+static void resolved(
+        struct run *run, enum dns_type type, const struct fetch_resolved *r, const struct err *err)
+{
+	struct fact_question *q = &run->facts.questions[type];
+	q->done = true;
+	take_answer(run, q, r, err);
 	moved(run);
 }
 
@@ -418,6 +425,44 @@ static void ask_dns(struct run *run)
 			.done = done[t] };
 		fetch_resolve(run->needs->fetch, &run->questions[t]);
 	}
+}
+
+static void ask_delegation(struct run *run, enum dns_type type,
+        void (*done)(
+                struct fetch_resolve *r, const struct fetch_resolved *came, const struct err *err))
+{
+	run->delegation = (struct fetch_resolve){ .name = run->facts.delegation.name,
+		.servers = run->here.servers,
+		.type = dns_type_name(type),
+		.timeout = RESOLVE_MOST,
+		.done = done };
+	fetch_resolve(run->needs->fetch, &run->delegation);
+}
+
+static void heard_cname(
+        struct fetch_resolve *r, const struct fetch_resolved *came, const struct err *err)
+{
+	struct run *run = OWNER(r, struct run, delegation);
+	struct fact_question *q = &run->facts.delegation.asked;
+	if (!err)
+		q->aliases = kept(run, came->records);
+	q->done = true;
+	moved(run);
+}
+
+/* Where nobody answers behind it, the CNAME itself may still be there. */
+static void heard_delegation(
+        struct fetch_resolve *r, const struct fetch_resolved *came, const struct err *err)
+{
+	struct run *run = OWNER(r, struct run, delegation);
+	struct fact_question *q = &run->facts.delegation.asked;
+	take_answer(run, q, came, err);
+	if (!err && q->outcome == DNS_FAILED) {
+		ask_delegation(run, DNS_CNAME, heard_cname);
+		return;
+	}
+	q->done = true;
+	moved(run);
 }
 
 static void take_identities(struct run *run, struct str body)
@@ -541,6 +586,10 @@ void run_start(struct run *run)
 		know_address(run);
 	else
 		ask_dns(run);
+	if (run->facts.delegation.name.n) {
+		run->facts.delegation.asked.at = now(run);
+		ask_delegation(run, DNS_TXT, heard_delegation);
+	}
 	ask_directory(run);
 	if (run->here.own_address.n)
 		look_at(run, ADDRESSES_MOST, NULL, run->here.own_address);
@@ -557,6 +606,7 @@ void run_stop(struct run *run)
 	timer_stop(&run->patience);
 	board_withdraw(&run->notice);
 	fetch_abort(&run->directory);
+	fetch_resolve_abort(&run->delegation);
 	for (size_t i = 0; i < QUESTIONS; i++)
 		fetch_resolve_abort(&run->questions[i]);
 	for (size_t i = 0; i < PATH_COUNT; i++)

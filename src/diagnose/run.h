@@ -37,7 +37,7 @@ struct run {
 	struct str expected;
 	struct notice notice;
 	struct timer patience, deadline;
-	struct fetch_resolve questions[QUESTIONS];
+	struct fetch_resolve questions[QUESTIONS], delegation;
 	struct fetch_call directory;
 	bool asking_directory, dialling;
 	struct chase chases[ADDRESSES_MOST + 2];

@@ -3,8 +3,6 @@
 #include "issue/dns_look.h"
 #include "keys/digest.h"
 
-#define PREFIX "_acme-challenge."
-
 struct dns01 {
 	struct prover prover;
 	struct dns01_needs needs;
@@ -55,16 +53,21 @@ static const struct config_dns *way_of(const struct dns01 *d, struct str name)
 	return d->config ? dns01_way(d->config, acme_without_wildcard(name)) : &none;
 }
 
-bool dns01_record(struct prover *prover, struct str name, struct buf *out)
+bool dns01_target(const struct config_dns *way, struct str name, struct buf *ret_target)
 {
-	const struct dns01 *d = OWNER(prover, struct dns01, prover);
-	const struct config_dns *way = way_of(d, name);
 	if (way->way != CONFIG_DNS_DELEGATED)
 		return false;
-	name = acme_without_wildcard(name);
-	buf_printf(out, PREFIX "%.*s. CNAME ", STR_ARG(name));
-	dns_table_name(name, way->delegated, out);
-	buf_add_char(out, '.');
+	dns_table_name(acme_without_wildcard(name), way->delegated, ret_target);
+	return true;
+}
+
+bool dns01_record(const struct config_dns *way, struct str name, struct buf *ret_line)
+{
+	BUF_AUTO target = BUF(512);
+	if (!dns01_target(way, name, &target))
+		return false;
+	buf_printf(ret_line, DNS01_PREFIX "%.*s. CNAME %s.", STR_ARG(acme_without_wildcard(name)),
+	        buf_c(&target));
 	return true;
 }
 
@@ -350,7 +353,7 @@ static void publish(struct proof *p)
 	dns_table_name(p->name, p->way.delegated, &ours);
 	p->zone = p->way.delegated;
 	if (!str_eq_nocase(p->target, buf_str(&ours))) {
-		dns01_record(&p->dns->prover, p->name, &record);
+		dns01_record(&p->way, p->name, &record);
 		err_set(&p->err, ERR_NOT_FOUND,
 		        "No CNAME record leads from %.*s to the delegated zone." ERR_REMEDY
 		        "Add this one to the zone of %.*s: %s",
@@ -448,7 +451,7 @@ static void set_texts(struct proof *p, const struct proof_text *text)
 	p->name = arena_str(a, text->name);
 	p->token = arena_str(a, text->token);
 	p->value = value_of(a, text);
-	p->record = p->target = arena_printf(a, PREFIX "%.*s", STR_ARG(text->name));
+	p->record = p->target = arena_printf(a, DNS01_PREFIX "%.*s", STR_ARG(text->name));
 	p->zone = p->way.zone;
 	for (size_t i = 0; i < from->check_count; i++)
 		buf_printf(&check, "%.*s\n", STR_ARG(from->check[i]));

@@ -29,12 +29,14 @@ void dns01_free(struct prover **p); /* once all is withdrawn */
 void dns01_configure(struct prover *p, const struct config *config);
 struct dns_table *dns01_table(struct prover *p);
 
-/* The CNAME record that a name needs, once, before the delegated zone can prove it, as a zone file
- * says it. False: it needs none, its proofs go another way. */
-bool dns01_record(struct prover *p, struct str name, struct buf *out);
-
 /* What the configuration says for a name: its site's own block, else that of the top level. */
 const struct config_dns *dns01_way(const struct config *config, struct str name);
+/* The CNAME record that a name needs, once, before the delegated zone can prove it. False: it needs
+ * none, its proofs go another way. */
+#define DNS01_PREFIX "_acme-challenge."
+bool dns01_target(const struct config_dns *way, struct str name, struct buf *ret_target);
+/* As a zone file says it. */
+bool dns01_record(const struct config_dns *way, struct str name, struct buf *ret_line);
 /* Lines for fetch_resolve. */
 void dns01_resolvers(const struct config *config, struct buf *out);
 

@@ -1,6 +1,7 @@
 #include "portal/diagnosis.h"
 #include "certs/name.h"
 #include "diagnose/diagnose.h"
+#include "issue/dns01.h"
 #include "net/address.h"
 #include "portal/events.h"
 #include "portal/sites.h"
@@ -121,6 +122,30 @@ static struct str resolvers_of(struct arena *a, const struct config *config)
 	return arena_str(a, buf_str(&out));
 }
 
+static bool has_wildcard(const struct config *config, struct str name)
+{
+	BUF_AUTO wildcard = BUF(512);
+	buf_printf(&wildcard, "*.%.*s", STR_ARG(name));
+	for (size_t i = 0; i < config->site_count; i++)
+		for (size_t k = 0; k < config->sites[i].name_count; k++)
+			if (str_eq(config->sites[i].names[k], buf_str(&wildcard)))
+				return true;
+	return false;
+}
+
+static void fill_delegation(struct arena *a, const struct config *config, struct facts *f)
+{
+	BUF_AUTO target = BUF(512), record = BUF(1024);
+	const struct config_dns *way = dns01_way(config, f->name);
+	if (f->ca.none || f->is_address || !dns01_target(way, f->name, &target) ||
+	        !dns01_record(way, f->name, &record))
+		return;
+	f->delegation.name = arena_printf(a, DNS01_PREFIX "%.*s", STR_ARG(f->name));
+	f->delegation.target = arena_str(a, buf_str(&target));
+	f->delegation.record = arena_str(a, buf_str(&record));
+	f->delegation.needed = has_wildcard(config, f->name);
+}
+
 static void here(
         struct diagnose_host *h, struct arena *a, struct facts *f, struct diagnose_here *ret)
 {
@@ -134,6 +159,7 @@ static void here(
 	f->https_port = config->challenge_https;
 	f->hsts_until = renew_hsts_until(portal_renewals, &f->name, 1);
 	fill_ca(a, config, issuer_of(config, f->name, registered ? &view : NULL), f, ret);
+	fill_delegation(a, config, f);
 	fill_listeners(a, f, ret);
 	if (!f->ca.none)
 		fill_limits(a, f);

@@ -53,7 +53,7 @@ class Names:
     def answer(self, data, cut=True):
         question = dnslib.DNSRecord.parse(data)
         name = str(question.q.qname).rstrip(".").lower()
-        kind = {1: "A", 28: "AAAA", 257: "CAA"}.get(question.q.qtype, "?")
+        kind = {1: "A", 5: "CNAME", 16: "TXT", 28: "AAAA", 257: "CAA"}.get(question.q.qtype, "?")
         self.asked.append((name, kind))
         reply = question.reply()
         values = self.records.get((name, kind), [])
@@ -207,6 +207,24 @@ def test_an_alias_that_leads_nowhere(stage, names):
 def test_dns_that_fails_is_told_from_silence(stage, names, values, area, state, sentence):
     names.set(NAME, A="127.0.0.1", AAAA=values)
     one(diagnose(house(stage, names).start()), area, state, sentence)
+
+
+@pytest.mark.parametrize("cname, sentence, fix", [
+    ("TARGET", "Its CNAME is right, but nobody answers for the zone", "open port 53"),
+    ("x.example.org.", "Its CNAME leads to x.example.org, not to the zone", "Correct it to this record"),
+    ("SERVFAIL", "DNS answers SERVFAIL: the domain's name servers", "repaired"),
+])
+def test_a_delegated_zone_that_is_not_reached(stage, names, cname, sentence, fix):
+    """Where nobody answers behind the CNAME, it is looked at itself."""
+    record = f"_acme-challenge.{NAME}"
+    names.set(NAME, A="127.0.0.1")
+    everseal = stage.everseal(sites=f"site {NAME} {{ proxy 127.0.0.1:9 }}", head=f"resolver 127.0.0.1:{names.port}\n"
+                              f"dns-challenge {{ delegated acme.example.net; listen 127.0.0.1:{free_port()} }}").start()
+    missing = one(diagnose(everseal), "dns", "problem", "No CNAME leads from there", f"{record}. CNAME ")
+    target = re.search(r"CNAME (\S+)$", missing["fix"])[1]
+    names.set(record, TXT="SERVFAIL", CNAME=cname.replace("TARGET", target))
+    found = one(diagnose(everseal), "dns", "problem", sentence, fix)
+    assert found["subject"] == record
 
 
 def test_a_long_answer_comes_by_tcp(stage, names):

@@ -176,6 +176,11 @@ def test_by_our_own_zone(stage):
     wanted = re.search(r"zone of example\.com: _acme-challenge\.example\.com\. CNAME (\S+)\.acme\.example\.com\.",
                        str(last_error(everseal)))
     assert wanted
+    missing = delegation_found(everseal)
+    assert missing["state"] == "problem" and "*.example.com gets no certificate" in missing["sentence"]
+    assert f"Add this record where the domain's DNS is managed: {RECORD}. CNAME {wanted[1]}.acme.example.com." in missing["fix"]
+    shown = everseal.le("diagnose", "example.com").out
+    assert f"{RECORD}. CNAME {wanted[1]}.acme.example.com." in " ".join(shown.split())
     assert ask(ours, "acme.example.com", "SOA").startswith("ns.acme.example.com. hostmaster.acme.example.com.")
     assert ask(ours, "ns.acme.example.com", "A").strip() == ours
     assert ask(ours, "ns.acme.example.com", "A", "+tcp").strip() == ours
@@ -187,8 +192,15 @@ def test_by_our_own_zone(stage):
         server.process.kill()
         server.process.wait()
         server.start()
+    assert delegation_found(everseal)["state"] == "ok"
     everseal.le("renew", "*.example.com").ok()
     everseal.wait_served("example.com", 60)
+
+
+def delegation_found(everseal):
+    """What the diagnosis says of the CNAME."""
+    run = everseal.le("diagnose", "example.com", "--json").json
+    return next(f for f in run["findings"] if f["subject"] == RECORD)
 
 
 def ask(address, name, kind, *more, short=True):

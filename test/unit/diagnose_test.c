@@ -391,6 +391,46 @@ static void hsts_promised(struct facts *f)
 	f->hsts_until = 1800000000000;
 }
 
+static void delegated(struct facts *f)
+{
+	f->delegation.name = STR("_acme-challenge.shop.example.com");
+	f->delegation.target = STR("ab12.acme.example.net");
+	f->delegation.record =
+	        STR("_acme-challenge.shop.example.com. CNAME ab12.acme.example.net.");
+	f->delegation.asked = (struct fact_question){ .done = true, .outcome = DNS_NO_NAME };
+}
+static void delegated_for_wildcard(struct facts *f)
+{
+	delegated(f);
+	f->delegation.needed = true;
+}
+static void delegated_well(struct facts *f)
+{
+	delegated_for_wildcard(f);
+	f->delegation.asked.aliases = STR("other.example.com\nAB12.acme.example.net\n");
+}
+static void delegated_elsewhere(struct facts *f)
+{
+	delegated(f);
+	f->delegation.asked.aliases = STR("ab12.acme.example.org\n");
+	f->delegation.asked.outcome = DNS_FAILED;
+}
+static void delegated_but_silent(struct facts *f)
+{
+	delegated_well(f);
+	f->delegation.asked.outcome = DNS_FAILED;
+}
+static void delegated_servfail(struct facts *f)
+{
+	delegated(f);
+	f->delegation.asked.outcome = DNS_FAILED;
+}
+static void delegated_unseen(struct facts *f)
+{
+	delegated_for_wildcard(f);
+	f->delegation.asked.outcome = DNS_SILENT;
+}
+
 static const struct {
 	void (*change)(struct facts *f);
 	enum area area;
@@ -442,6 +482,22 @@ static const struct {
 	        "Lead port 80 of 198.41.30.7 to this machine; or" },
 	{ private_address, AREA_DNS, FINDING_PROBLEM, true, "the address is not public",
 	        "Register this network's public address instead" },
+	{ delegated, AREA_DNS, FINDING_PROBLEM, false,
+	        "No CNAME leads from there to the zone that Everseal answers. Proofs by DNS fail "
+	        "for shop.example.com.",
+	        "Add this record where the domain's DNS is managed: "
+	        "_acme-challenge.shop.example.com. CNAME ab12.acme.example.net." },
+	{ delegated_for_wildcard, AREA_DNS, FINDING_PROBLEM, true,
+	        "without them *.shop.example.com gets no certificate.", "Add this record" },
+	{ delegated_well, AREA_DNS, FINDING_OK, false, "proofs by DNS can be given", NULL },
+	{ delegated_elsewhere, AREA_DNS, FINDING_PROBLEM, false,
+	        "Its CNAME leads to ab12.acme.example.org, not to the zone",
+	        "Correct it to this record" },
+	{ delegated_but_silent, AREA_DNS, FINDING_PROBLEM, true,
+	        "Its CNAME is right, but nobody answers for the zone", "open port 53" },
+	{ delegated_servfail, AREA_DNS, FINDING_PROBLEM, false,
+	        "DNS answers SERVFAIL: the domain's", "DNSSEC repaired" },
+	{ delegated_unseen, AREA_DNS, FINDING_UNSEEN, false, "was not seen", "/etc/resolv.conf" },
 	{ is_address, AREA_CAA, FINDING_OK, false, "CAA records are about domains", NULL },
 	{ nothing, AREA_PORT80, FINDING_OK, false,
 	        "0.0.0.0:80. Challenges are answered before every redirect.", NULL },

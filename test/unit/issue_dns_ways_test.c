@@ -334,10 +334,12 @@ static void a_name_s_place_is_the_same_for_all_time(void **state)
 	                "example.org") "site b.example.org { proxy 127.0.0.1:1; dns-challenge { "
 	                               "update 10.0.0.1 } }\n",
 	        NULL, 0);
-	assert_true(dns01_record(rig.prover, STR("*.shop.example.com"), &record));
+	assert_true(dns01_record(dns01_way(rig.config, STR("shop.example.com")),
+	        STR("*.shop.example.com"), &record));
 	assert_string_equal(
 	        buf_c(&record), RECORD ". CNAME shop-example-com-951623a2.acme.example.net.");
-	assert_false(dns01_record(rig.prover, STR("b.example.org"), &record));
+	assert_false(dns01_record(
+	        dns01_way(rig.config, STR("b.example.org")), STR("b.example.org"), &record));
 	rig_done(&rig);
 }
 
