@@ -176,7 +176,7 @@ enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address)
 	if (usual)
 		return read_usual(take_last(h), ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;
 	if (fresh && !split_field(h, h->list))
-		return HOP_UNKNOWN;
+		return HOP_BAD;
 	struct str element = h->elements[--h->element_count];
 	h->in_field = h->element_count > 0;
 	return read_node(element, ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;

@@ -12,7 +12,9 @@
 
 enum { FORWARDED_HOPS_MOST = 32 }; /* in one field of Forwarded, and on the whole way */
 
-enum hop { HOP_ADDRESS, HOP_UNKNOWN, HOP_NONE }; /* UNKNOWN: hidden, or against the grammar */
+/* UNKNOWN: hidden, or no address. BAD: the field is against the grammar, and what a stranger began
+ * may have taken in what a proxy added to it. */
+enum hop { HOP_ADDRESS, HOP_UNKNOWN, HOP_BAD, HOP_NONE };
 
 struct hops {
 	const struct headers *headers;
@@ -24,7 +26,7 @@ struct hops {
 	bool in_field;
 };
 void hops_init(struct hops *h, const struct headers *headers);
-/* The next one; nothing is known of those behind an UNKNOWN one. */
+/* The next one; nothing is known of those behind an UNKNOWN or BAD one. */
 enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address);
 
 #endif

@@ -37,6 +37,25 @@ size_t headers_remove(struct headers *h, struct str name)
 	return removed;
 }
 
+static bool is_same_folded(struct str a, struct str b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if ((a.p[i] == '_' ? '-' : a.p[i]) != (b.p[i] == '_' ? '-' : b.p[i]))
+			return false;
+	return true;
+}
+
+void headers_remove_folded(struct headers *h, struct str name)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < h->count; i++)
+		if (!is_same_folded(h->at[i].name, name))
+			h->at[kept++] = h->at[i];
+	h->count = kept;
+}
+
 static bool list_has(struct str list, struct str token)
 {
 	struct str part;

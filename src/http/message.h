@@ -19,6 +19,8 @@ struct headers {
 void headers_add(struct headers *h, struct arena *a, struct str name, struct str value);
 struct str headers_find(const struct headers *h, struct str name); /* the first; p NULL if absent */
 size_t headers_remove(struct headers *h, struct str name);         /* how many there were */
+/* And every name that is this one to an application that reads '_' as '-'. */
+void headers_remove_folded(struct headers *h, struct str name);
 /* Whether a comma-separated list header has that token, ASCII case ignored. */
 bool headers_list_has(const struct headers *h, struct str name, struct str token);
 

@@ -18,7 +18,8 @@ static const struct str refused[] = {
 	/* what it is */
 	STR_INIT("content-"),
 	/* where it came from */
-	STR_INIT("forwarded"), STR_INIT("via"), STR_INIT("x-forwarded-"), STR_INIT("x-real-ip")
+	STR_INIT("forwarded"), STR_INIT("via"), STR_INIT("x-client-cert-"),
+	STR_INIT("x-forwarded-"), STR_INIT("x-real-ip")
 };
 
 static bool matches(struct str name, struct str refused_name)

@@ -3,6 +3,7 @@
 #include "proxy/passage.h"
 
 #include "base/err.h"
+#include "server/rules.h"
 
 /* Credit for the client, so `out` never holds much more; a head has 32 KiB and what we add. */
 enum { WANT = 64 << 10, TRAILERS_CEILING = 64 << 10 };
@@ -147,6 +148,8 @@ static void end_tunnel(struct passage *p)
 void passage_body_end(struct passage *p)
 {
 	p->content_ended = true;
+	if (p->ex->route)
+		rules_trailers(p->ex->route, &p->ex->trailers);
 	if (p->by_http2) {
 		passage_http2_body_end(p);
 		return;

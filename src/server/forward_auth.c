@@ -23,26 +23,6 @@ static struct asking *asking_of(struct exchange *inner)
 	return OWNER(inner, struct asking, inner);
 }
 
-/* Applications that get headers as variables cannot tell '_' from '-'. */
-static bool is_same_folded(struct str a, struct str b)
-{
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if ((a.p[i] == '_' ? '-' : a.p[i]) != (b.p[i] == '_' ? '-' : b.p[i]))
-			return false;
-	return true;
-}
-
-static void remove_folded(struct headers *h, struct str name)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < h->count; i++)
-		if (!is_same_folded(h->at[i].name, name))
-			h->at[kept++] = h->at[i];
-	h->count = kept;
-}
-
 /* --- the application's answer */
 
 static void want(struct exchange *inner, size_t bytes)
@@ -191,9 +171,9 @@ static void drop_pretences(struct exchange *ex)
 {
 	const struct route *r = ex->route;
 	for (size_t i = 0; i < r->copy_count; i++)
-		remove_folded(&ex->request.headers, r->copies[i]);
-	remove_folded(&ex->request.headers, STR("x-forwarded-method"));
-	remove_folded(&ex->request.headers, STR("x-forwarded-uri"));
+		headers_remove_folded(&ex->request.headers, r->copies[i]);
+	headers_remove_folded(&ex->request.headers, STR("x-forwarded-method"));
+	headers_remove_folded(&ex->request.headers, STR("x-forwarded-uri"));
 }
 
 static struct request question(struct exchange *ex)

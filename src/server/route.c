@@ -105,9 +105,13 @@ static bool misdirected(struct exchange *ex)
 void exchange_route(struct exchange *ex)
 {
 	ex->started = loop_mono(ex->worker->loop);
-	visitor_find(ex);
+	bool known = visitor_find(ex);
 	ex->site = ex->asked = generation_site(ex->generation, ex->request.host);
 	counters_begin(ex);
+	if (!known) {
+		exchange_answer(ex, 400, "The header field Forwarded is malformed.");
+		return;
+	}
 	if (challenge_answered(ex) || shed(ex))
 		return;
 	if (!ex->site) {

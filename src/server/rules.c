@@ -121,10 +121,19 @@ void rules_change(const struct header_rules *rules, struct arena *a, struct head
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct header_rule *r = &rules->at[i];
 		if (r->change != HEADER_ADD)
-			(void)headers_remove(h, r->name);
+			headers_remove_folded(h, r->name);
 		if (r->change != HEADER_REMOVE)
 			headers_add(h, a, r->name, r->value);
 	}
+}
+
+/* Some applications take what stands behind the content for headers like any other. */
+void rules_trailers(const struct route *r, struct headers *trailers)
+{
+	for (size_t i = 0; i < r->copy_count; i++)
+		headers_remove_folded(trailers, r->copies[i]);
+	for (size_t i = 0; i < r->request.count; i++)
+		headers_remove_folded(trailers, r->request.at[i].name);
 }
 
 /* --- answers of the file's own */

@@ -68,6 +68,8 @@ struct str route_rest(const struct route *r, struct str path);
 /* Whether the client may come now; otherwise it is answered. */
 MUST_CHECK bool rules_admit(struct exchange *ex);
 void rules_change(const struct header_rules *rules, struct arena *a, struct headers *h);
+/* Of a request: without what its headers may not say. */
+void rules_trailers(const struct route *r, struct headers *trailers);
 
 extern const struct handler redirect_handler, respond_handler;
 

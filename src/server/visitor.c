@@ -2,18 +2,18 @@
 #include "http/forwarded.h"
 #include "server/site.h"
 
-void visitor_find(struct exchange *ex)
+bool visitor_find(struct exchange *ex)
 {
 	struct sockaddr_storage hop, client = ex->client;
 	struct hops hops;
 	ex->peer = ex->client;
 	if (!generation_trusts(ex->generation, &ex->peer))
-		return;
+		return true;
 	hops_init(&hops, &ex->request.headers);
 	for (;;) {
 		enum hop kind = hops_next(&hops, &hop);
-		if (kind == HOP_UNKNOWN)
-			return;
+		if (kind == HOP_UNKNOWN || kind == HOP_BAD)
+			return kind == HOP_UNKNOWN;
 		if (kind == HOP_NONE)
 			break;
 		client = hop;
@@ -21,4 +21,5 @@ void visitor_find(struct exchange *ex)
 			break;
 	}
 	ex->client = client;
+	return true;
 }

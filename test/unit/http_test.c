@@ -640,6 +640,7 @@ static void trailers_are_kept_when_wanted(void **state)
 	(void)state;
 	const struct str in = STR("0\r\nGrpc-Status: 0 \r\ncontent_length: 3\r\nHost: x\r\n"
 	                          "If-Match: a\r\nX-Empty:\r\nX-Forwarded_For: y\r\n"
+	                          "X-Client_Cert-Subject: CN=x\r\n"
 	                          "Set-Cookie: a=b\r\nHostile: yes\r\n\r\n");
 	for (size_t step = 1; step <= in.n; step += in.n - 1) {
 		ARENA_AUTO a = ARENA_INIT;

@@ -1,5 +1,6 @@
 /* Requests through the proxy, and what becomes of their connections. */
 #include "proxy_rig.h"
+#include "server/rules.h"
 
 static void one_connection_carries_many_requests(void **state)
 {
@@ -831,6 +832,29 @@ static void a_channel_that_control_has_closed_is_replaced(void **state)
 	assert_client_got(r, "200 length=2;|hi");
 }
 
+/* Neither for an answer of forward-auth nor for the file. */
+static void trailers_say_nothing_in_the_place_of_rules(void **state)
+{
+	struct rig *r = *state;
+	struct str copies[] = { STR("remote-user") };
+	struct header_rule rules[] = { { HEADER_SET, STR("x-role"), STR("guest") },
+		{ HEADER_REMOVE, STR("x-debug"), STR_NONE } };
+	const struct route route = { .copies = copies, .copy_count = 1, .request = { rules, 2 } };
+	struct header said[] = { { STR("remote-user"), STR("root") },
+		{ STR("remote_user"), STR("root") }, { STR("x-sum"), STR("7") },
+		{ STR("x_role"), STR("admin") }, { STR("x-debug"), STR("1") } };
+	ask(r, "POST / HTTP/1.1\r\n" HOST "TE: trailers\r\nConnection: TE\r\n"
+	       "Transfer-Encoding: chunked\r\n\r\n");
+	r->ex.route = &route;
+	r->ex.trailers = (struct headers){ said, 5, 5 };
+	UNTIL(r, accept_at(r, 0));
+	UNTIL(r, r->wanted > 0);
+	r->ex.handling->ops->body_end(r->ex.handling);
+	UNTIL(r, upstream_has(r, "\r\n\r\n0\r\nx-sum: 7\r\n\r\n"));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -841,6 +865,7 @@ int main(void)
 		RIGGED(a_loop_is_508),
 		RIGGED(what_does_not_pass),
 		RIGGED(a_chunked_body_is_framed_anew),
+		RIGGED(trailers_say_nothing_in_the_place_of_rules),
 		RIGGED(answers_pass_in_their_kinds),
 		RIGGED(broken_answers_are_seen),
 		RIGGED(too_many_interim_answers),

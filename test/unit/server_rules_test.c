@@ -319,6 +319,7 @@ static void headers_are_changed(void **state)
 	HEADER(.request = true, .change = HEADER_ADD, .name = STR("x-more"), .value = STR("2"));
 	build();
 	const char *got = ask("GET / HTTP/1.1\r\nHost: a.test\r\nX-From: him\r\nX-From: her\r\n"
+	                      "X_From: it\r\ncookie: b\r\n"
 	                      "Cookie: a\r\nX-More: 1\r\n\r\n");
 	assert_non_null(strstr(got, "app main / x-more=1 x-from=us x-more=2"));
 	assert_non_null(strstr(got, "\r\nx-frame-options: DENY\r\n"));
