@@ -69,6 +69,19 @@ def test_add_and_remove(everseal, upstream, open_page):
     Api(everseal.state).get("/api/sites/old.example.com").failed(404)
 
 
+def test_an_address_as_a_name(everseal, upstream, open_page):
+    browser = open_page()
+    browser.visit("#/lets-encrypt/configure", "Configure$").fill("^DNS name", "127.0.0.1")
+    browser.fill("^E-mail", "ops@example.com").sees("An IP address: certificates for it last a few days")
+    browser.visit("#/sites", "Sites$").press("^Add site$", role="link").sees("first one names the site")
+    browser.fill("^Names", "[2001:DB8::7]").fill("^Application", upstream.address).press("^Add site$")
+    browser.title("^2001:db8::7")
+    assert site_of(everseal, "2001:db8::7")["upstreams"] == [upstream.address]
+    everseal.register("127.0.0.1")
+    browser.visit("#/sites/127.0.0.1", "127.0.0.1$").sees("OK, served now", seconds=30)
+    browser.sees("browsers take none from an address")
+
+
 def test_an_edit_meets_another(everseal, upstream, stage, open_page):
     other, third = stage.upstream(), stage.upstream()
     add_site(everseal, "old.example.com", upstream=upstream)

@@ -51,7 +51,11 @@ function openedUnder(site) {
 	return location.protocol === 'https:' && site.names.includes(location.hostname);
 }
 
+const isAddress = name => name.includes(':') || /^[\d.]+$/.test(name);
+
 function hstsWarning(site, person) {
+	if (site.names.every(isAddress))
+		return 'It is for DNS names only: browsers take none from an address, and none is sent.';
 	return [
 		'Browsers refuse plain HTTP for this name and let nobody pass a certificate error. They remember it for the time chosen; it cannot be called back.',
 		openedUnder(site) && person.self_made
