@@ -320,6 +320,30 @@ static void show_limits(const struct json *status, struct arena *a, int64_t now,
 	table_print(&t, out);
 }
 
+/* What the CAs themselves have said. */
+static void show_waits(const struct json *status, struct arena *a, int64_t now, struct buf *out)
+{
+	const struct json *issuers = json_array(status, "issuers");
+	struct table t = { .arena = a, .heads = { "ISSUER", "ABOUT", "UNTIL", "IT SAID" } };
+	for (size_t i = 0; i < json_count(issuers); i++) {
+		const struct json *issuer = json_at(issuers, i);
+		const struct json *waits = json_array(issuer, "waits");
+		for (size_t k = 0; k < json_count(waits); k++) {
+			const struct json *wait = json_at(waits, k);
+			const struct str about = show_clean(a, json_text(wait, "about"));
+			struct table_row *row = table_add(&t);
+			row->cells[0] = show_clean(a, json_text(issuer, "name"));
+			row->cells[1] = about.n ? str_head(about, 100) : STR("all orders");
+			row->cells[2] = show_date(a, json_text(wait, "until"), now);
+			row->cells[3] = show_clean(a, json_text(wait, "words"));
+		}
+	}
+	if (!t.count)
+		return;
+	buf_add_c(out, "\nCAs that ask to wait\n");
+	table_print(&t, out);
+}
+
 static void show_fences(const struct json *status, struct arena *a, struct buf *out)
 {
 	const struct json *list = json_array(status, "fences");
@@ -359,6 +383,7 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	buf_add_c(out, "\nCertificates\n");
 	status_certificates(status, now, out);
 	show_limits(status, &a, now, out);
+	show_waits(status, &a, now, out);
 	show_fences(status, &a, out);
 	arena_done(&a);
 }

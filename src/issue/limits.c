@@ -846,3 +846,75 @@ void limit_write(const struct limit *limit, struct str directory, struct json_wr
 	json_write_text(w, "sentence", buf_str(&sentence));
 	json_write_end(w);
 }
+
+/* Waits */
+
+enum { WAITS_MOST = 20 };
+
+static bool about_the_same(const struct refusal *a, const struct refusal *b)
+{
+	return a->scope == b->scope &&
+	       (a->scope == LIMIT_SCOPE_ACCOUNT ||
+	               (a->scope == LIMIT_SCOPE_SET
+	                               ? same_names(a->names, a->count, b->names, b->count)
+	                               : str_eq_nocase(a->about, b->about)));
+}
+
+/* Of several about the same the longest. */
+static size_t take_wait(const struct refusal **all, size_t count, const struct refusal *f)
+{
+	size_t at = 0;
+	while (at < count && !about_the_same(all[at], f))
+		at++;
+	if (at < count && all[at]->until >= f->until)
+		return count;
+	if (at == count && count < WAITS_MOST)
+		count++;
+	else if (at == count && all[--at]->until >= f->until)
+		return count;
+	for (; at && all[at - 1]->until < f->until; at--)
+		all[at] = all[at - 1];
+	all[at] = f;
+	return count;
+}
+
+static void write_about(const struct refusal *f, struct json_writer *w)
+{
+	BUF_AUTO names = BUF(SENTENCE_MOST);
+	for (size_t i = 0; f->scope == LIMIT_SCOPE_SET && i < f->count; i++)
+		buf_printf(&names, "%s%.*s", i ? " " : "", STR_ARG(f->names[i]));
+	if (f->scope == LIMIT_SCOPE_ACCOUNT)
+		json_write_null(w, "about");
+	else
+		json_write_text(w, "about", names.n ? buf_str(&names) : f->about);
+}
+
+static void write_wait(const struct refusal *f, struct json_writer *w)
+{
+	struct err sentence = ERR_INIT;
+	struct limit_wait wait;
+	(void)!refused(f, f->until, &wait, &sentence);
+	json_write_object(w, NULL);
+	json_write_text(w, "ca", acme_ca_name(f->directory));
+	write_about(f, w);
+	json_write_text(w, "words", str_head(f->words, 600));
+	json_write_time(w, "until", f->until);
+	json_write_c(w, "sentence", sentence.text);
+	json_write_end(w);
+}
+
+void limits_write_waits(const struct limits *l, struct str directory, struct json_writer *w)
+{
+	const struct refusal *all[WAITS_MOST];
+	const int64_t now = loop_wall(l->loop);
+	size_t count = 0;
+	LIST_EACH (n, &l->refusals) {
+		const struct refusal *f = OWNER(n, struct refusal, node);
+		if (f->until > now && str_eq(f->directory, directory))
+			count = take_wait(all, count, f);
+	}
+	json_write_array(w, "waits");
+	for (size_t i = 0; i < count; i++)
+		write_wait(all[i], w);
+	json_write_end(w);
+}

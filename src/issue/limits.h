@@ -133,4 +133,8 @@ enum limit_scope limit_scope_of(struct str words, struct str *ret_about);
 /* One of the member "limits" of GET /api/issuers/NAME/limits. */
 void limit_write(const struct limit *limit, struct str directory, struct json_writer *w);
 
+/* The member "waits" beside it: what that CA has asked to wait for and still does, at most 20, the
+ * longest first. */
+void limits_write_waits(const struct limits *l, struct str directory, struct json_writer *w);
+
 #endif

@@ -96,7 +96,7 @@ static void fill_listeners(struct arena *a, struct facts *f, struct diagnose_her
 
 static void fill_limits(struct arena *a, struct facts *f)
 {
-	BUF_AUTO text = BUF(64 << 10);
+	BUF_AUTO text = BUF(256 << 10);
 	struct err err = ERR_INIT;
 	struct json_writer w;
 	json_write_init(&w, &text);

@@ -140,6 +140,7 @@ bool renew_limits(struct renewals *r, struct str issuer, struct str name, struct
 		limit_write(&rows[i], row->directory, w);
 	}
 	json_write_end(w);
+	limits_write_waits(l, row->directory, w);
 	return true;
 }
 

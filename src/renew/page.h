@@ -136,9 +136,9 @@ struct renew_revoke_want {
 void renew_revoke(struct renewals *r, struct renew_request *q, const struct renew_revoke_want *want,
         renew_done *done);
 
-/* The member "limits" of GET /api/issuers/NAME/limits. issuer: a row's name; name: what would be
- * ordered, or empty: what is used up most, at most 20. For CAs whose figures are not known the list
- * is empty. */
+/* The members "limits" and "waits" of GET /api/issuers/NAME/limits. issuer: a row's name; name:
+ * what would be ordered, or empty: what is used up most, at most 20. For CAs whose figures are not
+ * known the list of limits is empty; `waits` is what the CA itself has asked for. */
 MUST_CHECK bool renew_limits(struct renewals *r, struct str issuer, struct str name,
         struct json_writer *w, struct err *err);
 

@@ -1,5 +1,6 @@
 """What is left of a CA's limits, on the page and in the status: Let's Encrypt's are known by its directory."""
 import contextlib
+import datetime
 import json
 import sqlite3
 import time
@@ -7,7 +8,8 @@ import time
 import pytest
 
 from api import Api
-from browser import api, judge, open_page
+from browser import first_administrator, judge, new_window, open_page
+from network import until
 
 pytestmark = pytest.mark.timed
 
@@ -60,3 +62,27 @@ def test_there_are_never_more_than_twenty(everseal):
     everseal.start()
     limits = Api(everseal.state).get("/api/issuers/letsencrypt/limits").ok()["limits"]
     assert len(limits) == 20 and limits[0]["limit"] == "new orders per account"
+
+
+def test_what_a_ca_asks_to_wait_for(stage, upstream):
+    """In its own words, with its name and until when, whatever our own count is."""
+    ca = stage.difficult(limit="newOrders", limit_retry=7200)
+    everseal = stage.everseal(ca, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com", wait=False)
+    waits = until("it is refused", lambda: Api(everseal.state).get("/api/issuers/pebble/limits").ok()["waits"], 30)
+    assert len(waits) == 1 and waits[0]["about"] is None
+    assert waits[0]["words"].startswith("too many new orders (300) from this account")
+    assert waits[0]["ca"] in waits[0]["sentence"] and "asks to wait" in waits[0]["sentence"]
+    left = datetime.datetime.fromisoformat(waits[0]["until"]).timestamp() - time.time()
+    assert 6000 < left <= 7201
+    of = {i["name"]: i["waits"] for i in everseal.cli("status", "--json").json["issuers"]}
+    assert of.pop("pebble") == waits and not any(of.values())
+    text = everseal.cli("status").ok().out
+    assert "CAs that ask to wait" in text and "all orders" in text and "too many new orders (300)" in text
+    browser = new_window(stage, everseal)
+    first_administrator(browser, everseal)
+    browser.visit("#/issuers", "Issuers$").sees("CAs that ask to wait")
+    browser.sees(r"Wait\s+.*\s+every order\s+.*too many new orders \(300\) from this account.*\s+in \d")
+    for look in ({}, {"width": 390, "dark": True}, {"dark": True}, {"width": 390}):
+        browser.look(**look)
+        judge(browser, f"waits-{look.get('width', 1440)}-{'dark' if look.get('dark') else 'light'}")

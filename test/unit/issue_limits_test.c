@@ -848,6 +848,78 @@ static void what_a_ca_refused_concerns_whom_it_says(void **state)
 	}
 }
 
+static void refuse(const char *words, const char *names, int64_t after)
+{
+	struct str all[NAMES];
+	limits_refused(limits, &(struct limit_refusal){ .directory = CA,
+	                               .words = str_c(words),
+	                               .names = all,
+	                               .count = names_of(names, all),
+	                               .until = loop_wall(place.loop) + after });
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t n = 0;
+	for (; *text; text++)
+		n += *text == '\n';
+	return n;
+}
+
+/* "about: words", one a line, in order; "-" for every order. NULL: 20, as many as there can be. */
+static void waits_are(struct str directory, const char *lines)
+{
+	struct json_writer w;
+	struct err err = ERR_INIT;
+	BUF_AUTO text = BUF(1 << 20), out = BUF(1 << 16);
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	limits_write_waits(limits, directory, &w);
+	json_write_end(&w);
+	JSON_AUTO *json = json_parse(buf_str(&text), "The waits", &err);
+	const struct json *all = json_array(json, "waits");
+	for (size_t i = 0; i < json_count(all); i++) {
+		const struct str about = json_text(json_at(all, i), "about");
+		buf_printf(&out, "%.*s: %.*s\n", STR_ARG(about.n ? about : STR("-")),
+		        STR_ARG(str_head(json_text(json_at(all, i), "words"), 12)));
+		assert_true(json_text(json_at(all, i), "ca").n &&
+		            json_text(json_at(all, i), "until").n);
+		assert_true(
+		        str_ends(json_text(json_at(all, i), "sentence"), STR("Nothing to do.")));
+	}
+	assert_int_equal(json_count(all), lines ? count_lines(lines) : 20);
+	if (lines)
+		assert_string_equal(buf_c(&out), lines);
+}
+
+/* The longest first; of several about the same one. */
+static void what_a_ca_asks_to_wait_for_is_told(void **state)
+{
+	(void)state;
+	static const char account[] = "A new orders (300) from this account",
+	                  exact[] = "B for this exact set of identifiers",
+	                  domain[] = "C many certificates (50) for \"example.com\"";
+	waits_are(CA, "");
+	refuse(account, "a.example.com", HOUR);
+	refuse(exact, "b.example.com a.example.com", 3 * HOUR);
+	refuse(domain, "a.example.com", 2 * HOUR);
+	refuse(exact, "a.example.com b.example.com", 2 * HOUR);
+	refuse(account, "z.example.com", 2 * HOUR + MINUTE);
+	waits_are(CA, "a.example.com b.example.com: B for this e\n-: A new orders\n"
+	              "example.com: C many certi\n");
+	waits_are(STR("https://other.test/directory"), "");
+	run_for(&place, 2 * HOUR + MINUTE);
+	waits_are(CA, "a.example.com b.example.com: B for this e\n");
+	for (unsigned i = 0; i < 30; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "n%u.example.com", i);
+		refuse(exact, name, 10 * MINUTE + i * MINUTE);
+	}
+	waits_are(CA, NULL);
+	run_for(&place, 59 * MINUTE);
+	waits_are(CA, "");
+}
+
 /* The last that is not kept for renewals may be ordered, the next one not; who is exempt may. */
 static void what_is_reserved_is_left(void **state)
 {
@@ -870,6 +942,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(what_is_reserved_is_left),
 		T(what_a_ca_refused_concerns_whom_it_says),
+		T(what_a_ca_asks_to_wait_for_is_told),
 		T(what_is_under_way_counts),
 		T(what_is_under_way_is_among_the_nearest),
 		T(what_is_kept_for_others_is_waited_for),

@@ -61,6 +61,14 @@ const limitColumns = [
 	{title: 'Next try', label: 'Next try', kind: 'c-when', cell: ({next}) => next ? rowTime(next) : 'at any time'},
 ];
 
+/* What a CA itself has said, whatever our own count says. */
+const waitColumns = [
+	{title: 'State', kind: 'c-state', cell: () => state('warning', 'Wait')},
+	{title: 'CA', head: true, cell: ({issuer, about}) => [issuer, h('div', {class: 'hint'}, about ? mono(about) : 'every order')]},
+	{title: 'It said', label: 'It said:', cell: ({words}) => words},
+	{title: 'Until', label: 'Until', kind: 'c-when', cell: ({until}) => rowTime(until)},
+];
+
 export function view(page) {
 	const said = new Map(); // issuer → what its directory said, a promise's outcome
 
@@ -95,14 +103,20 @@ export function view(page) {
 
 	const limits = list(page, {one: 'limit', many: 'limits', caption: 'What is left of the limits', columns: limitColumns,
 		key: l => `${l.issuer} ${l.limit} ${l.about}`}, draw);
+	const waits = list(page, {one: 'wait', many: 'waits', caption: 'CAs that ask to wait', columns: waitColumns,
+		key: w => `${w.issuer} ${w.about}`}, draw);
 
 	function draw() {
 		limits.items = issuers.items.flatMap(i => i.limits.map(l => ({issuer: i.title, ...l}))).filter(l => l.used || !l.about);
-		limits.loaded = issuers.loaded;
+		waits.items = issuers.items.flatMap(i => i.waits.map(w => ({issuer: i.title, ...w})));
+		limits.loaded = waits.loaded = issuers.loaded;
 		page.draw(
 			band({path: [['Configuration'], ['Issuers']], subject: count(issuers.items.length, 'issuer', 'issuers')}),
 			paper(issuers.table(), h('p', {class: 'hint after'}, 'Another one: ', h('code', {}, 'issuer NAME { directory URL }'),
 				' in the configuration file, then ', h('code', {}, 'everseal reload'), '.'),
+			waits.items.length ? section('CAs that ask to wait', waits.table(),
+				h('p', {class: 'hint after'}, 'In their own words. What it concerns is ordered again after that, by itself.'),
+				exactSwitch(draw)) : null,
 			limits.items.length ? section('What is left of the limits', limits.table(),
 				h('p', {class: 'hint after'}, "By Everseal's own count of what it ordered, of those that are nearest to their limit. What others order for the same domain is not seen."),
 				exactSwitch(draw)) : null));
