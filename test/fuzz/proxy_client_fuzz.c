@@ -1,5 +1,5 @@
-/* A client's HTTP/2 connection with the real proxy behind it and an application that does whatever
- * one may do, by the path that it is asked for. Whatever the client says, what reaches the
+/* A client's connection with the real proxy behind it and an application that does whatever one may
+ * do, by the path that it is asked for. Bytes that do not begin like HTTP/2 are HTTP/1. Whatever the client says, what reaches the
  * application is HTTP by our own laws, tells the truth about the client, and is no more than what
  * was asked for.
  *
@@ -39,6 +39,7 @@ static void check_request(const struct request *r)
 		forwarded += str_eq(h->name, STR("x-forwarded-for"));
 		said += str_eq(h->name, STR("forwarded"));
 		CHECK(!str_eq(h->name, STR("proxy")) && !str_eq(h->name, STR("x_forwarded_for")));
+		CHECK(!str_starts(h->name, STR("x-client-cert-")));
 	}
 	CHECK(forwarded == 1 && said == 1);
 	CHECK(str_eq(headers_find(&r->headers, STR("x-forwarded-for")), STR("192.0.2.7")));
@@ -377,7 +378,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	client_reads = true;
 	p = (struct place){ .begin = begin, .connections = CONNECTIONS };
 	p.ready = size > 0 && data[0] & 2 ? wise_ready : plain_ready;
-	place_init(&p, size > 0 ? data[0] : 0);
+	bool frames = size > 0 && data[0] & 1, http2 = frames || str_starts(in, STR("PRI "));
+	place_init(&p, size > 0 ? data[0] : 0, !http2);
 	conn_hold(&p.client_held, p.client, client_ready);
 	if (p.frames)
 		say_frames(&p, in);

@@ -1,5 +1,5 @@
-/* A whole proxy in memory, on a clock that nobody but the target moves: a client's connection of
- * HTTP/2, a worker with the real proxy behind it, and pipes in place of connections to the
+/* A whole proxy in memory, on a clock that nobody but the target moves: a client's
+ * connection, a worker with the real proxy behind it, and pipes in place of connections to the
  * application. The target plays both far ends.
  *
  * An input's first byte: bit 0: what follows are frames, each as type, flags, stream, length (a
@@ -116,7 +116,7 @@ static inline void speak_http2(struct worker *w)
 	c->session = http2_session_new(c);
 }
 
-static inline void place_init(struct place *p, uint8_t how)
+static inline void place_init(struct place *p, uint8_t how, bool http1_client)
 {
 	struct sockaddr_storage from;
 	struct conn *near;
@@ -138,7 +138,8 @@ static inline void place_init(struct place *p, uint8_t how)
 	CHECK(address_parse(STR("192.0.2.7"), 4711, &from));
 	conn_pipe_new(p->loop, p->capacity, &near, &p->client);
 	client_new(&p->worker, near, &from, NULL);
-	speak_http2(&p->worker);
+	if (!http1_client)
+		speak_http2(&p->worker);
 }
 
 static inline void place_turns(struct place *p, unsigned turns)

@@ -246,7 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	the.place.begin = begin;
 	the.place.connections = CONNECTIONS;
 	the.place.ready = far_ready;
-	place_init(&the.place, size > 0 ? data[0] : 0);
+	place_init(&the.place, size > 0 ? data[0] : 0, /* http1_client= */ false);
 	conn_hold(&the.place.client_held, the.place.client, client_ready);
 	the.codec = http2_client_new(&the.user, loop_mono(the.place.loop));
 	for (size_t i = 0; i < CALLS; i++)
