@@ -4,7 +4,8 @@
  *
  * An input's first byte: bit 0: what follows are frames, each as type, flags, stream, length (a
  * byte each) and so many bytes; else it is bytes. Bit 1: the application speaks HTTP/2, else
- * HTTP/1.1. Bit 2: pipes are narrow. The other five tell how the bytes are cut into pieces. */
+ * HTTP/1.1. Bit 2: pipes are narrow. Bit 3 is the target's. The upper four tell how the
+ * bytes are cut into pieces. */
 #ifndef FUZZ_PROXY_PLACE_H
 #define FUZZ_PROXY_PLACE_H
 
@@ -124,7 +125,7 @@ static inline void place_init(struct place *p, uint8_t how, bool http1_client)
 	p->frames = how & 1;
 	p->h2c = how & 2;
 	p->capacity = how & 4 ? NARROW : WIDE;
-	p->piece = how >> 3 ? (size_t)(how >> 3) * (how >> 3) : WIDE;
+	p->piece = how >> 4 ? (size_t)(how >> 4) * (how >> 4) : WIDE;
 	clock_fake_init(&p->clock, INT64_C(1795535009) * SECOND);
 	p->loop = loop_new(&p->clock.clock);
 	p->worker = (struct worker){ .challenges = &p->challenges };

@@ -1,13 +1,15 @@
 /* A strange application behind the real proxy, over HTTP/1.1 or over a trunk of HTTP/2: requests of
  * all kinds come by a client's HTTP/2 connection, a WebSocket and a client that takes nothing among
- * them. Whatever the application says, the client is told no answer that breaks a law: its own
- * codec finds no fault, no content beyond what was told, and no end of what is not whole.
+ * them, or (bit 3 of the first byte) one behind the other by HTTP/1. Whatever the application says, the client is told no answer that breaks a law: its own
+ * codec finds no fault, no content beyond what was told, no end of what is not whole, and
+ * behind the answers that it waits for nothing.
  *
  * Of frames those of types that do not exist are for the place: F0 the application's connection
  * ends, F1 it breaks off, F2 time passes, seconds by its flags; F3 a request is left, by its flags;
- * F4 the client takes what it had not; F5 bytes that are in no frame, the only ones that an
+ * F4 the client takes what it had not, or of HTTP/1 takes no more; F5 bytes that are in no frame, the only ones that an
  * application of HTTP/1.1 says. Which of the open connections it is that F0, F1 and F5 are about is
  * in the place of the stream; everything else goes to the oldest. */
+#include "http/http1.h"
 #include "http/http2_client.h"
 #include "proxy_place.h"
 
@@ -24,8 +26,22 @@ struct asked {
 	bool ended, closed, left;
 };
 
+/* What a client of HTTP/1 says, and hears. */
+enum { REQUESTS = 6, SWITCH = 5 };
+struct plain {
+	struct buf in;
+	struct arena arena;
+	struct request requests[REQUESTS];
+	size_t answered;
+	struct http1_scan scan;
+	struct http1_body body;
+	bool in_body, tunnel, deaf;
+};
+
 static struct {
 	struct place place;
+	struct plain plain;
+	bool http1;
 	struct http2_user user;
 	struct http2 *codec;
 	struct asked asked[CALLS];
@@ -127,12 +143,84 @@ static void take(struct asked *a)
 
 static void say_frames(void)
 {
+	if (the.http1)
+		return;
 	if (the.out.n == 0)
 		http2_collect(the.codec, &the.out, 500);
 	struct iovec v = { the.out.p, the.out.n };
 	ssize_t n = the.out.n > 0 ? conn_write(the.place.client, &v, 1) : 0;
 	if (n > 0)
 		buf_consume(&the.out, (size_t)n);
+}
+
+/* --- a client of HTTP/1 */
+
+/* False: nothing more can be read now. */
+static bool read_answer(struct plain *p)
+{
+	struct response r;
+	struct refusal why;
+	size_t used = 0;
+	CHECK(p->answered < REQUESTS);
+	const struct request *request = &p->requests[p->answered];
+	enum http1_result result =
+	        http1_read_response(&p->scan, buf_str(&p->in), &p->arena, request, &r, &used, &why);
+	CHECK(result != HTTP1_BAD);
+	if (result == HTTP1_MORE)
+		return false;
+	buf_consume(&p->in, used);
+	p->scan = (struct http1_scan){ 0 };
+	p->tunnel = r.status == 101;
+	CHECK(!p->tunnel || p->answered == SWITCH);
+	if (r.status < 200)
+		return p->in.n > 0;
+	p->in_body = true;
+	http1_body_init(&p->body, r.head_only ? BODY_NONE : r.body, r.length);
+	return true;
+}
+
+static bool read_content(struct plain *p)
+{
+	struct str piece;
+	struct refusal why;
+	size_t used = 0;
+	enum http1_result result = http1_body_read(&p->body, buf_str(&p->in), &piece, &used, &why);
+	CHECK(result != HTTP1_BAD);
+	buf_consume(&p->in, used);
+	p->in_body = result != HTTP1_DONE;
+	p->answered += !p->in_body;
+	return p->in.n > 0;
+}
+
+static void plain_ready(struct conn *c, unsigned events)
+{
+	struct plain *p = &the.plain;
+	char bytes[4096];
+	(void)events;
+	for (ssize_t n; !p->deaf && (n = conn_read(c, bytes, sizeof bytes)) > 0;)
+		buf_add(&p->in, str_n(bytes, (size_t)n));
+	while (!p->tunnel && (p->in_body ? read_content(p) : p->in.n > 0 && read_answer(p)))
+		;
+}
+
+static void say_requests(struct plain *p)
+{
+	static const char text[] =
+	        "GET /0 HTTP/1.1\r\nHost: a\r\n\r\n"
+	        "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n"
+	        "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
+	        "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+	        "2\r\nhi\r\n0\r\n\r\n"
+	        "GET /4 HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"
+	        "GET /5 HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+	        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+	struct iovec v = { (void *)(uintptr_t)text, sizeof text - 1 };
+	p->in = BUF(16 << 20);
+	for (size_t i = 0; i < REQUESTS; i++)
+		p->requests[i] = (struct request){ .version = i == 4 ? HTTP_1_0 : HTTP_1_1,
+			.method = i == 1 ? STR("HEAD") : STR("GET"),
+			.websocket = i == SWITCH };
+	CHECK(conn_write(the.place.client, &v, 1) == (ssize_t)v.iov_len);
 }
 
 static void client_ready(struct conn *c, unsigned events)
@@ -215,10 +303,16 @@ static void obey(unsigned char what, unsigned char how, unsigned char which)
 		finish(which, what == BREAK);
 	else if (what == TIME)
 		clock_fake_advance(&the.place.clock, how * SECOND);
+	else if (what == LEAVE && the.http1)
+		conn_shutdown(the.place.client);
 	else if (what == LEAVE)
 		leave(&the.asked[how % CALLS]);
+	else if (what == TAKE && the.http1)
+		the.plain.deaf = !the.plain.deaf;
 	else if (what == TAKE)
 		take(&the.asked[LAZY]);
+	if (the.http1)
+		plain_ready(the.place.client, CONN_IN);
 	turns(3);
 }
 
@@ -246,9 +340,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	the.place.begin = begin;
 	the.place.connections = CONNECTIONS;
 	the.place.ready = far_ready;
-	place_init(&the.place, size > 0 ? data[0] : 0, /* http1_client= */ false);
-	conn_hold(&the.place.client_held, the.place.client, client_ready);
+	the.http1 = size > 0 && data[0] & 8;
+	place_init(&the.place, size > 0 ? data[0] : 0, the.http1);
+	conn_hold(&the.place.client_held, the.place.client, the.http1 ? plain_ready : client_ready);
 	the.codec = http2_client_new(&the.user, loop_mono(the.place.loop));
+	if (the.http1)
+		say_requests(&the.plain);
 	for (size_t i = 0; i < CALLS; i++)
 		ask(&the.asked[i], i);
 	turns(40);
@@ -259,6 +356,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	place_end(&the.place);
 	http2_free(&the.codec);
 	buf_done(&the.out);
+	buf_done(&the.plain.in);
+	arena_done(&the.plain.arena);
 	for (size_t i = 0; i < CALLS; i++) {
 		buf_done(&the.asked[i].call.stream.out);
 		arena_done(&the.asked[i].arena);
