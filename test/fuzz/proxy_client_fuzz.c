@@ -1,7 +1,7 @@
 /* A client's connection with the real proxy behind it and an application that does whatever one may
- * do, by the path that it is asked for. Bytes that do not begin like HTTP/2 are HTTP/1. Whatever the client says, what reaches the
- * application is HTTP by our own laws, tells the truth about the client, and is no more than what
- * was asked for.
+ * do, by the path that it is asked for. Bytes that do not begin like HTTP/2 are HTTP/1. Whatever
+ * the client says, what reaches the application is HTTP by our own laws, tells the truth about the
+ * client, and is no more than what was asked for.
  *
  * Frames of types that do not exist are for the place: F0 the client reads no more, or again;
  * F1 time passes, seconds by its flags; F2 the client has said all; F3 the application closes its

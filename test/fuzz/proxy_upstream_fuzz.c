@@ -1,14 +1,14 @@
 /* A strange application behind the real proxy, over HTTP/1.1 or over a trunk of HTTP/2: requests of
  * all kinds come by a client's HTTP/2 connection, a WebSocket and a client that takes nothing among
- * them, or (bit 3 of the first byte) one behind the other by HTTP/1. Whatever the application says, the client is told no answer that breaks a law: its own
- * codec finds no fault, no content beyond what was told, no end of what is not whole, and
- * behind the answers that it waits for nothing.
+ * them, or (bit 3 of the first byte) one behind the other by HTTP/1. Whatever the application says,
+ * the client is told no answer that breaks a law: its own codec finds no fault, no content beyond
+ * what was told, no end of what is not whole, and nothing behind the answers that it waits for.
  *
  * Of frames those of types that do not exist are for the place: F0 the application's connection
  * ends, F1 it breaks off, F2 time passes, seconds by its flags; F3 a request is left, by its flags;
- * F4 the client takes what it had not, or of HTTP/1 takes no more; F5 bytes that are in no frame, the only ones that an
- * application of HTTP/1.1 says. Which of the open connections it is that F0, F1 and F5 are about is
- * in the place of the stream; everything else goes to the oldest. */
+ * F4 the client takes what it had not, or of HTTP/1 takes no more; F5 bytes that are in no frame,
+ * the only ones that an application of HTTP/1.1 says. Which of the open connections it is that F0,
+ * F1 and F5 are about is in the place of the stream; everything else goes to the oldest. */
 #include "http/http1.h"
 #include "http/http2_client.h"
 #include "proxy_place.h"
