@@ -105,7 +105,8 @@ static void answer_plain(struct plain *p)
 	} else if (way != SILENT) {
 		if (way == HINTS)
 			buf_add_c(out, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
-		buf_printf(out, "HTTP/1.1 %d x\r\n", way == UNCHANGED ? 304 : 200);
+		buf_printf(out, "HTTP/1.1 %d x\r\nContent-Type: text/plain\r\n",
+		        way == UNCHANGED ? 304 : 200);
 		say_content(p, way);
 	}
 	far_flush(p->far);
@@ -207,8 +208,10 @@ static void answer_wise(struct http2_stream *s)
 	static const struct headers trailers = { &end, 1, 1 };
 	enum way way = way_of(&s->request);
 	bool is_head = str_eq(s->request.method, STR("HEAD"));
+	static struct header type = { STR_INIT("content-type"), STR_INIT("text/plain") };
 	struct response hints = { .status = 103 };
 	struct response head = { .status = way == UNCHANGED ? 304 : 200,
+		.headers = { &type, 1, 1 },
 		.body = way == STREAM ? BODY_STREAM : BODY_LENGTH,
 		.length = way == LENGTH ? LARGE : 2,
 		.head_only = is_head || way == UNCHANGED };

@@ -98,11 +98,15 @@ static inline struct generation *place_generation(const struct place *p)
 		.kind = SITE_PROXY,
 		.hsts_age = -1,
 		.upstreams = 1 };
+	const struct msg_route all = {
+		.id = 1, .beneath = true, .kind = SITE_PROXY, .gzip = true, .root = -1
+	};
 	const struct msg_limit limit = { .name = STR("upstream-connections"),
 		.value = p->connections };
 	CHECK(generation_row(b, MSG_upstreams, &group, &err));
 	CHECK(generation_row(b, MSG_upstream, &member, &err));
 	CHECK(generation_row(b, MSG_site, &site, &err));
+	CHECK(generation_row(b, MSG_route, &all, &err));
 	CHECK(generation_row(b, MSG_limit, &limit, &err));
 	struct generation *g = generation_build(&b, &err);
 	CHECK(g);

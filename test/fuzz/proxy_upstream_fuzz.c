@@ -106,7 +106,9 @@ static void ask(struct asked *a, size_t i)
 	static const char content[9000];
 	static struct header check = { STR_INIT("x-check"), STR_INIT("1") };
 	static const struct headers trailers = { &check, 1, 1 };
+	static struct header gzip = { STR_INIT("accept-encoding"), STR_INIT("gzip") };
 	struct request r = { .version = HTTP_2,
+		.headers = { &gzip, i == 0 || i == LAZY, 1 },
 		.method = methods[i],
 		.authority = STR("a"),
 		.path = STR("/"),
@@ -206,7 +208,7 @@ static void plain_ready(struct conn *c, unsigned events)
 static void say_requests(struct plain *p)
 {
 	static const char text[] =
-	        "GET /0 HTTP/1.1\r\nHost: a\r\n\r\n"
+	        "GET /0 HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n"
 	        "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n"
 	        "POST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello"
 	        "POST /3 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
