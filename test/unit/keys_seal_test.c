@@ -7,8 +7,10 @@
 
 #include "keys/seal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -96,6 +98,57 @@ static void the_key_is_made_once_and_kept(void **state)
 	assert_true(unseal(again, account, "It", buf_str(&blob), &plain, &err));
 	assert_true(secret_eq(&plain, STR("secret")));
 	master_free(&again);
+}
+
+/* In the place of libc's: the fail_at-th of both together fails. */
+static int calls, fail_at;
+
+static bool fails(void)
+{
+	const bool now = ++calls == fail_at;
+	errno = now ? EIO : errno;
+	return now;
+}
+
+int fsync(int fd)
+{
+	return fails() ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+int rename(const char *from, const char *to)
+{
+	return fails() ? -1 : (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+/* Nothing is sealed under a key that the disk may not keep; the next start makes one that stays. */
+static void a_disk_that_fails_while_it_is_made_is_said(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct master *m = NULL;
+	for (int n = 1; !m; n++) {
+		calls = 0;
+		fail_at = n;
+		m = master_load(dir, /* may_create= */ true, &err);
+		fail_at = 0;
+		if (m) {
+			assert_int_equal(n, 1 + calls); /* all of them failed once */
+			assert_int_equal(n, 4);
+			break;
+		}
+		assert_int_equal(err.code, ERR_IO);
+		assert_non_null(strstr(err.text, "master.key cannot be written"));
+		char id[MASTER_ID + 1], again[MASTER_ID + 1];
+		struct master *next = loaded(/* may_create= */ true);
+		master_id(next, id);
+		master_free(&next);
+		next = loaded(/* may_create= */ false);
+		master_id(next, again);
+		master_free(&next);
+		assert_string_equal(again, id);
+		unlink(path);
+	}
+	master_free(&m);
 }
 
 static void what_a_crash_left_does_not_matter(void **state)
@@ -309,6 +362,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(the_key_is_made_once_and_kept),
+		CASE(a_disk_that_fails_while_it_is_made_is_said),
 		CASE(what_a_crash_left_does_not_matter),
 		CASE(a_missing_key_is_not_made_when_records_need_it),
 		CASE(a_file_that_others_can_read_is_refused),
