@@ -3,6 +3,8 @@
 
 #include "certs/name.h"
 
+#include <stdlib.h>
+
 static bool ipv6(const struct address *a)
 {
 	return str_has(a->host, ':');
@@ -166,8 +168,53 @@ static void check_demands(struct reader *r)
 		config_check_demand(r, &r->c->sites[i]);
 }
 
+/* Without symbolic links, as far as it is there. */
+static struct str real_path(struct arena *a, struct str path)
+{
+	char *real = realpath(arena_str(a, path).p, NULL);
+	struct str found = real ? arena_str(a, str_c(real)) : path;
+	free(real);
+	return found;
+}
+
+static bool lies_in(struct str path, struct str directory)
+{
+	while (str_ends(directory, STR("/")))
+		directory.n--;
+	return str_starts(path, directory) && (path.n == directory.n || path.p[directory.n] == '/');
+}
+
+static struct str directory_of(struct str file)
+{
+	while (file.n > 1 && file.p[file.n - 1] != '/')
+		file.n--;
+	return file;
+}
+
+/* Where Everseal runs without root, serve could read in it whatever it is led to. */
+static void check_state(struct reader *r)
+{
+	const struct config_access_log *log = &r->c->access_log;
+	struct arena *a = &r->scratch;
+	struct str state = real_path(a, r->c->state);
+	for (size_t i = 0; i < r->root_count; i++) {
+		struct str root = real_path(a, r->roots[i].directory);
+		if (lies_in(root, state) || lies_in(state, root))
+			config_problem(&r->problems, r->roots[i].at,
+			        "Visitors would be shown the state directory %.*s, where the keys "
+			        "are: name a directory that neither holds it nor lies in it.",
+			        STR_ARG(config_shown(r->c->state)));
+	}
+	if (log->path.n && lies_in(real_path(a, directory_of(log->path)), state))
+		config_problem(&r->problems, log->at,
+		        "The access log would be written into the state directory %.*s, which "
+		        "is Everseal's own: name a file elsewhere.",
+		        STR_ARG(config_shown(r->c->state)));
+}
+
 void config_check(struct reader *r)
 {
+	check_state(r);
 	check_wildcards(r);
 	check_ports(r);
 	check_issuers(r);

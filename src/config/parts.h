@@ -78,6 +78,11 @@ struct reader { /* one reading of one file */
 		struct config_at at;
 	} *wildcards;
 	size_t wildcard_count;
+	struct root_use { /* `state` may stand behind it */
+		struct str directory;
+		struct config_at at;
+	} *roots;
+	size_t root_count;
 	struct map site_names;
 };
 

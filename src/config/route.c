@@ -170,6 +170,7 @@ void config_set_root(struct reader *r, const struct node *n)
 		        STR_ARG(config_shown(w->text)));
 		return;
 	}
+	LIST_PUSH(&r->scratch, r->roots, r->root_count, (struct root_use){ r->rules->text, w->at });
 	const int fd = open(r->rules->text.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		PROBLEM(r, w, "The directory %.*s cannot be opened: %s.",

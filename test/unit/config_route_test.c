@@ -27,7 +27,10 @@ static void assert_text(struct str got, const char *want)
 
 #define SITE(text)  "site a.test { proxy 127.0.0.1:1; " text " }"
 #define ROUTE(text) "site a.test { proxy 127.0.0.1:1; route /a/ { " text " } }"
-#define OWN         "Everseal's own: it cannot be changed.\n"
+#define SHOWN(state)                                                                               \
+	"Visitors would be shown the state directory " state                                       \
+	", where the keys are: name a directory that neither holds it nor lies in it.\n"
+#define OWN "Everseal's own: it cannot be changed.\n"
 #define WRITE                                                                                      \
 	"f:1:41: Write `header set NAME VALUE`, `header add NAME VALUE` or `header remove NAME`.\n"
 #define HASH                                                                                       \
@@ -147,6 +150,10 @@ static const struct {
 	        "directory.\n" },
 	{ "site a.test { root /dev/null }",
 	        "f:1:20: The directory /dev/null cannot be opened: Not a directory.\n" },
+	{ "state /usr/bin\nsite a.test { root /usr }", "f:2:20: " SHOWN("/usr/bin") },
+	{ "site a.test { root /usr/lib/ }\nstate /usr", "f:1:20: " SHOWN("/usr") },
+	{ "state /usr\nsite a.test { route /x/ { root /dev/../usr } }", "f:2:32: " SHOWN("/usr") },
+	{ "state /not/there\nsite a.test { root / }", "f:2:20: " SHOWN("/not/there") },
 };
 
 static void mistakes_are_named(void **state)
@@ -184,7 +191,8 @@ static void redirects_that_are_safe(void **state)
 static void routes_are_read(void **state)
 {
 	struct config *c =
-	        parsed("site a.test {\n"
+	        parsed("state /tmp-not\n"
+	               "site a.test {\n"
 	               "  route /api/ { proxy localhost:2 [::1]:3; allow all }\n"
 	               "  route /status { respond 200 'all is well' }\n"
 	               "  route /caf\xc3\xa9/ { redirect /x 308; encode gzip }\n"

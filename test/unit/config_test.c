@@ -193,6 +193,9 @@ static const struct mistake mistakes[] = {
 	{ "access-log xml /x",
 	        "f:1:12: \"xml\" is no format: write off, common, combined or json.\n" },
 	{ "access-log json x", "f:1:17: \"x\" is neither stderr nor an absolute path.\n" },
+	{ "state /usr\naccess-log json /usr/bin/../lib/log",
+	        "f:2:1: The access log would be written into the state directory /usr, which is "
+	        "Everseal's own: name a file elsewhere.\n" },
 	{ "access-log off /x", "f:1:16: Nothing may follow `access-log off`.\n" },
 	{ "site a.example { proxy 127.0.0.1:1; access-log on }",
 	        "f:1:48: A site knows `access-log off` alone: where the log is stands at top "
