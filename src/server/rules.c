@@ -186,6 +186,8 @@ static struct str rest_in_normal_form(const struct route *r, struct str path)
 static struct str placeholder(const struct exchange *ex, struct str text, size_t *ret_length)
 {
 	struct str target = ex->request.path, path = str_head(target, str_find(target, '?'));
+	if (!str_starts(path, STR("/"))) /* OPTIONS *: it would become a part of the host */
+		path = STR("/");
 	bool six = str_has(ex->request.host, ':');
 	const struct {
 		struct str name, value;

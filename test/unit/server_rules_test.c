@@ -361,6 +361,16 @@ static void redirects(void **state)
 	assert_asked("/host/x", "HTTP/1.1 302 ");
 }
 
+static void an_asterisk_leads_to_the_root(void **state)
+{
+	(void)state;
+	ROUTE(.beneath = true, .kind = SITE_REDIRECT, .status = 308,
+	        .text = STR("https://new.test$path$query"));
+	build();
+	const char *got = ask("OPTIONS *" HOST);
+	assert_non_null(strstr(got, "location: https://new.test/\r\n"));
+}
+
 static void answers_of_the_file(void **state)
 {
 	(void)state;
@@ -611,6 +621,7 @@ int main(void)
 		CASE(maintenance_lets_those_in_who_are_allowed),
 		CASE(headers_are_changed),
 		CASE(redirects),
+		CASE(an_asterisk_leads_to_the_root),
 		CASE(answers_of_the_file),
 		CASE(answers_are_compressed),
 		CASE(compressing_has_its_bounds),
