@@ -2,6 +2,8 @@
  * know are ignored. */
 #include "acme/step.h"
 
+#include "base/ip.h"
+
 /* An order is begun anew that often within an attempt: each costs the CA's limits. */
 enum { OTHER_TYPES_MOST = 6 };
 
@@ -90,13 +92,21 @@ static const struct {
 	        "Look whether all of the zone's name servers have the new TXT record." },
 };
 
-static const char *advice_for(enum challenge_type type, struct str problem)
+/* RFC 8738: for addresses DNS plays no part. */
+static const char *words_for(struct str name, const char *words)
+{
+	return !ip_is(name) || strcmp(words, POINT_HERE)
+	               ? words
+	               : "Another server is at that address: forward its ports 80 and 443 here.";
+}
+
+static const char *advice_for(const struct flow_name *name, struct str problem)
 {
 	if (str_eq_c(problem, "caa"))
 		return problem_advice(problem);
 	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
-		if (advice[i].type == type && str_eq_c(problem, advice[i].problem))
-			return advice[i].words;
+		if (advice[i].type == name->type && str_eq_c(problem, advice[i].problem))
+			return words_for(name->name, advice[i].words);
 	return problem_advice(problem);
 }
 
@@ -149,7 +159,7 @@ static struct next say_failed(struct flow *f, const struct answer *a, size_t at)
 	                                  "%.*s could not prove control of %.*s." ERR_WHY
 	                                  "It asked %s and says: %.*s." ERR_REMEDY "%s",
 	                                  STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked),
-	                                  STR_ARG(words), advice_for(name->type, f->problem.type))
+	                                  STR_ARG(words), advice_for(name, f->problem.type))
 	                        : fail(ERR_REFUSED,
 	                                  "%.*s calls the authorization of %.*s %.*s and does not "
 	                                  "say why." ERR_REMEDY "Try again; if it "

@@ -36,7 +36,9 @@
 	        "The type of the certificate's key: p256, p384, rsa2048, rsa3072 or rsa4096. To "  \
 	        "register one of each kind: p256,rsa2048. Default: the configuration's, else "     \
 	        "p256; of two that are there the one with the ECDSA key.")                         \
-	X(PROFILE, "profile", "P", "One of the certificate profiles that the authority offers.")   \
+	X(PROFILE, "profile", "P",                                                                 \
+	        "One of the certificate profiles that the authority offers; '' is none, or what "  \
+	        "the configuration says.")                                                         \
 	X(DESPITE_HSTS, "despite-hsts", NULL,                                                      \
 	        "Do it although browsers still remember that these names are reached over HTTPS "  \
 	        "only.")                                                                           \

@@ -111,8 +111,9 @@ int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t 
 struct register_want {
 	const struct str *names; /* as typed */
 	size_t name_count;
-	struct str email, proxy, issuer, address, key_type, profile; /* STR_NONE: not given */
-	uint16_t port;                                               /* 0: not given */
+	struct str email, proxy, issuer, address, key_type; /* STR_NONE: not given */
+	struct str profile; /* STR_NONE: not given; "": none, or the configuration's */
+	uint16_t port;      /* 0: not given */
 	bool agree_tos, despite_hsts;
 };
 /* Owned by the caller; `done` fires exactly once, when the request is stored: it survives any crash

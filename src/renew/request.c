@@ -3,6 +3,7 @@
 #include "base/url.h"
 #include "issue/dns01.h"
 #include "net/address.h"
+#include "renew/import.h"
 #include "renew/private.h"
 
 /* Register: checking */
@@ -387,7 +388,7 @@ static void keep_wanted(struct registration *g, const struct wanted *w, enum key
 	g->email = arena_str(a, w->email);
 	g->issuer = arena_str(a, w->issuer);
 	g->key_type = key_type;
-	if (w->profile.n)
+	if (w->profile.p)
 		g->profile = arena_str(a, w->profile);
 	if (w->listen.host.n)
 		g->listen = (struct address){ .host = arena_str(a, w->listen.host),
@@ -412,6 +413,8 @@ static void store_as(struct registration *g, const struct wanted *w, enum key_ty
 	g->next_try = 0;
 	if (!g->task)
 		g->task = task_for(g, TASK_CONFIGURE);
+	else if (g->attempting && !g->held.is)
+		schedule_now(g); /* a failure that is only being stored is not the answer */
 	registration_put(g, &g->request_tx);
 	state_put(g, &g->request_tx, /* healthy= */ false);
 	store_tx_start(g->renewals->needs.store, &g->request_tx, registered);
@@ -460,10 +463,10 @@ static bool differs(struct str given, struct str has)
 /* The same names again, but with another application, address or profile: those are taken over. */
 static bool asks_other(const struct registration *g, const struct wanted *w)
 {
-	return g->in_store &&
-	       (g->on_demand || differs(w->proxy.shown, g->proxy.shown) ||
-	               differs(w->profile, g->profile) || differs(w->listen.host, g->listen.host) ||
-	               (w->listen.port && w->listen.port != g->listen.port));
+	return g->in_store && (g->on_demand || differs(w->proxy.shown, g->proxy.shown) ||
+	                              (w->profile.p && !str_eq(w->profile, g->profile)) ||
+	                              differs(w->listen.host, g->listen.host) ||
+	                              (w->listen.port && w->listen.port != g->listen.port));
 }
 
 static void describe(const struct registration *g, char *ret, size_t size)
@@ -627,7 +630,13 @@ struct registration *request_find(struct renew_request *q, struct str name)
 	struct registration *g = registration_find(q->renewals, name);
 	if (g && is_ambiguous(q->renewals, g, name, &q->err))
 		return NULL;
-	if (!g)
+	if (!g && imported_find(q->renewals, name))
+		err_set(&q->err, ERR_CONFLICT,
+		        "The certificate for %.*s was imported: whoever issued it renews and "
+		        "revokes it." ERR_REMEDY
+		        "Import the one that follows it, or register the name.",
+		        STR_ARG(name));
+	else if (!g)
 		no_certificate(name, &q->err);
 	return g;
 }

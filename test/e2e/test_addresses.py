@@ -107,6 +107,12 @@ def test_an_address_is_proved_by_tls(stage, pebble, upstream, name, reverse):
         everseal.logged(r"Challenge acme-tls/1 of " + reverse.replace(".", r"\."))
 
 
+def test_who_cannot_be_reached_at_an_address_is_not_sent_to_dns(stage, pebble, upstream):
+    everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
+    refused = everseal.le("register", "--name", "::1", "--wait").failed("could not prove control of ::1", "at that address")
+    assert "AAAA" not in refused.err
+
+
 def test_an_address_is_ordered_by_the_profile_for_addresses(stage, upstream):
     """It is the only one by which Let's Encrypt certifies them."""
     ca = stage.difficult(profiles={"classic": {"text": "The default"},

@@ -88,6 +88,14 @@ def test_is_served_at_once_and_after_a_restart(place, root, between):
     assert b"PRIVATE KEY" not in (place.state / "everseal.db").read_bytes()
 
 
+def test_renewing_it_is_not_ours(place, root):
+    leaf, key = root.issue("shop.example.com")
+    bring(place, "shop.example.com", leaf, key).ok()
+    for command in ("renew", "disable", "revoke"):
+        place.le(command, "shop.example.com").failed("The certificate for shop.example.com was imported")
+        place.le(command, "www.example.com").failed("There is no certificate for www.example.com")
+
+
 def test_rsa_wildcards_and_survivors(place, root):
     leaf, key = root.issue("*.example.com", key=rsa.generate_private_key(65537, 2048))
     bring(place, "*.example.com", key, leaf).ok()

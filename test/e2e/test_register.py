@@ -25,6 +25,18 @@ def test_by_command(everseal, pebble):
     assert certificate["last_error"] is None
 
 
+def test_a_profile_can_be_taken_back(everseal):
+    words = ["register", "--name", "shop.example.com", "--wait", "--profile"]
+    everseal.le(*words, "tiny").failed('offers no profile "tiny"')
+    assert everseal.certificate("shop.example.com")["profile"] == "tiny"
+    everseal.le(*words[:-1]).failed('offers no profile "tiny"')  # as it was
+    everseal.le(*words, "").ok()
+    assert everseal.certificate("shop.example.com")["profile"] == ""
+    everseal.restart()
+    assert everseal.certificate("shop.example.com")["profile"] == ""
+    assert not is_temporary(everseal.served("shop.example.com"))
+
+
 def test_without_wait_it_returns_when_stored(everseal):
     outcome = everseal.register("shop.example.com", wait=False)
     assert "shop.example.com is registered" in outcome.out
