@@ -80,7 +80,8 @@ static const struct row top_rows[] = {
 	  .special = config_set_reuse_key, .least_params = 1, .most_params = 1 },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Send visitors who come over plain HTTP on to HTTPS. Acts only while a certificate other "
-		"than the temporary one is served; challenges are answered before it." },
+		"than the temporary one is served; challenges are answered before it. Who came to a "
+		"*trusted-proxy* by HTTPS, as its X-Forwarded-Proto says, is not sent on." },
 	  .special = config_set_force_ssl, .least_params = 1, .most_params = 1 },
 	{ .setting = { "hsts", SETTING_SPECIAL, .params = "TIME [include-subdomains] [preload] | off",
 		.fallback = "", .help =

@@ -95,6 +95,20 @@ def test_force_ssl_waits_for_a_certificate(stage, upstream):
     assert ask(everseal.http, "shop.example.com").status == 200
 
 
+def test_force_ssl_hears_of_https_in_front_of_a_trusted_proxy(stage, pebble, upstream):
+    site = f"site shop.example.com {{ proxy {upstream.address}; force-ssl yes }}"
+    everseal = stage.everseal(pebble, head="trusted-proxy 127.0.0.1", sites=site).start()
+    everseal.wait_served("shop.example.com")
+
+    def status(proto):
+        return ask(everseal.http, "shop.example.com", headers=[f"X-Forwarded-Proto: {proto}"]).status
+    assert status("https") == 200
+    assert status("http") == status("https, http") == status("") == 301
+    everseal.write(head="trusted-proxy 192.0.2.1", sites=site)
+    everseal.cli("reload").ok()
+    until("a stranger's word counts for nothing", lambda: status("https") == 301)
+
+
 def test_force_ssl_for_all_with_an_exception(stage, pebble, upstream):
     everseal = stage.everseal(pebble, head="force-ssl yes", sites=f"""
 site shop.example.com {{ proxy {upstream.address} }}
