@@ -164,6 +164,30 @@ static void a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt(void 
 	state_of_task_is(&w, " Success");
 }
 
+static void a_registration_while_a_failure_is_being_stored_is_not_told_that(void **state)
+{
+	(void)state;
+	const struct str name = STR("shop.example.com");
+	struct wish first, w;
+	world_start(BASE);
+	place->ca.refused = "shop.example.com";
+	wish_name(&first, "shop.example.com");
+	wish_wait(&first);
+	turn_until(place, logged_count("error name=shop.example.com"));
+	place->ca.refused = NULL;
+	wish_register(&w, &(struct register_want){ .names = &name,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .proxy = STR("127.0.0.1:3005") });
+	wish_wait(&w);
+	assert_string_equal(w.task, "0000000002");
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	state_of_task_is(&first, " Failed");
+	state_of_task_is(&w, " Success");
+}
+
 /* Its task has ended, and whoever followed that asks at once what comes next. */
 static void a_failure_that_is_being_stored_is_told(void **state)
 {
@@ -301,6 +325,7 @@ int main(void)
 		WORLD_TEST(a_ca_that_is_down_after_a_restart_is_a_failure),
 		WORLD_TEST(a_configuration_comes_while_a_wish_is_being_stored),
 		WORLD_TEST(a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt),
+		WORLD_TEST(a_registration_while_a_failure_is_being_stored_is_not_told_that),
 		WORLD_TEST(a_failure_that_is_being_stored_is_told),
 		WORLD_TEST(who_takes_whose_place),
 		WORLD_TEST(the_file_goes_before_what_was_registered),
