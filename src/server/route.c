@@ -28,13 +28,10 @@ static void redirect_to_https(struct exchange *ex)
 	                              six ? STR("]") : STR(""), port, path));
 }
 
-/* To us, or to a proxy in front of us that says so. */
-static bool came_by_https(const struct exchange *ex)
+static bool came_to_proxy_by_https(const struct exchange *ex)
 {
-	if (ex->tls || !generation_trusts(ex->generation, &ex->peer))
-		return ex->tls;
-	return str_eq_nocase(
-	        headers_find(&ex->request.headers, STR("x-forwarded-proto")), STR("https"));
+	struct str proto = headers_find(&ex->request.headers, STR("x-forwarded-proto"));
+	return str_eq_nocase(proto, STR("https")) && generation_trusts(ex->generation, &ex->peer);
 }
 
 /* An application is redirected to only where browsers trust the certificate. The page knows no
@@ -44,7 +41,7 @@ static bool redirected(struct exchange *ex)
 	bool page = ex->site->kind == SITE_CONTROL;
 	if (ex->tls || !ex->site->force_ssl)
 		return false;
-	if (!page && (came_by_https(ex) || !has_own_certificate(ex)))
+	if (!page && (came_to_proxy_by_https(ex) || !has_own_certificate(ex)))
 		return false;
 	redirect_to_https(ex);
 	return true;
