@@ -135,7 +135,7 @@ static struct str revoked(struct arena *a, const struct json *c, int64_t now)
 	if (!at.n)
 		return STR_NONE;
 	const struct str date = show_date(a, at, now);
-	return arena_printf(a, "revoked: %.*s, it is to be replaced", STR_ARG(date));
+	return arena_printf(a, "revoked: %.*s, clients may refuse it", STR_ARG(date));
 }
 
 static struct str last_error(struct arena *a, const struct json *c)

@@ -47,6 +47,8 @@ def test_what_is_disabled_is_revoked_at_once(everseal, pebble):
     assert ca_says(pebble, before)["Status"] == "Revoked"
     assert pebble.orders == orders
     everseal.le("revoke", "shop.example.com", "--wait").ok()  # it is revoked already: no harm
+    told = everseal.le("status", "shop.example.com").ok().out
+    assert "revoked: " in told and "renewal is disabled" in told and "replaced" not in told
 
 
 def test_what_is_revoked_and_served_says_so(everseal, pebble):

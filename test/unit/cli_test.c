@@ -833,7 +833,7 @@ static void status_is_laid_out_for_people(void **state)
 	        "    key type: rsa2048, profile: classic\n"
 	        "    last error: The CA did not answer.?[2J\n"
 	        "  r.test  corp    revoked      -                                -\n"
-	        "    revoked: 24 Nov 2026, 17:42 (60 seconds ago), it is to be replaced\n"
+	        "    revoked: 24 Nov 2026, 17:42 (60 seconds ago), clients may refuse it\n"
 	        "  d.test  -       self-signed  -                                -\n"
 	        "    renewal: an attempt is under way\n"
 	        "    rehearsal: it is first tried on the CA's staging\n"
