@@ -50,6 +50,13 @@ static int needs_issuer(void)
 	return command_usage(&err);
 }
 
+static void print_profiles(struct command *c, const struct json *profiles)
+{
+	for (const struct json_iter *i = json_first(profiles); i; i = json_next(profiles, i))
+		printf("Profile %.*s: %.*s\n", STR_ARG(show_clean(&c->arena, json_iter_key(i))),
+		        STR_ARG(show_clean(&c->arena, json_value_text(json_iter_value(i)))));
+}
+
 /* Whether its directory answers, and what it says. */
 int command_issuer_test(struct command *c)
 {
@@ -70,6 +77,7 @@ int command_issuer_test(struct command *c)
 	struct str terms = show_clean(&c->arena, json_text(answer, "terms"));
 	printf("%.*s answers.%s%.*s\n", STR_ARG(show_clean(&c->arena, name)),
 	        terms.n ? " Its terms of service: " : "", STR_ARG(terms));
+	print_profiles(c, json_object(answer, "profiles"));
 	return EXIT_DONE;
 }
 

@@ -26,8 +26,8 @@
 	        "Where the application behind the names listens. Default: the site that the "      \
 	        "configuration has for them, or its `site *`.")                                    \
 	X(ISSUER, "issuer", "ISSUER",                                                              \
-	        "Who issues: letsencrypt, letsencrypt-staging, zerossl, google, buypass, or an "   \
-	        "issuer of the configuration.")                                                    \
+	        "Who issues: letsencrypt, letsencrypt-staging, zerossl, google, buypass, "         \
+	        "internal, or an issuer of the configuration.")                                    \
 	X(ADDRESS, "address", "IP",                                                                \
 	        "The IP address to serve the names on. Default: the configuration's `https` "      \
 	        "lines.")                                                                          \

@@ -66,8 +66,8 @@ static const struct row top_rows[] = {
 		"certificate is ordered; the old one is served until it is there." },
 	  .special = config_set_key_type, .least_params = 1 },
 	{ .setting = { "profile", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
-		"Which of the authority's profiles is ordered; *everseal issuer* and the page tell those "
-		"that it offers. A change counts from the next renewal. Without this line it is the "
+		"Which of the authority's profiles is ordered; *everseal issuer test* and the page tell "
+		"those that it offers. A change counts from the next renewal. Without this line it is the "
 		"authority's default." },
 	  .special = config_set_profile, .least_params = 1, .most_params = 1 },
 	{ .setting = { "preferred-chain", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =

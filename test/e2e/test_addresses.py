@@ -118,6 +118,8 @@ def test_an_address_is_ordered_by_the_profile_for_addresses(stage, upstream):
     ca = stage.difficult(profiles={"classic": {"text": "The default"},
                                    "shortlived": {"text": "Six days", "seconds": 160 * 3600}})
     everseal = stage.everseal(ca, sites=f"site * {{ proxy {upstream.address} }}").start()
+    told = everseal.cli("issuer", "test", "pebble").ok().out
+    assert "Profile classic: The default\n" in told and "Profile shortlived: Six days\n" in told
     out = everseal.register("127.0.0.1").out
     assert "with the profile shortlived, as addresses want it" in out
     certificate = certificate_of(everseal, "127.0.0.1")
