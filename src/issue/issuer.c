@@ -351,9 +351,8 @@ static void store_account(struct issuer *r, const struct str *email)
 	struct err err = ERR_INIT;
 	struct json_writer w;
 	struct str id = str_c(r->directory_url);
-	if (!store_get(r->issuers->needs.store, &a, STR("account"), id, &old, &err))
-		old.version = 0;
-	JSON_AUTO *before = old.version ? json_parse(old.value, "The stored account", &err) : NULL;
+	const bool is = store_get(r->issuers->needs.store, &a, STR("account"), id, &old, &err);
+	JSON_AUTO *before = is ? json_parse(old.value, "The stored account", &err) : NULL;
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "url", r->account);

@@ -117,6 +117,7 @@ static void an_account_gets_another_key(void **state)
 	turn_until(&place, c.told);
 	assert_string_equal(c.err.text, "");
 	assert_int_equal(place.ca.rollovers, 1);
+	assert_non_null(strstr(buf_c(&logged), "The account at ca: it has another key."));
 	assert_int_equal(record_version(&place, "account-key", CA_DIRECTORY), 2);
 	assert_int_equal(record_version(&place, "flow", "account/ca"), 0);
 	assert_int_equal(record_version(&place, "flow-key", "account/ca"), 0);
@@ -210,6 +211,7 @@ static void an_account_gets_another_contact(void **state)
 	assert_string_equal(second.err.text,
 	        "The account at ca is being changed already. Wait until that is over.");
 	assert_string_equal(place.ca.contact, "[\"mailto:new@example.com\"]");
+	assert_non_null(strstr(buf_c(&logged), "The account at ca: it has another contact."));
 	record_value(&place, "account", CA_DIRECTORY, &value);
 	assert_string_equal(buf_c(&value),
 	        "{\"url\":\"https://ca.test/account/0\",\"email\":\"new@example.com\","
@@ -225,6 +227,7 @@ static void after_its_end_another_account_is_made(void **state)
 	turn_until(&place, c.told);
 	assert_string_equal(c.err.text, "");
 	assert_true(place.ca.deactivated);
+	assert_non_null(strstr(buf_c(&logged), "The account at ca: it is deactivated."));
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
 	place.ca.deactivated = false;
 	issue("second");

@@ -15,7 +15,7 @@ struct job {
 	struct str names[4];
 	size_t name_count;
 	const char *email;
-	unsigned moves, told, followed;
+	unsigned moves, told, followed, fetched;
 	bool issued, ended;
 	size_t chain_count;
 	int64_t not_after;
@@ -898,6 +898,26 @@ static void a_proof_waits_for_serve(void **state)
 	job_succeeds(&j);
 }
 
+static void fetched(struct attempt *a, struct str name, struct str client)
+{
+	assert_true(str_eq_c(name, "shop.example.com") && str_eq_c(client, "192.0.2.1"));
+	OWNER(a, struct job, attempt)->fetched++;
+}
+
+static void who_fetches_a_token_is_told(void **state)
+{
+	(void)state;
+	static struct job j;
+	job_init(&j, "shop", "shop.example.com", NULL);
+	j.attempt.fetched = fetched;
+	job_start(&j);
+	turn_until(&place, diary_count(&place, "ask challenge"));
+	const struct str text = str_c(place.serves[0].tokens[0]);
+	board_heard_seen(place.board, str_head(text, str_find(text, ' ')), STR("192.0.2.1"));
+	job_succeeds(&j);
+	assert_int_equal(j.fetched, 1);
+}
+
 static void an_attempt_without_names_is_refused(void **state)
 {
 	(void)state;
@@ -967,6 +987,7 @@ int main(void)
 		T(a_token_that_changes_is_replaced),
 		T(every_move_is_told),
 		T(a_proof_waits_for_serve),
+		T(who_fetches_a_token_is_told),
 		T(an_attempt_without_names_is_refused),
 		T(an_attempt_may_be_followed_by_another_at_once),
 	};
