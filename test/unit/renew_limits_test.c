@@ -227,6 +227,37 @@ static void who_may_ask_another_issuer_does_not_wait(void **state)
 	assert_int_equal(logged_count("Let's Encrypt's limit"), 0);
 }
 
+static void busy_for(const char *directory, int64_t ms)
+{
+	limits_refused(issuers_limits(place->issuers),
+	        &(struct limit_refusal){ .directory = str_c(directory),
+	                .words = STR("Come back later"),
+	                .busy = true,
+	                .until = loop_wall(place->loop) + ms });
+}
+
+static void of_three_that_refuse_the_soonest_is_waited_for(void **state)
+{
+	(void)state;
+	world_begin("issuer first { directory https://ca.test/directory; }\n"
+	            "issuer second { directory https://ca.test/directory-b; }\n"
+	            "issuer third { directory https://ca.test/directory-c; }\n"
+	            "issuer first second third\nemail ops@example.com\nagree-to-terms yes\n"
+	            "site * { proxy 127.0.0.1:3000; }\n"
+	            "site shop.example.com { proxy 127.0.0.1:3000; }\n");
+	const int64_t start = loop_wall(place->loop);
+	busy_for("https://ca.test/directory", 3 * HOUR);
+	busy_for("https://ca.test/directory-b", HOUR);
+	busy_for("https://ca.test/directory-c", 2 * HOUR);
+	renewals_begin(world.renewals);
+	run_for(place, MINUTE);
+	assert_string_equal(said("shop.example.com", "next_renewal"), date(start + HOUR));
+	assert_int_equal(place->ca.order_count, 0);
+	run_for(place, HOUR);
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "issued_from"), "\"second\"");
+}
+
 /* One certificate of the week is left to the domain: it is for the one that is soon due. */
 static void what_is_left_is_for_who_is_due(void **state)
 {
@@ -336,6 +367,42 @@ static void what_it_said_of_these_names_is_theirs_alone(void **state)
 	status_is("b.example.com", "ok");
 }
 
+static struct ca_refusal answer;
+
+static bool refuses_a(struct scripted_ca *ca, const struct ca_order *o, struct ca_refusal *ret)
+{
+	(void)ca;
+	*ret = answer;
+	return !strcmp(o->names[0], "a.example.com");
+}
+
+/* Others wait only for a limit or a CA that is busy, and only where it says until when. */
+static void what_is_no_limit_holds_up_nobody_else(void **state)
+{
+	(void)state;
+	static const struct ca_refusal rows[] = {
+		{ 500, "serverInternal", "This order was lost, as were others of this account",
+		        3 * HOUR / SECOND },
+		{ 502, "serverInternal", "Nothing is known of this account now",
+		        3 * HOUR / SECOND },
+		{ 429, "rateLimited", "too many new orders (300) from this account", 0 },
+	};
+	static const struct ca_rules rules = { .refuses_order = refuses_a };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		answer = rows[i];
+		place->ca.rules = &rules;
+		world_start(BY_FILE SITE("a.example.com"));
+		run_until_idle();
+		status_is("a.example.com", "failed");
+		world_configure(BY_FILE SITE("a.example.com") SITE("c.example.org"));
+		run_for(place, MINUTE);
+		status_is("c.example.org", "ok");
+		assert_int_equal(logged_count("It said: "), 0);
+		world_teardown(NULL);
+		world_setup(NULL);
+	}
+}
+
 /* What people should know before it is in the way */
 
 static const char *id_of(const char *name)
@@ -417,11 +484,13 @@ int main(void)
 		WORLD_TEST(what_renewals_count),
 		WORLD_TEST(a_limit_is_the_last_step_of_who_waits),
 		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),
+		WORLD_TEST(of_three_that_refuse_the_soonest_is_waited_for),
 		WORLD_TEST(what_is_left_is_for_who_is_due),
 		WORLD_TEST(what_a_ca_said_of_one_name_spares_it_the_next),
 		WORLD_TEST(a_person_may_have_it_asked_anew),
 		WORLD_TEST(a_ca_that_is_busy_is_so_for_all),
 		WORLD_TEST(what_it_said_of_these_names_is_theirs_alone),
+		WORLD_TEST(what_is_no_limit_holds_up_nobody_else),
 		WORLD_TEST(little_is_told_of_who_is_renewed),
 		WORLD_TEST(other_terms_are_told_until_somebody_accepts_them),
 	};
