@@ -321,6 +321,70 @@ static void while_nobody_tells_the_time_what_has_a_certificate_waits(void **stat
 	assert_int_equal(place->ca.order_count, 1);
 }
 
+/* While it knows nothing it asks each minute, not when the window of a renewal is asked again. */
+static void once_a_ca_is_back_it_is_soon_asked_for_the_time(void **state)
+{
+	(void)state;
+	static const int64_t offs[] = { 3650 * DAY, -2000 * DAY };
+	for (size_t i = 0; i < sizeof offs / sizeof *offs; i++) {
+		struct err err = ERR_INIT;
+		start_with_a_wrong_clock(offs[i]);
+		place->ca.down = true; /* nothing has been sent yet */
+		run_for(place, HOUR);
+		assert_false(renew_clock(world.renewals, &err));
+		assert_non_null(strstr(err.text, "Renewals wait until a CA has told the time."));
+		place->ca.down = false;
+		run_for(place, 3 * MINUTE);
+		assert_false(renew_clock(world.renewals, &err));
+		assert_non_null(strstr(err.text, "Renewals go by the CA's clock."));
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+/* It has told it, and says it again with each answer. */
+static void a_ca_that_has_told_the_time_is_not_asked_for_it_again(void **state)
+{
+	(void)state;
+	start_with_a_wrong_clock(3650 * DAY);
+	run_for(place, HOUR);
+	const unsigned before = diary_count(place, "ask directory");
+	run_for(place, DAY);
+	assert_in_range(diary_count(place, "ask directory") - before, 0, 4);
+}
+
+static void a_wrong_clock_is_said_once(void **state)
+{
+	(void)state;
+	start_with_a_wrong_clock(3650 * DAY);
+	run_for(place, 2 * DAY);
+	assert_int_equal(logged_count("more than 30 days ahead of when Everseal ran last"), 1);
+	assert_int_equal(logged_count("not what the CA's clock says"), 1);
+}
+
+static int64_t latest_kept(void)
+{
+	struct err err = ERR_INIT;
+	int64_t newest = 0;
+	BUF_AUTO value = BUF(256);
+	record_value(place, "clock", "clock", &value);
+	JSON_AUTO *json = json_parse(buf_str(&value), "The stored time", &err);
+	assert_true(clock_from_rfc3339(json_text(json, "newest"), &newest));
+	return newest;
+}
+
+/* Nobody says what time it is, and nothing else happens. */
+static void the_time_that_is_kept_is_never_older_than_half_a_day(void **state)
+{
+	(void)state;
+	world_start(BASE);
+	run_for(place, SECOND);
+	for (int64_t passed = 0; passed < 4 * DAY; passed += HOUR) {
+		run_for(place, HOUR);
+		assert_in_range(loop_wall(place->loop) - latest_kept(), 0, 12 * HOUR + MINUTE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -339,6 +403,10 @@ int main(void)
 		WORLD_TEST(a_clock_that_is_years_ahead_renews_nothing),
 		WORLD_TEST(a_clock_that_is_years_back_still_renews),
 		WORLD_TEST(while_nobody_tells_the_time_what_has_a_certificate_waits),
+		WORLD_TEST(once_a_ca_is_back_it_is_soon_asked_for_the_time),
+		WORLD_TEST(a_ca_that_has_told_the_time_is_not_asked_for_it_again),
+		WORLD_TEST(a_wrong_clock_is_said_once),
+		WORLD_TEST(the_time_that_is_kept_is_never_older_than_half_a_day),
 	};
 	return cmocka_run_group_tests_name("renew_ca", tests, NULL, NULL);
 }
