@@ -233,11 +233,6 @@ static bool budget_has_room(
 
 /* ---- whether it may be ordered ---- */
 
-static bool is_public_only(const struct config_site *s)
-{
-	return !s->issuer.n || str_starts(s->issuer, STR("letsencrypt"));
-}
-
 /* The site that gives it on demand; NULL: none. */
 static const struct config_site *site_of(const struct renewals *r, struct str name)
 {
@@ -250,8 +245,10 @@ static const struct config_site *site_of(const struct renewals *r, struct str na
 	const struct config_site *s = config_site_of(c, name);
 	if (!s || !config_demand_allows(&s->demand, name))
 		return NULL;
-	const bool public_only = is_public_only(s) && !name_is_private(name);
-	return name_read(&a, name, public_only, &read, &err) && str_eq(read.ascii, name) ? s : NULL;
+	return name_read(&a, name, /* public_only= */ false, &read, &err) &&
+	                       str_eq(read.ascii, name)
+	               ? s
+	               : NULL;
 }
 
 static struct str directory_of(const struct renewals *r, struct str issuer)
