@@ -98,6 +98,31 @@ static void a_chain_has_its_most(void **state)
 	assert_int_equal(err.code, ERR_CORRUPT);
 }
 
+/* Whatever was read before it. */
+static void a_length_that_is_cut_is_none(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *bytes;
+		size_t n;
+	} cut[] = {
+		{ "", 0 }, { "\0\0\1", 3 },     /* the number of certificates */
+		{ "\0\0\0\2\0\0\0\1xabc", 12 }, /* the second one's length */
+	};
+	struct str chain[CHAIN_MOST];
+	for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+		struct str whole = str_n("\0\0\0\1\0\0\0\1xkey", 12);
+		struct str rest = str_n(cut[i].bytes, cut[i].n);
+		struct err err = ERR_INIT;
+		size_t count = 0;
+		assert_true(held_read_chain(&whole, chain, &count, &err));
+		assert_int_equal(count, 1);
+		assert_false(held_read_chain(&rest, chain, &count, &err));
+		assert_int_equal(err.code, ERR_CORRUPT);
+		assert_true(str_eq_c(err_what(&err), "The stored certificate is damaged."));
+	}
+}
+
 static void who_is_freed_is_no_longer_pointed_to(void **state)
 {
 	(void)state;
@@ -196,6 +221,7 @@ int main(void)
 		WORLD_TEST(what_is_damaged_is_said_in_status),
 		WORLD_TEST(a_length_has_four_bytes),
 		WORLD_TEST(a_chain_has_its_most),
+		WORLD_TEST(a_length_that_is_cut_is_none),
 		WORLD_TEST(who_is_freed_is_no_longer_pointed_to),
 		WORLD_TEST(before_the_first_look_none_is_promised),
 		WORLD_TEST(an_own_ca_issues_for_a_name_of_one_label),
