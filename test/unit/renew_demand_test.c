@@ -330,6 +330,31 @@ static void what_a_person_registers_stays(void **state)
 	assert_int_equal(place->ca.order_count, 3);
 }
 
+static void what_that_changes_is_said(void **state)
+{
+	struct wish w;
+	const struct str name = STR(FIRST_SHOP);
+	struct register_want want = { .names = &name,
+		.name_count = 1,
+		.email = STR("ops@example.com"),
+		.agree_tos = true,
+		.profile = STR("classic") };
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	wish_register(&w, &want);
+	wish_wait(&w);
+	assert_string_equal(w.q.before, "the application of its site, on demand");
+	assert_string_equal(w.q.after, "the application of its site, profile classic");
+	settle();
+	want.profile = STR("shortlived");
+	wish_register(&w, &want);
+	wish_wait(&w);
+	assert_string_equal(w.q.before, "the application of its site, profile classic");
+	assert_string_equal(w.q.after, "the application of its site, profile shortlived");
+}
+
 static void what_a_person_removes_makes_room(void **state)
 {
 	struct wish w = { 0 };
@@ -605,6 +630,7 @@ int main(void)
 		TEST(what_nobody_asks_for_ends_with_its_certificate),
 		TEST(who_comes_late_has_it_renewed_at_once),
 		TEST(what_a_person_registers_stays),
+		TEST(what_that_changes_is_said),
 		TEST(what_a_person_removes_makes_room),
 		TEST(what_was_switched_off_stays_off),
 		TEST(of_many_names_few_are_looked_at),
