@@ -745,6 +745,28 @@ static void an_answer_is_shown_until_it_is_old(void **state)
 	is_not_revoked(NAME);
 }
 
+static void what_is_no_newer_is_not_installed_again(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	good_for(10 * DAY);
+	const int64_t first = answers_until;
+	const unsigned installs = world.installs;
+	run_for(place, DAY);
+	good_for(20 * DAY); /* too early */
+	assert_int_equal(world.installs, installs);
+	run_for(place, 5 * DAY);
+	answers_until = first; /* the same once more */
+	answer_by(RESPONDER, /* revoked= */ false, own);
+	assert_int_equal(world.installs, installs);
+	assert_true(shown_until(NAME) == first);
+	run_for(place, DAY);
+	good_for(10 * DAY);
+	assert_int_equal(world.installs, installs + 1);
+}
+
 /* Half of six hours is three, whatever is looked at daily. */
 static void a_short_one_is_asked_for_in_time(void **state)
 {
@@ -837,6 +859,7 @@ int main(void)
 		TEST(what_could_not_be_stored_is_asked_again_after_a_restart),
 		TEST(it_may_happen_again),
 		TEST(an_answer_is_shown_until_it_is_old),
+		TEST(what_is_no_newer_is_not_installed_again),
 		TEST(a_short_one_is_asked_for_in_time),
 		TEST(what_is_revoked_is_shown_as_good_no_more),
 		TEST(a_responder_that_is_silent_is_asked_less_and_less),
