@@ -540,6 +540,37 @@ static void a_damaged_record_stops_no_other(void **state)
 	}
 }
 
+static void note_revoked(struct str thumbprint)
+{
+	BUF_AUTO value = BUF(1024);
+	buf_printf(&value, "{\"thumbprint\":\"%.*s\",\"at\":\"2027-01-01T12:00:00Z\"}",
+	        STR_ARG(thumbprint));
+	record_put(place, "revoked", "shop.example.com-imported", buf_str(&value), STR_NONE);
+	restart();
+}
+
+/* And no other for the same name. */
+static void one_that_was_revoked_stays_revoked(void **state)
+{
+	(void)state;
+	struct brought b;
+	const struct str name = STR("shop.example.com");
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	note_revoked(STR("0123456789abcdef0123456789abcdef01234567"));
+	assert_string_equal(said("shop.example.com-imported", "revoked"), "null");
+	note_revoked(imported_view(imported_find(world.renewals, name)).thumbprint);
+	assert_string_equal(
+	        said("shop.example.com-imported", "revoked"), "\"2027-01-01T12:00:00Z\"");
+	assert_string_equal(said("shop.example.com-imported", "state"), "\"revoked\"");
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	assert_string_equal(said("shop.example.com-imported", "revoked"), "null");
+	restart();
+	assert_string_equal(said("shop.example.com-imported", "revoked"), "null");
+}
+
 static bool has_certificate(void)
 {
 	const struct registration *g = registration_find(world.renewals, STR("shop.example.com"));
@@ -694,6 +725,7 @@ int main(void)
 		WORLD_TEST(killed_meanwhile_all_are_there_or_none),
 		WORLD_TEST(who_asked_may_go_away),
 		WORLD_TEST(a_damaged_record_stops_no_other),
+		WORLD_TEST(one_that_was_revoked_stays_revoked),
 		WORLD_TEST(one_with_another_key_stands_beside),
 		WORLD_TEST(it_is_not_exported_by_a_type_of_key),
 		WORLD_TEST(who_watches_is_told),
