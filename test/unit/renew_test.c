@@ -381,6 +381,9 @@ static void a_full_disk_registers_nothing(void **state)
 	store_full(place, false);
 	assert_int_equal(w.err.code, ERR_IO);
 	status_is("shop.example.com", "ok");
+	/* It was read again, and not added to what was there. */
+	assert_int_equal(
+	        registration_find(world.renewals, STR("shop.example.com"))->issued_count, 1);
 	run_for(place, 70 * DAY);
 	assert_int_equal(place->ca.order_count, 2);
 }
