@@ -85,6 +85,7 @@ static void a_ca_that_nobody_trusts_locks_out_whom_it_was_promised(void **state)
 			        "Send `hsts off` first and wait, or insist with --despite-hsts.");
 		else
 			assert_string_equal(w.err.text, "");
+		assert_true((w.q.hsts_until > 0) == rows[i].refused);
 		world_teardown(state);
 		world_setup(state);
 	}
