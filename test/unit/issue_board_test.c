@@ -1,6 +1,7 @@
 /* The board: tokens that every serve knows before the CA is told. */
 #include "issue_place.h"
 
+#include "base/clock.h"
 #include "issue/alpn01.h"
 
 static struct place place;
@@ -243,6 +244,21 @@ static void what_is_in_the_way_is_told(void **state)
 	http01_free(&by_http);
 }
 
+/* Whose clock differs from ours finds it valid, too. */
+static void the_certificate_of_a_proof_is_valid_for_days_around(void **state)
+{
+	(void)state;
+	struct prover *by = alpn01_new(place.loop, place.board, NULL);
+	const int64_t now = loop_wall(place.loop) / 1000 * 1000;
+	struct proof p;
+	prove(by, &p, "a.example.com");
+	turn_until(&place, p.ready);
+	assert_int_equal(place.serves[0].not_before, now - DAY);
+	assert_int_equal(place.serves[0].not_after, now + 7 * DAY);
+	prover_withdraw(&p.proving, /* valid= */ true);
+	alpn01_free(&by);
+}
+
 /* RFC 8738 6, RFC 3596 2.5 */
 static void an_address_is_asked_for_by_its_reverse_name(void **state)
 {
@@ -270,6 +286,7 @@ int main(void)
 		T(a_token_stands_until_the_last_withdraws_it),
 		T(a_certificate_is_shown_once_every_serve_has_it),
 		T(a_name_that_no_certificate_can_have_fails),
+		T(the_certificate_of_a_proof_is_valid_for_days_around),
 		T(what_is_in_the_way_is_told),
 		T(an_address_is_asked_for_by_its_reverse_name),
 	};

@@ -1,5 +1,7 @@
 #include "issue_place.h"
 
+#include "certs/cert.h"
+
 #include <ftw.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -47,6 +49,17 @@ static void take(struct serve *s, struct str token, struct str shown, struct str
 		link_send(&s->theirs, challenge_ready, .token = token);
 }
 
+static void keep_times(struct serve *s, struct str leaf)
+{
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct cert cert;
+	if (!cert_read(&a, leaf, &cert, &err))
+		fail_msg("%s", err.text);
+	s->not_before = cert.not_before;
+	s->not_after = cert.not_after;
+}
+
 static void serve_heard(struct link *l, const struct msg *m)
 {
 	struct serve *s = OWNER(l, struct serve, theirs);
@@ -56,7 +69,8 @@ static void serve_heard(struct link *l, const struct msg *m)
 		take(s, m->is.challenge.token, m->is.challenge.thumbprint, m->is.challenge.name);
 	if (m->type == MSG_challenge_tls) {
 		const struct msg_challenge_tls *c = &m->is.challenge_tls;
-		CHECK(c->leaf.n && c->key.n);
+		CHECK(c->key.n);
+		keep_times(s, c->leaf);
 		take(s, c->token, STR("certificate"), c->server_name);
 	}
 }

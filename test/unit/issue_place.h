@@ -15,9 +15,10 @@
 enum { TOKENS = 64, SERVES = 3 };
 
 struct serve {
-	struct link ours, theirs; /* the ends of control and of serve */
-	bool mute;                /* it does not say that it answers */
-	char tokens[TOKENS][160]; /* "token thumbprint name" */
+	struct link ours, theirs;      /* the ends of control and of serve */
+	bool mute;                     /* it does not say that it answers */
+	char tokens[TOKENS][160];      /* "token thumbprint name" */
+	int64_t not_before, not_after; /* of the latest certificate that it was to show */
 };
 
 struct place {

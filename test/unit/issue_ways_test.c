@@ -14,6 +14,7 @@ struct job {
 	size_t chain_count;
 	char name[64]; /* the first of the certificate */
 	struct err err;
+	bool ca_at_fault;
 	struct secret key;
 	struct buf words; /* what it waited for */
 	struct buf notes; /* why another type was tried */
@@ -46,6 +47,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 		snprintf(j->name, sizeof j->name, "%.*s", STR_ARG(issued->leaf.names[0]));
 	} else {
 		j->err = failed->err;
+		j->ca_at_fault = failed->ca_at_fault;
 	}
 	store_tx_put(&j->tx, STR("done"), j->want.id, 0, STR("{}"), STR_NONE);
 	store_tx_start(place.store, &j->tx, stored);
@@ -545,6 +547,25 @@ static void the_internal_authority_remembers_the_names(void **state)
 	job_done(&j);
 }
 
+/* Nobody else is held back by what is wrong with it. */
+static void a_fault_of_the_internal_authority_is_no_fault_of_a_ca(void **state)
+{
+	(void)state;
+	struct job j;
+	const struct issuer_row row = { .name = STR("internal") };
+	const struct str own[] = { STR("app.localhost") };
+	issuers_set(place.issuers, &row, 1);
+	record_put(&place, "authority", "private", STR("{\"root\":\"none\"}"), STR("key"));
+	job_init(&j, "one");
+	j.want.issuer = STR("internal");
+	j.want.names = own;
+	job_run(&j);
+	assert_false(j.issued);
+	assert_string_not_equal(j.err.text, "");
+	assert_false(j.ca_at_fault);
+	job_done(&j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -563,6 +584,7 @@ int main(void)
 		T(dns_comes_first_where_it_is_set_up),
 		T(an_account_is_bound_by_what_is_configured),
 		T(the_internal_authority_remembers_the_names),
+		T(a_fault_of_the_internal_authority_is_no_fault_of_a_ca),
 		T(an_unknown_profile_is_not_ordered),
 		T(what_a_directory_said_is_described),
 		T(the_wanted_chain_is_taken),
