@@ -171,6 +171,22 @@ static void a_refused_binding_is_told_from_a_refused_account(void **state)
 	}
 }
 
+/* Who binds nothing is not sent to look at `eab`, and nothing that is no ACME is about it. */
+static void a_refused_account_is_not_always_a_refused_binding(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	hear(f, 200, DIRECTORY(""));
+	assert_fail(hear(f, 401, "{\"type\":\"" URN "unauthorized\",\"detail\":\"Not you\"}"),
+	        "ca.test refused the account: Not you (unauthorized).");
+	FLOW_AUTO *g = flow_of(&(struct flow_want){ 0 });
+	flow_can_bind(g, true);
+	hear(g, 200, DIRECTORY("\"externalAccountRequired\":true"));
+	hear(g, 403, "{\"type\":\"" URN "externalAccountRequired\"}");
+	bind(g);
+	assert_fail(hear(g, 401, "<html>"), "which is not ACME");
+}
+
 static void an_account_that_is_there_needs_no_binding(void **state)
 {
 	(void)state;
@@ -495,6 +511,7 @@ int main(void)
 		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
 		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
 		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),
+		cmocka_unit_test(a_refused_account_is_not_always_a_refused_binding),
 		cmocka_unit_test(an_account_that_is_there_needs_no_binding),
 		cmocka_unit_test(profiles_are_read_with_their_words),
 		cmocka_unit_test(an_unknown_profile_is_refused_before_the_account),
