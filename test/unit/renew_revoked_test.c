@@ -3,6 +3,7 @@
 #include "renew_world.h"
 
 #include "certs/cert.h"
+#include "renew/import.h"
 #include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -838,6 +839,89 @@ static void a_responder_that_is_silent_is_asked_less_and_less(void **state)
 	assert_true(shown_until(NAME) == answers_until);
 }
 
+/* Those that were imported */
+
+#define BROUGHT NAME "-imported"
+
+/* Serial number 7, for 90 days; for NAME, which its CA says. */
+static X509 *leaf_with(EVP_PKEY *key)
+{
+	X509 *x = certified(key);
+	X509_set_issuer_name(x, X509_get_subject_name(issuer));
+	ASN1_TIME_set(X509_getm_notBefore(x), loop_wall(place->loop) / 1000 - 60);
+	ASN1_TIME_set(X509_getm_notAfter(x), (loop_wall(place->loop) + 90 * DAY) / 1000);
+	X509_delete_ext(x, 0);
+	add_point(x, NID_subject_alt_name, "DNS:" NAME);
+	return x;
+}
+
+static void imported(struct import *i, const struct err *err)
+{
+	if (err)
+		fail_msg("%s", err->text);
+	i->done = NULL;
+}
+
+static void brought(EVP_PKEY *key)
+{
+	struct import i;
+	struct ca_order o = { .names = { NAME }, .pem = BUF(16 << 10) };
+	X509 *leaf = leaf_with(key);
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *pem;
+	sign_anew(&o, leaf);
+	CHECK(PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL));
+	const long n = BIO_get_mem_data(bio, &pem);
+	buf_add(&o.pem, str_n(pem, (size_t)n));
+	world.chain = 1;
+	import_start(world.renewals, &i, &(struct import_want){ STR(NAME), buf_str(&o.pem) }, 1,
+	        imported);
+	turn_until(place, !i.done);
+	run_for(place, SECOND);
+	buf_done(&o.pem);
+	X509_free(leaf);
+	BIO_free(bio);
+}
+
+static void restarted(void)
+{
+	run_for(place, SECOND);
+	world_kill();
+	world_start(NULL);
+}
+
+static void what_was_imported_is_shown_with_an_answer(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	brought(foreign);
+	asked_are("POST " RESPONDER "\n");
+	good_for(10 * DAY);
+	assert_true(shown_until(NAME) == answers_until);
+	restarted();
+	assert_true(shown_until(NAME) == answers_until);
+	run_for(place, MINUTE);
+	asked_are("GET " LIST "\nPOST " RESPONDER "\n");
+	good_for(20 * DAY);
+	answer_list(LIST, 1, 6);
+	run_for(place, 5 * DAY + HOUR);
+	good_for(10 * DAY);
+	assert_true(shown_until(NAME) == answers_until);
+	answer_list(LIST, 7, 7);
+	logged_has("The CA has revoked the imported certificate for " NAME " on "
+	           "2027-01-01T12:00:00Z, says " LIST ". Everseal does not renew it: ");
+	for (int again = 0; again < 2; again++) {
+		status_is(BROUGHT, "revoked");
+		assert_string_equal(said(BROUGHT, "revoked"), "\"2027-01-01T12:00:00Z\"");
+		assert_true(shown_until(NAME) == 0);
+		restarted();
+		buf_clear(&questions);
+		run_for(place, 2 * DAY);
+		asked_are("");
+	}
+	assert_int_equal(logged_count("The CA has revoked"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -863,6 +947,7 @@ int main(void)
 		TEST(a_short_one_is_asked_for_in_time),
 		TEST(what_is_revoked_is_shown_as_good_no_more),
 		TEST(a_responder_that_is_silent_is_asked_less_and_less),
+		TEST(what_was_imported_is_shown_with_an_answer),
 	};
 	return cmocka_run_group_tests_name("renew_revoked", tests, NULL, NULL);
 }
