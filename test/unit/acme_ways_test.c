@@ -459,6 +459,40 @@ static void an_address_may_be_written_otherwise(void **state)
 	assert_true(f->names[0].valid);
 }
 
+/* In whatever order the CA asks for them, each is proved as was chosen for it. */
+static void each_name_keeps_its_own_ways(void **state)
+{
+	(void)state;
+	static const struct str names[] = { STR_INIT("shop.example.com"),
+		STR_INIT("*.shop.example.com") };
+	static const struct challenge_choice choices[] = {
+		{ { CHALLENGE_TLS_ALPN_01, CHALLENGE_HTTP_01 }, 2 }, { { CHALLENGE_DNS_01 }, 1 }
+	};
+	FLOW_AUTO *f =
+	        flow_of(&(struct flow_want){ .names = names, .name_count = 2, .choices = choices });
+	hear(f, 200, DIRECTORY(""));
+	hear(f, 200, "{\"status\":\"valid\"}");
+	hear(f, 201,
+	        "{\"status\":\"pending\",\"authorizations\":[\"" CA "/1\",\"" CA "/2\"],"
+	        "\"finalize\":\"" CA "/finalize\"}");
+	/* The first answer is about the second name. */
+	assert_go(hear(f, 200,
+	                  "{\"identifier\":{\"type\":\"dns\",\"value\":\"shop.example.com\"},"
+	                  "\"wildcard\":true,\"status\":\"pending\",\"challenges\":[" CHALLENGE(
+	                          "dns-01", "") "]}"),
+	        ACME_STEP_authz);
+	assert_go(hear(f, 200, AUTHZ("pending", CHALLENGE("tls-alpn-01", ""))), ACME_STEP_answer);
+	static const enum challenge_type types[] = { CHALLENGE_TLS_ALPN_01, CHALLENGE_DNS_01 };
+	static const char *const authzs[] = { CA "/2", CA "/1" };
+	for (size_t i = 0; i < COUNT(names); i++) {
+		assert_true(str_eq(f->names[i].name, names[i]));
+		assert_true(str_eq_c(f->names[i].authz, authzs[i]));
+		assert_int_equal(f->names[i].type, types[i]);
+		assert_int_equal(f->names[i].choice.count, choices[i].count);
+		assert_int_equal(f->names[i].choice.types[0], types[i]);
+	}
+}
+
 /* A flow that was saved before there were types, profiles, chains and bindings. */
 static void a_flow_of_before_is_loaded(void **state)
 {
@@ -522,6 +556,7 @@ int main(void)
 		cmocka_unit_test(another_type_is_not_tried_where_it_cannot_help),
 		cmocka_unit_test(what_cannot_be_proved_is_not_begun),
 		cmocka_unit_test(an_address_may_be_written_otherwise),
+		cmocka_unit_test(each_name_keeps_its_own_ways),
 		cmocka_unit_test(a_flow_of_before_is_loaded),
 		cmocka_unit_test(a_change_of_an_account_is_loaded),
 	};
