@@ -123,7 +123,7 @@ void add_list(unsigned from, unsigned to, EVP_PKEY *by, struct buf *out)
 }
 
 /* The answer to that question. */
-void add_answer(const struct buf *question, bool revoked, EVP_PKEY *by, struct buf *out)
+static void add_answer(const struct buf *question, bool revoked, EVP_PKEY *by, struct buf *out)
 {
 	const unsigned char *p = (const unsigned char *)question->p;
 	OCSP_REQUEST *request = d2i_OCSP_REQUEST(NULL, &p, (long)question->n);

@@ -1,5 +1,5 @@
-/* A CA that says what it has revoked: each leaf says where to ask, and comes with the certificate of
- * who signed it. */
+/* A CA that says what it has revoked: each leaf says where to ask, and comes with the certificate
+ * of who signed it. */
 #ifndef TEST_REVOKING_CA_H
 #define TEST_REVOKING_CA_H
 
@@ -38,8 +38,6 @@ struct ca_order *last_order(const struct scripted_ca *ca);
 void sign_anew(struct ca_order *o, X509 *leaf);
 /* Of the serial numbers from..to; signed by whom. */
 void add_list(unsigned from, unsigned to, EVP_PKEY *by, struct buf *out);
-/* The answer to that question. */
-void add_answer(const struct buf *question, bool revoked, EVP_PKEY *by, struct buf *out);
 
 /* All that were asked, since the last time. */
 void asked_are(const char *all);
