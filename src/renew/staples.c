@@ -166,7 +166,6 @@ void staples_mark(struct renewals *r)
 
 void staples_sweep(struct renewals *r)
 {
-	timer_stop(&r->staples_due);
 	MAP_EACH (n, &r->staples) {
 		const struct staple *s = OWNER(n, struct staple, node);
 		if (s->needed)
