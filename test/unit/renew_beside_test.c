@@ -184,6 +184,37 @@ static void what_is_registered_with_the_other_key_stands_beside(void **state)
 	assert_null(registration_blocked(of(KEY_RSA2048)));
 }
 
+static void with_shop(const char *other, const char *type)
+{
+	struct wish w;
+	const struct str names[] = { STR("shop.example.com"), str_c(other) };
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 2,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .key_type = str_c(type) });
+	wish_wait(&w);
+	run_until_idle();
+	run_for(place, HOUR);
+}
+
+/* Of two the later one says when a start installs both: after what was issued between them. */
+static void what_was_issued_between_them_goes_before_both(void **state)
+{
+	(void)state;
+	world_start(BASE);
+	with_shop("a.example.com", "p256");
+	with_shop("b.example.com", "p256");
+	with_shop("a.example.com", "rsa2048");
+	for (int again = 0; again < 2; again++) {
+		shown_is("P-256, RSA 2048");
+		assert_string_equal(shown_keys("a.example.com"), "P-256, RSA 2048");
+		assert_string_equal(shown_keys("b.example.com"), "P-256");
+		world_kill();
+		world_start(NULL);
+	}
+}
+
 static void both_are_registered_at_once(void **state)
 {
 	(void)state;
@@ -324,6 +355,7 @@ int main(void)
 		WORLD_TEST(the_file_takes_one_away_and_gives_it_back),
 		WORLD_TEST(both_are_kept_together),
 		WORLD_TEST(what_is_registered_with_the_other_key_stands_beside),
+		WORLD_TEST(what_was_issued_between_them_goes_before_both),
 		WORLD_TEST(both_are_registered_at_once),
 		WORLD_TEST(both_are_registered_as_the_site_says),
 		WORLD_TEST(two_of_one_kind_are_refused),
