@@ -57,7 +57,6 @@ static void keep_alternates(struct flow *f, struct str links)
 
 static struct next take_default(struct flow *f)
 {
-	f->alternate = STR_NONE;
 	f->note =
 	        arena_printf(&f->arena, "The CA offers no chain up to %.*s: its default is taken.",
 	                STR_ARG(f->preferred_chain));
@@ -96,7 +95,6 @@ struct next heard_certificate(struct flow *f, const struct answer *a)
 	if (!is_chain)
 		return no_certificate(f, body, &err);
 	keep(f, &f->chain, body);
-	f->alternate = STR_NONE;
 	if (is_preferred(f, chain[count - 1]))
 		return (struct next){ .what = FLOW_DONE };
 	keep_alternates(f, a->reply->links);

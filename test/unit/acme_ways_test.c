@@ -8,6 +8,8 @@
 
 #include "acme/flow.h"
 #include "base/clock.h"
+#include "certs/cert.h"
+#include "keys/authority.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define CA       "https://ca.test"
@@ -302,6 +304,108 @@ static void links_are_read(void **state)
 	}
 }
 
+/* Chains */
+
+/* A certificate for shop.example.com by a root of that name, and that root; or one alone. */
+static void add_chain(struct buf *out, const char *leaf_of, const char *top)
+{
+	static const struct str name = STR_INIT("shop.example.com");
+	const char *const roots[] = { leaf_of, top };
+	struct err err = ERR_INIT;
+	for (size_t i = 0; i < COUNT(roots); i++) {
+		KEY_AUTO *key = key_new(KEY_P256, &err);
+		const struct authority_root root = { .common_name = str_c(roots[i] ? roots[i] : ""),
+			.names = &name,
+			.count = 1,
+			.not_before = now - DAY,
+			.not_after = now + DAY };
+		const struct authority_leaf leaf = {
+			.names = &name, .count = 1, .not_before = now - DAY, .not_after = now + DAY
+		};
+		BUF_AUTO der = BUF_INIT(10000), leaf_der = BUF_INIT(10000);
+		if (!roots[i])
+			continue;
+		assert_true(authority_root_make(key, &root, &der, &err));
+		assert_true(authority_leaf_make(key, buf_str(&der), key, &leaf, &leaf_der, &err));
+		cert_to_pem(buf_str(i ? &der : &leaf_der), out);
+	}
+}
+
+/* Before the download, where a chain up to Root B is wanted. */
+static struct flow *at_download(void)
+{
+	struct flow *f = flow_of(&(struct flow_want){ .preferred_chain = STR("Root B") });
+	const struct next there = { .what = FLOW_GO, .step = ACME_STEP_download };
+	f->account = STR(CA "/account/1");
+	f->certificate = STR(CA "/certificate/1");
+	flow_take(f, &there);
+	return f;
+}
+
+static struct next hear_chain(
+        struct flow *f, const char *leaf_of, const char *top, const char *links)
+{
+	BUF_AUTO pem = BUF_INIT(100000);
+	add_chain(&pem, leaf_of, top);
+	return hear_with(f, &(struct acme_reply){ .body = buf_str(&pem), .links = str_c(links) });
+}
+
+static void a_chain_is_known_by_its_highest_certificate(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *leaf_of, *top;
+		bool wanted;
+	} cases[] = {
+		{ "Root B", NULL, true },
+		{ "Root A", NULL, false },
+		{ "Root A", "Root B", true },
+		{ "Root B", "Root A", false },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		FLOW_AUTO *f = at_download();
+		const struct next n = hear_chain(f, cases[i].leaf_of, cases[i].top, "");
+		assert_int_equal(n.what, FLOW_DONE);
+		assert_true(f->chain.n > 0);
+		assert_int_equal(f->note.n == 0, cases[i].wanted);
+	}
+	FLOW_AUTO *any = at_download();
+	any->preferred_chain = STR_NONE;
+	const struct next n = hear_chain(any, "Root A", NULL, "<" CA "/chain/1>;rel=\"alternate\"");
+	assert_int_equal(n.what, FLOW_DONE);
+	assert_int_equal(any->note.n, 0);
+}
+
+static void the_first_linked_chain_that_is_wanted_is_taken(void **state)
+{
+	(void)state;
+	static const char links[] = "<" CA "/chain/1>;rel=\"alternate\"\n"
+	                            "<http://other.test/2>;rel=\"alternate\"\n"
+	                            "<" CA "/chain/3>;rel=\"alternate\"\n"
+	                            "<" CA "/chain/4>;rel=\"alternate\"\n"
+	                            "<" CA "/chain/5>;rel=\"alternate\"\n"
+	                            "<" CA "/chain/6>;rel=\"alternate\"\n";
+	for (unsigned found = 0; found <= 1; found++) {
+		FLOW_AUTO *f = at_download();
+		assert_go(hear_chain(f, "Root A", NULL, links), ACME_STEP_download);
+		assert_true(str_eq_c(flow_ask(f).url, CA "/chain/1"));
+		assert_go(hear(f, 200, "<html>"), ACME_STEP_download);
+		assert_true(str_eq_c(flow_ask(f).url, CA "/chain/3"));
+		assert_go(hear_chain(f, "Root C", NULL, ""), ACME_STEP_download);
+		assert_true(str_eq_c(flow_ask(f).url, CA "/chain/4"));
+		assert_go(hear_chain(f, "Root C", NULL, ""), ACME_STEP_download);
+		assert_true(str_eq_c(flow_ask(f).url, CA "/chain/5")); /* the last that is asked */
+		BUF_AUTO before = BUF_INIT(10000);
+		buf_add(&before, f->chain);
+		const struct next n = hear_chain(f, found ? "Root B" : "Root D", NULL, "");
+		assert_int_equal(n.what, FLOW_DONE);
+		assert_int_equal(str_eq(f->chain, buf_str(&before)), !found);
+		assert_true(found ? f->note.n == 0
+		                  : str_eq_c(f->note, "The CA offers no chain up to Root B: its "
+		                                      "default is taken."));
+	}
+}
+
 /* Pauses */
 
 static void a_paused_name_shows_where_to_release_it(void **state)
@@ -551,6 +655,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_profile_is_refused_before_the_account),
 		cmocka_unit_test(addresses_are_ordered_by_the_profile_for_them),
 		cmocka_unit_test(links_are_read),
+		cmocka_unit_test(a_chain_is_known_by_its_highest_certificate),
+		cmocka_unit_test(the_first_linked_chain_that_is_wanted_is_taken),
 		cmocka_unit_test(a_paused_name_shows_where_to_release_it),
 		cmocka_unit_test(another_type_is_tried_where_it_may_help),
 		cmocka_unit_test(another_type_is_not_tried_where_it_cannot_help),
