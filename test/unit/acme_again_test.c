@@ -114,6 +114,7 @@ static void a_download_that_brings_none_is_tried_again(void **state)
 			const struct next n = hear(f, none[i].status, none[i].body);
 			assert_go(n, ACME_STEP_download, 0);
 			assert_int_equal(n.after, wait);
+			assert_true(n.ca_at_fault);
 			assert_string_equal(f->waiting_for.p,
 			        "the CA does not give the certificate that it has made");
 			reload(&f);

@@ -116,6 +116,56 @@ static void an_unclear_answer_to_the_request_is_read_from_the_order(void **state
 	assert_go(hear(f, 200, "<html>"), ACME_STEP_await);
 }
 
+/* After an account that is there. */
+static struct flow *at_order(void)
+{
+	struct flow *f = flow_of(&(struct flow_want){ 0 });
+	hear(f, 200, DIRECTORY(""));
+	assert_go(hear(f, 200, "{\"status\":\"valid\"}"), ACME_STEP_order);
+	return f;
+}
+
+#define ORDERED                                                                                    \
+	"{\"status\":\"pending\",\"authorizations\":[\"" CA "/authz\"],\"finalize\":\"" CA         \
+	"/finalize\"}"
+
+static void what_an_answer_lacks_is_named(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = at_order();
+	assert_fail(hear(f, 201, "{\"authorizations\":[\"http://other.test/1\"]}"),
+	        "has no usable URL in \"authorizations\", so that it cannot be followed.");
+	FLOW_AUTO *g = at_order();
+	assert_go(hear(g, 201, ORDERED), ACME_STEP_authz);
+	assert_fail(hear(g, 200, "{\"challenges\":[]}"), "has no usable \"status\"");
+}
+
+static void an_order_that_is_valid_is_downloaded(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = at_order();
+	assert_go(hear(f, 201, "{\"status\":\"valid\",\"certificate\":\"" CA "/certificate\"}"),
+	        ACME_STEP_download);
+	assert_true(str_eq_c(flow_ask(f).url, CA "/certificate"));
+}
+
+static void an_order_that_the_ca_could_not_keep_is_its_fault(void **state)
+{
+	(void)state;
+	static const char *const types[] = { "serverInternal", "unauthorized" };
+	for (size_t i = 0; i < COUNT(types); i++) {
+		FLOW_AUTO *f = at_order();
+		char body[1000];
+		snprintf(body, sizeof body,
+		        "{\"status\":\"invalid\",\"error\":{\"type\":\"" URN
+		        "%s\",\"detail\":\"No\"}}",
+		        types[i]);
+		const struct next n = hear(f, 201, body);
+		assert_fail(n, "ca.test gave the order up: No (");
+		assert_int_equal(n.ca_at_fault, i == 0);
+	}
+}
+
 /* External account binding */
 
 static void who_has_no_binding_is_told_where_to_put_it(void **state)
@@ -647,6 +697,9 @@ int main(void)
 		cmocka_unit_test(a_kept_directory_is_read_anew_where_nothing_is_there),
 		cmocka_unit_test(what_is_no_success_is_no_answer),
 		cmocka_unit_test(an_unclear_answer_to_the_request_is_read_from_the_order),
+		cmocka_unit_test(what_an_answer_lacks_is_named),
+		cmocka_unit_test(an_order_that_is_valid_is_downloaded),
+		cmocka_unit_test(an_order_that_the_ca_could_not_keep_is_its_fault),
 		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
 		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),
 		cmocka_unit_test(a_refused_account_is_not_always_a_refused_binding),
