@@ -434,6 +434,39 @@ static void nothing_is_asked_about_one_without_its_issuer(void **state)
 	status_is(BROUGHT, "imported");
 }
 
+static void all_that_is_told_of_it(void **state)
+{
+	(void)state;
+	list_url = NULL;
+	const int64_t now = loop_wall(place->loop) / 1000 * 1000;
+	brought(foreign);
+	static const struct {
+		const char *member, *value;
+	} rows[] = {
+		{ "id", "\"" BROUGHT "\"" },
+		{ "names", "[\"" NAME "\"]" },
+		{ "issuer", "\"Script CA\"" },
+		{ "issued_by", "\"Script CA\"" },
+		{ "state", "\"imported\"" },
+		{ "lamp", "\"ok\"" },
+		{ "temporary", "false" },
+		{ "serial", "\"07\"" },
+		{ "revoked", "null" },
+		{ "next_renewal", "null" },
+		{ "served", "null" },
+		{ "last_error", "null" },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		assert_string_equal(said(BROUGHT, rows[i].member), rows[i].value);
+	assert_string_equal(said(BROUGHT, "not_before"), date(now - MINUTE));
+	assert_string_equal(said(BROUGHT, "not_after"), date(now + 90 * DAY));
+	assert_string_equal(said(BROUGHT, "last_renewed"), date(now));
+	assert_int_equal(strlen(said(BROUGHT, "thumbprint")), 42);
+	asked_are("");
+	next_day();
+	asked_are("");
+}
+
 static void that_it_cannot_be_read_again_is_said(void **state)
 {
 	(void)state;
@@ -462,6 +495,7 @@ int main(void)
 		TEST(only_its_own_ca_is_believed_about_it),
 		TEST(it_may_have_to_be_shown_with_one),
 		TEST(nothing_is_asked_about_one_without_its_issuer),
+		TEST(all_that_is_told_of_it),
 		TEST(that_it_cannot_be_read_again_is_said),
 	};
 	return cmocka_run_group_tests_name("renew_staples", tests, NULL, NULL);
