@@ -247,6 +247,66 @@ static void the_next_type_of_the_same_order_is_tried(void **state)
 	assert_fail(flow_unplaced(f, 1, &other), "There is no listener.");
 }
 
+/* What an authorization offered before counts no more. */
+static void a_type_that_is_offered_no_more_is_not_tried(void **state)
+{
+	(void)state;
+	static const char all[] = "{\"status\":\"pending\",\"challenges\":[" OFFER(
+	        "tls-alpn-01", "1") "," OFFER("dns-01", "2") "," OFFER("http-01", "3") "]}";
+	static const char one[] =
+	        "{\"status\":\"pending\",\"challenges\":[" OFFER("tls-alpn-01", "1") "]}";
+	struct err why = ERR_INIT;
+	FLOW_AUTO *f = flow_at(ACME_STEP_authz);
+	err_set(&why, ERR_IO, "There is no listener.");
+	hear(f, 200, all);
+	assert_go(hear(f, 200, all), ACME_STEP_answer, 0);
+	const struct next n = flow_unplaced(f, 1, &why);
+	flow_take(f, &n);
+	assert_go(hear(f, 200, one), ACME_STEP_answer, 0);
+	assert_int_equal(f->names[1].type, CHALLENGE_TLS_ALPN_01);
+	assert_fail(flow_unplaced(f, 1, &why), "There is no listener.");
+}
+
+/* Its token may be the same. */
+static void a_proof_by_another_type_is_placed_anew(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_answer();
+	assert_true(f->names[0].published);
+	assert_go(hear(f, 409, CONFLICT), ACME_STEP_authz, 0);
+	assert_go(hear(f, 200,
+	                  "{\"status\":\"pending\",\"challenges\":[{\"type\":\"tls-alpn-01\","
+	                  "\"token\":\"0123456789abcdef\",\"url\":\"" CA "/challenge/1\"}]}"),
+	        ACME_STEP_answer, 0);
+	assert_int_equal(f->names[0].type, CHALLENGE_TLS_ALPN_01);
+	assert_false(f->names[0].published);
+	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
+}
+
+static void where_the_ca_looked_is_told(void **state)
+{
+	(void)state;
+	static const struct {
+		enum challenge_type type;
+		const char *place;
+	} cases[] = {
+		{ CHALLENGE_DNS_01, "It asked for the TXT record of _acme-challenge.a.test and" },
+		{ CHALLENGE_DNS_PERSIST_01,
+		        "It asked for the TXT record of _validation-persist.a.test and" },
+		{ CHALLENGE_TLS_ALPN_01, "It asked a.test on port 443 (acme-tls/1) and" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		FLOW_AUTO *f = flow_at(ACME_STEP_authz);
+		char body[1000];
+		f->names[0].type = cases[i].type;
+		snprintf(body, sizeof body,
+		        "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"%s\",\"error\":"
+		        "{\"type\":\"" URN "caa\",\"detail\":\"Not so\"}}]}",
+		        challenge_type_name(cases[i].type));
+		assert_fail(hear(f, 200, body), cases[i].place);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +317,9 @@ int main(void)
 		cmocka_unit_test(what_it_found_meanwhile_counts),
 		cmocka_unit_test(who_is_always_being_looked_at_counts_as_answered),
 		cmocka_unit_test(the_next_type_of_the_same_order_is_tried),
+		cmocka_unit_test(a_type_that_is_offered_no_more_is_not_tried),
+		cmocka_unit_test(a_proof_by_another_type_is_placed_anew),
+		cmocka_unit_test(where_the_ca_looked_is_told),
 	};
 	return cmocka_run_group_tests_name("acme_again", tests, NULL, NULL);
 }

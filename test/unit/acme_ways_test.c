@@ -529,6 +529,7 @@ static void another_type_is_tried_where_it_may_help(void **state)
 	        AUTHZ("pending", CHALLENGE("http-01", "") "," CHALLENGE("tls-alpn-01", ""));
 	FLOW_AUTO *f = at_proof(&by_tls, offered);
 	assert_int_equal(f->names[0].type, CHALLENGE_TLS_ALPN_01);
+	f->poll_wait = 5000;
 	const struct next n = hear(f, 200, AUTHZ("invalid", FAILED("tls-alpn-01", "tls")));
 	assert_go(n, ACME_STEP_order);
 	assert_true(n.other_type);
@@ -542,6 +543,12 @@ static void another_type_is_tried_where_it_may_help(void **state)
 	        f->note, "The proof of shop.example.com by tls-alpn-01 failed, http-01 is tried."));
 	assert_int_equal(f->names[0].choice.count, 1);
 	assert_int_equal(f->order.n, 0);
+	assert_int_equal(f->other_types, 1);
+	assert_int_equal(f->poll_wait, 50);
+	/* The new order is followed like the first one. */
+	assert_go(hear(f, 201, ORDERED), ACME_STEP_authz);
+	assert_go(hear(f, 200, offered), ACME_STEP_answer);
+	assert_int_equal(f->names[0].type, CHALLENGE_HTTP_01);
 }
 
 static void another_type_is_not_tried_where_it_cannot_help(void **state)
@@ -557,8 +564,17 @@ static void another_type_is_not_tried_where_it_cannot_help(void **state)
 	};
 	for (size_t i = 0; i < COUNT(answers); i++) {
 		FLOW_AUTO *f = at_proof(&by_tls, offered);
-		assert_fail(hear(f, 200, answers[i]), "ca.test");
+		const struct next n = hear(f, 200, answers[i]);
+		assert_fail(n, "ca.test");
+		assert_int_equal(n.ca_at_fault, strstr(answers[i], "serverInternal") != NULL);
 		assert_int_equal(f->other_types, 0);
+	}
+	/* Nor after six others. */
+	for (unsigned tried = 5; tried <= 6; tried++) {
+		FLOW_AUTO *f = at_proof(&by_tls, offered);
+		f->other_types = tried;
+		const struct next n = hear(f, 200, AUTHZ("invalid", FAILED("tls-alpn-01", "tls")));
+		assert_int_equal(n.what, tried < 6 ? FLOW_GO : FLOW_FAIL);
 	}
 	/* Nor one that is not offered. */
 	FLOW_AUTO *f = at_proof(&by_tls, AUTHZ("pending", CHALLENGE("tls-alpn-01", "")));
