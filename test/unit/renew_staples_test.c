@@ -300,7 +300,7 @@ static X509 *leaf_with(EVP_PKEY *key)
 	X509_set_issuer_name(x, X509_get_subject_name(issuer));
 	ASN1_TIME_set(X509_getm_notBefore(x), loop_wall(place->loop) / 1000 - 60);
 	ASN1_TIME_set(X509_getm_notAfter(x), (loop_wall(place->loop) + 90 * DAY) / 1000);
-	X509_delete_ext(x, 0);
+	X509_EXTENSION_free(X509_delete_ext(x, 0)); /* that it is a CA */
 	add_point(x, NID_subject_alt_name, "DNS:" NAME);
 	return x;
 }
