@@ -283,6 +283,18 @@ static void a_proof_by_another_type_is_placed_anew(void **state)
 	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
 }
 
+/* What the order said of it is not forgotten over an authorization that says nothing. */
+static void the_reason_of_the_order_stands(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_at(ACME_STEP_await);
+	assert_go(hear(f, 200,
+	                  "{\"status\":\"invalid\",\"error\":{\"type\":\"" URN
+	                  "unauthorized\",\"detail\":\"Not for you\"}}"),
+	        ACME_STEP_authz, 0);
+	assert_fail(hear(f, 200, "{\"status\":\"deactivated\"}"), "Not for you (unauthorized)");
+}
+
 static void where_the_ca_looked_is_told(void **state)
 {
 	(void)state;
@@ -319,6 +331,7 @@ int main(void)
 		cmocka_unit_test(the_next_type_of_the_same_order_is_tried),
 		cmocka_unit_test(a_type_that_is_offered_no_more_is_not_tried),
 		cmocka_unit_test(a_proof_by_another_type_is_placed_anew),
+		cmocka_unit_test(the_reason_of_the_order_stands),
 		cmocka_unit_test(where_the_ca_looked_is_told),
 	};
 	return cmocka_run_group_tests_name("acme_again", tests, NULL, NULL);

@@ -115,6 +115,7 @@ static void an_account_gets_another_key(void **state)
 	account_rollover(place.issuers, STR("ca"), &c.call, changed);
 	assert_int_equal(c.told, 0);
 	turn_until(&place, c.told);
+	assert_null(c.call.change); /* nothing is left to be aborted */
 	assert_string_equal(c.err.text, "");
 	assert_int_equal(place.ca.rollovers, 1);
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it has another key."));
