@@ -432,6 +432,50 @@ static void nothing_is_asked_about_one_without_its_issuer(void **state)
 	asked_are("GET " LIST "\n");
 	answer_list(LIST, 7, 7);
 	status_is(BROUGHT, "imported");
+	assert_int_equal(logged_count("does not say whether"), 0);
+}
+
+/* As those of what we renew; until another certificate takes its place. */
+static void its_answer_is_asked_for_in_time(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	brought(foreign);
+	good_for(6 * HOUR);
+	responder_is_asked_first_at(answers_until - 3 * HOUR);
+	const unsigned before = world.installs;
+	answer_with(RESPONDER, 0, STR_NONE);
+	assert_int_equal(logged_count("(must-staple)"), 0);
+	responder_is_asked_first_at(answers_until - 2 * HOUR);
+	assert_int_equal(world.installs, before);
+	good_for(6 * HOUR);
+	assert_int_equal(world.installs, before + 1);
+	assert_true(shown_until(NAME) == answers_until);
+	by_ocsp = false;
+	registered(NAME);
+	status_is(BROUGHT, "retired");
+	next_day();
+	asked_are("");
+}
+
+/* One that says where the list is, and no more, is asked about as long as it lasts. */
+static void a_list_may_be_all_there_is(void **state)
+{
+	(void)state;
+	brought(foreign);
+	asked_are("");
+	for (int day = 1; day < 90; day++) {
+		next_day();
+		asked_are("GET " LIST "\n");
+		answer_list(LIST, 1, 6);
+	}
+	next_day();
+	next_day();
+	status_is(BROUGHT, "expired");
+	buf_clear(&questions);
+	next_day();
+	asked_are("");
 }
 
 static void all_that_is_told_of_it(void **state)
@@ -495,6 +539,8 @@ int main(void)
 		TEST(only_its_own_ca_is_believed_about_it),
 		TEST(it_may_have_to_be_shown_with_one),
 		TEST(nothing_is_asked_about_one_without_its_issuer),
+		TEST(its_answer_is_asked_for_in_time),
+		TEST(a_list_may_be_all_there_is),
 		TEST(all_that_is_told_of_it),
 		TEST(that_it_cannot_be_read_again_is_said),
 	};
