@@ -146,6 +146,16 @@ static void after_silence_the_account_is_looked_for_by_its_next_key(void **state
 	}
 }
 
+/* After a restart nobody knows whether the CA has heard of the key. */
+static void a_key_that_was_stored_is_looked_for_first(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_roll_over();
+	assert_int_equal(flow_lost(f, now).step, ACME_STEP_which_key);
+	FLOW_AUTO *early = flow_of(CHANGE_rollover, CA "/key-change");
+	assert_int_equal(flow_lost(early, now).step, ACME_STEP_rollover);
+}
+
 static void who_was_heard_before_has_ended_the_account(void **state)
 {
 	(void)state;
@@ -170,6 +180,7 @@ int main(void)
 		cmocka_unit_test(a_key_is_changed_by_what_both_signed),
 		cmocka_unit_test(a_key_that_the_account_has_is_changed),
 		cmocka_unit_test(after_silence_the_account_is_looked_for_by_its_next_key),
+		cmocka_unit_test(a_key_that_was_stored_is_looked_for_first),
 		cmocka_unit_test(who_was_heard_before_has_ended_the_account),
 	};
 	return cmocka_run_group_tests_name("acme_change", tests, NULL, NULL);

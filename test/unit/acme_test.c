@@ -713,7 +713,9 @@ static void bad_nonces_are_bounded(void **state)
 	const char *bad = "{" URN "badNonce\",\"detail\":\"No\"}";
 	for (int i = 0; i < 200; i++)
 		assert_go(hear(f, 400, bad), ACME_STEP_answer, i < 20 ? 0 : 100);
+	assert_true(str_eq_c(f->waiting_for, "the CA refuses the nonces that it gives"));
 	assert_fail(hear(f, 400, bad), ERR_PROTOCOL, "refused 201 nonces in a row");
+	assert_int_equal(f->bad_nonces, 201);
 	f->bad_nonces_in_row = 200;
 	assert_go(hear(f, 200, "{}"), ACME_STEP_answer, 0);
 	assert_int_equal(f->bad_nonces_in_row, 0);
@@ -825,12 +827,14 @@ static void a_restart_asks_before_it_does_anything_twice(void **state)
 		FLOW_AUTO *f = flow_at(step);
 		f->lost_in_row = 4;
 		f->poll_wait = 5000;
+		f->waiting_for = STR("a test");
 		f->deadline = f->deadline_most = now - 1;
 		f->names[0].answered = true;
 		assert_go(flow_lost(f, now), ACME_STEP_await, 0);
 		assert_int_equal(f->deadline, now + 10 * MINUTE);
 		assert_int_equal(f->deadline_most, now + HOUR);
 		assert_int_equal(f->poll_wait, 50);
+		assert_int_equal(f->waiting_for.n, 0);
 		assert_int_equal(f->lost_in_row, 0);
 		assert_int_equal(f->lost, 1);
 		assert_int_equal(f->nonce.n, 0);

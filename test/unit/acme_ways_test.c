@@ -84,6 +84,7 @@ static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
 	};
 	flow_know_directory(f, &before);
 	assert_go(hear(f, 404, ""), ACME_STEP_directory);
+	assert_go(flow_lost(f, now), ACME_STEP_directory); /* after a restart, too */
 	assert_go(hear(f, 200, DIRECTORY("")), ACME_STEP_account);
 	assert_true(str_eq_c(f->directory.new_account, CA "/account"));
 	/* One that was read in this attempt is not asked for again. */
