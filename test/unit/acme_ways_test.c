@@ -83,7 +83,9 @@ static void a_kept_directory_is_read_anew_where_nothing_is_there(void **state)
 		.new_order = STR(CA "/old-order"),
 	};
 	flow_know_directory(f, &before);
+	f->binding = STR("{}"); /* to the account's old URL */
 	assert_go(hear(f, 404, ""), ACME_STEP_directory);
+	assert_int_equal(f->binding.n, 0);
 	assert_go(flow_lost(f, now), ACME_STEP_directory); /* after a restart, too */
 	assert_go(hear(f, 200, DIRECTORY("")), ACME_STEP_account);
 	assert_true(str_eq_c(f->directory.new_account, CA "/account"));
@@ -457,6 +459,20 @@ static void the_first_linked_chain_that_is_wanted_is_taken(void **state)
 	}
 }
 
+static void after_a_restart_the_chains_are_read_anew(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = at_download();
+	f->binding = STR("{}");
+	assert_go(hear_chain(f, "Root A", NULL, "<" CA "/chain/1>;rel=\"alternate\""),
+	        ACME_STEP_download);
+	assert_true(str_eq_c(flow_ask(f).url, CA "/chain/1"));
+	flow_lost(f, now);
+	buf_add_c(&f->nonce, "nonce");
+	assert_true(str_eq_c(flow_ask(f).url, CA "/certificate/1"));
+	assert_int_equal(f->chain.n + f->alternates.n + f->binding.n, 0);
+}
+
 /* Pauses */
 
 static void a_paused_name_shows_where_to_release_it(void **state)
@@ -727,6 +743,7 @@ int main(void)
 		cmocka_unit_test(links_are_read),
 		cmocka_unit_test(a_chain_is_known_by_its_highest_certificate),
 		cmocka_unit_test(the_first_linked_chain_that_is_wanted_is_taken),
+		cmocka_unit_test(after_a_restart_the_chains_are_read_anew),
 		cmocka_unit_test(a_paused_name_shows_where_to_release_it),
 		cmocka_unit_test(another_type_is_tried_where_it_may_help),
 		cmocka_unit_test(another_type_is_not_tried_where_it_cannot_help),
