@@ -478,6 +478,19 @@ static void a_list_may_be_all_there_is(void **state)
 	asked_are("");
 }
 
+static void a_list_says_nothing_of_one_that_names_another(void **state)
+{
+	(void)state;
+	registered("a.example.com");
+	list_url = "http://crl.ca.test/2.crl";
+	brought(foreign);
+	next_day();
+	answer_list(LIST, 7, 7);
+	status_is(BROUGHT, "imported");
+	answer_list(list_url, 7, 7);
+	status_is(BROUGHT, "revoked");
+}
+
 static void all_that_is_told_of_it(void **state)
 {
 	(void)state;
@@ -541,6 +554,7 @@ int main(void)
 		TEST(nothing_is_asked_about_one_without_its_issuer),
 		TEST(its_answer_is_asked_for_in_time),
 		TEST(a_list_may_be_all_there_is),
+		TEST(a_list_says_nothing_of_one_that_names_another),
 		TEST(all_that_is_told_of_it),
 		TEST(that_it_cannot_be_read_again_is_said),
 	};
