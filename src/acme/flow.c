@@ -134,9 +134,9 @@ static struct str why_lost(struct flow *f, const struct answer *a)
 {
 	if (a->reply->status == 0)
 		return str_c(a->reply->silence->text);
-	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
 	if (a->reply->status < 400)
 		return STR("it gave no nonce, which every request needs.");
+	const struct str words = problem_words(f);
 	return arena_printf(&f->problem_arena, "HTTP %u%s%.*s.", a->reply->status,
 	        words.n ? ", " : "", STR_ARG(words));
 }

@@ -102,8 +102,6 @@ static const char *words_for(struct str name, const char *words)
 
 static const char *advice_for(const struct flow_name *name, struct str problem)
 {
-	if (str_eq_c(problem, "caa"))
-		return problem_advice(problem);
 	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
 		if (advice[i].type == name->type && str_eq_c(problem, advice[i].problem))
 			return words_for(name->name, advice[i].words);
@@ -150,7 +148,7 @@ static struct next say_failed(struct flow *f, const struct answer *a, size_t at)
 	const struct flow_name *name = &f->names[at];
 	const struct json *challenge = challenge_of(json_array(a->body, "challenges"), name->type);
 	const struct json *error = json_object(challenge, "error");
-	if (error || !f->order_invalid)
+	if (error)
 		problem_keep(f, error, a->reply->status);
 	BUF_AUTO asked = BUF_INIT(1024);
 	add_asked(&asked, challenge, name);
@@ -172,13 +170,13 @@ static struct next say_failed(struct flow *f, const struct answer *a, size_t at)
 
 /* Whether it is the way of proving that failed: what the CA will not issue, or not now, it will not
  * by another proof. */
-static bool other_may_help(const struct flow *f, const struct next *n)
+static bool other_may_help(const struct flow *f)
 {
 	static const char *const ways[] = { "connection", "dns", "incorrectResponse", "tls",
 		"unauthorized" };
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		if (str_eq_c(f->problem.type, ways[i]))
-			return !n->ca_at_fault && f->other_types < OTHER_TYPES_MOST;
+			return f->other_types < OTHER_TYPES_MOST;
 	return false;
 }
 
@@ -236,6 +234,6 @@ static struct next order_anew(struct flow *f, size_t at, const struct err *why, 
 struct next proof_failed(struct flow *f, const struct answer *a, size_t at)
 {
 	const struct next n = say_failed(f, a, at);
-	const char *next = other_may_help(f, &n) ? next_type(&f->names[at]) : NULL;
+	const char *next = other_may_help(f) ? next_type(&f->names[at]) : NULL;
 	return next ? order_anew(f, at, &n.err, next) : n;
 }

@@ -39,12 +39,12 @@ static struct flow *flow_at(enum acme_step step)
 	return f;
 }
 
-static struct next hear(struct flow *f, unsigned status, const char *body)
+static struct next hear_wait(struct flow *f, unsigned status, const char *body, int64_t wait)
 {
 	const struct acme_reply r = { .status = status,
 		.body = str_c(body),
 		.nonce = STR("fresh"),
-		.retry_after = -1,
+		.retry_after = wait,
 		.now = now };
 	if (f->nonce.n == 0)
 		buf_add_c(&f->nonce, "nonce");
@@ -52,6 +52,11 @@ static struct next hear(struct flow *f, unsigned status, const char *body)
 	const struct next n = flow_heard(f, &r);
 	flow_take(f, &n);
 	return n;
+}
+
+static struct next hear(struct flow *f, unsigned status, const char *body)
+{
+	return hear_wait(f, status, body, -1);
 }
 
 static void assert_go(struct next n, enum acme_step step, size_t at)
@@ -143,6 +148,22 @@ static void a_limit_at_the_download_ends_it(void **state)
 	        "A limit of ca.test is reached");
 }
 
+/* A wait of no time says nothing; one that we would take ourselves is not the CA's. */
+static void what_a_ca_asks_to_wait_counts(void **state)
+{
+	(void)state;
+	static const char limit[] = "{\"type\":\"" URN "rateLimited\",\"detail\":\"Too many\"}";
+	FLOW_AUTO *f = flow_at(ACME_STEP_await);
+	assert_fail(hear_wait(f, 429, limit, 0), "A limit of ca.test is reached: Too many");
+	assert_go(hear_wait(f, 429, limit, 1), ACME_STEP_await, 0);
+	assert_fail(hear_wait(f, 400, limit, DAY), "Z: Too many (rateLimited). Nothing to do");
+	FLOW_AUTO *polled = flow_at(ACME_STEP_await);
+	assert_int_equal(hear_wait(polled, 200, "{\"status\":\"processing\"}", 50).after, 50);
+	assert_int_equal(polled->deadline, now + 10 * MINUTE);
+	assert_int_equal(hear_wait(polled, 200, "{\"status\":\"processing\"}", 76).after, 76);
+	assert_int_equal(polled->deadline, now + 10 * MINUTE + 76);
+}
+
 /* Challenges */
 
 #define PENDING(number, status)                                                                    \
@@ -177,6 +198,24 @@ static void who_is_being_looked_at_is_asked_again(void **state)
 	reload(&f);
 	assert_go(hear(f, 200, PENDING("2", "pending")), ACME_STEP_answer, 1);
 	assert_go(hear(f, 200, "{}"), ACME_STEP_await, 0);
+}
+
+/* What its authorization says of the challenge is believed. */
+static void a_challenge_that_was_heard_is_not_answered_again(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *authz;
+		bool answered;
+	} cases[] = { { PENDING("1", "pending"), false }, { PENDING("1", "processing"), true },
+		{ PENDING("1", "valid"), true } };
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		FLOW_AUTO *f = flow_at(ACME_STEP_authz);
+		assert_go(hear(f, 200, cases[i].authz), ACME_STEP_authz, 1);
+		assert_int_equal(f->names[0].answered, cases[i].answered);
+		assert_fail(hear(f, 200, PENDING("2", "invalid")),
+		        "calls the authorization of b.test pending and does not say why");
+	}
 }
 
 static void what_it_found_meanwhile_counts(void **state)
@@ -327,6 +366,8 @@ int main(void)
 		cmocka_unit_test(a_limit_at_the_download_ends_it),
 		cmocka_unit_test(who_is_being_looked_at_is_asked_again),
 		cmocka_unit_test(what_it_found_meanwhile_counts),
+		cmocka_unit_test(what_a_ca_asks_to_wait_counts),
+		cmocka_unit_test(a_challenge_that_was_heard_is_not_answered_again),
 		cmocka_unit_test(who_is_always_being_looked_at_counts_as_answered),
 		cmocka_unit_test(the_next_type_of_the_same_order_is_tried),
 		cmocka_unit_test(a_type_that_is_offered_no_more_is_not_tried),

@@ -39,7 +39,7 @@ static struct flow *flow_of(const struct flow_want *more)
 static struct next hear_with(struct flow *f, const struct acme_reply *with)
 {
 	struct acme_reply r = *with;
-	r.status = r.status ? r.status : 200;
+	r.status = r.status || r.silence ? r.status : 200;
 	r.nonce = STR("fresh");
 	r.location = STR(CA "/place/1");
 	r.retry_after = -1;
@@ -166,6 +166,75 @@ static void an_order_that_the_ca_could_not_keep_is_its_fault(void **state)
 		const struct next n = hear(f, 201, body);
 		assert_fail(n, "ca.test gave the order up: No (");
 		assert_int_equal(n.ca_at_fault, i == 0);
+	}
+}
+
+/* What says nothing of when it will be over is no outage, but once something is ordered. */
+static void who_cannot_be_asked_at_all_is_not_asked_again(void **state)
+{
+	(void)state;
+	static const struct {
+		enum err_code code;
+		bool ordered, lost;
+	} cases[] = { { ERR_UNREACHABLE, false, true }, { ERR_TIMEOUT, false, true },
+		{ ERR_PROTOCOL, false, false }, { ERR_PROTOCOL, true, true } };
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		const struct err why = { .code = cases[i].code, .text = "It is no web server." };
+		FLOW_AUTO *f = at_order();
+		f->order = cases[i].ordered ? STR(CA "/order/1") : STR_NONE;
+		const struct next n = hear_with(f, &(struct acme_reply){ .silence = &why });
+		assert_true(n.ca_at_fault);
+		if (cases[i].lost)
+			assert_go(n, ACME_STEP_order);
+		else
+			assert_fail(n, "ca.test cannot be asked: It is no web server. It is tried");
+	}
+}
+
+static void a_refusal_says_what_to_do(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *type, *page, *advice;
+		bool ca_at_fault;
+	} cases[] = {
+		{ "userActionRequired", CA "/agree", "Do what it asks for on " CA "/agree and ",
+		        false },
+		{ "userActionRequired", "javascript:x", "The CA wants you to agree to ", false },
+		{ "malformed", CA "/help", "Try again; if it comes back, show this text", false },
+		{ "serverInternal", "", "The fault is the CA's: it is tried again.", true },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		FLOW_AUTO *f = at_order();
+		char body[1000];
+		snprintf(body, sizeof body,
+		        "{\"type\":\"" URN "%s\",\"detail\":\"No\",\"instance\":\"%s\"}",
+		        cases[i].type, cases[i].page);
+		const struct next n = hear(f, 403, body);
+		assert_fail(n, cases[i].advice);
+		assert_int_equal(n.ca_at_fault, cases[i].ca_at_fault);
+	}
+}
+
+/* A CA without renewal information does not know of replacing; the 404 of a nonce says nothing of
+ * it. */
+static void what_is_replaced_is_said_to_whom_it_concerns(void **state)
+{
+	(void)state;
+	static const struct acme_directory kept = { .new_nonce = STR_INIT(CA "/nonce"),
+		.new_order = STR_INIT(CA "/order") };
+	for (unsigned offered = 0; offered <= 1; offered++) {
+		FLOW_AUTO *f = flow_of(&(struct flow_want){ .replaces = STR("aki.serial") });
+		flow_know_directory(f, &kept);
+		flow_know_account(f, STR(CA "/account/1"));
+		f->directory.renewal_info = offered ? STR(CA "/info") : STR_NONE;
+		buf_add_c(&f->nonce, "nonce");
+		assert_int_equal(str_ends(flow_ask(f).payload, STR("\"replaces\":\"aki.serial\"}")),
+		        offered);
+		buf_clear(&f->nonce);
+		assert_int_equal(flow_ask(f).effect, ACME_HEAD);
+		const struct acme_reply none = { .status = 404, .retry_after = -1, .now = now };
+		assert_go(flow_heard(f, &none), ACME_STEP_directory);
 	}
 }
 
@@ -347,6 +416,7 @@ static void links_are_read(void **state)
 		{ "<https://a/1>;rel;rel=;=x;;", "" },
 		{ "", "" },
 		{ ",,,\n\n <https://a/1>;;rel=alternate,", "https://a/1 " },
+		{ "<https://a/1\n;rel=alternate", "" },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct str rest = str_c(cases[i].values), target;
@@ -471,6 +541,23 @@ static void after_a_restart_the_chains_are_read_anew(void **state)
 	buf_add_c(&f->nonce, "nonce");
 	assert_true(str_eq_c(flow_ask(f).url, CA "/certificate/1"));
 	assert_int_equal(f->chain.n + f->alternates.n + f->binding.n, 0);
+}
+
+/* What came instead of it costs nothing but that chain. */
+static void a_chain_that_does_not_come_is_passed_over(void **state)
+{
+	(void)state;
+	static const unsigned statuses[] = { 0, 199, 300, 404, 429, 503 };
+	const struct err why = { .code = ERR_TIMEOUT, .text = "No answer came." };
+	for (size_t i = 0; i < COUNT(statuses); i++) {
+		FLOW_AUTO *f = at_download();
+		assert_go(hear_chain(f, "Root A", NULL, "<" CA "/chain/1>;rel=\"alternate\""),
+		        ACME_STEP_download);
+		const struct next n = hear_with(f, &(struct acme_reply){ .status = statuses[i],
+		                                           .silence = statuses[i] ? NULL : &why });
+		assert_int_equal(n.what, FLOW_DONE);
+		assert_true(f->chain.n && f->note.n);
+	}
 }
 
 /* Pauses */
@@ -599,6 +686,37 @@ static void another_type_is_not_tried_where_it_cannot_help(void **state)
 	        "Open port 443 in the firewall");
 }
 
+/* It has no token to be placed. */
+static void a_standing_proof_needs_no_token(void **state)
+{
+	(void)state;
+	static const struct challenge_choice by_persist = { { CHALLENGE_DNS_PERSIST_01 }, 1 };
+	FLOW_AUTO *f = at_proof(&by_persist,
+	        AUTHZ("pending", "{\"type\":\"dns-persist-01\",\"url\":\"" CA "/persist\"}"));
+	assert_int_equal(f->names[0].type, CHALLENGE_DNS_PERSIST_01);
+	assert_true(f->names[0].published);
+}
+
+static void no_record_leads_to_an_address(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *authz, *advice;
+	} cases[] = {
+		{ "192.0.2.7", AUTHZ("invalid", FAILED("http-01", "unauthorized")),
+		        "Another server is at that address: forward its ports 80 and 443 here." },
+		{ "192.0.2.7", AUTHZ("invalid", FAILED("http-01", "connection")),
+		        "Open port 80 in the firewall or forward it here" },
+		{ "shop.example.com", AUTHZ("invalid", FAILED("http-01", "unauthorized")),
+		        "Another server answers for the name" },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		FLOW_AUTO *f = at_proof(NULL, AUTHZ("pending", CHALLENGE("http-01", "")));
+		f->names[0].name = str_c(cases[i].name);
+		assert_fail(hear(f, 200, cases[i].authz), cases[i].advice);
+	}
+}
+
 static void what_cannot_be_proved_is_not_begun(void **state)
 {
 	(void)state;
@@ -704,6 +822,74 @@ static void a_flow_of_before_is_loaded(void **state)
 	assert_true(flow_name_to_place(&f->names[0]));
 }
 
+static struct flow *reload(const struct flow *f)
+{
+	BUF_AUTO saved = BUF_INIT(1 << 20);
+	struct err err = ERR_INIT;
+	flow_save(f, &saved);
+	struct flow *loaded = flow_load(buf_str(&saved), &err);
+	assert_non_null(loaded);
+	return loaded;
+}
+
+static void what_a_directory_said_is_saved(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = flow_of(&(struct flow_want){ 0 });
+	hear(f, 200,
+	        DIRECTORY("\"externalAccountRequired\":true,\"profiles\":{\"classic\":\"Usual\"}"));
+	FLOW_AUTO *loaded = reload(f);
+	assert_true(loaded->directory.external_account_required);
+	assert_int_equal(loaded->directory.profile_count, 1);
+	assert_true(str_eq_c(loaded->directory.profiles[0].name, "classic"));
+	assert_true(str_eq_c(loaded->directory.profiles[0].text, "Usual"));
+}
+
+/* Of a problem that is too long its words and its page. */
+static void the_page_of_a_long_problem_is_saved(void **state)
+{
+	(void)state;
+	BUF_AUTO body = BUF_INIT(1 << 16);
+	FLOW_AUTO *f = at_order();
+	buf_add_c(&body, "{\"detail\":\"No\",\"instance\":\"" CA "/why\",\"subproblems\":[");
+	for (unsigned i = 0; i < 5000; i++)
+		buf_add_c(&body, i ? ",7" : "7");
+	buf_add_c(&body, "]}");
+	hear(f, 403, buf_c(&body));
+	FLOW_AUTO *loaded = reload(f);
+	assert_int_equal(loaded->problem.json.n, 0);
+	assert_true(str_eq_c(loaded->problem.instance, CA "/why"));
+}
+
+/* A file may hold what we never wrote. */
+static void more_than_fits_is_not_loaded(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *types;
+		size_t count;
+	} cases[] = { { "", 0 }, { "\"none\",\"dns-01\"", 1 },
+		{ "\"dns-01\",\"dns-01\",\"dns-01\",\"dns-01\",\"dns-01\",\"dns-01\"",
+		        CHALLENGE_TYPE_COUNT } };
+	struct err err = ERR_INIT;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char text[1000];
+		snprintf(text, sizeof text,
+		        "{\"step\":\"await\",\"directory_url\":\"" CA
+		        "/directory\",\"names\":[{\"name\":\"a\",\"choice\":[%s]}]}",
+		        cases[i].types);
+		FLOW_AUTO *f = flow_load(str_c(text), &err);
+		assert_non_null(f);
+		assert_int_equal(f->names[0].choice.count, cases[i].count);
+	}
+	BUF_AUTO many = BUF_INIT(1 << 16);
+	buf_add_c(&many, "{\"step\":\"await\",\"directory_url\":\"" CA "/directory\",\"names\":[");
+	for (unsigned i = 0; i <= FLOW_NAMES_MOST; i++)
+		buf_add_c(&many, i ? ",{\"name\":\"a\"}" : "{\"name\":\"a\"}");
+	buf_add_c(&many, "]}");
+	assert_null(flow_load(buf_str(&many), &err));
+}
+
 /* It has no names, so that it is at none. */
 static void a_change_of_an_account_is_loaded(void **state)
 {
@@ -733,6 +919,9 @@ int main(void)
 		cmocka_unit_test(what_an_answer_lacks_is_named),
 		cmocka_unit_test(an_order_that_is_valid_is_downloaded),
 		cmocka_unit_test(an_order_that_the_ca_could_not_keep_is_its_fault),
+		cmocka_unit_test(who_cannot_be_asked_at_all_is_not_asked_again),
+		cmocka_unit_test(a_refusal_says_what_to_do),
+		cmocka_unit_test(what_is_replaced_is_said_to_whom_it_concerns),
 		cmocka_unit_test(who_has_no_binding_is_told_where_to_put_it),
 		cmocka_unit_test(a_refused_binding_is_told_from_a_refused_account),
 		cmocka_unit_test(a_refused_account_is_not_always_a_refused_binding),
@@ -744,13 +933,19 @@ int main(void)
 		cmocka_unit_test(a_chain_is_known_by_its_highest_certificate),
 		cmocka_unit_test(the_first_linked_chain_that_is_wanted_is_taken),
 		cmocka_unit_test(after_a_restart_the_chains_are_read_anew),
+		cmocka_unit_test(a_chain_that_does_not_come_is_passed_over),
 		cmocka_unit_test(a_paused_name_shows_where_to_release_it),
 		cmocka_unit_test(another_type_is_tried_where_it_may_help),
 		cmocka_unit_test(another_type_is_not_tried_where_it_cannot_help),
 		cmocka_unit_test(what_cannot_be_proved_is_not_begun),
+		cmocka_unit_test(a_standing_proof_needs_no_token),
+		cmocka_unit_test(no_record_leads_to_an_address),
 		cmocka_unit_test(an_address_may_be_written_otherwise),
 		cmocka_unit_test(each_name_keeps_its_own_ways),
 		cmocka_unit_test(a_flow_of_before_is_loaded),
+		cmocka_unit_test(what_a_directory_said_is_saved),
+		cmocka_unit_test(the_page_of_a_long_problem_is_saved),
+		cmocka_unit_test(more_than_fits_is_not_loaded),
 		cmocka_unit_test(a_change_of_an_account_is_loaded),
 	};
 	return cmocka_run_group_tests_name("acme_ways", tests, NULL, NULL);
