@@ -3,6 +3,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/secret.h"
+#include "cli/show.h"
 #include "keys/pkcs12.h"
 
 #include <dirent.h>
@@ -183,17 +184,40 @@ static bool import(struct command *c, struct batch *b, struct err *err)
 	return add_one(c, b, err) && send_batch(b, err);
 }
 
+static int remove_one(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct str state;
+	const struct str name = command_value(c, OPTION_REMOVE);
+	const struct question q = { .method = "DELETE",
+		.path = arena_printf(
+		        &c->arena, "/api/certificates/%.*s", STR_ARG(command_escaped(c, name))),
+		.body = command_has(c, OPTION_DESPITE_HSTS) ? STR("{\"despite_hsts\":true}")
+		                                            : STR("{}") };
+	JSON_AUTO *answer =
+	        command_state(c, &state, &err) ? client_ask_json(state, &q, &err) : NULL;
+	if (!answer)
+		return command_fail(&err);
+	printf("The imported certificate for %.*s is removed. %.*s\n",
+	        STR_ARG(show_name(&c->arena, name)),
+	        STR_ARG(show_clean(&c->arena, json_text(answer, "served"))));
+	return EXIT_DONE;
+}
+
 int command_import(struct command *c)
 {
 	struct err err = ERR_INIT;
 	struct batch b = { 0 };
-	size_t operands = c->values[OPTION_MANY] ? 0 : 2;
-	if (c->operand_count != operands) {
+	const bool removes = command_has(c, OPTION_REMOVE), many = command_has(c, OPTION_MANY);
+	const size_t operands = removes || many ? 0 : 2;
+	if (c->operand_count != operands || (removes && many)) {
 		err_set(&err, ERR_INPUT,
 		        "Say what to import: `everseal import NAME FILE`, or `everseal import "
-		        "--many DIR`.");
+		        "--many DIR`; or what to remove: `everseal import --remove NAME`.");
 		return command_usage(&err);
 	}
+	if (removes)
+		return remove_one(c);
 	if (!command_state(c, &b.state, &err))
 		return command_fail(&err);
 	begin(&b);

@@ -75,7 +75,7 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"may be in wrong hands. A new certificate is ordered first, unless the name is no longer "
 		"renewed; then visitors are locked out, and while browsers may remember that the name is "
 		"reached over HTTPS only, it says until when, and needs --despite-hsts." },
-	[VERB_IMPORT] = { "import", "NAME FILE", 2, WHERE | HAS(MANY) | HAS(PASSWORD_FILE), 0,
+	[VERB_IMPORT] = { "import", "NAME FILE", 2, WHERE | HAS(MANY) | HAS(PASSWORD_FILE) | HAS(REMOVE) | HAS(DESPITE_HSTS), 0,
 		"serve a certificate that somebody else has issued",
 		"Serves NAME with the certificate in FILE, at once: PEM with the server's certificate, each "
 		"followed by its issuer's, and the private key; or PKCS#12 (.pfx, .p12) with the same, in "
@@ -83,7 +83,12 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"key is kept sealed. It is served for its other names, too, unless they have certificates of "
 		"their own. Importing again replaces it. Everseal does not renew it.\n\n"
 		"With --many it imports the files NAME.pem of a directory; the first that does not do ends "
-		"it, and those before it are served." },
+		"it, and those before it are served.\n\n"
+		"With --remove it removes the certificate that was imported for NAME, and its key; to have it "
+		"back it must be imported again. It says what visitors get from then on: another certificate "
+		"that is there for NAME, else the temporary one. If there is no other and browsers may "
+		"remember that the name is reached over HTTPS only, it says until when, and needs "
+		"--despite-hsts." },
 	[VERB_EXPORT] = { "export", "NAME", 1, WHERE | HAS(FORMAT) | HAS(TO) | HAS(PASSWORD_FILE) | HAS(KEY_TYPE), HAS(TO),
 		"write a certificate with its key to a file",
 		"Writes the certificate with that name, its chain and its private key to a new file that "

@@ -57,6 +57,9 @@
 	X(MANY, "many", "DIR",                                                                     \
 	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
 	        "*.example.com.")                                                                  \
+	X(REMOVE, "remove", "NAME",                                                                \
+	        "Remove the certificate that was imported for NAME, with its key, instead of "     \
+	        "importing one.")                                                                  \
 	X(PASSWORD_FILE, "password-file", "FILE",                                                  \
 	        "The file whose first line is the password of the PKCS#12 file. Default: it is "   \
 	        "asked for on the terminal.")                                                      \

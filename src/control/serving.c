@@ -148,6 +148,8 @@ static void forget_names(struct serving *s, const struct str *names, size_t coun
 	struct control *c = control_of(s);
 	for (size_t i = 0; i < count; i++) {
 		struct installed *is = installed(c, names[i]);
+		if (page_is_named(c, names[i]))
+			page_certs_forget(c, names[i]);
 		if (is)
 			forget(c, is);
 	}

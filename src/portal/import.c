@@ -1,6 +1,6 @@
 /* Certificates that the machine's owner brings. */
 #include "renew/import.h"
-#include "portal/call.h"
+#include "portal/wish.h"
 
 enum { IMPORT_MOST = 256 }; /* about half a second of work */
 
@@ -66,7 +66,27 @@ static void post_import(struct call *c)
 	import_start(portal_renewals, &m->import, wants, count, imported);
 }
 
+static void removed(struct wish *wish, struct str id, struct str task, bool existing)
+{
+	struct json_writer w;
+	(void)task;
+	json_write_text(call_object(wish->call, &w), "id", id);
+	json_write_bool(&w, "existing", existing);
+	json_write_c(&w, "served", wish->request.after);
+	json_write_end(&w);
+	call_ok(wish->call);
+}
+
+static void delete_import(struct call *c)
+{
+	struct wish *wish = wish_new(c, "Imported certificate removed", c->item);
+	wish->granted = removed;
+	import_remove(portal_renewals, &wish->request, c->item, call_despite_hsts(c, &c->item, 1),
+	        wish_done);
+}
+
 const struct route import_routes[] = {
+	{ "DELETE", "/api/certificates/*", SCOPE_OWNER, delete_import },
 	{ "POST", "/api/certificates/import", SCOPE_OWNER, post_import },
 	{ 0 },
 };

@@ -90,7 +90,8 @@ static void note(const struct wish *w, bool existing)
 {
 	const struct renew_request *q = &w->request;
 	if (!existing)
-		audit_add_by(&w->author, w->what, w->subject, STR_NONE, STR_NONE);
+		audit_add_by(&w->author, w->what, w->subject, STR_NONE,
+		        q->after[0] ? str_c(q->after) : STR_NONE);
 	else if (strcmp(q->before, q->after) != 0)
 		audit_add_by(&w->author, "Registration changed", w->subject, str_c(q->before),
 		        str_c(q->after));

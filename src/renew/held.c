@@ -169,6 +169,16 @@ static void install(struct registration *g, struct registration *beside)
 	}
 }
 
+void held_install_for(struct registration *g, const struct str *name)
+{
+	struct serving *s = g->renewals->needs.serving;
+	struct serving_certificate c = certificate_of(g);
+	c.names = name;
+	c.name_count = 1;
+	s->ops->install(s, &c);
+	tell_registration(g);
+}
+
 void held_install(struct registration *g)
 {
 	struct registration *beside = registration_beside(g);

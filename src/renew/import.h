@@ -30,6 +30,13 @@ void import_start(struct renewals *r, struct import *i, const struct import_want
         size_t count, import_done *done);
 void import_abort(struct import *i); /* what was stored is served; `done` will not fire */
 
+/* It goes with its key; its names have what is left (import_remove.c). While browsers may remember
+ * HTTPS for its names and nothing is left for NAME, that needs despite_hsts. `done` when it is
+ * gone; q->after says what visitors get from then on. */
+void import_remove(struct renewals *r, struct renew_request *q, struct str name, bool despite_hsts,
+        renew_done *done);
+void removals_stop(struct renewals *r);
+
 /* Within renew/, of imported.c. One is replaced as long as a registration of its NAME that is
  * wanted has a certificate, or one that is not has a newer one (exact to the second, as dates are
  * stored). If it was brought while one with the other kind of key (ECDSA, RSA) was renewed, it
@@ -62,6 +69,15 @@ void imported_install_beside(
 bool imported_stands_beside(struct renewals *r, struct str name, bool rsa);
 /* The one that is issued for that name with the other kind of key; NULL: there is none. */
 struct registration *imported_partner(struct renewals *r, struct str name, bool rsa);
+/* It is in the store no more: nobody knows it, and its names are served what is left for them. */
+void imported_remove(struct renewals *r, struct str name);
+/* What there is for exactly that name, but for that one; false: nothing. */
+struct imported_heir {
+	struct str issuer;
+	int64_t not_after;
+};
+bool imported_left(
+        struct renewals *r, struct str name, const struct imported *but, struct imported_heir *ret);
 /* By NAME or id; NULL if there is none. */
 const struct imported *imported_find(struct renewals *r, struct str name);
 struct renew_view imported_view(const struct imported *m);

@@ -3,6 +3,8 @@
 #include "renew/import.h"
 #include "renew/private.h"
 
+enum { OWN_NAMES_MOST = 250 };
+
 /* One piece of memory, with its texts behind the names: there may be a hundred thousand. */
 struct imported {
 	struct map_node node; /* by name */
@@ -39,16 +41,23 @@ static void show_staple(struct renewals *r, struct str name, struct serving_cert
 
 /* For its NAME, and for the other names that the certificate has if nobody else has one for them.
  * Names that are no DNS names are for nobody's SNI. */
-void imported_install(struct renewals *r, const struct imported_install *what)
+static size_t own_names(struct renewals *r, const struct imported_install *what,
+        struct str ret_names[OWN_NAMES_MOST])
 {
-	struct str names[250];
 	size_t count = 0;
 	if (!what->beside || !imported_partner(r, what->name, what->rsa))
-		names[count++] = what->name;
-	for (size_t n = 0; n < what->name_count && count < 250; n++)
+		ret_names[count++] = what->name;
+	for (size_t n = 0; n < what->name_count && count < OWN_NAMES_MOST; n++)
 		if (!str_eq(what->names[n], what->name) && !names_first(r, what->names[n]) &&
 		        !map_find(&r->imports, what->names[n]))
-			names[count++] = what->names[n];
+			ret_names[count++] = what->names[n];
+	return count;
+}
+
+void imported_install(struct renewals *r, const struct imported_install *what)
+{
+	struct str names[OWN_NAMES_MOST];
+	const size_t count = own_names(r, what, names);
 	if (!count)
 		return;
 	struct serving_certificate c = {
@@ -369,6 +378,86 @@ const struct imported *imported_find(struct renewals *r, struct str typed)
 	                                                : name_as_registered(&a, typed);
 	struct map_node *n = map_find(&r->imports, name);
 	return n ? OWNER(n, struct imported, node) : NULL;
+}
+
+/* ---- removed ---- */
+
+static struct registration *newest_issued(struct renewals *r, struct str name)
+{
+	struct registration *found = NULL;
+	for (struct name_entry *e = names_first(r, name); e; e = names_next(e))
+		if (e->registration->held.is &&
+		        (!found || e->registration->installed > found->installed))
+			found = e->registration;
+	return found;
+}
+
+static bool is_for(const struct imported *m, struct str name)
+{
+	for (size_t i = 0; i < m->name_count; i++)
+		if (str_eq(m->names[i], name))
+			return true;
+	return false;
+}
+
+static const struct imported *newest_brought(
+        struct renewals *r, struct str name, const struct imported *but)
+{
+	const struct imported *found = NULL;
+	MAP_EACH (n, &r->imports) {
+		const struct imported *m = OWNER(n, struct imported, node);
+		if (m != but && is_for(m, name) && !is_replaced(m) &&
+		        (!found || m->since > found->since))
+			found = m;
+	}
+	return found;
+}
+
+bool imported_left(
+        struct renewals *r, struct str name, const struct imported *but, struct imported_heir *ret)
+{
+	const struct registration *g = newest_issued(r, name);
+	const struct imported *m = g ? NULL : newest_brought(r, name, but);
+	if (g)
+		*ret = (struct imported_heir){ g->held.leaf.issuer, g->held.leaf.not_after };
+	else if (m)
+		*ret = (struct imported_heir){ m->issuer, m->not_after };
+	return g || m;
+}
+
+static void install_left(struct renewals *r, struct str name)
+{
+	struct registration *g = newest_issued(r, name);
+	const struct imported *m = g ? NULL : newest_brought(r, name, NULL);
+	if (g)
+		held_install_for(g, &name);
+	else if (m)
+		install(m);
+}
+
+void imported_remove(struct renewals *r, struct str name)
+{
+	struct imported *m = OWNER(map_find(&r->imports, name), struct imported, node);
+	struct str names[OWN_NAMES_MOST];
+	const bool replaced = is_replaced(m);
+	struct registration *partner =
+	        m->beside && !replaced ? imported_partner(r, m->name, m->rsa) : NULL;
+	map_remove(&r->imports, &m->node);
+	const size_t count = replaced ? 0
+	                              : own_names(r,
+	                                        &(struct imported_install){ .name = m->name,
+	                                                .names = m->names,
+	                                                .name_count = m->name_count,
+	                                                .rsa = m->rsa,
+	                                                .beside = m->beside },
+	                                        names);
+	r->needs.serving->ops->forget(r->needs.serving, names, count);
+	for (size_t i = 0; i < count; i++)
+		install_left(r, names[i]);
+	if (partner)
+		held_install(partner);
+	tell(m);
+	free(m);
 }
 
 /* ---- told of ---- */

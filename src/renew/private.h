@@ -329,7 +329,8 @@ struct renewals {
 	struct map questions; /* whether something is revoked: revoked.c */
 	struct list to_question;
 	size_t questioning;
-	struct list notes; /* notes.c */
+	struct list notes;    /* notes.c */
+	struct list removals; /* import_remove.c */
 	struct map staples;
 	struct timer staples_due;
 	int64_t staples_next;       /* wall ms */
@@ -428,6 +429,8 @@ void held_put(struct registration *g, const struct issued *issued, struct store_
 void held_take(struct registration *g, const struct issued *issued); /* as `fresh` */
 void held_swap(struct registration *g);    /* it has committed: `fresh` becomes `held` */
 void held_install(struct registration *g); /* with the one beside it */
+/* For that name alone, which nobody else has now. */
+void held_install_for(struct registration *g, const struct str *name);
 /* It is not asked for any more: what stood beside it stands alone. */
 void held_leave(const struct registration *g);
 /* The blob of a certificate: its chain, behind which the sealed key stands; and back, borrowed. */

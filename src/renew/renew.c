@@ -24,6 +24,7 @@ struct renewals *renewals_new(const struct renew_needs *needs, struct err *err)
 	list_init(&r->to_ask);
 	list_init(&r->to_question);
 	list_init(&r->notes);
+	list_init(&r->removals);
 	list_init(&r->wall.waiting);
 	demands_init(r);
 	list_init(&r->watches);
@@ -48,6 +49,7 @@ void renewals_free(struct renewals **renewals)
 	revoked_stop(r);
 	staples_stop(r);
 	notes_stop(r);
+	removals_stop(r);
 	windows_stop(r);
 	wall_stop(r);
 	reserve_done(r);

@@ -132,7 +132,9 @@ struct renew_request {
 	bool existing;
 	const char *field;  /* of the wish, as the API calls it, that err is about; or NULL */
 	int64_t hsts_until; /* wall ms: why it is refused unless despite_hsts; else 0 */
-	char before[200], after[200]; /* what a repeated registration changed; else empty */
+	/* What a repeated registration changed, or what is served when an import was removed; else
+	 * empty. */
+	char before[200], after[600];
 };
 /* Our own listeners, for the law of upstreams: what file and registrations say, the page's address,
  * and what is bound still. In the arena; texts live until the next turn. */

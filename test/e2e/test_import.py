@@ -9,7 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from network import ask, names_of, request_bytes, served, tls, until
+from api import Api
+from network import ask, is_temporary, names_of, request_bytes, served, tls, until
 
 PEM = serialization.Encoding.PEM
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -370,3 +371,29 @@ def test_what_is_gone_from_the_file_is_kept_and_retired(everseal, upstream):
     file = everseal.folder / "kept.pem"
     everseal.cli("export", "shop.example.com", "--to", file).ok()
     assert issued.public_bytes(PEM) in file.read_bytes()
+
+
+@pytest.mark.asan
+def test_one_that_is_removed_is_gone_with_its_key(stage, upstream, root):
+    """And its names have what is left: here the temporary certificate of their site."""
+    name = "shop.example.com"
+    place = stage.everseal(sites=f"site {name} {{ proxy {upstream.address} }}", email=None).start()
+    leaf, key = root.issue(name, "www.shop.example.com")
+    bring(place, name, leaf, key).ok()
+    assert place.served(name).public_bytes(PEM) == leaf
+    place.cli("import", "--remove", "other.example.com").failed("There is no certificate for other.example.com")
+    place.cli("import", "--remove", name, "--many", place.folder).failed("what to remove", status=2)
+    refused = ask(place.page, "localhost", f"/api/certificates/{name}", method="DELETE", body=b"{}",
+                  headers=["Content-Type: application/json"])
+    assert refused.status in (401, 403)
+    assert place.served(name).public_bytes(PEM) == leaf
+    done = place.cli("import", "--remove", name).ok()
+    assert done.out.startswith(f"The imported certificate for {name} is removed. No other certificate for {name} is left")
+    for _ in range(2):
+        until("its temporary one is served", lambda: is_temporary(place.served(name)))
+        assert not [c for c in place.status()["certificates"] if c["id"] == f"{name}-imported"]
+        place.restart()
+    entry = next(e for e in Api(place.state).get("/api/audit").ok()["items"] if "removed" in e["what"])
+    assert (entry["what"], entry["subject"]) == ("Imported certificate removed", name)
+    assert "is left" in entry["after"]
+    place.cli("import", "--remove", name).failed(f"There is no certificate for {name}")

@@ -709,6 +709,199 @@ static void what_counts_is_installed_again(void **state)
 	assert_int_equal(installed_again("nobody.example.com"), 0);
 }
 
+/* ---- removed ---- */
+
+struct going {
+	struct renew_request request;
+	bool told, existing;
+	struct err err;
+	char id[80], after[600];
+};
+
+static void gone(struct renew_request *q, struct str id, struct str task, bool existing,
+        const struct err *err)
+{
+	struct going *g = OWNER(q, struct going, request);
+	assert_false(g->told);
+	assert_int_equal(task.n, 0);
+	g->told = true;
+	g->existing = existing;
+	if (err)
+		g->err = *err;
+	snprintf(g->id, sizeof g->id, "%.*s", STR_ARG(id));
+	snprintf(g->after, sizeof g->after, "%s", q->after);
+}
+
+static void ask_to_go(struct going *g, const char *name, bool despite_hsts)
+{
+	*g = (struct going){ 0 };
+	import_remove(world.renewals, &g->request, str_c(name), despite_hsts, gone);
+	assert_false(g->told);
+}
+
+static const char *go(const char *name, bool despite_hsts)
+{
+	static struct going g;
+	ask_to_go(&g, name, despite_hsts);
+	turn_until(place, g.told);
+	run_until_idle();
+	return g.err.code ? g.err.text : g.after;
+}
+
+#define NOTHING_LEFT                                                                               \
+	"No other certificate for shop.example.com is left: visitors get its site's temporary "    \
+	"one, which browsers refuse, unless a wildcard's serves it. Register the name, or "        \
+	"import another one."
+
+static void one_that_is_removed_is_gone_with_its_key(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct renewals_watch watch = { .registration = told_registration, .task = told_task };
+	const int64_t now = loop_wall(place->loop);
+	world_start(BASE);
+	assert_true(str_starts(str_c(go("shop.example.com", false)),
+	        STR("There is no certificate for shop.example.com")));
+	sign(&b, "shop.example.com",
+	        (const char *const[3]){ "shop.example.com", "www.example.com" }, now - DAY,
+	        now + 90 * DAY);
+	is_taken(&b);
+	note_revoked(
+	        imported_view(imported_find(world.renewals, STR("shop.example.com"))).thumbprint);
+	changes = BUF(4096);
+	renewals_watch(world.renewals, &watch);
+	assert_string_equal(go("SHOP.example.com", false), NOTHING_LEFT);
+	assert_string_equal(buf_c(&changes), "shop.example.com-imported\n");
+	renewals_unwatch(&watch);
+	buf_done(&changes);
+	for (int i = 0; i < 2; i++) {
+		JSON_AUTO *json = NULL;
+		assert_null(shown_for("shop.example.com"));
+		assert_null(shown_for("www.example.com"));
+		assert_null(listed(&json, "shop.example.com"));
+		assert_int_equal(record_version(place, "imported", "shop.example.com"), 0);
+		assert_int_equal(record_version(place, "revoked", "shop.example.com-imported"), 0);
+		restart();
+	}
+	assert_true(world.changes > 0); /* its site has its temporary one again */
+}
+
+static void shows(const char *name, const char *pem)
+{
+	assert_non_null(shown_for(name));
+	assert_string_equal(shown_for(name), pem);
+}
+
+/* As after a start: what is only kept, else what was brought for another name and has this one. */
+static void what_is_left_is_served(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct wish w;
+	BUF_AUTO issued = BUF(16 << 10), other = BUF(16 << 10);
+	const int64_t now = loop_wall(place->loop);
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	buf_add_c(&issued, shown_for("shop.example.com"));
+	assert_true(str_starts(str_c(go("shop.example.com", false)),
+	        STR("The certificate for shop.example.com was not imported: ")));
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	sign(&b, "other.example.com",
+	        (const char *const[3]){ "other.example.com", "www.example.com" }, now - DAY,
+	        now + 90 * DAY);
+	is_taken(&b);
+	buf_add_c(&other, shown_for("other.example.com"));
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	sign_for(&b, "www.example.com");
+	is_taken(&b);
+	assert_string_not_equal(shown_for("shop.example.com"), buf_c(&issued));
+	assert_string_not_equal(shown_for("www.example.com"), buf_c(&other));
+	renew_hsts_sent(world.renewals, STR("shop.example.com"), 86400, now);
+	const char *said = go("shop.example.com", false);
+	assert_true(str_starts(
+	        str_c(said), STR("Visitors of shop.example.com get the certificate of ")));
+	assert_true(str_starts(str_c(go("www.example.com-imported", false)),
+	        STR("Visitors of www.example.com get the certificate of ")));
+	for (int i = 0; i < 2; i++) {
+		shows("shop.example.com", buf_c(&issued));
+		shows("www.example.com", buf_c(&other));
+		shows("other.example.com", buf_c(&other));
+		restart();
+	}
+}
+
+/* What is served does not change, nor what another stands beside. */
+static void one_that_is_only_kept_goes_unseen(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct wish w;
+	BUF_AUTO issued = BUF(16 << 10);
+	const int64_t now = loop_wall(place->loop);
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	run_for(place, MINUTE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	buf_add_c(&issued, shown_for("shop.example.com"));
+	const unsigned before = world.installs;
+	go("shop.example.com", false);
+	assert_int_equal(world.installs, before);
+	shows("shop.example.com", buf_c(&issued));
+	JSON_AUTO *json = NULL;
+	assert_null(listed(&json, "shop.example.com"));
+	sign_with(&b, "shop.example.com",
+	        (const char *const[3]){ "shop.example.com", "old.example.com" }, now - DAY,
+	        now + 300 * DAY, KEY_RSA2048);
+	is_taken(&b);
+	assert_string_equal(shown_keys("shop.example.com"), "P-256, RSA 2048");
+	go("shop.example.com", false);
+	assert_string_equal(shown_keys("shop.example.com"), "P-256");
+	assert_null(shown_for("old.example.com"));
+	shows("shop.example.com", buf_c(&issued));
+}
+
+static void nobody_is_locked_out_unasked(void **state)
+{
+	(void)state;
+	struct brought b;
+	struct going first, second;
+	world_start(BASE);
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	renew_hsts_sent(world.renewals, STR("shop.example.com"), 86400, loop_wall(place->loop));
+	assert_string_equal(go("shop.example.com", false),
+	        "Browsers may remember until 2027-01-02T00:00:00Z that shop.example.com must be "
+	        "reached by HTTPS; without its certificate they let nobody in. Register the name "
+	        "or import another one first, or insist with --despite-hsts.");
+	assert_non_null(shown_for("shop.example.com"));
+	store_full(place, true);
+	assert_true(*go("shop.example.com", true));
+	store_full(place, false);
+	assert_non_null(shown_for("shop.example.com"));
+	ask_to_go(&first, "shop.example.com", true);
+	ask_to_go(&second, "shop.example.com", true);
+	renew_request_abort(&first.request);
+	turn_until(place, second.told);
+	assert_string_equal(second.err.text, "");
+	assert_string_equal(second.id, "shop.example.com-imported");
+	assert_true(second.existing);
+	assert_false(first.told);
+	assert_null(shown_for("shop.example.com"));
+	sign_for(&b, "shop.example.com");
+	is_taken(&b);
+	ask_to_go(&first, "shop.example.com", true);
+	world_kill(); /* while it is being stored */
+	assert_false(first.told);
+	world_start(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -730,6 +923,10 @@ int main(void)
 		WORLD_TEST(it_is_not_exported_by_a_type_of_key),
 		WORLD_TEST(who_watches_is_told),
 		WORLD_TEST(what_counts_is_installed_again),
+		WORLD_TEST(one_that_is_removed_is_gone_with_its_key),
+		WORLD_TEST(what_is_left_is_served),
+		WORLD_TEST(one_that_is_only_kept_goes_unseen),
+		WORLD_TEST(nobody_is_locked_out_unasked),
 	};
 	return cmocka_run_group_tests_name("renew_import", tests, NULL, NULL);
 }
