@@ -221,7 +221,7 @@ struct acme_ask flow_ask(struct flow *f);
  * is there then. */
 struct acme_reply {
 	unsigned status;
-	struct str body, nonce, location, content_type;
+	struct str body, nonce, location;
 	struct str links;    /* the values of Link, one a line */
 	int64_t retry_after; /* ms from now, already parsed from seconds or date; -1: not given */
 	int64_t now;         /* wall ms */

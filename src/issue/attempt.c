@@ -402,7 +402,6 @@ static void answered(
 		r.body = reply->body;
 		r.nonce = fetch_header(reply, "replay-nonce", 0);
 		r.location = fetch_header(reply, "location", 0);
-		r.content_type = fetch_header(reply, "content-type", 0);
 		r.retry_after = fetch_retry_after(reply, now);
 		join_links(reply, &links);
 		r.links = buf_str(&links);

@@ -205,7 +205,6 @@ static bool replace(struct internal_call *c, int64_t version, struct err *err)
 static void go_on(struct internal_call *c)
 {
 	struct root root = { 0 };
-	c->err = (struct err)ERR_INIT;
 	if (!root_load(c, &root, &c->err))
 		finish(c, STR_NONE, &c->err);
 	else if (root.key && root.not_after - loop_wall(c->needs->loop) > ROOT_SPARE)

@@ -265,7 +265,6 @@ static bool load_spent(struct store_scan *scan, const struct record *record)
 		s->version = record->version;
 		read_spent(s, json);
 	}
-	l->number++;
 	return true;
 }
 
@@ -571,7 +570,6 @@ size_t limits_nearest(const struct limits *l, struct str directory, struct arena
 	MAP_EACH (n, &b.all) {
 		const struct bucket *k = OWNER(n, struct bucket, node);
 		const struct limit limit = limit_at(k->figure, k->about, now, k->whole, 0);
-		map_remove(&b.all, n);
 		if (limit.kind == LIMIT_ORDERS)
 			ret[0] = limit;
 		else if (limit.used)
@@ -629,8 +627,6 @@ void limits_refused(struct limits *l, const struct limit_refusal *r)
 {
 	const int64_t now = loop_wall(l->loop), longest = now + WEEK_DAYS * DAY;
 	forget_refusals(l, now);
-	if (r->until <= now)
-		return;
 	struct refusal *f = mem_new(struct refusal);
 	struct str about;
 	f->scope = limit_scope_of(r->words, &about);

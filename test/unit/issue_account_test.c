@@ -19,11 +19,29 @@ static void changed(struct account_call *call, const struct err *err)
 		c->err = *err;
 }
 
+static unsigned rekeyed; /* told so often */
+
+static void tell(struct rekeyed *r)
+{
+	(void)r;
+	rekeyed++;
+}
+
+static void restart(void)
+{
+	place_close(&place);
+	place_open(&place);
+	place_one_ca(&place);
+}
+
 static int setup(void **state)
 {
+	static struct rekeyed told = { .tell = tell };
 	(void)state;
 	place_init(&place);
-	place_one_ca(&place);
+	place.rekeyed = &told;
+	restart();
+	rekeyed = 0;
 	return 0;
 }
 
@@ -90,13 +108,6 @@ static void issue(const char *id)
 	assert_true(j.issued);
 }
 
-static void restart(void)
-{
-	place_close(&place);
-	place_open(&place);
-	place_one_ca(&place);
-}
-
 /* Looked up by its key, the account is the one that there was. */
 static void account_is_known_by_its_key(void)
 {
@@ -118,6 +129,7 @@ static void an_account_gets_another_key(void **state)
 	assert_null(c.call.change); /* nothing is left to be aborted */
 	assert_string_equal(c.err.text, "");
 	assert_int_equal(place.ca.rollovers, 1);
+	assert_int_equal(rekeyed, 1);
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it has another key."));
 	assert_int_equal(record_version(&place, "account-key", CA_DIRECTORY), 2);
 	assert_int_equal(record_version(&place, "flow", "account/ca"), 0);
@@ -212,6 +224,7 @@ static void an_account_gets_another_contact(void **state)
 	assert_string_equal(second.err.text,
 	        "The account at ca is being changed already. Wait until that is over.");
 	assert_string_equal(place.ca.contact, "[\"mailto:new@example.com\"]");
+	assert_int_equal(rekeyed, 0);
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it has another contact."));
 	record_value(&place, "account", CA_DIRECTORY, &value);
 	assert_string_equal(buf_c(&value),
@@ -228,6 +241,7 @@ static void after_its_end_another_account_is_made(void **state)
 	turn_until(&place, c.told);
 	assert_string_equal(c.err.text, "");
 	assert_true(place.ca.deactivated);
+	assert_int_equal(rekeyed, 1);
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it is deactivated."));
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
 	place.ca.deactivated = false;
@@ -244,6 +258,130 @@ static void who_has_no_account_has_nothing_to_change(void **state)
 	assert_string_equal(c.err.text,
 	        "ca.test knows no account of ours: there is nothing to change. One is made with "
 	        "the first certificate from there.");
+	assert_non_null(
+	        strstr(buf_c(&logged), "error : The account at ca was not changed: ca.test"));
+	assert_int_equal(rekeyed, 0);
+	issue("first"); /* it goes on with the key that there is */
+	assert_int_equal(place.ca.accounts_made, 1);
+	account_is_known_by_its_key();
+}
+
+static bool fills_the_disk(struct scripted_ca *ca, const char *url, struct ca_refusal *ret)
+{
+	(void)ca;
+	(void)ret;
+	if (str_ends(str_c(url), STR("/rollover")))
+		store_full(&place, true);
+	return false;
+}
+
+/* The CA has the next key, and it is known after a restart. */
+static void a_key_that_cannot_be_stored_is_said(void **state)
+{
+	(void)state;
+	static const struct ca_rules rules = { .refuses_request = fills_the_disk };
+	struct change c = { 0 };
+	issue("first");
+	place.ca.rules = &rules;
+	account_rollover(place.issuers, STR("ca"), &c.call, changed);
+	turn_until(&place, c.told);
+	store_full(&place, false);
+	assert_int_equal(c.err.code, ERR_IO);
+	assert_int_equal(rekeyed, 0);
+	assert_non_null(strstr(buf_c(&logged), "error : The account at ca was not changed: "));
+	restart();
+	turn_until(&place, rekeyed);
+	issue("second");
+	account_is_known_by_its_key();
+	assert_int_equal(place.ca.rollovers, 1);
+}
+
+/* Whoever asked for it may be gone, and the configuration may be read again: it goes on, once. */
+static void a_change_goes_on_by_itself(void **state)
+{
+	(void)state;
+	struct change c = { 0 };
+	issue("first");
+	account_deactivate(place.issuers, STR("ca"), &c.call, changed);
+	turn_until(&place, record_version(&place, "flow", "account/ca"));
+	account_abort(&c.call);
+	assert_null(c.call.change);
+	account_abort(&c.call);
+	place_one_ca(&place);
+	turn_until(&place, rekeyed);
+	run_for(&place, SECOND);
+	assert_int_equal(rekeyed, 1);
+	assert_int_equal(c.told, 0);
+	assert_int_equal(diary_count(&place, "ask change"), 1);
+	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
+}
+
+/* After a restart it is still known what was wanted. */
+static void an_end_that_was_under_way_is_the_end(void **state)
+{
+	(void)state;
+	struct change c = { 0 };
+	issue("first");
+	account_deactivate(place.issuers, STR("ca"), &c.call, changed);
+	turn_until(&place, record_version(&place, "flow", "account/ca"));
+	account_abort(&c.call);
+	restart();
+	turn_until(&place, rekeyed);
+	assert_non_null(strstr(buf_c(&logged), "The account at ca: it is deactivated."));
+	assert_true(place.ca.deactivated);
+	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
+}
+
+struct key_call {
+	struct issuer_key_call call;
+	const struct key *key;
+};
+
+static void have_key(struct issuer_key_call *c, const struct key *key, const struct err *err)
+{
+	assert_null(err);
+	OWNER(c, struct key_call, call)->key = key;
+}
+
+static bool one_key_for_both(void)
+{
+	struct key_call ca = { 0 }, staging = { 0 };
+	char of_ca[JWK_THUMBPRINT + 1], of_staging[JWK_THUMBPRINT + 1];
+	issuer_key(place.issuers, STR("ca"), &ca.call, have_key);
+	issuer_key(place.issuers, STR("staging"), &staging.call, have_key);
+	turn_until(&place, ca.key && staging.key);
+	key_thumbprint(ca.key, of_ca);
+	key_thumbprint(staging.key, of_staging);
+	return !strcmp(of_ca, of_staging);
+}
+
+/* The two of Let's Encrypt share a key until one of them changes its own. */
+static void who_changes_a_shared_key_has_its_own(void **state)
+{
+	(void)state;
+	static const struct issuer_row rows[] = {
+		{ .name = STR_INIT("ca"),
+		        .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory"),
+		        .trust = STR_INIT("the root") },
+		{ .name = STR_INIT("staging"),
+		        .directory = STR_INIT(
+		                "https://acme-staging-v02.api.letsencrypt.org/directory") },
+	};
+	struct change c = { 0 };
+	place.ca.directory = "https://acme-v02.api.letsencrypt.org/directory";
+	issuers_set(place.issuers, rows, 2);
+	issue("first");
+	assert_true(one_key_for_both());
+	account_rollover(place.issuers, STR("ca"), &c.call, changed);
+	turn_until(&place, c.told);
+	assert_string_equal(c.err.text, "");
+	run_for(&place, SECOND);
+	assert_int_equal(diary_count(&place, "put spent"), 2); /* of the certificate alone */
+	assert_false(one_key_for_both());
+	place_close(&place);
+	place_open(&place);
+	issuers_set(place.issuers, rows, 2);
+	assert_false(one_key_for_both());
 }
 
 int main(void)
@@ -257,6 +395,10 @@ int main(void)
 		T(an_account_gets_another_contact),
 		T(after_its_end_another_account_is_made),
 		T(who_has_no_account_has_nothing_to_change),
+		T(a_key_that_cannot_be_stored_is_said),
+		T(a_change_goes_on_by_itself),
+		T(an_end_that_was_under_way_is_the_end),
+		T(who_changes_a_shared_key_has_its_own),
 	};
 	return cmocka_run_group_tests_name("issue_account", tests, NULL, NULL);
 }

@@ -393,6 +393,71 @@ static void what_no_limit_looks_back_to_is_dropped(void **state)
 	assert_int_equal(records(), 1);
 }
 
+/* "kind about used" of each, a line each. */
+static const char *nearest(size_t most)
+{
+	static char said[2000];
+	ARENA_AUTO a = ARENA_INIT;
+	BUF_AUTO out = BUF(2000);
+	struct limit near[10];
+	const size_t n = limits_nearest(limits, CA, &a, near, most);
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&out, "%u %.*s %u/%u\n", (unsigned)near[i].kind, STR_ARG(near[i].about),
+		        near[i].used, near[i].most);
+	snprintf(said, sizeof said, "%s", buf_c(&out));
+	return said;
+}
+
+static unsigned used(enum limit_kind kind, const char *name)
+{
+	struct limit all[LIMIT_COUNT];
+	const struct str one = str_c(name);
+	assert_int_equal(limits_of(limits, CA, &one, 1, all), LIMIT_COUNT);
+	return all[kind].used;
+}
+
+static void what_is_spent_elsewhere_is_not_kept(void **state)
+{
+	(void)state;
+	spend(1, SPENT_ORDER, STR("https://ca.test/directory"), "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 0);
+}
+
+/* Of one who was far above a limit: after four windows that is over. */
+static void four_windows_are_looked_back(void **state)
+{
+	(void)state;
+	int64_t after;
+	const int64_t start = loop_wall(place.loop);
+	spend(25, SPENT_CERTIFICATE, CA, "a.example.com");
+	run_to(&place, start + 28 * DAY - 1);
+	assert_false(may_order(&after));
+	assert_true(strstr(nearest(10), "2 a.example.com ") != NULL);
+	run_to(&place, start + 28 * DAY);
+	assert_true(may_order(&after));
+	assert_string_equal(nearest(10), "0  0/300\n");
+}
+
+/* The clock was wrong. */
+static void what_was_spent_in_days_to_come_was_not(void **state)
+{
+	(void)state;
+	const int64_t at = loop_wall(place.loop) + 2 * DAY;
+	char value[400];
+	snprintf(value, sizeof value,
+	        "{\"at\":%lld,\"what\":\"failure\",\"directory\":\"%.*s\",\"names\":[\"a.test\"]}",
+	        (long long)at, STR_ARG(CA));
+	record_put(&place, "spent", "0-1", str_c(value), STR_NONE);
+	restart();
+	run_to(&place, at - DAY - 1);
+	assert_string_equal(nearest(10), "0  0/300\n");
+	assert_int_equal(used(LIMIT_FAILED, "a.test"), 0);
+	run_to(&place, at - DAY);
+	assert_true(strstr(nearest(10), "3 a.test ") != NULL);
+	assert_true(used(LIMIT_FAILED, "a.test") > 0);
+}
+
 /* Those that are just being dropped are not dropped once more. */
 static void what_is_being_dropped_is_left_alone(void **state)
 {
@@ -430,21 +495,6 @@ static void write_all(struct str directory, const struct str *name, struct json_
 	json_write_end(w);
 }
 
-/* "kind about used" of each, a line each. */
-static const char *nearest(size_t most)
-{
-	static char said[2000];
-	ARENA_AUTO a = ARENA_INIT;
-	BUF_AUTO out = BUF(2000);
-	struct limit near[10];
-	const size_t n = limits_nearest(limits, CA, &a, near, most);
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&out, "%u %.*s %u/%u\n", (unsigned)near[i].kind, STR_ARG(near[i].about),
-		        near[i].used, near[i].most);
-	snprintf(said, sizeof said, "%s", buf_c(&out));
-	return said;
-}
-
 static void what_is_nearest_to_its_limit_is_first(void **state)
 {
 	(void)state;
@@ -470,6 +520,18 @@ static void what_is_nearest_to_its_limit_is_first(void **state)
 	assert_string_equal(nearest(3), "0  0/300\n"
 	                                "2 a.example.com b.example.com 3/5\n"
 	                                "3 a.example.net 3/5\n");
+}
+
+static void of_those_that_are_as_near_the_first_by_name_is_first(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "d.test", "b.test", "e.test", "a.test", "c.test" };
+	for (size_t i = 0; i < 5; i++)
+		spend(1, SPENT_FAILURE, CA, names[i]);
+	assert_string_equal(nearest(6), "0  0/300\n3 a.test 1/5\n3 b.test 1/5\n3 c.test 1/5\n"
+	                                "3 d.test 1/5\n3 e.test 1/5\n");
+	assert_string_equal(nearest(4), "0  0/300\n3 a.test 1/5\n3 b.test 1/5\n3 c.test 1/5\n");
+	assert_string_equal(nearest(0), "");
 }
 
 static void as_json(void **state)
@@ -517,14 +579,6 @@ static void claim(struct limit_claim *c, const char *text, bool renewal, bool ex
 	                .exempt = exempt });
 }
 
-static unsigned used(enum limit_kind kind, const char *name)
-{
-	struct limit all[LIMIT_COUNT];
-	const struct str one = str_c(name);
-	assert_int_equal(limits_of(limits, CA, &one, 1, all), LIMIT_COUNT);
-	return all[kind].used;
-}
-
 /* Beside each other they do not pass a limit that one after the other would not. */
 static void what_is_under_way_counts(void **state)
 {
@@ -538,6 +592,10 @@ static void what_is_under_way_counts(void **state)
 	assert_false(allowed(CA, "a.example.com", &after, &err));
 	assert_int_equal(after, 7 * DAY / 50);
 	assert_true(allowed(STAGING, "a.example.com", &after, &err));
+	const struct str name = STR("a.example.com");
+	struct limit staging[LIMIT_COUNT];
+	assert_int_equal(limits_of(limits, STAGING, &name, 1, staging), LIMIT_COUNT);
+	assert_int_equal(staging[LIMIT_ORDERS].used + staging[LIMIT_DOMAIN].used, 0);
 	assert_true(allowed(CA, "a.example.org", &after, &err));
 	assert_int_equal(used(LIMIT_ORDERS, "a.example.org"), 1);
 	c.ordered = true;
@@ -662,6 +720,8 @@ struct job {
 	bool ended;
 };
 
+static bool is_exempt; /* the job that runs */
+
 /* It counts from the beginning on, and once. */
 static void moved(struct attempt *a, const struct flow *f, const struct next *n)
 {
@@ -669,7 +729,8 @@ static void moved(struct attempt *a, const struct flow *f, const struct next *n)
 	struct limit all[LIMIT_COUNT];
 	(void)a;
 	limits_of(issuers_limits(place.issuers), CA, name, 1, all);
-	assert_int_equal(all[LIMIT_SET].used, 1);
+	assert_int_equal(
+	        all[LIMIT_SET].used, !is_exempt || (n->what == FLOW_DONE && !f->replaces.n));
 	if (n->what == FLOW_GO && str_eq_c(*name, "good.example.com"))
 		assert_int_equal(all[LIMIT_ORDERS].used, 1);
 }
@@ -689,7 +750,7 @@ static void done(struct attempt *a, const struct flow *f, const struct issued *i
 	store_tx_start(place.store, &j->tx, stored);
 }
 
-static void run_job(const char *name)
+static void run_job_as(const char *name, const struct attempt_want *more)
 {
 	struct job j = { .attempt = { .moved = moved, .done = done } };
 	const struct str names[] = { str_c(name) };
@@ -697,14 +758,23 @@ static void run_job(const char *name)
 		.name = STR("ca"), .directory = CA, .trust = STR("the root")
 	};
 	issuers_set(place.issuers, &row, 1);
+	is_exempt = more->exempt;
 	attempt_start(place.issuers, &j.attempt,
 	        &(struct attempt_want){ .id = STR("job"),
 	                .issuer = STR("ca"),
 	                .terms_agreed = true,
+	                .exempt = more->exempt,
+	                .renewal = more->renewal,
+	                .replaces = more->replaces,
 	                .names = names,
 	                .name_count = 1 });
 	turn_until(&place, j.ended);
 	run_for(&place, 50);
+}
+
+static void run_job(const char *name)
+{
+	run_job_as(name, &(struct attempt_want){ 0 });
 }
 
 struct listing {
@@ -742,182 +812,36 @@ static void attempts_are_counted(void **state)
 	place.ca.down = false;
 	place.ca.rejected = "rejected.example.com"; /* no proof has failed */
 	run_job("rejected.example.com");
+	run_job_as("renewed.example.com", &(struct attempt_want){ .renewal = true });
+	run_job_as("replaced.example.com",
+	        &(struct attempt_want){ .exempt = true, .replaces = STR("aki.serial") });
+	run_job_as("refused.example.com", &(struct attempt_want){ .exempt = true }); /* that */
 	place.ca.complaint = NULL;
 	whats(&out);
 	assert_string_equal(buf_c(&out), "order good.example.com\n"
 	                                 "certificate good.example.com\n"
 	                                 "order bad.example.com\n"
-	                                 "failure bad.example.com\n");
-}
-
-/* What a CA says counts for what it is about, and for nobody else. */
-static void what_a_refusal_is_about(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *words;
-		enum limit_scope scope;
-		const char *about;
-	} cases[] = {
-		{ "too many new orders (300) from this account in the last 3h0m0s",
-		        LIMIT_SCOPE_ACCOUNT, "" },
-		{ "too many certificates (50) already issued for \"example.com\" in the last "
-		  "168h0m0s",
-		        LIMIT_SCOPE_DOMAIN, "example.com" },
-		{ "too many certificates (5) already issued for this exact set of identifiers in "
-		  "the last 168h0m0s",
-		        LIMIT_SCOPE_SET, "" },
-		{ "too many failed authorizations (5) for \"a.example.com\" in the last 1h0m0s",
-		        LIMIT_SCOPE_NAME, "a.example.com" },
-		{ "Too many", LIMIT_SCOPE_SET, "" },
-		{ "too many certificates \"", LIMIT_SCOPE_SET, "" },
-	};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct str about;
-		assert_int_equal(limit_scope_of(str_c(cases[i].words), &about), cases[i].scope);
-		assert_true(str_eq_c(about, cases[i].about));
-	}
+	                                 "failure bad.example.com\n"
+	                                 "renewal renewed.example.com\n"
+	                                 "order refused.example.com\n"
+	                                 "certificate refused.example.com\n");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
-/* What a CA refused, and of what: whom that concerns, at both edges of its time. */
-static const struct {
-	const char *words;
-	bool busy;
-	const char *others, *same; /* names that may be ordered all the same; that may not */
-	bool exempt_too;           /* a renewal in the CA's time has to wait as well */
-} refusals[] = {
-	{ "too many new orders (300) from this account", false, NULL, "b.org", true },
-	{ "Service busy; retry later.", true, NULL, "b.org", true },
-	{ "too many certificates (50) already issued for \"example.com\"", false, "b.org",
-	        "y.example.com", false },
-	{ "already issued for this exact set of identifiers", false, "x.example.com y.example.com",
-	        "x.example.com", false },
-	{ "too many failed authorizations (5) for \"x.example.com\"", false, "y.example.com",
-	        "y.example.com x.example.com", false },
-};
+static struct err why_not; /* the last may not */
 
 static bool may(const char *text, bool exempt, struct limit_reserve reserve)
 {
 	struct str names[NAMES];
 	struct limit_wait wait;
-	struct err err = ERR_INIT;
 	const size_t count = names_of(text, names);
 	const struct limit_order order = { .directory = CA,
 		.names = names,
 		.count = count,
 		.exempt = exempt,
 		.reserve = reserve };
-	return limits_allow(limits, &order, &wait, &err);
-}
-
-/* What a person wishes now is asked anew, but not beyond our own count. */
-static bool may_by_wish(const char *text)
-{
-	struct str names[NAMES];
-	struct limit_wait wait;
-	struct err err = ERR_INIT;
-	const struct limit_order order = {
-		.directory = CA, .names = names, .count = names_of(text, names), .wished = true
-	};
-	return limits_allow(limits, &order, &wait, &err);
-}
-
-static void what_a_ca_refused_concerns_whom_it_says(void **state)
-{
-	const struct limit_reserve none = { 0 };
-	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
-		struct str name = STR("x.example.com");
-		limits_refused(limits, &(struct limit_refusal){ .directory = CA,
-		                               .words = str_c(refusals[i].words),
-		                               .names = &name,
-		                               .count = 1,
-		                               .busy = refusals[i].busy,
-		                               .until = loop_wall(place.loop) + HOUR });
-		assert_false(may(refusals[i].same, false, none));
-		assert_true(may_by_wish(refusals[i].same));
-		assert_int_equal(may(refusals[i].same, true, none), !refusals[i].exempt_too);
-		assert_true(!refusals[i].others || may(refusals[i].others, false, none));
-		run_for(&place, HOUR - 1);
-		assert_false(may(refusals[i].same, false, none));
-		run_for(&place, 1);
-		assert_true(may(refusals[i].same, false, none));
-		teardown(state);
-		setup(state);
-	}
-}
-
-static void refuse(const char *words, const char *names, int64_t after)
-{
-	struct str all[NAMES];
-	limits_refused(limits, &(struct limit_refusal){ .directory = CA,
-	                               .words = str_c(words),
-	                               .names = all,
-	                               .count = names_of(names, all),
-	                               .until = loop_wall(place.loop) + after });
-}
-
-static size_t count_lines(const char *text)
-{
-	size_t n = 0;
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
-/* "about: words", one a line, in order; "-" for every order. NULL: 20, as many as there can be. */
-static void waits_are(struct str directory, const char *lines)
-{
-	struct json_writer w;
-	struct err err = ERR_INIT;
-	BUF_AUTO text = BUF(1 << 20), out = BUF(1 << 16);
-	json_write_init(&w, &text);
-	json_write_object(&w, NULL);
-	limits_write_waits(limits, directory, &w);
-	json_write_end(&w);
-	JSON_AUTO *json = json_parse(buf_str(&text), "The waits", &err);
-	const struct json *all = json_array(json, "waits");
-	for (size_t i = 0; i < json_count(all); i++) {
-		const struct str about = json_text(json_at(all, i), "about");
-		buf_printf(&out, "%.*s: %.*s\n", STR_ARG(about.n ? about : STR("-")),
-		        STR_ARG(str_head(json_text(json_at(all, i), "words"), 12)));
-		assert_true(json_text(json_at(all, i), "ca").n &&
-		            json_text(json_at(all, i), "until").n);
-		assert_true(
-		        str_ends(json_text(json_at(all, i), "sentence"), STR("Nothing to do.")));
-	}
-	assert_int_equal(json_count(all), lines ? count_lines(lines) : 20);
-	if (lines)
-		assert_string_equal(buf_c(&out), lines);
-}
-
-/* The longest first; of several about the same one. */
-static void what_a_ca_asks_to_wait_for_is_told(void **state)
-{
-	(void)state;
-	static const char account[] = "A new orders (300) from this account",
-	                  exact[] = "B for this exact set of identifiers",
-	                  domain[] = "C many certificates (50) for \"example.com\"";
-	waits_are(CA, "");
-	refuse(account, "a.example.com", HOUR);
-	refuse(exact, "b.example.com a.example.com", 3 * HOUR);
-	refuse(domain, "a.example.com", 2 * HOUR);
-	refuse(exact, "a.example.com b.example.com", 2 * HOUR);
-	refuse(account, "z.example.com", 2 * HOUR + MINUTE);
-	waits_are(CA, "a.example.com b.example.com: B for this e\n-: A new orders\n"
-	              "example.com: C many certi\n");
-	waits_are(STR("https://other.test/directory"), "");
-	run_for(&place, 2 * HOUR + MINUTE);
-	waits_are(CA, "a.example.com b.example.com: B for this e\n");
-	for (unsigned i = 0; i < 30; i++) {
-		char name[32];
-		snprintf(name, sizeof name, "n%u.example.com", i);
-		refuse(exact, name, 10 * MINUTE + i * MINUTE);
-	}
-	waits_are(CA, NULL);
-	run_for(&place, 59 * MINUTE);
-	waits_are(CA, "");
+	return limits_allow(limits, &order, &wait, &why_not);
 }
 
 /* The last that is not kept for renewals may be ordered, the next one not; who is exempt may. */
@@ -926,23 +850,26 @@ static void what_is_reserved_is_left(void **state)
 	(void)state;
 	const struct limit_reserve ten = { .certificates = 10 }, all = { .certificates = 1000 };
 	assert_true(may("x.example.com", false, all));
-	spend(39, SPENT_CERTIFICATE, CA, "a.example.com");
+	spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
+	assert_false(may("x.example.com", false, all)); /* all but one */
+	spend(38, SPENT_CERTIFICATE, CA, "a.example.com");
 	assert_true(may("x.example.com", false, ten));
 	spend(1, SPENT_CERTIFICATE, CA, "a.example.com");
 	assert_false(may("x.example.com", false, ten));
+	assert_non_null(strstr(why_not.text,
+	        " What is left is kept for the renewals of the next days. Nothing to do."));
 	assert_true(may("x.example.com", true, ten));
 	assert_true(may("x.example.com", false, (struct limit_reserve){ 0 }));
 	assert_true(may("x.other.org", false, ten));
 	spend(10, SPENT_CERTIFICATE, CA, "a.example.com");
-	assert_false(may_by_wish("x.example.com"));
+	assert_false(may("x.example.com", false, ten));
+	assert_null(strstr(why_not.text, "kept for the renewals"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_is_reserved_is_left),
-		T(what_a_ca_refused_concerns_whom_it_says),
-		T(what_a_ca_asks_to_wait_for_is_told),
 		T(what_is_under_way_counts),
 		T(what_is_under_way_is_among_the_nearest),
 		T(what_is_kept_for_others_is_waited_for),
@@ -960,11 +887,14 @@ int main(void)
 		T(a_restart_forgets_nothing),
 		T(what_no_limit_looks_back_to_is_dropped),
 		T(what_is_being_dropped_is_left_alone),
+		T(what_is_spent_elsewhere_is_not_kept),
+		T(four_windows_are_looked_back),
+		T(what_was_spent_in_days_to_come_was_not),
+		T(of_those_that_are_as_near_the_first_by_name_is_first),
 		T(what_cannot_be_stored_is_said_and_counted),
 		T(what_is_nearest_to_its_limit_is_first),
 		T(as_json),
 		T(attempts_are_counted),
-		T(what_a_refusal_is_about),
 	};
 	return cmocka_run_group_tests_name("issue_limits", tests, NULL, NULL);
 }

@@ -151,6 +151,7 @@ void place_open(struct place *p)
 	                [CHALLENGE_TLS_ALPN_01] = p->tls_alpn01,
 	                [CHALLENGE_DNS_01] = p->dns01,
 	                [CHALLENGE_DNS_PERSIST_01] = p->dns_persist01 },
+	        .rekeyed = p->rekeyed,
 	        .log = &p->log });
 	serve_attach(p, 0);
 }

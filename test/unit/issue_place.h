@@ -31,6 +31,7 @@ struct place {
 	struct prover *http01;
 	struct approach *by_http;                          /* for http01; or NULL: it is open */
 	struct prover *tls_alpn01, *dns01, *dns_persist01; /* or NULL */
+	struct rekeyed *rekeyed;                           /* or NULL */
 	struct issuers *issuers;
 	struct log log;
 	struct store_watch watch;

@@ -17,9 +17,23 @@ struct job {
 	struct err err;
 };
 
+/* The account is that of an order, and that alone is counted. */
+static void only_the_order_is_counted(void)
+{
+	static const unsigned used[LIMIT_COUNT] = { 1, 1, 1, 0 };
+	const struct str name = STR("shop.example.com");
+	struct limit all[LIMIT_COUNT];
+	assert_int_equal(
+	        limits_of(issuers_limits(place.issuers), LETS_ENCRYPT, &name, 1, all), LIMIT_COUNT);
+	for (size_t i = 0; i < LIMIT_COUNT; i++)
+		assert_int_equal(all[i].used, used[i]);
+}
+
 static void moved(struct attempt *a, const struct flow *f, const struct next *n)
 {
-	(void)a, (void)f, (void)n;
+	(void)a, (void)n;
+	if (f->revoke.n)
+		only_the_order_is_counted();
 }
 
 static void stored(struct store_tx *tx, const struct err *err)
@@ -75,18 +89,6 @@ static int teardown(void **state)
 	place.ca.complaint = NULL; /* that its directory has another name */
 	place_done(&place);
 	return 0;
-}
-
-/* The account is that of an order, and that alone is counted. */
-static void only_the_order_is_counted(void)
-{
-	static const unsigned used[LIMIT_COUNT] = { 1, 1, 1, 0 };
-	const struct str name = STR("shop.example.com");
-	struct limit all[LIMIT_COUNT];
-	assert_int_equal(
-	        limits_of(issuers_limits(place.issuers), LETS_ENCRYPT, &name, 1, all), LIMIT_COUNT);
-	for (size_t i = 0; i < LIMIT_COUNT; i++)
-		assert_int_equal(all[i].used, used[i]);
 }
 
 static void it_is_over_without_a_certificate(void **state)

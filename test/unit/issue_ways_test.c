@@ -2,6 +2,7 @@
  * are bound, profiles, chains. */
 #include "issue_place.h"
 
+#include "issue/limits.h"
 #include "json/json.h"
 
 static struct place place;
@@ -154,7 +155,7 @@ static void the_wanted_type_survives_a_restart(void **state)
 	restart(&j);
 	assert_true(attempt_resume(place.issuers, &j.attempt, STR("shop"), &err));
 	turn_until(&place, j.ended);
-	assert_true(j.issued);
+	assert_true(j.issued && j.attempt.interrupted);
 	assert_type(&j.key, KEY_RSA2048);
 	job_done(&j);
 }
@@ -216,7 +217,7 @@ struct fake_prover {
 	struct fake_proof proofs[8];
 	unsigned placed, withdrawn;
 	char text[256]; /* of the last one */
-	bool unable, refuses;
+	bool unable, refuses, lapses;
 };
 static struct fake_prover by_tls;
 
@@ -233,6 +234,7 @@ static void fake_ready(struct later *l)
 	struct err err = ERR_INIT;
 	struct proving *at = OWNER(l, struct fake_proof, later)->at;
 	err_set(&err, ERR_IO, "The certificate for the proof could not be made.");
+	at->lapsed = by_tls.lapses;
 	at->ready(at, by_tls.refuses ? &err : NULL);
 }
 
@@ -297,6 +299,8 @@ static void the_preferred_type_is_proved_with(void **state)
 	assert_int_equal(diary_count(&place, "ask challenge of TLS"), 1);
 	assert_int_equal(diary_count(&place, "ask challenge"), 1);
 	assert_int_equal(diary_count(&place, "withdrawn 1"), 1);
+	assert_string_equal(
+	        buf_c(&logged), "info : The account at ca is https://ca.test/account/0.\n");
 	job_done(&j);
 }
 
@@ -310,9 +314,66 @@ static void a_type_that_fails_is_followed_by_the_next(void **state)
 	j.want.name_count = 2;
 	job_succeeds(&j);
 	assert_int_equal(place.ca.order_count, 3); /* each of the two names fails once */
+	assert_non_null(strstr(buf_c(&logged),
+	        "warning : The proof of shop.example.com by tls-alpn-01 failed, http-01 is tried. "
+	        "ca.test could not prove control of shop.example.com."));
 	assert_int_equal(diary_count(&place, "withdrawn 0"), by_tls.withdrawn);
 	assert_int_equal(serve_tokens(&place.serves[0]), 0);
 	job_done(&j);
+}
+
+/* Whom nobody answered for a while, the CA tells nothing of the type by. */
+static void a_type_whose_proof_lapsed_is_not_followed_by_another(void **state)
+{
+	(void)state;
+	struct job j;
+	with_tls();
+	by_tls.lapses = true;
+	place.ca.refused_type = "tls-alpn-01";
+	job_by(&j, tls_first, 2);
+	job_run(&j);
+	assert_false(j.issued);
+	assert_true(j.attempt.interrupted);
+	assert_int_equal(place.ca.order_count, 1);
+	assert_int_equal(by_tls.withdrawn, 1);
+	job_done(&j);
+	by_tls.lapses = false;
+	job_by(&j, tls_first, 2);
+	j.want.id = STR("other");
+	job_succeeds(&j);
+	assert_false(j.attempt.interrupted);
+	job_done(&j);
+}
+
+#define LETS_ENCRYPT "https://acme-v02.api.letsencrypt.org/directory"
+
+/* Another type is another order. */
+static void a_type_is_followed_by_another_while_there_may_be_orders(void **state)
+{
+	(void)state;
+	const struct issuer_row row = {
+		.name = STR("ca"), .directory = STR(LETS_ENCRYPT), .trust = STR("the root")
+	};
+	for (unsigned left = 1; left <= 2; left++) {
+		struct job j;
+		with_tls();
+		issuers_set(place.issuers, &row, 1);
+		place.ca.directory = LETS_ENCRYPT;
+		place.ca.refused_type = "tls-alpn-01";
+		for (unsigned i = 0; i < 300 - left; i++)
+			limits_spent(issuers_limits(place.issuers), SPENT_ORDER, STR(LETS_ENCRYPT),
+			        names, 1);
+		job_by(&j, tls_first, 2);
+		job_run(&j);
+		assert_int_equal(j.issued, left == 2);
+		assert_int_equal(place.ca.order_count, left);
+		if (left == 1)
+			assert_non_null(strstr(j.err.text, "could not prove control of shop"));
+		assert_false(j.ca_at_fault);
+		job_done(&j);
+		teardown(state);
+		setup(state);
+	}
 }
 
 static void the_next_type_survives_a_restart(void **state)
@@ -384,6 +445,9 @@ static void a_proof_that_cannot_be_placed_is_followed_by_the_next(void **state)
 	        "is tried. The certificate for the proof could not be made.\n"
 	        "The proof of www.example.com by tls-alpn-01 could not be put in place, http-01 "
 	        "is tried. The certificate for the proof could not be made.\n");
+	assert_non_null(strstr(buf_c(&logged),
+	        "warning : The proof of shop.example.com by tls-alpn-01 could not be put in "
+	        "place, http-01 is tried. The certificate for the proof could not be made.\n"));
 	job_done(&j);
 }
 
@@ -448,15 +512,27 @@ static void an_account_is_bound_by_what_is_configured(void **state)
 		.trust = STR("the root"),
 		.eab_kid = STR("kid-1"),
 		.eab_hmac = STR("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ") };
+	static const struct {
+		const char *id, *kid, *hmac, *sentence;
+	} wrong[] = {
+		{ "1", "kid-2", "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ",
+		        "ca.test refused to bind the account" },
+		{ "2", "kid-1", "Zm9v", "ca.test refused to bind the account" },
+		{ "3", "kid-1", "???", "The key of `eab` is not base64url: copy it again." },
+	};
 	place.ca.eab_kid = "kid-1";
 	place.ca.eab_hmac = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ";
-	row.eab_kid = STR("kid-2");
-	issuers_set(place.issuers, &row, 1);
-	job_init(&j, "shop");
-	job_run(&j);
-	assert_non_null(strstr(j.err.text, "ca.test refused to bind the account"));
-	job_done(&j);
-	row.eab_kid = STR("kid-1");
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		row.eab_kid = str_c(wrong[i].kid);
+		row.eab_hmac = str_c(wrong[i].hmac);
+		issuers_set(place.issuers, &row, 1);
+		job_init(&j, wrong[i].id);
+		job_run(&j);
+		assert_true(str_starts(str_c(j.err.text), str_c(wrong[i].sentence)));
+		assert_false(j.ca_at_fault);
+		job_done(&j);
+	}
+	row.eab_hmac = STR("AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ");
 	issuers_set(place.issuers, &row, 1);
 	job_init(&j, "again");
 	job_succeeds(&j);
@@ -527,6 +603,80 @@ static void the_wanted_chain_is_taken(void **state)
 	job_done(&j);
 }
 
+/* Only a fault of the CA casts doubt on its directory. */
+static void after_a_refusal_the_directory_is_still_known(void **state)
+{
+	(void)state;
+	struct job j;
+	place.ca.rejected = "shop.example.com";
+	job_init(&j, "shop");
+	job_run(&j);
+	assert_false(j.issued || j.ca_at_fault);
+	job_done(&j);
+	place.ca.rejected = NULL;
+	job_init(&j, "again");
+	job_succeeds(&j);
+	assert_int_equal(diary_count(&place, "ask directory"), 1);
+	job_done(&j);
+}
+
+/* Whoever is told the same does not come back in the same instant, but not before it either, and a
+ * tenth later at most; what is short is waited for exactly. */
+static void waits_that_the_ca_wants_are_spread(void **state)
+{
+	for (int64_t seconds = 59; seconds <= 60; seconds++) {
+		int64_t first = 0;
+		bool differ = false;
+		for (unsigned i = 0; i < 4; i++) {
+			struct job j;
+			char id[8];
+			snprintf(id, sizeof id, "job%u", i);
+			place.ca.limited = "shop.example.com";
+			place.ca.limited_for = seconds;
+			job_init(&j, id);
+			attempt_start(place.issuers, &j.attempt, &j.want);
+			turn_until(&place, diary_count(&place, "ask order") == 2 * i + 1);
+			const int64_t begun = loop_wall(place.loop);
+			place.ca.limited = NULL;
+			turn_until(&place, diary_count(&place, "ask order") == 2 * i + 2);
+			const int64_t waited = loop_wall(place.loop) - begun;
+			assert_in_range(waited, seconds * SECOND,
+			        seconds < 60 ? seconds * SECOND : seconds * SECOND * 11 / 10);
+			differ |= i && waited != first;
+			first = waited;
+			turn_until(&place, j.ended);
+			job_done(&j);
+		}
+		assert_int_equal(differ, seconds >= 60);
+		teardown(state);
+		setup(state);
+	}
+}
+
+struct times {
+	struct issuers_time is;
+	unsigned heard;
+};
+
+static void heard_time(struct issuers_time *t, int64_t ca_says)
+{
+	OWNER(t, struct times, is)->heard++;
+	assert_in_range(ca_says, loop_wall(place.loop) - 2 * SECOND, loop_wall(place.loop));
+}
+
+static void each_answer_tells_the_time(void **state)
+{
+	(void)state;
+	struct job j;
+	struct times times = { .is.heard = heard_time };
+	issuers_watch_time(place.issuers, &times.is);
+	job_init(&j, "shop");
+	job_succeeds(&j);
+	assert_int_equal(times.heard, place.ca.requests);
+	issuers_watch_time(place.issuers, NULL);
+	job_done(&j);
+}
+
 /* What is wanted is borrowed while an attempt is started, and no longer. */
 static void the_internal_authority_remembers_the_names(void **state)
 {
@@ -544,6 +694,15 @@ static void the_internal_authority_remembers_the_names(void **state)
 	turn_until(&place, j.ended);
 	assert_true(j.issued);
 	assert_string_equal(j.name, "app.localhost");
+	struct job again;
+	job_init(&again, "two");
+	again.want = j.want;
+	again.want.id = STR("two");
+	again.want.reuse_key = &j.key;
+	memcpy(name, "app.localhost", sizeof name);
+	job_succeeds(&again);
+	assert_true(secret_eq(&again.key, secret_bytes(&j.key)));
+	job_done(&again);
 	job_done(&j);
 }
 
@@ -576,6 +735,8 @@ int main(void)
 		T(a_key_is_used_again_if_that_is_wanted),
 		T(the_preferred_type_is_proved_with),
 		T(a_type_that_fails_is_followed_by_the_next),
+		T(a_type_whose_proof_lapsed_is_not_followed_by_another),
+		T(a_type_is_followed_by_another_while_there_may_be_orders),
 		T(the_next_type_survives_a_restart),
 		T(what_cannot_work_here_is_left_out),
 		T(a_proof_that_cannot_be_placed_ends_the_attempt),
@@ -588,6 +749,9 @@ int main(void)
 		T(an_unknown_profile_is_not_ordered),
 		T(what_a_directory_said_is_described),
 		T(the_wanted_chain_is_taken),
+		T(after_a_refusal_the_directory_is_still_known),
+		T(waits_that_the_ca_wants_are_spread),
+		T(each_answer_tells_the_time),
 	};
 	return cmocka_run_group_tests_name("issue_ways", tests, NULL, NULL);
 }
