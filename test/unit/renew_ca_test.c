@@ -385,6 +385,45 @@ static void the_time_that_is_kept_is_never_older_than_half_a_day(void **state)
 	}
 }
 
+/* One that the configuration knows no more is passed over. */
+static void the_next_one_is_configured(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *issuers[3];
+		size_t at;
+		const char *ca; /* NULL: there is no other */
+		size_t then;
+	} rows[] = {
+		{ { "ca", "other" }, 0, "other", 1 },
+		{ { "ca", "other" }, 1, "ca", 0 },
+		{ { "ca", "gone", "other" }, 0, "other", 2 },
+		{ { "ca", "other", "gone" }, 1, "ca", 0 },
+		{ { "ca", "gone" }, 0, NULL, 0 },
+		{ { "ca" }, 0, NULL, 0 },
+	};
+	world_start(TWO);
+	struct registration *g = registration_new(world.renewals, STR("x"));
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct str issuers[3];
+		g->issuer_count = 0;
+		for (size_t n = 0; n < 3 && rows[i].issuers[n]; n++)
+			issuers[g->issuer_count++] = str_c(rows[i].issuers[n]);
+		g->issuers = issuers;
+		g->turn = (struct issuer_turn){ .at = rows[i].at, .failures = 1 };
+		assert_int_equal(ca_choose_next(g), rows[i].ca != NULL);
+		assert_int_equal(g->turn.at, rows[i].then);
+		assert_int_equal(g->turn.failures, rows[i].ca == NULL);
+		if (rows[i].ca)
+			assert_true(str_eq_c(ca_issuer(g), rows[i].ca));
+	}
+	snprintf(g->ca, sizeof g->ca, "gone");
+	assert_int_equal(ca_directory(g).n, 0);
+	snprintf(g->ca, sizeof g->ca, "other");
+	assert_true(str_eq_c(ca_directory(g), "https://ca.test/directory-b"));
+	registration_free(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +446,7 @@ int main(void)
 		WORLD_TEST(a_ca_that_has_told_the_time_is_not_asked_for_it_again),
 		WORLD_TEST(a_wrong_clock_is_said_once),
 		WORLD_TEST(the_time_that_is_kept_is_never_older_than_half_a_day),
+		WORLD_TEST(the_next_one_is_configured),
 	};
 	return cmocka_run_group_tests_name("renew_ca", tests, NULL, NULL);
 }

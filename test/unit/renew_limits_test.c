@@ -474,6 +474,77 @@ static void other_terms_are_told_until_somebody_accepts_them(void **state)
 	assert_true(terms_changed(id, &changed, &how) && !changed);
 }
 
+/* Each domain needs one for all its names: in the last 7 days before it is due, and of the orders
+ * in the last 3 hours; as counted a minute ago at most. */
+static void what_is_due_needs_its_part(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t before; /* it is due */
+		unsigned orders, certificates;
+	} rows[] = {
+		{ 7 * DAY, 0, 0 },
+		{ 7 * DAY - MINUTE + 1, 0, 0 },
+		{ 7 * DAY - MINUTE, 0, 1 },
+		{ 3 * HOUR, 0, 1 },
+		{ 3 * HOUR - MINUTE, 1, 1 },
+	};
+	const struct str names[] = { STR("a.example.com"), STR("b.example.com"),
+		STR("a.example.org") };
+	struct wish w;
+	begin();
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 3,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true });
+	wish_wait(&w);
+	run_until_idle();
+	struct registration *g = registration_by_id(world.renewals, str_c(w.id));
+	const int64_t due = schedule_when(g).at;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		run_to(place, due - rows[i].before);
+		const struct limit_reserve all =
+		        reserve_of(world.renewals, STR(LETS_ENCRYPT), names, 3);
+		assert_int_equal(all.orders, rows[i].orders);
+		assert_int_equal(all.certificates, rows[i].certificates);
+	}
+	assert_int_equal(reserve_for(g).orders, 0);
+	assert_int_equal(reserve_for(g).certificates, 0);
+	assert_int_equal(reserve_of(world.renewals, STR(CA_DIRECTORY), names, 3).orders, 0);
+	assert_int_equal(reserve_of(world.renewals, STR(LETS_ENCRYPT), names, 0).certificates, 0);
+	struct registration *new = registration_new(world.renewals, STR("new"));
+	snprintf(new->ca, sizeof new->ca, "letsencrypt");
+	new->names = g->names + 2;
+	new->name_count = 1;
+	assert_int_equal(reserve_for(new).orders, 1);
+	assert_int_equal(reserve_for(new).certificates, 1);
+	new->name_count = 0;
+	static const struct {
+		struct limit limit;
+		unsigned reserved;
+	} notes[] = {
+		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.org") }, 1 },
+		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.net") }, 0 },
+		{ { .kind = LIMIT_DOMAIN,
+		          .used = 50,
+		          .most = 50,
+		          .about = STR_INIT("example.org") },
+		        0 },
+		{ { .kind = LIMIT_ORDERS, .used = 299, .most = 300 }, 1 },
+		{ { .kind = LIMIT_ORDERS, .used = 301, .most = 300 }, 0 },
+		{ { .kind = LIMIT_SET, .most = 5, .about = STR_INIT("example.org") }, 0 },
+	};
+	for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+		struct limit l = notes[i].limit;
+		reserve_note(world.renewals, STR(LETS_ENCRYPT), &l);
+		assert_int_equal(l.reserved, notes[i].reserved);
+	}
+	wish_disable(&w, g->id, false);
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	assert_int_equal(reserve_of(world.renewals, STR(LETS_ENCRYPT), names, 3).certificates, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,6 +564,7 @@ int main(void)
 		WORLD_TEST(what_is_no_limit_holds_up_nobody_else),
 		WORLD_TEST(little_is_told_of_who_is_renewed),
 		WORLD_TEST(other_terms_are_told_until_somebody_accepts_them),
+		WORLD_TEST(what_is_due_needs_its_part),
 	};
 	return cmocka_run_group_tests_name("renew_limits", tests, NULL, NULL);
 }

@@ -214,6 +214,75 @@ static void where_the_page_is_nobody_else_listens(void **state)
 	is_page("127.0.0.1", "a.name", 7000, false);
 }
 
+/* ---- how a name is asked for ---- */
+
+static struct buf asked = BUF_INIT(256);
+
+static bool shows_nothing(
+        struct scripted_ca *ca, const struct fetch_probe *p, struct buf *pem, struct err *err)
+{
+	(void)ca;
+	(void)pem;
+	buf_clear(&asked);
+	buf_printf(&asked, "%.*s:%u %d", STR_ARG(p->server_name), p->port, p->keys);
+	return err_set(err, ERR_REFUSED, "The connection was refused.");
+}
+
+static void not_seen(struct registration *g, const struct err *failed)
+{
+	(void)g;
+	assert_non_null(failed);
+}
+
+static const struct {
+	struct str names[3];
+	const char *asked;
+} handshakes[] = {
+	{ { STR_INIT("shop.example.com"), STR_INIT("www.example.com") }, "shop.example.com" },
+	{ { STR_INIT("*.example.com") }, "everseal-probe.example.com" },
+	{ { STR_INIT("*.example.com"), STR_INIT("192.0.2.1"), STR_INIT("www.example.org") },
+	        "www.example.org" },
+	{ { STR_INIT("*.example.com"), STR_INIT("192.0.2.1") }, "" },
+	{ { STR_INIT("192.0.2.1"), STR_INIT("*.example.com") }, "" },
+	{ { STR_INIT("2001:db8::1") }, "" },
+};
+
+static void each_name_is_asked_for_as_visitors_do(void **state)
+{
+	(void)state;
+	world_start(BASE);
+	place->ca.shows = shows_nothing;
+	for (size_t i = 0; i < sizeof handshakes / sizeof *handshakes; i++) {
+		struct str names[3];
+		struct registration *g = registration_new(world.renewals, STR("x"));
+		BUF_AUTO expected = BUF(256);
+		memcpy(names, handshakes[i].names, sizeof names);
+		g->names = names;
+		while (g->name_count < 3 && names[g->name_count].n)
+			g->name_count++;
+		buf_printf(&expected, "%s:443 %d", handshakes[i].asked, FETCH_KEYS_ANY);
+		prove(g, not_seen);
+		run_for(place, SECOND);
+		prove_stop(g);
+		assert_string_equal(buf_c(&asked), buf_c(&expected));
+		world.addresses = 0;
+		prove(g, not_seen);
+		run_for(place, 10 * SECOND);
+		const bool ip = i == 3 || i == 4 || i == 5;
+		if (ip != (strstr(g->served_err.text, "Visitors of ") != NULL))
+			fail_msg("%s", g->served_err.text);
+		if (i == 3)
+			assert_string_equal(g->served_err.text,
+			        "Visitors of 192.0.2.1 come to none of the addresses that are "
+			        "bound for HTTPS, so nobody can see the certificate yet. Add "
+			        "`https` for that address, or for 0.0.0.0 and [::], to the "
+			        "configuration.");
+		world.addresses = 1;
+		registration_free(&g);
+	}
+	buf_done(&asked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +292,7 @@ int main(void)
 		WORLD_TEST(removed_when_it_is_only_kept_is_answered),
 		WORLD_TEST(all_that_is_listened_on_is_known),
 		WORLD_TEST(where_the_page_is_nobody_else_listens),
+		WORLD_TEST(each_name_is_asked_for_as_visitors_do),
 	};
 	return cmocka_run_group_tests_name("renew_narrow", tests, NULL, NULL);
 }

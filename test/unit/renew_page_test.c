@@ -707,6 +707,41 @@ static void a_certificate_is_exported(void **state)
 	assert_true(key_fits(key, chain[0]));
 }
 
+/* Of several with that type of key the one that is renewed. */
+static void the_type_of_key_is_chosen(void **state)
+{
+	(void)state;
+	const struct str name = STR("shop.example.com");
+	static const char *const types[] = { "p384", "rsa2048", "p256" };
+	struct wish w[3];
+	struct err err = ERR_INIT;
+	BUF_AUTO pem = BUF(64 << 10);
+	world_start(BASE);
+	for (size_t i = 0; i < 3; i++) {
+		wish_register(&w[i], &(struct register_want){ .names = &name,
+		                             .name_count = 1,
+		                             .email = STR("ops@example.com"),
+		                             .key_type = str_c(types[i]),
+		                             .agree_tos = true });
+		wish_wait(&w[i]);
+		run_until_idle();
+		run_for(place, MINUTE);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		const struct registration *g = registration_by_id(world.renewals, str_c(w[i].id));
+		BUF_AUTO expected = BUF(64 << 10);
+		buf_clear(&pem);
+		assert_true(export_pem(false, str_c(types[i]), &pem, &err));
+		for (size_t n = 0; n < g->held.chain_count; n++)
+			cert_to_pem(g->held.chain[n], &expected);
+		assert_string_equal(buf_c(&pem), buf_c(&expected));
+	}
+	assert_false(export_pem(false, STR("rsa4096"), &pem, &err));
+	assert_false(export_pem(false, STR("rsa"), &pem, &err));
+	assert_true(str_starts(str_c(err.text),
+	        STR("There is no certificate for shop.example.com with a key of the type rsa.")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -730,6 +765,7 @@ int main(void)
 		WORLD_TEST(nothing_is_ordered_that_a_limit_forbids),
 		WORLD_TEST(a_wait_for_a_limit_can_be_given_up),
 		WORLD_TEST(a_certificate_is_exported),
+		WORLD_TEST(the_type_of_key_is_chosen),
 	};
 	return cmocka_run_group_tests_name("renew_page", tests, NULL, NULL);
 }

@@ -91,12 +91,47 @@ static void a_ca_that_nobody_trusts_locks_out_whom_it_was_promised(void **state)
 	}
 }
 
+static void record_is(int64_t version, const char *value)
+{
+	BUF_AUTO text = BUF(1024);
+	run_for(place, SECOND);
+	assert_int_equal(record_version(place, "hsts", "shop.example.com"), version);
+	record_value(place, "hsts", "shop.example.com", &text);
+	assert_string_equal(buf_c(&text), value);
+}
+
+/* What grows while it is being stored is stored next; what does not grow is not. */
+static void a_promise_only_grows(void **state)
+{
+	(void)state;
+	const struct str name = STR("shop.example.com");
+	const int64_t now = loop_wall(place->loop);
+	world_start(BASE);
+	renew_hsts_sent(world.renewals, name, 0, now);
+	record_is(0, "");
+	renew_hsts_sent(world.renewals, name, 3600, now);
+	renew_hsts_sent(world.renewals, name, 7200, now);
+	record_is(2, "{\"age\":7200,\"until\":\"2027-01-01T02:00:00Z\"}");
+	renew_hsts_sent(world.renewals, name, 7200, now);
+	renew_hsts_sent(world.renewals, name, 0, now);
+	renew_hsts_sent(world.renewals, name, 60, now);
+	record_is(2, "{\"age\":7200,\"until\":\"2027-01-01T02:00:00Z\"}");
+	world_kill();
+	world_start(NULL);
+	assert_int_equal(renew_hsts_until(world.renewals, &name, 1), now + 2 * HOUR);
+	renew_hsts_sent(world.renewals, name, 7200, now + SECOND);
+	record_is(3, "{\"age\":7200,\"until\":\"2027-01-01T02:00:01Z\"}");
+	run_to(place, now + 2 * HOUR + SECOND);
+	assert_int_equal(renew_hsts_until(world.renewals, &name, 1), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(the_longest_of_its_names_counts),
 		WORLD_TEST(what_cannot_be_stored_is_said_and_known_all_the_same),
 		WORLD_TEST(a_ca_that_nobody_trusts_locks_out_whom_it_was_promised),
+		WORLD_TEST(a_promise_only_grows),
 	};
 	return cmocka_run_group_tests_name("renew_promise", tests, NULL, NULL);
 }

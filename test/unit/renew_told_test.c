@@ -517,6 +517,292 @@ static void a_wait_is_told_in_seconds(void **state)
 	assert_true(str_eq_c(steps_words(&a, &f, &n), "Order the certificate"));
 }
 
+/* ---- steps ---- */
+
+static struct task *bare_task(struct registration **ret_g)
+{
+	world_start(BASE);
+	*ret_g = registration_new(world.renewals, STR("x"));
+	(*ret_g)->task = task_new(*ret_g, TASK_RENEW);
+	(*ret_g)->shown_step = ACME_STEP_COUNT;
+	task_begin((*ret_g)->task);
+	return (*ret_g)->task;
+}
+
+/* Of a flow for a.example.com and b.example.com; shown: the step before. */
+static const struct moved {
+	enum acme_step shown, step;
+	size_t at;
+	bool valid[2], answered[2], looked_up;
+	const char *account;
+	const char *lines;
+} moves[] = {
+	{ .step = ACME_STEP_directory, .lines = "directory: Reach ca.test\n" },
+	{ .step = ACME_STEP_account,
+	        .shown = ACME_STEP_account,
+	        .account = "u",
+	        .lines = "account: Find or make the account\n" },
+	{ .step = ACME_STEP_order, .lines = "order: Order the certificate\n" },
+	{ .step = ACME_STEP_order,
+	        .account = "u",
+	        .lines = "account: Account, reused\norder: Order the certificate\n" },
+	{ .step = ACME_STEP_order,
+	        .shown = ACME_STEP_account,
+	        .account = "u",
+	        .looked_up = true,
+	        .lines = "account: Account, new\norder: Order the certificate\n" },
+	{ .step = ACME_STEP_order,
+	        .shown = ACME_STEP_order,
+	        .account = "u",
+	        .lines = "order: Order the certificate\n" },
+	{ .step = ACME_STEP_authz,
+	        .account = "u",
+	        .lines = "answer: Prove control of a.example.com\n" },
+	{ .step = ACME_STEP_authz, .at = 1, .lines = "answer: Prove control of b.example.com\n" },
+	{ .step = ACME_STEP_answer, .at = 1, .lines = "answer: Prove control of b.example.com\n" },
+	{ .step = ACME_STEP_await, .at = 1, .lines = "answer: Prove control of a.example.com\n" },
+	{ .step = ACME_STEP_await,
+	        .valid = { true },
+	        .lines = "answer: Prove control of b.example.com\n" },
+	{ .step = ACME_STEP_await,
+	        .valid = { true, true },
+	        .lines = "finalize: Hand in the certificate request\n" },
+	{ .step = ACME_STEP_finalize,
+	        .answered = { true },
+	        .lines = "answer: Prove control of b.example.com: proved before\n"
+	                 "finalize: Hand in the certificate request\n" },
+	{ .step = ACME_STEP_download, .lines = "download: Collect the certificate\n" },
+};
+
+static void each_step_has_its_words(void **state)
+{
+	for (size_t i = 0; i < sizeof moves / sizeof *moves; i++) {
+		const struct moved *m = &moves[i];
+		struct flow_name names[] = { { .name = STR("a.example.com") },
+			{ .name = STR("b.example.com") } };
+		const struct flow f = { .directory_url = STR(CA_DIRECTORY),
+			.names = names,
+			.name_count = 2,
+			.step = m->step,
+			.at = m->at,
+			.account = str_c(m->account),
+			.account_looked_up = m->looked_up };
+		const struct next then = { .what = FLOW_GO };
+		struct registration *g;
+		BUF_AUTO lines = BUF(4096);
+		const struct task *t = bare_task(&g);
+		for (int n = 0; n < 2; n++) {
+			names[n].valid = m->valid[n];
+			names[n].answered = m->answered[n];
+		}
+		if (m->shown)
+			g->shown_step = m->shown;
+		steps_moved(g, &f, &then);
+		assert_int_equal(g->shown_step, m->step);
+		buf_add_c(&lines, m->lines);
+		buf_add_c(&lines, "RenewLetsEncrypt Executing");
+		task_is(t->id, buf_c(&lines));
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+/* What a wait tells comes through; that the CA is only asked once more does not. */
+static void a_poll_hides_nothing(void **state)
+{
+	(void)state;
+	struct flow_name name = { .name = STR("a.example.com") };
+	const struct flow f = { .names = &name,
+		.name_count = 1,
+		.step = ACME_STEP_await,
+		.waiting_for = STR("it looks"),
+		.note = STR("Another way.") };
+	struct next then = { .what = FLOW_GO };
+	struct registration *g;
+	const struct task *t = bare_task(&g);
+	steps_moved(g, &f, &then);
+	steps_fetched(g, name.name, STR("192.0.2.1"));
+	steps_moved(g, &f, &then);
+	then.after = 6 * SECOND;
+	steps_moved(g, &f, &then);
+	then.after = 0;
+	steps_moved(g, &f, &then);
+	then.other_type = true;
+	err_set(&then.err, ERR_REFUSED, "It failed." ERR_REMEDY "Look.");
+	steps_moved(g, &f, &then);
+	task_is(t->id, "answer: Prove control of a.example.com\n"
+	               "answer: Prove control of a.example.com: token fetched from 192.0.2.1\n"
+	               "answer: Prove control of a.example.com: waiting 6.0 s, it looks\n"
+	               "answer: Another way. It failed.\n"
+	               "RenewLetsEncrypt Executing");
+}
+
+static void addresses_have_the_profile_that_they_want(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct acme_profile offered = { .name = STR("shortlived") };
+	struct flow_name name = { .name = STR("192.0.2.1") };
+	struct flow f = { .names = &name,
+		.name_count = 1,
+		.step = ACME_STEP_order,
+		.directory = { .profiles = &offered, .profile_count = 1 } };
+	const struct next then = { .what = FLOW_GO };
+	assert_true(str_eq_c(steps_words(&a, &f, &then),
+	        "Order the certificate, with the profile shortlived, as addresses want it"));
+	f.step = ACME_STEP_finalize;
+	assert_true(str_eq_c(steps_words(&a, &f, &then), "Hand in the certificate request"));
+	f.step = ACME_STEP_order;
+	f.profile = STR("shortlived");
+	assert_true(str_eq_c(steps_words(&a, &f, &then), "Order the certificate"));
+}
+
+/* Of the events of a task it is the newest. */
+static const struct event *newest(const struct task *t)
+{
+	return &t->events[t->count - 1];
+}
+
+static void many_fetches_have_an_end(void **state)
+{
+	(void)state;
+	const struct str name = STR("a.example.com");
+	struct registration *g;
+	struct task *t = bare_task(&g);
+	const char *const longest =
+	        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde";
+	BUF_AUTO client = BUF(128);
+	buf_add_c(&client, longest);
+	buf_add_char(&client, 'f');
+	steps_fetched(g, name, buf_str(&client));
+	assert_int_equal(t->count, 0);
+	for (int i = 0; i < 12; i++)
+		steps_fetched(g, name, str_c(longest));
+	buf_clear(&client);
+	buf_printf(&client, "Prove control of a.example.com: token fetched from %s (9 times)",
+	        longest);
+	assert_true(str_eq(newest(t)->text, buf_str(&client)));
+	for (int i = 1; i < 20; i++) {
+		char one[8];
+		snprintf(one, sizeof one, "%d", i);
+		steps_fetched(g, name, str_c(one));
+	}
+	assert_true(str_starts(newest(t)->text,
+	        STR("Prove control of a.example.com: token fetched from 16 places: 0123")));
+	assert_true(str_ends(newest(t)->text, STR(" (9 times), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, "
+	                                          "12, 13, 14, 15")));
+	steps_fetched(g, STR("b.example.com"), STR("1"));
+	assert_true(
+	        str_eq_c(newest(t)->text, "Prove control of b.example.com: token fetched from 1"));
+}
+
+static void where_it_is_bound(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str host;
+		const char *text;
+	} rows[] = {
+		{ STR_INIT("127.0.0.1"), "Bind 127.0.0.1:8443" },
+		{ STR_INIT("::1"), "Bind [::1]:8443" },
+		{ STR_INIT("[::1]"), "Bind [::1]:8443" },
+		{ STR_INIT(""), "Bind 0.0.0.0:443, [::]:443" },
+	};
+	const struct config none = { 0 };
+	struct registration *g;
+	struct task *t = bare_task(&g);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		g->listen = (struct address){ .host = rows[i].host, .port = 8443 };
+		steps_bind(g);
+		assert_true(str_eq_c(newest(t)->text, rows[i].text));
+	}
+	const struct config *was = world.renewals->config;
+	world.renewals->config = &none;
+	steps_bind(g);
+	world.renewals->config = was;
+	assert_true(str_eq_c(newest(t)->text, "Bind the certificate"));
+}
+
+/* What the page makes of events, one a second: "SEQ MS+TOOK STATE TEXT" of each step. */
+static const struct {
+	enum task_state state;
+	struct {
+		const char *step, *subject, *text;
+	} events[8];
+	const char *steps;
+} rounds[] = {
+	{ TASK_EXECUTING,
+	        { { "order", "", "Order" }, { "answer", "a", "A" }, { "answer", "b", "B" },
+	                { "answer", "a", "A, better" }, { "finalize", "", "Finalize" } },
+	        "0 0+1000 Success Order\n3 1000+3000 Success A, better\n2 2000+2000 Success B\n"
+	        "4 4000+-1 Executing Finalize\n" },
+	{ TASK_FAILED,
+	        { { "order", "", "Order" }, { "order", "", "Order, better" },
+	                { "again", "", "Again" }, { "order", "", "Order" },
+	                { "again", "", "And again" }, { "order", "", "Order" },
+	                { "order", "", "Order at last" }, { "end", "", "It failed" } },
+	        "1 0+2000 Success Order, better\n2 2000+1000 Success Again\n"
+	        "3 3000+1000 Success Order\n4 4000+1000 Success And again\n"
+	        "6 5000+2000 Failed Order at last\n" },
+	{ TASK_CANCELED, { { "end", "", "Given up" } }, "0 0+-1 Canceled Given up\n" },
+};
+
+static void steps_of(const struct task *t, struct buf *out)
+{
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	BUF_AUTO text = BUF(64 << 10);
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	task_write_steps(world.renewals, str_c(t->id), "steps", &w);
+	json_write_end(&w);
+	JSON_AUTO *json = json_parse(buf_str(&text), "Steps", &err);
+	const struct json *all = json_array(json, "steps");
+	for (size_t i = 0; i < json_count(all); i++) {
+		const struct json *s = json_at(all, i);
+		int64_t seq = -1, ms = -1, took = -1;
+		json_int(s, "seq", &seq);
+		json_int(s, "ms", &ms);
+		json_int(s, "took", &took);
+		buf_printf(out, "%lld %lld+%lld %.*s %.*s\n", (long long)seq, (long long)ms,
+		        (long long)took, STR_ARG(json_text(s, "state")),
+		        STR_ARG(json_text(s, "text")));
+	}
+}
+
+static void what_tells_of_the_same_is_one_step(void **state)
+{
+	for (size_t i = 0; i < sizeof rounds / sizeof *rounds; i++) {
+		struct registration *g;
+		BUF_AUTO steps = BUF(4096);
+		struct task *t = bare_task(&g);
+		for (size_t n = 0; n < 8 && rounds[i].events[n].step; n++) {
+			task_step_about(t, rounds[i].events[n].step,
+			        str_c(rounds[i].events[n].subject),
+			        str_c(rounds[i].events[n].text));
+			run_for(place, SECOND);
+		}
+		t->state = rounds[i].state;
+		steps_of(t, &steps);
+		assert_string_equal(buf_c(&steps), rounds[i].steps);
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+static void without_an_error_none_is_told(void **state)
+{
+	(void)state;
+	struct json_writer w;
+	BUF_AUTO text = BUF(256);
+	const struct task_view t = { 0 };
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	task_write_error(&t, "error", &w);
+	json_write_end(&w);
+	assert_string_equal(buf_c(&text), "{\"error\":null}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -533,6 +819,13 @@ int main(void)
 		WORLD_TEST(what_nobody_asks_for_any_more_is_replaced),
 		WORLD_TEST(what_another_is_served_for_is_replaced),
 		WORLD_TEST(a_wait_is_told_in_seconds),
+		WORLD_TEST(each_step_has_its_words),
+		WORLD_TEST(a_poll_hides_nothing),
+		WORLD_TEST(addresses_have_the_profile_that_they_want),
+		WORLD_TEST(many_fetches_have_an_end),
+		WORLD_TEST(where_it_is_bound),
+		WORLD_TEST(what_tells_of_the_same_is_one_step),
+		WORLD_TEST(without_an_error_none_is_told),
 	};
 	return cmocka_run_group_tests_name("renew_told", tests, NULL, NULL);
 }
