@@ -39,6 +39,8 @@ struct next heard_account(struct flow *f, const struct answer *a)
 {
 	/* RFC 8555 7.1.2: valid, deactivated, revoked */
 	const struct str status = json_text(a->body, "status");
+	if (status.n && !str_eq_c(status, "valid") && revoke_by_key(f))
+		return go_revoke(f);
 	if (status.n && !str_eq_c(status, "valid"))
 		return fail(ERR_REFUSED,
 		        "The account %.*s at %.*s is %.*s, and an account key cannot be used again "
@@ -80,6 +82,9 @@ struct next heard_account_refused(struct flow *f, const struct answer *a)
 	const bool wants_binding = str_eq_c(f->problem.type, "externalAccountRequired");
 	if (wants_binding && !f->account_looked_up && f->can_bind)
 		return heard_no_account(f, a);
+	/* RFC 8555 7.3.6: what a CA says of an account that is deactivated. */
+	if (str_eq_c(f->problem.type, "unauthorized") && revoke_by_key(f))
+		return go_revoke(f);
 	if (wants_binding && !f->can_bind)
 		return fail_needs_binding(f);
 	if (!is_about_binding(f))
@@ -97,6 +102,8 @@ struct next heard_no_account(struct flow *f, const struct answer *a)
 	if (f->account_looked_up)
 		return refused(f, a);
 	f->account_looked_up = true;
+	if (revoke_by_key(f))
+		return go_revoke(f);
 	if (f->revoke.n)
 		return fail(ERR_REFUSED,
 		        "%.*s knows no account of ours, so it does not let us revoke." ERR_REMEDY

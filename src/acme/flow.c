@@ -34,7 +34,7 @@ static const struct {
 	{ ACME_STEP_answer, NULL, heard_challenge_refused },
 	{ ACME_STEP_finalize, "orderNotReady", heard_not_ready },
 	{ ACME_STEP_revoke, "alreadyRevoked", heard_revoke },
-	{ ACME_STEP_revoke, "accountDoesNotExist", heard_account_gone },
+	{ ACME_STEP_revoke, NULL, heard_revoke_refused },
 	{ ACME_STEP_contact, "accountDoesNotExist", heard_account_gone },
 	{ ACME_STEP_rollover, NULL, heard_rollover_refused },
 	{ ACME_STEP_which_key, "accountDoesNotExist", heard_old_key },

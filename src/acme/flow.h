@@ -113,7 +113,7 @@ enum acme_effect {
 	ACME_HEAD,     /* newNonce */
 	ACME_POST,     /* JWS by kid: flow->account; payload "" is POST-as-GET (RFC 8555 6.3) */
 	ACME_POST_JWK, /* JWS by jwk: newAccount (RFC 8555 7.3) */
-	ACME_POST_NEW, /* the same, by the account's next key */
+	ACME_POST_NEW, /* the same, by the account's next key, or that of what is revoked */
 	ACME_PUBLISH,  /* put every token in place that is not `published`, then flow_did */
 	ACME_CSR, /* make key and CSR for all names, store the key, flow_set_csr, then flow_did */
 	ACME_NEXT_KEY, /* make the account's next key, store it, flow_set_inner, then flow_did */
@@ -148,6 +148,8 @@ struct flow {
 	struct str csr;     /* DER; set by flow_set_csr */
 	struct str revoke;  /* the certificate, base64url of DER; STR_NONE: one is wanted */
 	unsigned revoke_reason;
+	bool has_key;            /* the driver has its key */
+	bool by_key;             /* which signs, since the account may not revoke it any more */
 	enum acme_change change; /* of the account is wanted, no certificate */
 	struct str inner; /* the JWS within keyChange, by the next key; set by flow_set_inner */
 	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
@@ -182,6 +184,7 @@ struct flow_want {
 	 * that reason. DONE without a chain says so; one that is revoked already is as well. */
 	struct str revoke;
 	unsigned revoke_reason;
+	bool has_key; /* the driver can sign with its key, if the account may not revoke it */
 	/* Nor that, but that the account is changed: no names then; contact: `email` becomes its
 	 * only one. DONE without a chain says so. */
 	enum acme_change change;
@@ -272,10 +275,13 @@ struct str acme_ca_name(struct str directory_url);
  * Text of the CA: show it through err_set, which takes control characters out. */
 void acme_problem_words(const struct problem *p, struct buf *out);
 
-/* RFC 8555 6.2: the protected header (ES256). kid empty: jwk is used instead. nonce empty: none, as
- * within keyChange (7.3.5). */
-void acme_protected(
-        struct buf *out, struct str nonce, struct str url, struct str kid, struct str jwk);
+/* RFC 8555 6.2: the protected header. kid empty: jwk is used instead. nonce empty: none, as within
+ * keyChange (7.3.5). */
+struct acme_header {
+	const char *algorithm; /* of the key that signs */
+	struct str nonce, url, kid, jwk;
+};
+void acme_protected(struct buf *out, const struct acme_header *h);
 /* RFC 8555 7.3.4: that of an external account binding (HS256); its payload is the account's JWK. */
 void acme_binding_protected(struct buf *out, struct str url, struct str kid);
 

@@ -1,4 +1,5 @@
-/* Revocation by the account's key (RFC 8555 7.6). */
+/* Revocation by the account's key (RFC 8555 7.6); where the account is gone, or is another one than
+ * the certificate was ordered by, by the certificate's own. */
 #include "acme/step.h"
 
 void flow_set_revoke(struct flow *f, const struct flow_want *want)
@@ -7,6 +8,14 @@ void flow_set_revoke(struct flow *f, const struct flow_want *want)
 	buf_add_base64url(&base64, want->revoke);
 	keep(f, &f->revoke, buf_str(&base64));
 	f->revoke_reason = want->revoke_reason;
+	f->has_key = want->has_key;
+}
+
+bool revoke_by_key(struct flow *f)
+{
+	const bool can = f->revoke.n && f->has_key && !f->by_key;
+	f->by_key |= can;
+	return can;
 }
 
 struct next go_revoke(const struct flow *f)
@@ -29,7 +38,18 @@ struct acme_ask ask_revoke(struct flow *f)
 	if (f->revoke_reason)
 		json_write_int(&w, "reason", f->revoke_reason);
 	json_write_end(&w);
-	return post(f, f->directory.revoke_cert);
+	struct acme_ask ask = post(f, f->directory.revoke_cert);
+	if (f->by_key)
+		ask.effect = ACME_POST_NEW;
+	return ask;
+}
+
+struct next heard_revoke_refused(struct flow *f, const struct answer *a)
+{
+	const bool unknown = str_eq_c(f->problem.type, "accountDoesNotExist");
+	if ((unknown || str_eq_c(f->problem.type, "unauthorized")) && revoke_by_key(f))
+		return go_revoke(f);
+	return unknown && !f->by_key ? heard_account_gone(f, a) : refused(f, a);
 }
 
 /* Also of "alreadyRevoked": so a lost answer is asked for once more without harm. */

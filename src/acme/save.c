@@ -13,7 +13,8 @@
 	X(inner)                                                                                   \
 	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
 #define YES_NOS(X)                                                                                 \
-	X(terms_agreed) X(can_bind) X(account_looked_up) X(account_forgotten) X(order_invalid)
+	X(terms_agreed)                                                                            \
+	X(can_bind) X(account_looked_up) X(account_forgotten) X(order_invalid) X(has_key) X(by_key)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \

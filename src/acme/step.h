@@ -47,6 +47,9 @@ struct next fail_no_type(
 struct next proof_failed(struct flow *f, const struct answer *a, size_t at);
 
 void flow_set_revoke(struct flow *f, const struct flow_want *want);
+/* True: the account may not revoke it, and its own key does instead. Once at most. */
+bool revoke_by_key(struct flow *f);
+struct next heard_revoke_refused(struct flow *f, const struct answer *a);
 struct next heard_rollover_refused(struct flow *f, const struct answer *a);
 struct next heard_old_key(struct flow *f, const struct answer *a);
 struct next heard_deactivate_refused(struct flow *f, const struct answer *a);

@@ -20,7 +20,7 @@ struct next go_first(const struct flow *f)
 		return go_to(ACME_STEP_directory);
 	if (f->order.n == 0 && !f->revoke.n && !profile_known(f))
 		return fail_profile(f);
-	if (f->account.n == 0)
+	if (f->account.n == 0 && !f->by_key)
 		return go_to(ACME_STEP_account);
 	if (f->revoke.n)
 		return go_revoke(f);

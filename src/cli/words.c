@@ -74,7 +74,8 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"Revokes the certificate with that name at its certificate authority, for one whose key "
 		"may be in wrong hands. A new certificate is ordered first, unless the name is no longer "
 		"renewed; then visitors are locked out, and while browsers may remember that the name is "
-		"reached over HTTPS only, it says until when, and needs --despite-hsts." },
+		"reached over HTTPS only, it says until when, and needs --despite-hsts. Where the account that "
+		"ordered it is gone, the certificate's own key revokes it." },
 	[VERB_IMPORT] = { "import", "NAME FILE", 2, WHERE | HAS(MANY) | HAS(PASSWORD_FILE) | HAS(REMOVE) | HAS(DESPITE_HSTS), 0,
 		"serve a certificate that somebody else has issued",
 		"Serves NAME with the certificate in FILE, at once: PEM with the server's certificate, each "

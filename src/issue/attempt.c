@@ -414,11 +414,12 @@ static void answered(
 static bool sign(
         struct attempt_state *s, const struct acme_ask *a, struct buf *out, struct err *err)
 {
-	BUF_AUTO jwk = BUF(1024), header = BUF(16 << 10);
+	BUF_AUTO jwk = BUF(2048), header = BUF(16 << 10);
 	const struct key *key = a->effect == ACME_POST_NEW ? s->key : s->account_key;
 	key_jwk(key, &jwk);
 	struct str kid = a->effect == ACME_POST ? s->flow->account : STR_NONE;
-	acme_protected(&header, a->nonce, a->url, kid, buf_str(&jwk));
+	acme_protected(&header,
+	        &(struct acme_header){ key_algorithm(key), a->nonce, a->url, kid, buf_str(&jwk) });
 	return key_jws(key, buf_str(&header), a->payload, out, err);
 }
 
@@ -605,7 +606,9 @@ static bool sign_inner(struct attempt_state *s, struct err *err)
 	struct json_writer w;
 	key_jwk(s->key, &jwk);
 	key_jwk(s->account_key, &old);
-	acme_protected(&header, STR_NONE, url, STR_NONE, buf_str(&jwk));
+	acme_protected(&header,
+	        &(struct acme_header){
+	                .algorithm = key_algorithm(s->key), .url = url, .jwk = buf_str(&jwk) });
 	json_write_init(&w, &body);
 	json_write_object(&w, NULL);
 	json_write_text(&w, "account", s->flow->account);
@@ -790,6 +793,7 @@ static struct flow *flow_of(
 		.name_count = want->name_count,
 		.revoke = want->revoke,
 		.revoke_reason = want->revoke_reason,
+		.has_key = want->revoke.n && want->reuse_key,
 		.change = want->change,
 		.now = loop_wall(r->issuers->needs.loop),
 	};

@@ -110,7 +110,8 @@ struct attempt_want {
 	const struct str *names;
 	size_t name_count;
 	enum key_type key_type;
-	/* DER of the key to use again; NULL: a new one. */
+	/* DER of the key to use again; NULL: a new one. Or that of what is revoked, which signs if
+	 * the account may not revoke it; NULL: it is not there. */
 	const struct secret *reuse_key;
 	/* Common name of the root or top issuer wanted (Link rel="alternate"); STR_NONE: the CA's
 	 * default. */

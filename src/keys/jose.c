@@ -1,38 +1,76 @@
-/* JOSE: JWK (RFC 7517), its thumbprint (RFC 7638), JWS (RFC 7515) with ES256 (RFC 7518 3.4) and
- * HS256 (3.2). */
+/* JOSE: JWK (RFC 7517), its thumbprint (RFC 7638), JWS (RFC 7515) with ES256 and ES384 (RFC 7518
+ * 3.4), RS256 (3.3) and HS256 (3.2). */
 #include "keys/key.h"
 
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
 
 enum {
-	COORDINATE = 32,
 	DIGEST = 32,
-	DER_SIGNATURE_MOST = 80,
+	DER_SIGNATURE_MOST = 120,
+	SIGNATURE_MOST = 1024, /* of an RSA key of 8192 bits */
 	THUMBPRINT_INPUT = 256,
 };
 
-static void add_coordinate(const struct key *key, const char *name, struct buf *out)
+static bool is_rsa(const struct key *key)
+{
+	return EVP_PKEY_is_a(key->pkey, "RSA");
+}
+
+static bool is_p384(const struct key *key)
+{
+	return !is_rsa(key) && EVP_PKEY_get_bits(key->pkey) == 384;
+}
+
+const char *key_algorithm(const struct key *key)
+{
+	return is_rsa(key) ? "RS256" : is_p384(key) ? "ES384" : "ES256";
+}
+
+/* Without leading zeros, or with as many as make it that long. */
+static void add_number(const struct key *key, const char *name, int size, struct buf *out)
 {
 	BIGNUM *n = NULL;
-	unsigned char bytes[COORDINATE];
+	unsigned char bytes[SIGNATURE_MOST];
 	CHECK(EVP_PKEY_get_bn_param(key->pkey, name, &n) == 1);
-	/* RFC 7518 6.2.1.2: the full size of a coordinate, with its leading zeros. */
-	CHECK(BN_bn2binpad(n, bytes, sizeof bytes) == sizeof bytes);
+	const int used = size ? size : BN_num_bytes(n);
+	CHECK(used <= (int)sizeof bytes && BN_bn2binpad(n, bytes, used) == used);
 	BN_free(n);
-	buf_add_base64url(out, str_n(bytes, sizeof bytes));
+	buf_add_base64url(out, str_n(bytes, (size_t)used));
+}
+
+static int coordinate_of(const struct key *key)
+{
+	return EVP_PKEY_get_bits(key->pkey) / 8;
+}
+
+static void add_rsa(const struct key *key, struct buf *out)
+{
+	/* RFC 7518 6.3.1.1: no leading zeros. */
+	buf_add_c(out, "{\"e\":\"");
+	add_number(key, OSSL_PKEY_PARAM_RSA_E, 0, out);
+	buf_add_c(out, "\",\"kty\":\"RSA\",\"n\":\"");
+	add_number(key, OSSL_PKEY_PARAM_RSA_N, 0, out);
+	buf_add_c(out, "\"}");
+}
+
+static void add_ec(const struct key *key, struct buf *out)
+{
+	/* RFC 7518 6.2.1.2: the full size of a coordinate, with its leading zeros. */
+	buf_printf(out, "{\"crv\":\"P-%d\",\"kty\":\"EC\",\"x\":\"", coordinate_of(key) * 8);
+	add_number(key, OSSL_PKEY_PARAM_EC_PUB_X, coordinate_of(key), out);
+	buf_add_c(out, "\",\"y\":\"");
+	add_number(key, OSSL_PKEY_PARAM_EC_PUB_Y, coordinate_of(key), out);
+	buf_add_c(out, "\"}");
 }
 
 /* RFC 7638 3.2, 3.3: the required members in lexicographic order, without white space. */
 void key_jwk(const struct key *key, struct buf *out)
 {
-	enum key_type type;
-	CHECK(key_type_of(key, &type) && type == KEY_P256);
-	buf_add_c(out, "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"");
-	add_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_X, out);
-	buf_add_c(out, "\",\"y\":\"");
-	add_coordinate(key, OSSL_PKEY_PARAM_EC_PUB_Y, out);
-	buf_add_c(out, "\"}");
+	if (is_rsa(key))
+		add_rsa(key, out);
+	else
+		add_ec(key, out);
 }
 
 static void digest(struct str bytes, unsigned char ret_digest[DIGEST])
@@ -52,21 +90,48 @@ void key_thumbprint(const struct key *key, char ret_text[JWK_THUMBPRINT + 1])
 	memcpy(ret_text, buf_c(&text), JWK_THUMBPRINT + 1);
 }
 
-/* RFC 7518 3.4: R and S as 32 bytes each, big-endian, one behind the other; OpenSSL makes DER. */
-static bool sign(const struct key *key, struct str text, unsigned char ret_raw[2 * COORDINATE])
+/* RFC 7518 3.4: R and S in full size, big-endian, one behind the other; OpenSSL makes DER. */
+static bool raw_of(const unsigned char *der, size_t n, int coordinate, unsigned char *ret_raw)
 {
-	unsigned char hash[DIGEST], der[DER_SIGNATURE_MOST];
-	size_t n = sizeof der;
-	digest(text, hash);
-	if (EVP_PKEY_sign(key->signer, der, &n, hash, sizeof hash) != 1)
-		return false;
-	const unsigned char *p = der;
-	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &p, (long)n);
+	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &der, (long)n);
 	bool ok =
-	        sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret_raw, COORDINATE) == COORDINATE &&
-	        BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret_raw + COORDINATE, COORDINATE) == COORDINATE;
+	        sig && BN_bn2binpad(ECDSA_SIG_get0_r(sig), ret_raw, coordinate) == coordinate &&
+	        BN_bn2binpad(ECDSA_SIG_get0_s(sig), ret_raw + coordinate, coordinate) == coordinate;
 	ECDSA_SIG_free(sig);
 	return ok;
+}
+
+static bool sign_ec(const struct key *key, struct str text, unsigned char *ret_raw, size_t *ret_n)
+{
+	unsigned char hash[EVP_MAX_MD_SIZE], der[DER_SIGNATURE_MOST];
+	unsigned hashed = 0;
+	size_t n = sizeof der;
+	const EVP_MD *md = is_p384(key) ? EVP_sha384() : key_sha256();
+	CHECK(EVP_Digest(text.p, text.n, hash, &hashed, md, NULL) == 1);
+	if (EVP_PKEY_sign(key->signer, der, &n, hash, hashed) != 1)
+		return false;
+	*ret_n = 2 * (size_t)coordinate_of(key);
+	return raw_of(der, n, coordinate_of(key), ret_raw);
+}
+
+/* RFC 7518 3.3: RSASSA-PKCS1-v1_5, OpenSSL's default for these keys. */
+static bool sign_rsa(const struct key *key, struct str text, unsigned char *ret_raw, size_t *ret_n)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = SIGNATURE_MOST;
+	const bool ok =
+	        ctx && EVP_DigestSignInit(ctx, NULL, key_sha256(), NULL, key->pkey) == 1 &&
+	        EVP_DigestSign(ctx, ret_raw, &n, (const unsigned char *)text.p, text.n) == 1;
+	EVP_MD_CTX_free(ctx);
+	*ret_n = n;
+	return ok;
+}
+
+static bool sign(const struct key *key, struct str text, unsigned char ret_raw[SIGNATURE_MOST],
+        size_t *ret_n)
+{
+	return is_rsa(key) ? sign_rsa(key, text, ret_raw, ret_n)
+	                   : sign_ec(key, text, ret_raw, ret_n);
 }
 
 /* RFC 7518 3.2 */
@@ -117,14 +182,15 @@ bool key_jws(const struct key *key, struct str protected_header, struct str payl
         struct buf *out, struct err *err)
 {
 	struct jws j;
-	unsigned char raw[2 * COORDINATE];
+	unsigned char raw[SIGNATURE_MOST];
+	size_t n = 0;
 	bool ok;
 	if (!jws_init(&j, protected_header, payload, out->ceiling))
 		ok = err_set(err, ERR_LIMIT, "The message to be signed is too long.");
-	else if (!sign(key, buf_str(&j.input), raw))
+	else if (!sign(key, buf_str(&j.input), raw, &n))
 		ok = key_openssl_failed(err, "The message could not be signed");
 	else
-		ok = jws_write(&j, str_n(raw, sizeof raw), out, err);
+		ok = jws_write(&j, str_n(raw, n), out, err);
 	jws_done(&j);
 	return ok;
 }

@@ -38,10 +38,12 @@ void key_free(struct key **key);
 /* Whether the certificate (DER) is for this key. */
 bool key_fits(const struct key *key, struct str leaf_der);
 
-/* JOSE (RFC 7515, 7517, 7518, 7638), by a P-256 key. */
-enum { JWK_THUMBPRINT = 43 }; /* base64url of SHA-256, without the NUL */
-void key_jwk(
-        const struct key *key, struct buf *out); /* {"crv":…,"kty":…,"x":…,"y":…}: RFC 7638 order */
+/* JOSE (RFC 7515, 7517, 7518, 7638). */
+enum { JWK_THUMBPRINT = 43 };                     /* base64url of SHA-256, without the NUL */
+const char *key_algorithm(const struct key *key); /* "ES256", "ES384" or "RS256" */
+/* The required members in the order of RFC 7638: {"crv":…,"kty":…,"x":…,"y":…}, or of an RSA key
+ * {"e":…,"kty":…,"n":…}, which takes up to 1500 bytes. */
+void key_jwk(const struct key *key, struct buf *out);
 void key_thumbprint(const struct key *key, char ret_text[JWK_THUMBPRINT + 1]);
 /* Flattened JWS over a protected header (JSON text) and a payload (bytes): appends JSON. */
 MUST_CHECK bool key_jws(const struct key *key, struct str protected_header, struct str payload,

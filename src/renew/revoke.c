@@ -1,18 +1,22 @@
 /* Revocation: a new certificate is ordered first, then the old one is revoked at its CA.
  *
  * Record revocation, by the registration's id: value {issuer, reason, task}, blob: the certificate
- * (DER). It is there from the wish until the CA has revoked it or said no for good, so that a
- * restart goes on wherever it was.
+ * and its sealed key, as of a certificate (held.c), or the certificate alone (DER). It is there from
+ * the wish until the CA has revoked it or said no for good, so that a restart goes on wherever it
+ * was.
  *
  * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}; or by the id
  * of one that was imported, {thumbprint, at}. */
 #include "renew/import.h"
 #include "renew/private.h"
 
+#define KIND STR("revocation")
+
 struct revocation {
 	struct registration *registration;
 	struct arena arena;
 	struct str issuer, der;
+	struct secret key; /* DER; it revokes if the account may not. Or none */
 	struct cert leaf;
 	unsigned reason, failures;
 	int64_t version;
@@ -45,6 +49,7 @@ static struct revocation *revocation_new(struct registration *g, struct str der)
 	struct revocation *v = mem_new(struct revocation);
 	v->registration = g;
 	v->der = arena_str(&v->arena, der);
+	v->key = SECRET_NONE;
 	list_init(&v->requests);
 	if (!cert_read(&v->arena, v->der, &v->leaf, &err)) {
 		arena_done(&v->arena);
@@ -66,6 +71,7 @@ void revocation_free(struct registration *g)
 	attempt_abort(&v->attempt);
 	store_tx_abort(&v->tx);
 	timer_stop(&v->again);
+	secret_done(&v->key);
 	arena_done(&v->arena);
 	free(v);
 }
@@ -164,7 +170,7 @@ static void be_over(struct revocation *v, const struct flow *flow, const struct 
 		        loop_wall(v->registration->renewals->needs.loop));
 	}
 	task_end(task_of(v), "The certificate is revoked", failed ? &failed->err : NULL);
-	store_tx_delete(&v->tx, STR("revocation"), str_c(v->registration->id), v->version);
+	store_tx_delete(&v->tx, KIND, str_c(v->registration->id), v->version);
 }
 
 static void done(struct attempt *a, const struct flow *flow, const struct issued *issued,
@@ -224,6 +230,7 @@ static void start(struct revocation *v)
 		.email = g->email,
 		.names = v->leaf.names,
 		.name_count = v->leaf.name_count,
+		.reuse_key = secret_bytes(&v->key).n ? &v->key : NULL,
 		.revoke = v->der,
 		.revoke_reason = v->reason };
 	struct err none = ERR_INIT;
@@ -299,16 +306,19 @@ static void stored(struct store_tx *tx, const struct err *err)
 
 static void store(struct revocation *v)
 {
-	BUF_AUTO value = BUF(4096);
+	BUF_AUTO value = BUF(4096), blob = BUF(128 << 10);
+	const struct str id = str_c(v->registration->id);
 	struct json_writer w;
+	held_blob(&blob, &v->der, 1);
+	seal(v->registration->renewals->needs.master, (struct seal_for){ KIND, id, v->version + 1 },
+	        &v->key, &blob);
 	json_write_init(&w, &value);
 	json_write_object(&w, NULL);
 	json_write_text(&w, "issuer", v->issuer);
 	json_write_int(&w, "reason", v->reason);
 	json_write_c(&w, "task", v->task_id);
 	json_write_end(&w);
-	store_tx_put(&v->tx, STR("revocation"), str_c(v->registration->id), v->version,
-	        buf_str(&value), v->der);
+	store_tx_put(&v->tx, KIND, id, v->version, buf_str(&value), buf_str(&blob));
 	store_tx_start(v->registration->renewals->needs.store, &v->tx, stored);
 }
 
@@ -353,6 +363,7 @@ static bool make(struct registration *g, const struct renew_revoke_want *want, s
 		return false;
 	struct revocation *v = revocation_new(g, g->held.chain[0]);
 	CHECK(v); /* it was read before */
+	v->key = secret_copy(secret_bytes(&g->held.key));
 	v->reason = reason;
 	v->issuer = arena_str(&v->arena, g->held.issuer.n ? g->held.issuer : g->issuer);
 	if (!can_ask(v, err)) {
@@ -385,6 +396,32 @@ struct load {
 	struct renewals *renewals;
 };
 
+/* Without its key the account can still revoke it. */
+static void load_key(struct revocation *v, const struct record *record, struct str sealed)
+{
+	struct renewals *r = v->registration->renewals;
+	struct err err = ERR_INIT;
+	if (sealed.n &&
+	        !unseal(r->needs.master,
+	                (struct seal_for){ record->kind, record->id, record->version },
+	                "The key of the certificate that is to be revoked", sealed, &v->key, &err))
+		log_warning(r->needs.log, "%s", err.text);
+}
+
+/* DER begins with the tag of a sequence; there was no key with it. */
+static struct str read_blob(struct str blob, struct str *ret_sealed)
+{
+	struct str chain[CHAIN_MOST];
+	struct err none = ERR_INIT;
+	size_t count = 0;
+	*ret_sealed = blob;
+	if (blob.n && blob.p[0] != 0x30 && held_read_chain(ret_sealed, chain, &count, &none) &&
+	        count)
+		return chain[0];
+	*ret_sealed = STR_NONE;
+	return blob;
+}
+
 static bool load_revocation(struct store_scan *scan, const struct record *record)
 {
 	struct renewals *r = OWNER(scan, struct load, scan)->renewals;
@@ -394,13 +431,16 @@ static bool load_revocation(struct store_scan *scan, const struct record *record
 	struct registration *g = registration_by_id(r, record->id);
 	if (!g)
 		g = registration_new(r, record->id);
-	struct revocation *v = json ? revocation_new(g, record->blob) : NULL;
+	struct str sealed;
+	const struct str der = read_blob(record->blob, &sealed);
+	struct revocation *v = json ? revocation_new(g, der) : NULL;
 	if (!v) {
 		log_error(r->needs.log,
 		        "The stored revocation of %.*s cannot be read: revoke it again.",
 		        STR_ARG(record->id));
 		return true;
 	}
+	load_key(v, record, sealed);
 	v->stored = true;
 	v->version = record->version;
 	json_int(json, "reason", &reason);
@@ -436,6 +476,6 @@ bool revocations_load(struct renewals *r, struct err *err)
 {
 	struct load load = { .scan.each = load_revocation, .renewals = r };
 	struct load over = { .scan.each = load_revoked, .renewals = r };
-	return store_each(r->needs.store, STR("revocation"), &load.scan, err) &&
+	return store_each(r->needs.store, KIND, &load.scan, err) &&
 	       store_each(r->needs.store, STR("revoked"), &over.scan, err);
 }

@@ -32,6 +32,8 @@ static struct str words(struct arena *a, const struct flow *f)
 {
 	if (f->step == ACME_STEP_directory)
 		return arena_printf(a, "Reach %.*s", STR_ARG(acme_ca_name(f->directory_url)));
+	if (f->step == ACME_STEP_revoke && f->by_key)
+		return STR("Revoke the certificate by its own key, since the account may not");
 	const struct str profile = order_profile(f);
 	if (f->step == ACME_STEP_order && !str_eq(profile, f->profile))
 		return arena_printf(a, "%s, with the profile %.*s, as addresses want it",

@@ -5,6 +5,7 @@ import ssl
 import stat
 import urllib.request
 
+import pytest
 from api import Api
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -101,3 +102,17 @@ def test_export_with_the_key(everseal, tmp_path):
     assert not (tmp_path / "no.pem").exists()
     everseal.cli("export", "shop.example.com", "--format", "pkcs12", "--to", str(tmp_path / "a")).failed(
         "needs a password: give it with --password-file FILE")
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("kind", ("p256", "p384", "rsa2048"))
+def test_its_own_key_revokes_it_when_the_account_is_gone(everseal, pebble, kind):
+    everseal.register("shop.example.com", more=("--key-type", kind))
+    before = everseal.served("shop.example.com")
+    everseal.le("disable", "shop.example.com").ok()
+    everseal.cli("issuer", "deactivate", "pebble").ok()
+    done = everseal.le("revoke", "shop.example.com", "--reason", "keyCompromise", "--wait").ok()
+    assert "by its own key" in done.out, done.out
+    said = ca_says(pebble, before)
+    assert said["Status"] == "Revoked" and said["Reason"] == 1, said
+    assert everseal.certificate("shop.example.com")["state"] == "revoked"

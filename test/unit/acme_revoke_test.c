@@ -185,6 +185,94 @@ static void no_account_is_made_for_it(void **state)
 	assert_int_equal(say(gone, 400, "{" URN "accountDoesNotExist\"}").what, FLOW_FAIL);
 }
 
+static struct flow *with_key(void)
+{
+	struct flow *f = flow_of(1);
+	f->has_key = true;
+	assert_int_equal(say(f, 200, directory).step, ACME_STEP_account);
+	return f;
+}
+
+/* Saved and loaded in between, as after a restart. */
+static void its_own_key_revokes_it(struct flow *f)
+{
+	struct err err = ERR_INIT;
+	BUF_AUTO saved = BUF(64 << 10);
+	assert_int_equal(f->step, ACME_STEP_revoke);
+	flow_save(f, &saved);
+	FLOW_AUTO *again = flow_load(buf_str(&saved), &err);
+	assert_non_null(again);
+	const struct next n = flow_lost(again, now);
+	assert_int_equal(n.step, ACME_STEP_revoke);
+	flow_take(again, &n);
+	assert_int_equal(flow_ask(again).effect, ACME_HEAD);
+	say(again, 200, "");
+	const struct acme_ask ask = flow_ask(again);
+	assert_int_equal(ask.effect, ACME_POST_NEW);
+	assert_true(str_eq_c(ask.url, "https://ca.test/revoke"));
+	assert_true(str_eq_c(ask.payload, "{\"certificate\":\"MAMBAgM\",\"reason\":1}"));
+	assert_int_equal(say(again, 200, "").what, FLOW_DONE);
+}
+
+/* RFC 8555 7.6: when the CA knows the account no more, or not as the one that ordered it. */
+static void where_the_account_is_gone_its_own_key_does(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned status;
+		const char *body;
+		bool of_account; /* the answer that tells: of the account, or of the revocation */
+	} rows[] = {
+		{ 400, "{" URN "accountDoesNotExist\"}", true },
+		{ 403, "{" URN "unauthorized\",\"detail\":\"Deactivated\"}", true },
+		{ 200, "{\"status\":\"deactivated\"}", true },
+		{ 200, "{\"status\":\"revoked\"}", true },
+		{ 400, "{" URN "accountDoesNotExist\"}", false },
+		{ 403, "{" URN "unauthorized\"}", false },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		FLOW_AUTO *f = with_key();
+		if (!rows[i].of_account)
+			say(f, 200, "{\"status\":\"valid\"}");
+		const struct next n = say(f, rows[i].status, rows[i].body);
+		if (n.what != FLOW_GO)
+			fail_msg("%zu: %s", i, n.err.text);
+		its_own_key_revokes_it(f);
+	}
+}
+
+/* Nor is the account asked once more. */
+static void its_own_key_may_be_refused_too(void **state)
+{
+	(void)state;
+	static const char *const types[] = { "unauthorized", "accountDoesNotExist",
+		"badPublicKey" };
+	for (size_t i = 0; i < 3; i++) {
+		char body[120];
+		FLOW_AUTO *f = with_key();
+		say(f, 400, "{" URN "accountDoesNotExist\"}");
+		snprintf(body, sizeof body, "{" URN "%s\",\"detail\":\"No\"}", types[i]);
+		const struct next n = say(f, 403, body);
+		assert_int_equal(n.what, FLOW_FAIL);
+		assert_true(
+		        str_starts(str_c(n.err.text), STR("ca.test refused the revocation: No (")));
+		FLOW_AUTO *known = with_key();
+		say(known, 400, "{" URN "accountDoesNotExist\"}");
+		assert_int_equal(say(known, 400, "{" URN "alreadyRevoked\"}").what, FLOW_DONE);
+	}
+}
+
+/* What else a CA may say of the account or the revocation. */
+static void other_refusals_are_not_for_its_own_key(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = with_key();
+	assert_int_equal(say(f, 403, "{" URN "badPublicKey\"}").what, FLOW_FAIL);
+	FLOW_AUTO *g = with_key();
+	say(g, 200, "{\"status\":\"valid\"}");
+	assert_int_equal(say(g, 403, "{" URN "badRevocationReason\"}").what, FLOW_FAIL);
+}
+
 static void a_ca_without_revocation(void **state)
 {
 	(void)state;
@@ -223,6 +311,9 @@ int main(void)
 		cmocka_unit_test(a_lost_answer_is_asked_for_again),
 		cmocka_unit_test(a_restart_at_each_step),
 		cmocka_unit_test(no_account_is_made_for_it),
+		cmocka_unit_test(where_the_account_is_gone_its_own_key_does),
+		cmocka_unit_test(its_own_key_may_be_refused_too),
+		cmocka_unit_test(other_refusals_are_not_for_its_own_key),
 		cmocka_unit_test(a_ca_without_revocation),
 		cmocka_unit_test(reasons_have_names),
 	};

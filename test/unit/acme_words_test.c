@@ -38,8 +38,11 @@ static void the_protected_header_names_account_or_key(void **state)
 	(void)state;
 	BUF_AUTO kid = BUF_INIT(1024);
 	BUF_AUTO jwk = BUF_INIT(1024);
-	acme_protected(&kid, STR("n"), STR("https://a.test/"), STR("https://a.test/1"), STR_NONE);
-	acme_protected(&jwk, STR("n"), STR("https://a.test/"), STR_NONE, STR("{\"kty\":\"EC\"}"));
+	const struct str nonce = STR("n"), url = STR("https://a.test/");
+	acme_protected(&kid,
+	        &(struct acme_header){ "ES256", nonce, url, STR("https://a.test/1"), STR_NONE });
+	acme_protected(&jwk,
+	        &(struct acme_header){ "ES256", nonce, url, STR_NONE, STR("{\"kty\":\"EC\"}") });
 	assert_string_equal(buf_c(&kid),
 	        "{\"alg\":\"ES256\",\"kid\":\"https://a.test/1\",\"nonce\":\"n\","
 	        "\"url\":\"https://a.test/\"}");

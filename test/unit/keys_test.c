@@ -204,6 +204,74 @@ static void a_jws_verifies(void **state)
 	}
 }
 
+/* By keys that accounts do not have, but certificates do. */
+static const struct {
+	enum key_type type;
+	const char *algorithm, *jwk; /* how that begins */
+	size_t signature;
+} others[] = {
+	{ KEY_P384, "ES384", "{\"crv\":\"P-384\",\"kty\":\"EC\",\"x\":\"", 96 },
+	{ KEY_RSA2048, "RS256", "{\"e\":\"AQAB\",\"kty\":\"RSA\",\"n\":\"", 256 },
+};
+
+static bool verifies_as(
+        const struct key *key, enum key_type type, struct str text, struct str signature)
+{
+	SECRET_AUTO der = key_to_der(key);
+	const unsigned char *p = (const unsigned char *)secret_bytes(&der).p;
+	const bool rsa = type == KEY_RSA2048;
+	const int half = (int)signature.n / 2;
+	const unsigned char *raw = (const unsigned char *)signature.p;
+	EVP_PKEY *pkey = d2i_AutoPrivateKey(NULL, &p, (long)secret_bytes(&der).n);
+	ECDSA_SIG *sig = ECDSA_SIG_new();
+	unsigned char *made = NULL;
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	assert_true(pkey && sig && ctx);
+	assert_true(
+	        ECDSA_SIG_set0(sig, BN_bin2bn(raw, half, NULL), BN_bin2bn(raw + half, half, NULL)));
+	const int n = i2d_ECDSA_SIG(sig, &made);
+	const bool ok = EVP_DigestVerifyInit(
+	                        ctx, NULL, rsa ? EVP_sha256() : EVP_sha384(), NULL, pkey) == 1 &&
+	                EVP_DigestVerify(ctx, rsa ? raw : made, rsa ? signature.n : (size_t)n,
+	                        (const unsigned char *)text.p, text.n) == 1;
+	OPENSSL_free(made);
+	ECDSA_SIG_free(sig);
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
+	return ok;
+}
+
+static void a_jws_by_any_key_of_ours_verifies(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	KEY_AUTO *p256 = made();
+	assert_string_equal(key_algorithm(p256), "ES256");
+	for (size_t i = 0; i < COUNT(others); i++) {
+		KEY_AUTO *key = key_new(others[i].type, &err);
+		BUF_AUTO out = BUF_INIT(4000), jwk = BUF_INIT(2000);
+		assert_string_equal(key_algorithm(key), others[i].algorithm);
+		key_jwk(key, &jwk);
+		assert_true(str_starts(buf_str(&jwk), str_c(others[i].jwk)));
+		JSON_AUTO *parsed = json_parse(buf_str(&jwk), "The JWK", &err);
+		BUF_AUTO number = BUF_INIT(1000);
+		const bool rsa = key_type_is_rsa(others[i].type);
+		assert_true(buf_decode_base64url(&number, json_text(parsed, rsa ? "n" : "y")));
+		assert_int_equal(number.n, rsa ? 256 : 48);
+		assert_true(key_jws(key, STR("{}"), STR("{\"a\":1}"), &out, &err));
+		JSON_AUTO *jws = json_parse(buf_str(&out), "The JWS", &err);
+		BUF_AUTO input = BUF_INIT(1000), raw = BUF_INIT(1000);
+		buf_add(&input, json_text(jws, "protected"));
+		buf_add_char(&input, '.');
+		buf_add(&input, json_text(jws, "payload"));
+		assert_true(buf_decode_base64url(&raw, json_text(jws, "signature")));
+		assert_int_equal(raw.n, others[i].signature);
+		assert_true(verifies_as(key, others[i].type, buf_str(&input), buf_str(&raw)));
+		raw.p[raw.n - 1] ^= 1;
+		assert_false(verifies_as(key, others[i].type, buf_str(&input), buf_str(&raw)));
+	}
+}
+
 static void a_jws_too_long_for_its_buf_is_an_error(void **state)
 {
 	(void)state;
@@ -669,6 +737,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_key_is_refused),
 		cmocka_unit_test(verification_knows_the_rfc_s_signature),
 		cmocka_unit_test(a_jws_verifies),
+		cmocka_unit_test(a_jws_by_any_key_of_ours_verifies),
 		cmocka_unit_test(a_jws_too_long_for_its_buf_is_an_error),
 		cmocka_unit_test(the_certificate_of_a_proof_is_the_rfc_s),
 		cmocka_unit_test(each_type_of_key_is_made_and_used),

@@ -193,6 +193,66 @@ static void a_refusal_ends_it(void **state)
 	assert_string_equal(task(w.task)->state, "Success");
 }
 
+/* The account may not any more, and the key was another one by then; a restart changes nothing. */
+static void its_own_key_revokes_it_if_the_account_may_not(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	place->ca.revoke_refused = "unauthorized";
+	place->ca.revoke_by_key = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	place->ca.down = true;
+	run_for(place, MINUTE);
+	world_kill();
+	place->ca.down = false;
+	world_start(NULL);
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Success");
+	the_old_one_is_revoked();
+	assert_int_equal(diary_count(place, "ask revoke -1 by key"), 1);
+	assert_int_equal(record_version(place, "revocation", w.id), 0);
+	task_is(w.task, "renew: Order a new certificate first\n"
+	                "revoke: Revoke the certificate\n"
+	                "revoke: Revoke the certificate by its own key, since the account may not\n"
+	                "end: The certificate is revoked\n"
+	                "RevokeLetsEncrypt Success");
+}
+
+/* As it was stored before there was a key with it; or the key cannot be read. */
+static void without_its_key_the_account_revokes_it(void **state)
+{
+	(void)state;
+	static const char *const keys[] = { "", "no key" };
+	for (size_t i = 0; i < 2; i++) {
+		struct wish w;
+		BUF_AUTO blob = BUF(64 << 10);
+		registered();
+		wish_disable(&w, "shop.example.com", false);
+		wish_wait(&w);
+		place->ca.down = true;
+		wish_revoke(&w, "shop.example.com");
+		wish_wait(&w);
+		run_for(place, MINUTE);
+		if (*keys[i])
+			held_blob(&blob, &kept, 1);
+		else
+			buf_add(&blob, kept);
+		buf_add_c(&blob, keys[i]);
+		record_put(place, "revocation", w.id, STR("{\"issuer\":\"ca\"}"), buf_str(&blob));
+		world_kill();
+		place->ca.down = false;
+		world_start(NULL);
+		for (int n = 0; n < 3000 && !place->ca.revocations; n++)
+			run_for(place, 20);
+		the_old_one_is_revoked();
+		assert_int_equal(diary_count(place, "ask revoke -1"), 1);
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
 static void a_ca_that_is_down_is_asked_again(void **state)
 {
 	(void)state;
@@ -480,6 +540,8 @@ int main(void)
 		T(what_cannot_be_revoked),
 		T(our_own_authority_keeps_no_list),
 		T(a_refusal_ends_it),
+		T(its_own_key_revokes_it_if_the_account_may_not),
+		T(without_its_key_the_account_revokes_it),
 		T(a_ca_that_is_down_is_asked_again),
 		T(its_task_may_be_gone_after_a_restart),
 		T(without_its_issuer_after_a_restart_it_ends),

@@ -500,15 +500,16 @@ static void hear_certificate(
 }
 
 /* RFC 8555 7.6 */
-static void hear_revoke(struct scripted_ca *ca, const struct json *payload, struct reply *r)
+static void hear_revoke(
+        struct scripted_ca *ca, const struct json *payload, bool by_account, struct reply *r)
 {
 	int64_t reason = -1;
 	BUF_AUTO der = BUF(64 << 10);
 	json_int(payload, "reason", &reason);
-	note(ca, "ask revoke %lld\n", (long long)reason);
+	note(ca, "ask revoke %lld%s\n", (long long)reason, by_account ? "" : " by key");
 	if (!buf_decode_base64url(&der, json_text(payload, "certificate")) || !der.n)
 		complain(ca, "a revocation without certificate");
-	if (ca->revoke_refused) {
+	if (ca->revoke_refused && (by_account || !ca->revoke_by_key)) {
 		problem(r, 403, ca->revoke_refused, "No");
 		return;
 	}
@@ -569,7 +570,7 @@ static void route(
 	sscanf(p->url, "https://ca.test/%31[a-z]/%u/%u", what, &number, &i);
 	CHECK(i < 2 * CA_ORDER_NAMES);
 	if (!strcmp(what, "revoke")) {
-		hear_revoke(ca, payload, r);
+		hear_revoke(ca, payload, /* by_account= */ true, r);
 	} else if (!strcmp(what, "account")) {
 		hear_change(ca, payload, r);
 	} else if (!strcmp(what, "rollover")) {
@@ -624,6 +625,8 @@ static void hear_post(struct scripted_ca *ca, struct pending *p, struct reply *r
 	} else if (account) {
 		json_print(json_object(header, "jwk"), &jwk);
 		hear_account(ca, payload, buf_str(&jwk), r);
+	} else if (!strcmp(p->url, "https://ca.test/revoke") && json_object(header, "jwk")) {
+		hear_revoke(ca, payload, /* by_account= */ false, r);
 	} else if (!known_account(ca, kid)) {
 		problem(r, 400, "accountDoesNotExist", "Who is it");
 	} else {

@@ -74,6 +74,7 @@ struct scripted_ca {
 	bool same_tokens;           /* the same name gets the same token each time */
 	bool remembers;             /* knows every name to be proved */
 	const char *revoke_refused; /* the type of the problem, or NULL */
+	bool revoke_by_key;         /* an account is refused so, the certificate's own key is not */
 	const char *refused;        /* a name whose proof is never found */
 	const char *rejected;       /* a name that it issues nothing for */
 	const char *refused_type;   /* the type of challenge by which no proof is found, or NULL */
