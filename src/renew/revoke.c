@@ -1,9 +1,9 @@
 /* Revocation: a new certificate is ordered first, then the old one is revoked at its CA.
  *
  * Record revocation, by the registration's id: value {issuer, reason, task}, blob: the certificate
- * and its sealed key, as of a certificate (held.c), or the certificate alone (DER). It is there from
- * the wish until the CA has revoked it or said no for good, so that a restart goes on wherever it
- * was.
+ * and its sealed key, as of a certificate (held.c), or the certificate alone (DER). It is there
+ * from the wish until the CA has revoked it or said no for good, so that a restart goes on wherever
+ * it was.
  *
  * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}; or by the id
  * of one that was imported, {thumbprint, at}. */
