@@ -474,6 +474,31 @@ static void other_terms_are_told_until_somebody_accepts_them(void **state)
 	assert_true(terms_changed(id, &changed, &how) && !changed);
 }
 
+/* While one is due that needs one of its domain. */
+static void each_limit_is_told_what_is_kept(void)
+{
+	static const struct {
+		struct limit limit;
+		unsigned reserved;
+	} notes[] = {
+		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.org") }, 1 },
+		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.net") }, 0 },
+		{ { .kind = LIMIT_DOMAIN,
+		          .used = 50,
+		          .most = 50,
+		          .about = STR_INIT("example.org") },
+		        0 },
+		{ { .kind = LIMIT_ORDERS, .used = 299, .most = 300 }, 1 },
+		{ { .kind = LIMIT_ORDERS, .used = 301, .most = 300 }, 0 },
+		{ { .kind = LIMIT_SET, .most = 5, .about = STR_INIT("example.org") }, 0 },
+	};
+	for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
+		struct limit l = notes[i].limit;
+		reserve_note(world.renewals, STR(LETS_ENCRYPT), &l);
+		assert_int_equal(l.reserved, notes[i].reserved);
+	}
+}
+
 /* Each domain needs one for all its names: in the last 7 days before it is due, and of the orders
  * in the last 3 hours; as counted a minute ago at most. */
 static void what_is_due_needs_its_part(void **state)
@@ -519,26 +544,7 @@ static void what_is_due_needs_its_part(void **state)
 	assert_int_equal(reserve_for(new).orders, 1);
 	assert_int_equal(reserve_for(new).certificates, 1);
 	new->name_count = 0;
-	static const struct {
-		struct limit limit;
-		unsigned reserved;
-	} notes[] = {
-		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.org") }, 1 },
-		{ { .kind = LIMIT_DOMAIN, .most = 50, .about = STR_INIT("example.net") }, 0 },
-		{ { .kind = LIMIT_DOMAIN,
-		          .used = 50,
-		          .most = 50,
-		          .about = STR_INIT("example.org") },
-		        0 },
-		{ { .kind = LIMIT_ORDERS, .used = 299, .most = 300 }, 1 },
-		{ { .kind = LIMIT_ORDERS, .used = 301, .most = 300 }, 0 },
-		{ { .kind = LIMIT_SET, .most = 5, .about = STR_INIT("example.org") }, 0 },
-	};
-	for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
-		struct limit l = notes[i].limit;
-		reserve_note(world.renewals, STR(LETS_ENCRYPT), &l);
-		assert_int_equal(l.reserved, notes[i].reserved);
-	}
+	each_limit_is_told_what_is_kept();
 	wish_disable(&w, g->id, false);
 	wish_wait(&w);
 	run_for(place, MINUTE);
