@@ -25,8 +25,6 @@ static struct str take_value(struct str *rest)
 		return str_trim(take_until(rest, ";,\n"));
 	*rest = str_from(*rest, 1);
 	const struct str value = take_until(rest, "\"\n");
-	if (rest->n && rest->p[0] == '"')
-		*rest = str_from(*rest, 1);
 	take_until(rest, ";,\n");
 	return value;
 }

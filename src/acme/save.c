@@ -239,7 +239,7 @@ static bool read_flow(struct flow *f, const struct json *root)
 	f->change = read_change(json_text(root, "change"));
 	if (!read_step(json_text(root, "step"), &step) || !read_names(f, json_array(root, "names")))
 		return false;
-	if (at < 0 || (uint64_t)at >= f->name_count + (f->change && !f->name_count) ||
+	if (at < 0 || (uint64_t)at >= f->name_count + !f->name_count ||
 	        !read_csr(f, json_text(root, "csr")))
 		return false;
 	read_members(f, root);

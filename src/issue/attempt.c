@@ -738,10 +738,8 @@ static void signed_here(struct internal_call *c, struct str leaf, const struct e
 	ARENA_AUTO a = ARENA_INIT;
 	struct err err = ERR_INIT;
 	struct issued out = { .chain = &leaf, .chain_count = 1, .key = &s->key_der };
-	if (failed)
-		fail(s, failed, /* ca_at_fault= */ false);
-	else if (!cert_read(&a, leaf, &out.leaf, &err))
-		fail(s, &err, /* ca_at_fault= */ false);
+	if (failed || !cert_read(&a, leaf, &out.leaf, &err))
+		fail(s, failed ? failed : &err, /* ca_at_fault= */ false);
 	else
 		finish(s, &out, NULL);
 }

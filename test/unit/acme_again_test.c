@@ -157,6 +157,12 @@ static void what_a_ca_asks_to_wait_counts(void **state)
 	assert_fail(hear_wait(f, 429, limit, 0), "A limit of ca.test is reached: Too many");
 	assert_go(hear_wait(f, 429, limit, 1), ACME_STEP_await, 0);
 	assert_fail(hear_wait(f, 400, limit, DAY), "Z: Too many (rateLimited). Nothing to do");
+	FLOW_AUTO *early = flow_at(ACME_STEP_await);
+	early->order = STR_NONE;
+	for (unsigned i = 0; i < 4; i++)
+		assert_go(hear_wait(early, 400, limit, 1), ACME_STEP_await, 0);
+	assert_fail(hear_wait(early, 400, limit, 1),
+	        "ca.test does not answer: HTTP 400, Too many (rateLimited). It is tried again.");
 	FLOW_AUTO *polled = flow_at(ACME_STEP_await);
 	assert_int_equal(hear_wait(polled, 200, "{\"status\":\"processing\"}", 50).after, 50);
 	assert_int_equal(polled->deadline, now + 10 * MINUTE);
@@ -267,6 +273,7 @@ static void the_next_type_of_the_same_order_is_tried(void **state)
 	hear(f, 200, both);
 	assert_go(hear(f, 200, both), ACME_STEP_answer, 0);
 	assert_int_equal(f->names[1].type, CHALLENGE_DNS_01);
+	reload(&f);
 	assert_int_equal(flow_ask(f).effect, ACME_PUBLISH);
 	const struct next n = flow_unplaced(f, 1, &refused);
 	assert_go(n, ACME_STEP_authz, 1);
@@ -274,6 +281,7 @@ static void the_next_type_of_the_same_order_is_tried(void **state)
 	assert_string_equal(n.err.text, "The name server refused the update.");
 	assert_string_equal(f->note.p, "The proof of b.test by dns-01 could not be put in place, "
 	                               "tls-alpn-01 is tried.");
+	assert_false(flow_name_to_place(&f->names[1]));
 	flow_take(f, &n);
 	reload(&f);
 	assert_go(hear(f, 200, both), ACME_STEP_answer, 0);

@@ -27,7 +27,7 @@ static void a_window_is_read(void **state)
 	assert_true(str_eq_c(info.explanation, "https://ca.test/why?x=1"));
 	/* One that is over already says: now. */
 	assert_true(acme_renewal_info_read(
-	        &a, STR(WINDOW("2001-01-01T00:00:00Z", "2001-01-01T00:00:01Z")), &info, &err));
+	        &a, STR(WINDOW("2000-01-01T00:00:00Z", "2000-01-01T00:00:01Z")), &info, &err));
 	assert_int_equal(info.end - info.start, SECOND);
 	assert_int_equal(info.explanation.n, 0);
 }
@@ -48,6 +48,18 @@ static void an_explanation_is_a_page_or_nothing(void **state)
 		        bad[i]);
 		assert_true(acme_renewal_info_read(&a, buf_str(&body), &info, &err));
 		assert_int_equal(info.explanation.n, 0);
+	}
+	for (int n = 2000; n <= 2001; n++) { /* the longest, and one that is too long */
+		ARENA_AUTO a = ARENA_INIT;
+		struct err err = ERR_INIT;
+		struct renewal_info info;
+		BUF_AUTO body = BUF_INIT(4000);
+		buf_printf(&body,
+		        "{\"suggestedWindow\":{\"start\":\"2027-01-03T00:00:00Z\","
+		        "\"end\":\"2027-01-07T00:00:00Z\"},\"explanationURL\":\"https://ca.test/%0*d\"}",
+		        n - 16, 1);
+		assert_true(acme_renewal_info_read(&a, buf_str(&body), &info, &err));
+		assert_int_equal(info.explanation.n, n > 2000 ? 0 : n);
 	}
 }
 
@@ -73,6 +85,12 @@ static void what_is_no_window_is_refused(void **state)
 		{ WINDOW("0001-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
 		        "The CA's renewal information names an absurd date for \"start\": "
 		        "0001-01-01T00:00:00Z." },
+		{ WINDOW("1999-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+		        "The CA's renewal information names an absurd date for \"start\": "
+		        "1999-12-31T23:59:59Z." },
+		{ WINDOW("2027-01-01T00:00:00Z", "2100-01-01T00:00:00Z"),
+		        "The CA's renewal information names an absurd date for \"end\": "
+		        "2100-01-01T00:00:00Z." },
 		{ WINDOW("2027-01-01T00:00:00Z", "9999-01-01T00:00:00Z"),
 		        "The CA's renewal information names an absurd date for \"end\": "
 		        "9999-01-01T00:00:00Z." },

@@ -345,6 +345,24 @@ static void profiles_are_read_with_their_words(void **state)
 	assert_true(str_eq_c(copy.profiles[3].text, "Number 0"));
 }
 
+static void a_profile_s_name_and_words_have_a_length(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct err err = ERR_INIT;
+	struct acme_directory d;
+	BUF_AUTO body = BUF_INIT(10000);
+	buf_printf(&body,
+	        "{\"newNonce\":\"" CA "/n\",\"newAccount\":\"" CA "/a\",\"newOrder\":\"" CA
+	        "/o\",\"meta\":{\"profiles\":{\"%065d\":\"x\",\"%064d\":\"%0500d\",\"b\":\"%0501d\"}}}",
+	        1, 2, 3, 4);
+	assert_true(acme_directory_read(&a, buf_str(&body), STR(CA "/directory"), &d, &err));
+	assert_int_equal(d.profile_count, 2);
+	assert_int_equal(d.profiles[0].name.n, 64);
+	assert_int_equal(d.profiles[0].text.n, 500);
+	assert_int_equal(d.profiles[1].text.n, 0);
+}
+
 static void an_unknown_profile_is_refused_before_the_account(void **state)
 {
 	(void)state;
@@ -417,6 +435,7 @@ static void links_are_read(void **state)
 		{ "", "" },
 		{ ",,,\n\n <https://a/1>;;rel=alternate,", "https://a/1 " },
 		{ "<https://a/1\n;rel=alternate", "" },
+		{ "<https://a/1>;title=\"x\"more;rel=alternate", "https://a/1 " },
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct str rest = str_c(cases[i].values), target;
@@ -578,6 +597,9 @@ static void a_paused_name_shows_where_to_release_it(void **state)
 		  "\"https://ca.test/release\"}",
 		        "ca.test has paused the name: It is paused (rateLimited). Repair what let "
 		        "its proofs fail, then release it on https://ca.test/release." },
+		{ "{\"type\":\"" URN "rateLimited\",\"detail\":\"It is paused (see "
+		  "https://sfe.ca.test/release):\"}",
+		        "release it on https://sfe.ca.test/release." },
 		{ "{\"type\":\"" URN "rateLimited\",\"detail\":\"Too many, see "
 		  "https://ca.test/limits\"}",
 		        "A limit of ca.test is reached: " },
@@ -927,6 +949,7 @@ int main(void)
 		cmocka_unit_test(a_refused_account_is_not_always_a_refused_binding),
 		cmocka_unit_test(an_account_that_is_there_needs_no_binding),
 		cmocka_unit_test(profiles_are_read_with_their_words),
+		cmocka_unit_test(a_profile_s_name_and_words_have_a_length),
 		cmocka_unit_test(an_unknown_profile_is_refused_before_the_account),
 		cmocka_unit_test(addresses_are_ordered_by_the_profile_for_them),
 		cmocka_unit_test(links_are_read),

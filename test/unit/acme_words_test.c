@@ -51,6 +51,17 @@ static void the_protected_header_names_account_or_key(void **state)
 	        "\"url\":\"https://a.test/\"}");
 }
 
+static void what_is_signed_is_put_together(void **state)
+{
+	(void)state;
+	BUF_AUTO binding = BUF_INIT(1024), authorization = BUF_INIT(1024);
+	acme_binding_protected(&binding, STR("https://a.test/"), STR("kid-1"));
+	assert_string_equal(buf_c(&binding),
+	        "{\"alg\":\"HS256\",\"kid\":\"kid-1\",\"url\":\"https://a.test/\"}");
+	challenge_key_authorization(STR("token"), STR("print"), &authorization);
+	assert_string_equal(buf_c(&authorization), "token.print");
+}
+
 static void steps_have_names_and_words(void **state)
 {
 	(void)state;
@@ -78,13 +89,43 @@ static void words_of_a_problem_have_a_length(void **state)
 	arena_done(&f.problem_arena);
 }
 
+/* Of a subproblem what there is. */
+static void subproblems_are_said_as_far_as_they_go(void **state)
+{
+	(void)state;
+	const struct problem p = { .type = STR("compound"),
+		.json = STR("{\"subproblems\":[{\"type\":\"urn:ietf:params:acme:error:caa\"},{},"
+		            "{\"detail\":\"  No.\\n.\"},{\"identifier\":{\"value\":\"a.test\"}},"
+		            "{\"detail\":\"Yes\",\"identifier\":{\"value\":\"b.test\"}}]}") };
+	BUF_AUTO words = BUF_INIT(1000);
+	acme_problem_words(&p, &words);
+	assert_string_equal(buf_c(&words), "compound; caa; No; b.test: Yes");
+}
+
+static void a_flow_tells_its_names(void **state)
+{
+	(void)state;
+	ARENA_AUTO a = ARENA_INIT;
+	struct flow_name names[] = { { .name = STR("a.test") }, { .name = STR("b.test") } };
+	const struct flow f = { .names = names, .name_count = 2 };
+	const struct str *told = flow_names(&a, &f);
+	assert_true(str_eq_c(told[0], "a.test") && str_eq_c(told[1], "b.test"));
+	struct flow *made = mem_new(struct flow);
+	flow_free(&made);
+	assert_null(made);
+	flow_free(&made);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_ca_is_called_by_its_name),
 		cmocka_unit_test(the_protected_header_names_account_or_key),
+		cmocka_unit_test(what_is_signed_is_put_together),
 		cmocka_unit_test(steps_have_names_and_words),
 		cmocka_unit_test(words_of_a_problem_have_a_length),
+		cmocka_unit_test(subproblems_are_said_as_far_as_they_go),
+		cmocka_unit_test(a_flow_tells_its_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

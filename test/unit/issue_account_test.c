@@ -244,6 +244,7 @@ static void after_its_end_another_account_is_made(void **state)
 	assert_int_equal(rekeyed, 1);
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it is deactivated."));
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
+	assert_int_equal(record_version(&place, "account-key", CA_DIRECTORY), 2); /* another */
 	place.ca.deactivated = false;
 	issue("second");
 	assert_int_equal(place.ca.accounts_made, 2);

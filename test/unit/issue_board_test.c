@@ -255,6 +255,9 @@ static void the_certificate_of_a_proof_is_valid_for_days_around(void **state)
 	turn_until(&place, p.ready);
 	assert_int_equal(place.serves[0].not_before, now - DAY);
 	assert_int_equal(place.serves[0].not_after, now + 7 * DAY);
+	assert_false(p.proving.lapsed);
+	serve_detach(&place, 0); /* nobody shows it any more */
+	assert_true(p.proving.lapsed);
 	prover_withdraw(&p.proving, /* valid= */ true);
 	alpn01_free(&by);
 }

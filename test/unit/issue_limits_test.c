@@ -424,6 +424,23 @@ static void what_is_spent_elsewhere_is_not_kept(void **state)
 	assert_int_equal(records(), 0);
 }
 
+/* What is spent in the same instant before and after a start is two things. */
+static void a_start_counts_on(void **state)
+{
+	(void)state;
+	run_for(&place, 50);
+	spend(1, SPENT_ORDER, CA, "a.example.com");
+	turn_until(&place, records() == 1);
+	limits_free(&limits);
+	place_close(&place);
+	place_open(&place);
+	load();
+	spend(1, SPENT_ORDER, CA, "a.example.com");
+	run_for(&place, 100);
+	assert_int_equal(records(), 2);
+	assert_int_equal(used(LIMIT_ORDERS, "a.example.com"), 2);
+}
+
 /* Of one who was far above a limit: after four windows that is over. */
 static void four_windows_are_looked_back(void **state)
 {
@@ -888,6 +905,7 @@ int main(void)
 		T(what_no_limit_looks_back_to_is_dropped),
 		T(what_is_being_dropped_is_left_alone),
 		T(what_is_spent_elsewhere_is_not_kept),
+		T(a_start_counts_on),
 		T(four_windows_are_looked_back),
 		T(what_was_spent_in_days_to_come_was_not),
 		T(of_those_that_are_as_near_the_first_by_name_is_first),

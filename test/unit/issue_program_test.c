@@ -50,7 +50,7 @@ static void start(struct call *c, const struct program_want *want)
 static void start_plain(struct call *c)
 {
 	const struct str argv[] = { STR("/bin/x") };
-	start(c, &(struct program_want){ .argv = argv, .argc = 1, .timeout = 7 * SECOND });
+	start(c, &(struct program_want){ .argv = argv, .argc = 1, .timeout = HOUR });
 }
 
 static void ends(int64_t id, int status, const char *output)
@@ -110,7 +110,7 @@ static void its_end_is_told_by_what_it_was(void **state)
 		{ { .status = 3 << 8 }, ERR_REFUSED, "/bin/x failed with status 3." },
 		{ { .status = SIGKILL }, ERR_IO, "/bin/x was ended by signal 9 (Killed)." },
 		{ { .status = SIGKILL, .late = true }, ERR_TIMEOUT,
-		        "/bin/x was ended: it did not finish within 7 s. See what it waits for, or "
+		        "/bin/x was ended: it did not finish within 3600 s. See what it waits for, or "
 		        "give it more by `timeout`." },
 		{ { .error = EPERM }, ERR_PERMISSION,
 		        "/bin/x is not run: Everseal would run it as root, or may not run it as "
