@@ -101,6 +101,21 @@ socklen_t address_size(const struct sockaddr_storage *a)
 	return a->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof *a;
 }
 
+struct address_kept address_keep(const struct sockaddr_storage *a)
+{
+	struct address_kept k = { .family = a->ss_family };
+	if (a->ss_family == AF_INET || a->ss_family == AF_INET6)
+		memcpy(&k, a, address_size(a));
+	return k;
+}
+
+struct sockaddr_storage address_whole(const struct address_kept *k)
+{
+	struct sockaddr_storage a = { 0 };
+	memcpy(&a, k, sizeof *k);
+	return a;
+}
+
 bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	struct str x = bytes_of(a), y = bytes_of(b);

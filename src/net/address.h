@@ -22,6 +22,18 @@ uint16_t address_port(const struct sockaddr_storage *a);
 void address_set_port(struct sockaddr_storage *a, uint16_t port); /* IPv4 and IPv6 */
 socklen_t address_size(const struct sockaddr_storage *a);
 
+/* What to keep of one where there are many: a quarter of the room. Of a family other than IPv4 and
+ * IPv6 it is the family alone. */
+struct address_kept {
+	union {
+		sa_family_t family;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+};
+struct address_kept address_keep(const struct sockaddr_storage *a);
+struct sockaddr_storage address_whole(const struct address_kept *k);
+
 bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
 bool address_is_any(const struct sockaddr_storage *a);        /* 0.0.0.0, :: */
 bool address_is_loopback(const struct sockaddr_storage *a);   /* 127.0.0.0/8, ::1 */

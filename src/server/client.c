@@ -13,6 +13,17 @@ static void leave(struct worker *w)
 		w->emptied(w);
 }
 
+static void end_opening(struct client *c)
+{
+	struct opening *o = c->opening;
+	c->opening = NULL;
+	if (!o)
+		return;
+	demand_leave(&o->demand);
+	generation_unref(&o->generation);
+	free(o);
+}
+
 static void free_parts(struct client *c)
 {
 	struct worker *w = c->worker;
@@ -20,9 +31,8 @@ static void free_parts(struct client *c)
 		c->session->ops->free(c->session);
 	if (c->kept)
 		c->kept->free(c->kept);
-	generation_unref(&c->generation);
+	end_opening(c);
 	timer_stop(&c->timer);
-	demand_leave(c);
 	list_remove(&c->node);
 	place_leave(c);
 	free(c->secured.client);
@@ -79,7 +89,7 @@ static void ready(struct conn *conn, unsigned events)
 static void start_session_of(struct client *c, struct session *(*session_new)(struct client *c))
 {
 	conn_hold(&c->held, c->held.conn, ready);
-	generation_unref(&c->generation);
+	end_opening(c);
 	c->session = session_new(c);
 }
 
@@ -146,7 +156,7 @@ static void handshake_ready(struct conn *conn, unsigned events)
  * enough for it. */
 static bool offers_http2(const struct client *c)
 {
-	const struct site *fallback = c->generation->fallback;
+	const struct site *fallback = c->opening->generation->fallback;
 	return !fallback || fallback->kind != SITE_CONTROL;
 }
 
@@ -164,43 +174,45 @@ static struct str lower_name(struct str name, char room[NAME_ROOM])
 
 static const struct tls_rules *rules_for(struct tls_hello *h, struct str asked)
 {
-	struct client *c = OWNER(h, struct client, hello);
+	const struct opening *o = OWNER(h, struct opening, hello);
 	char lower[NAME_ROOM];
 	struct str name = lower_name(asked, lower);
-	const struct site *site = name.p ? generation_site(c->generation, name) : NULL;
+	const struct site *site = name.p ? generation_site(o->generation, name) : NULL;
+	struct secured *secured = &o->client->secured;
 	if (!site)
 		return NULL;
-	memcpy(c->secured.identity, site->tls.identity, sizeof c->secured.identity);
+	memcpy(secured->identity, site->tls.identity, sizeof secured->identity);
 	return &site->tls;
 }
 
 static bool proof_for(struct tls_hello *h, struct str server_name, struct tls_proof *ret_proof)
 {
-	struct client *c = OWNER(h, struct client, hello);
-	return challenge_proof(c->worker, &c->address, server_name, ret_proof);
+	struct client *c = OWNER(h, struct opening, hello)->client;
+	const struct sockaddr_storage address = address_whole(&c->address);
+	return challenge_proof(c->worker, &address, server_name, ret_proof);
 }
 
 static enum tls_turn turn_of(struct tls_hello *h, struct str server_name)
 {
-	struct client *c = OWNER(h, struct client, hello);
+	const struct opening *o = OWNER(h, struct opening, hello);
 	char lower[NAME_ROOM];
 	struct str name = lower_name(server_name, lower);
-	const struct site *site = name.n ? generation_site(c->generation, name) : NULL;
-	return site ? demand_turn(c, site, name) : TLS_GOES_ON;
+	const struct site *site = name.n ? generation_site(o->generation, name) : NULL;
+	return site ? demand_turn(o->client, site, name) : TLS_GOES_ON;
 }
 
 static void start_handshake(struct client *c)
 {
+	struct opening *o = c->opening;
 	c->tls = true;
-	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, c->listener->default_name),
+	conn_hold(&c->held, conn_tls_new(c->worker->tls, c->held.conn, o->listener->default_name),
 	        handshake_ready);
-	c->hello.rules = rules_for;
-	c->hello.proof = proof_for;
-	c->hello.turn = turn_of;
-	conn_tls_ask(c->held.conn, &c->hello);
+	o->hello.rules = rules_for;
+	o->hello.proof = proof_for;
+	o->hello.turn = turn_of;
+	conn_tls_ask(c->held.conn, &o->hello);
 	if (offers_http2(c))
 		conn_tls_offer_http2(c->held.conn);
-	c->listener = NULL;
 }
 
 /* RFC 8446 5.1: TLS begins with a record of type handshake, which no request begins with. */
@@ -222,9 +234,9 @@ static void first_byte(struct conn *conn, unsigned events)
 /* What the listener's clients begin with, after what a proxy says. */
 static void begin_protocol(struct client *c)
 {
-	if (!c->listener->tls)
+	if (!c->opening->listener->tls)
 		start_session(c);
-	else if (c->listener->plain_too)
+	else if (c->opening->listener->plain_too)
 		conn_hold(&c->held, c->held.conn, first_byte);
 	else
 		start_handshake(c);
@@ -241,12 +253,13 @@ static void take_preface(struct client *c, const struct proxy_preface *preface)
 		return;
 	}
 	if (preface->told)
-		c->address = preface->from;
+		c->address = address_keep(&preface->from);
 	if (!place_enter(c)) {
 		client_reset(c);
 		return;
 	}
-	client_deadline(c, c->listener->tls ? c->generation->limits.handshake_timeout : -1);
+	const struct opening *o = c->opening;
+	client_deadline(c, o->listener->tls ? o->generation->limits.handshake_timeout : -1);
 	begin_protocol(c);
 	conn->ready(conn, CONN_IN);
 }
@@ -271,7 +284,8 @@ static void preface_ready(struct conn *conn, unsigned events)
 /* Who may not speak for others is not heard. */
 static void start_preface(struct client *c)
 {
-	if (!generation_trusts(c->generation, &c->address)) {
+	const struct sockaddr_storage address = address_whole(&c->address);
+	if (!generation_trusts(c->opening->generation, &address)) {
 		client_reset(c);
 		return;
 	}
@@ -283,7 +297,7 @@ static struct client *client_begin(
 {
 	struct client *c = mem_new(struct client);
 	c->worker = w;
-	c->address = *from;
+	c->address = address_keep(from);
 	c->deadline = INT64_MAX;
 	c->held.conn = conn;
 	list_add_last(&w->connections, &c->node);
@@ -303,8 +317,10 @@ void client_new(struct worker *w, struct conn *conn, const struct sockaddr_stora
 		start_session(c);
 		return;
 	}
-	c->listener = listener;
-	c->generation = generation_ref(w->generation);
+	c->opening = mem_new(struct opening);
+	*c->opening = (struct opening){
+		.client = c, .generation = generation_ref(w->generation), .listener = listener
+	};
 	client_deadline(c, w->generation->limits.handshake_timeout);
 	if (listener->proxy_protocol)
 		start_preface(c);

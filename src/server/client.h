@@ -4,6 +4,7 @@
 #ifndef SERVER_CLIENT_H
 #define SERVER_CLIENT_H
 
+#include "net/address.h"
 #include "net/conn.h"
 #include "server/demand.h"
 #include "server/worker.h"
@@ -24,21 +25,27 @@ struct session {
 	const struct session_ops *ops;
 };
 
+/* What a connection needs until it has a session. */
+struct opening {
+	struct client *client;
+	struct generation *generation;       /* the listener's */
+	const struct listener_row *listener; /* held by generation */
+	struct tls_hello hello;
+	struct demand_wait demand;
+};
+
 struct client {
 	struct list node; /* in worker->connections */
 	struct list in_place;
 	struct client_place *place; /* NULL: whose connection it is is not known yet */
 	struct worker *worker;
 	struct conn_holder held;
-	struct session *session;       /* NULL until the handshake is done */
-	struct generation *generation; /* the listener's, until then */
+	struct session *session; /* NULL until the handshake is done */
+	struct opening *opening; /* NULL from then on */
 	struct timer timer;
 	int64_t deadline; /* mono ms, INT64_MAX: none */
-	struct sockaddr_storage address;
-	const struct listener_row *listener; /* until the handshake has begun; held by generation */
+	struct address_kept address;
 	struct keepsake *kept;
-	struct tls_hello hello;
-	struct demand_wait demand;
 	struct secured secured; /* without a version: it is not */
 	bool tls, temporary;
 };

@@ -114,11 +114,11 @@ static bool remembers(struct demands *d, struct str name, enum tls_turn *ret_tur
 
 static void go_on(struct demand_wait *wait, enum tls_turn turn)
 {
-	struct client *c = OWNER(wait, struct client, demand);
+	struct opening *o = OWNER(wait, struct opening, demand);
 	wait->over = true;
 	wait->then = turn;
-	client_deadline(c, c->generation->limits.handshake_timeout);
-	conn_tls_go_on(c->held.conn);
+	client_deadline(o->client, o->generation->limits.handshake_timeout);
+	conn_tls_go_on(o->client->held.conn);
 }
 
 static void end(struct demand *d, enum tls_turn turn)
@@ -158,7 +158,7 @@ void demand_heard(struct worker *w, const struct msg_demand_answered *m)
 
 static void wait_for(struct demand *d, struct client *c)
 {
-	list_add_last(&d->waiting, &c->demand.node);
+	list_add_last(&d->waiting, &c->opening->demand.node);
 	client_deadline(c, -1); /* the demand has its own */
 }
 
@@ -179,8 +179,9 @@ static bool is_allowed(const struct site *site, struct str name)
 /* A proxy that passes TLS on speaks for many. */
 static bool asks_too_often(struct demands *d, const struct client *c)
 {
-	return !generation_trusts(c->generation, &c->address) &&
-	       rates_ask(&d->rates, place_of(&c->address), rate, loop_mono(d->worker->loop)) > 0;
+	const struct sockaddr_storage address = address_whole(&c->address);
+	return !generation_trusts(c->opening->generation, &address) &&
+	       rates_ask(&d->rates, place_of(&address), rate, loop_mono(d->worker->loop)) > 0;
 }
 
 static bool take_place(void)
@@ -194,6 +195,7 @@ static bool take_place(void)
 static void ask(struct demands *all, struct client *c, struct str name)
 {
 	char client[ADDRESS_TEXT];
+	const struct sockaddr_storage address = address_whole(&c->address);
 	struct demand *d = mem_new(struct demand);
 	memcpy(d->name, name.p, name.n);
 	d->demands = all;
@@ -201,8 +203,8 @@ static void ask(struct demands *all, struct client *c, struct str name)
 	map_add(&all->under_way, str_n(d->name, name.n), &d->node);
 	timer_start(&d->timer, all->worker->loop, PATIENCE, took_too_long);
 	wait_for(d, c);
-	worker_tell(all->worker, demand, .name = name,
-	        .client = str_c(address_text(&c->address, client)));
+	worker_tell(
+	        all->worker, demand, .name = name, .client = str_c(address_text(&address, client)));
 }
 
 enum tls_turn demand_turn(struct client *c, const struct site *site, struct str name)
@@ -211,8 +213,8 @@ enum tls_turn demand_turn(struct client *c, const struct site *site, struct str 
 	enum tls_turn turn;
 	if (!site->on_demand || !w->tell || has_certificate(w, name))
 		return TLS_GOES_ON;
-	if (c->demand.over)
-		return c->demand.then;
+	if (c->opening->demand.over)
+		return c->opening->demand.then;
 	if (!name_is_host(name) || !is_allowed(site, name))
 		return TLS_GOES_ON;
 	struct demands *d = demands_of(w);
@@ -229,7 +231,7 @@ enum tls_turn demand_turn(struct client *c, const struct site *site, struct str 
 	return TLS_WAITS;
 }
 
-void demand_leave(struct client *c)
+void demand_leave(struct demand_wait *wait)
 {
-	list_remove(&c->demand.node);
+	list_remove(&wait->node);
 }

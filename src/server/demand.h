@@ -28,7 +28,7 @@ struct demand_wait {
 
 /* What becomes of the client's handshake for that name (lower case) of that site. */
 enum tls_turn demand_turn(struct client *c, const struct site *site, struct str name);
-void demand_leave(struct client *c);
+void demand_leave(struct demand_wait *wait); /* who waits is gone */
 /* Control's answer; harmless if nobody waits for it. */
 void demand_heard(struct worker *w, const struct msg_demand_answered *m);
 void demands_free(struct demands **d); /* after the last client */

@@ -105,7 +105,7 @@ static struct exchange *exchange_new(struct http1_session *s, const struct reque
 	e->ex.generation = generation_ref(c->worker->generation);
 	e->ex.kept = &c->kept;
 	e->ex.connection = c->held.conn;
-	e->ex.client = c->address;
+	e->ex.client = address_whole(&c->address);
 	e->ex.tls = c->tls;
 	e->ex.secured = c->secured.version ? &c->secured : NULL;
 	e->ex.temporary = c->temporary;

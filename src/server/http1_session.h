@@ -32,33 +32,33 @@ struct http1_session {
 	struct client *client;
 	struct pump pump;
 	enum http1_state state;
-	enum http1_wait wait;       /* for what the client's deadline stands */
-	bool progress;              /* since it was set */
+	enum http1_wait wait; /* for what the client's deadline stands */
+	enum http1_framing framing;
+	bool progress; /* since it was set */
+	bool readable, peer_ended, misplaced;
+	bool body_done, continue_owed;
+	bool blocked, failed;
+	bool keep_alive, ended, aborted, room_owed;
+	bool last, last_told;       /* of a tunnel: nothing more for the client, who knows it */
 	uint64_t moved, wait_moved; /* bytes in and out; what of them is paid for */
 	int64_t paid_until;         /* mono ms, at least-rate */
 
 	struct buf in; /* received, not yet used */
-	bool readable, peer_ended, misplaced;
 	struct http1_scan scan;
 	size_t parsed; /* bytes of `in` in which no head ends */
 	struct http1_body body;
 	size_t wanted;
 	uint64_t body_bytes;
-	bool body_done, continue_owed;
 
 	struct buf out; /* to be sent from `sent` on */
 	size_t sent;
-	bool blocked, failed;
 
 	struct exchange *ex; /* while EXCHANGING, in the arena */
 	struct arena arena;
 	uint64_t requests;
-	enum http1_framing framing;
 	uint64_t left;           /* of FRAMING_LENGTH */
 	struct headers trailers; /* to be sent */
-	bool keep_alive, ended, aborted, room_owed;
-	bool last, last_told; /* of a tunnel: nothing more for the client, who knows it */
-	int64_t linger_until; /* mono ms */
+	int64_t linger_until;    /* mono ms */
 };
 
 extern const struct exchange_ops http1_exchange_ops;

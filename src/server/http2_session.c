@@ -206,7 +206,7 @@ static void begin(struct http2_passenger *p)
 	p->ex.generation = generation_ref(c->worker->generation);
 	p->ex.kept = &c->kept;
 	p->ex.connection = c->held.conn;
-	p->ex.client = c->address;
+	p->ex.client = address_whole(&c->address);
 	p->ex.secured = c->secured.version ? &c->secured : NULL;
 	p->ex.tls = c->tls;
 	p->ex.temporary = c->temporary;

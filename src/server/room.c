@@ -55,14 +55,16 @@ static bool make_room_in(struct client_place *p)
 static bool is_counted(const struct client *c)
 {
 	const struct generation *g = c->worker->generation;
-	return g && g->limits.connections_per_address > 0 && c->address.ss_family != AF_UNSPEC &&
-	       !address_is_loopback(&c->address) && !generation_trusts(g, &c->address);
+	const struct sockaddr_storage address = address_whole(&c->address);
+	return g && g->limits.connections_per_address > 0 && address.ss_family != AF_UNSPEC &&
+	       !address_is_loopback(&address) && !generation_trusts(g, &address);
 }
 
 bool place_enter(struct client *c)
 {
 	struct worker *w = c->worker;
-	struct client_place *p = get_place(w, place_of(&c->address));
+	const struct sockaddr_storage address = address_whole(&c->address);
+	struct client_place *p = get_place(w, place_of(&address));
 	c->place = p;
 	list_add_last(&p->clients, &c->in_place);
 	p->count++;

@@ -6,7 +6,6 @@ enum {
 	/* Content waits above while the peer does not read; only libssl's own answers grow beyond a
 	 * few records. */
 	KEPT_MOST = 64 << 10,
-	READ_MOST = 64 << 10, /* libssl reads less at once */
 	SPARE_MOST = 64 << 10,
 };
 
@@ -22,8 +21,9 @@ static bool begins_with_text(struct tls_conn *t, const char *p, size_t n)
 	t->begun = true;
 	if ((first < 'A' || first > 'Z') && (first < 'a' || first > 'z'))
 		return false;
-	t->plain = BUF(READ_MOST);
-	buf_add(&t->plain, str_n(p, n));
+	t->plain = mem_grow(NULL, 1, n);
+	memcpy(t->plain, p, n);
+	t->plain_size = n;
 	return true;
 }
 

@@ -113,7 +113,7 @@ void tls_client_failed(struct tls_conn *t)
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 	if (!t->fault)
 		t->fault = mem_new(struct err);
-	if (t->plain.n > 0)
+	if (t->plain)
 		err_set(t->fault, ERR_PROTOCOL, "it does not speak TLS: write http:// instead");
 	else if (why != X509_V_OK)
 		err_set(t->fault, ERR_PROTOCOL, "%s", words_of(why));

@@ -170,7 +170,7 @@ static struct conn *take_apart(struct tls_conn *t)
 	later_stop(&t->end);
 	SSL_free(t->ssl);
 	free(t->out);
-	buf_done(&t->plain);
+	free(t->plain);
 	free(t->fault);
 	free(t);
 	return below;
@@ -319,7 +319,6 @@ struct tls_conn *tls_conn_new(struct tls_worker *w, struct conn *below, SSL_CTX 
 	CHECK(t->ssl && bio);
 	BIO_set_data(bio, t);
 	SSL_set_bio(t->ssl, bio, bio);
-	SSL_set_app_data(t->ssl, t);
 	return t;
 }
 
@@ -371,10 +370,10 @@ bool conn_tls_established(const struct conn *c)
 struct conn *conn_tls_plain(struct conn **c, struct buf *ret_bytes)
 {
 	struct tls_conn *t = tls_of(*c);
-	if (t->established || t->plain.n == 0)
+	if (t->established || !t->plain)
 		return NULL;
-	*ret_bytes = t->plain;
-	t->plain = (struct buf){ 0 };
+	*ret_bytes = BUF(t->plain_size);
+	buf_add(ret_bytes, str_n(t->plain, t->plain_size));
 	*c = NULL;
 	return take_apart(t);
 }

@@ -51,10 +51,11 @@ struct tls_conn {
 	bool begun; /* the first bytes have come */
 	bool waits; /* the handshake stands still */
 	bool offers_http2, chose_http2;
-	bool proves;       /* the certificate is a proof, and the protocol acme-tls/1 */
-	struct buf plain;  /* they are no TLS but text: what came */
-	struct err *fault; /* heap; NULL: none */
+	bool proves; /* the certificate is a proof, and the protocol acme-tls/1 */
 	bool client;
+	char *plain; /* they are no TLS but text: what came, heap */
+	size_t plain_size;
+	struct err *fault;               /* heap; NULL: none */
 	struct ssl_session_st **session; /* of a client: where the next one finds it */
 };
 struct tls_conn *tls_conn_new(struct tls_worker *w, struct conn *below, SSL_CTX *ctx);

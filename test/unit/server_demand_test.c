@@ -12,6 +12,7 @@ static struct tls_worker *tls;
 static struct buf asked; /* "name client" */
 static unsigned questions;
 static struct client clients[CLIENTS];
+static struct opening openings[CLIENTS];
 static struct conn *ends[CLIENTS];
 static size_t count;
 
@@ -44,6 +45,7 @@ static int setup(void **state)
 	questions = 0;
 	count = 0;
 	memset(clients, 0, sizeof clients);
+	memset(openings, 0, sizeof openings);
 	ROW(site, .id = 2, .name = STR("*.shops.test"), .on_demand = true, .hsts_age = -1);
 	ROW(site_name, .site = 2, .name = STR("*.shops.test"));
 	ROW(demand_pattern, .site = 2, .pattern = STR("*.shops.test"));
@@ -56,10 +58,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	for (size_t i = 0; i < count; i++) {
-		demand_leave(&clients[i]);
+		demand_leave(&openings[i].demand);
 		conn_free(&clients[i].held.conn);
 		conn_free(&ends[i]);
-		generation_unref(&clients[i].generation);
+		generation_unref(&openings[i].generation);
 		timer_stop(&clients[i].timer);
 	}
 	demands_free(&rig->worker.demands);
@@ -78,17 +80,26 @@ static void no_event(struct conn *c, unsigned events)
 	(void)c, (void)events;
 }
 
+static void come_from(struct client *c, const char *address)
+{
+	struct sockaddr_storage from;
+	assert_true(address_parse(str_c(address), 1, &from));
+	c->address = address_keep(&from);
+}
+
 static struct client *client_from(const char *address)
 {
 	struct client *c = &clients[count];
 	struct conn *near;
 	assert_true(count < CLIENTS);
+	c->opening = &openings[count];
 	conn_pipe_new(rig->loop, 1024, &near, &ends[count++]);
 	conn_hold(&c->held, conn_tls_new(tls, near, STR_NONE), no_event);
 	c->worker = &rig->worker;
 	c->deadline = INT64_MAX;
-	c->generation = generation_ref(rig->worker.generation);
-	assert_true(address_parse(str_c(address), 1, &c->address));
+	c->opening->client = c;
+	c->opening->generation = generation_ref(rig->worker.generation);
+	come_from(c, address);
 	return c;
 }
 
@@ -102,7 +113,7 @@ static void pass(int64_t ms)
 
 static enum tls_turn turn(struct client *c, const char *name)
 {
-	const struct site *site = generation_site(c->generation, str_c(name));
+	const struct site *site = generation_site(c->opening->generation, str_c(name));
 	return demand_turn(c, site, str_c(name));
 }
 
@@ -140,7 +151,7 @@ static void control_is_asked_once_for_all_who_wait(void **state)
 	assert_string_equal(buf_c(&asked), "a.shops.test 192.0.2.1\n");
 	add_certificate("a.shops.test", 0);
 	say("a.shops.test", DEMAND_ISSUED, 0);
-	assert_true(a->demand.over && b->demand.over);
+	assert_true(a->opening->demand.over && b->opening->demand.over);
 	assert_int_equal(turn(a, "a.shops.test"), TLS_GOES_ON);
 	assert_int_equal(turn(client_from("192.0.2.3"), "a.shops.test"), TLS_GOES_ON);
 	assert_int_equal(questions, 1);
@@ -180,9 +191,9 @@ static void nobody_waits_for_ever(void **state)
 	struct client *a = client_from("192.0.2.1");
 	assert_int_equal(turn(a, "a.shops.test"), TLS_WAITS);
 	pass(24 * SECOND);
-	assert_false(a->demand.over);
+	assert_false(a->opening->demand.over);
 	pass(SECOND);
-	assert_true(a->demand.over);
+	assert_true(a->opening->demand.over);
 	assert_int_equal(turn(a, "a.shops.test"), TLS_REFUSED);
 	say("a.shops.test", DEMAND_DENIED, 0); /* too late */
 }
@@ -193,9 +204,9 @@ static void who_leaves_is_not_waited_for(void **state)
 	struct client *a = client_from("192.0.2.1"), *b = client_from("192.0.2.2");
 	assert_int_equal(turn(a, "a.shops.test"), TLS_WAITS);
 	assert_int_equal(turn(b, "a.shops.test"), TLS_WAITS);
-	demand_leave(a);
+	demand_leave(&a->opening->demand);
 	say("a.shops.test", DEMAND_DENIED, 0);
-	assert_true(b->demand.over && !a->demand.over);
+	assert_true(b->opening->demand.over && !a->opening->demand.over);
 }
 
 static void some_names_are_never_asked_about(void **state)
@@ -236,7 +247,7 @@ static void strangers_make_few_questions(void **state)
 		char name[40], address[40];
 		snprintf(name, sizeof name, "x%u.shops.test", i);
 		snprintf(address, sizeof address, "11.%u.%u.%u", i >> 16, i >> 8 & 255, i & 255);
-		assert_true(address_parse(str_c(address), 1, &c->address));
+		come_from(c, address);
 		switch (turn(c, name)) {
 		case TLS_WAITS:
 			waiting++;
@@ -253,7 +264,7 @@ static void strangers_make_few_questions(void **state)
 	assert_int_equal(questions, DEMANDS_MOST);
 	assert_int_equal(refused, 100000 - DEMANDS_MOST);
 	say("x0.shops.test", DEMAND_DENIED, 0);
-	assert_true(address_parse(STR("192.0.2.200"), 1, &c->address));
+	come_from(c, "192.0.2.200");
 	assert_int_equal(turn(c, "next.shops.test"), TLS_WAITS); /* there is a place again */
 }
 
@@ -267,8 +278,8 @@ static void a_new_generation_forgets_answers(void **state)
 	struct generation *before =
 	        worker_commit(&rig->worker, generation_build(&rig->builder, &err));
 	struct client *b = client_from("192.0.2.1");
-	generation_unref(&b->generation);
-	b->generation = before;
+	generation_unref(&b->opening->generation);
+	b->opening->generation = before;
 	assert_int_equal(turn(b, "no.shops.test"), TLS_WAITS);
 }
 
