@@ -124,9 +124,10 @@ static const struct row top_rows[] = {
 	{ .setting = { "trusted-proxy", SETTING_SPECIAL, .params = "ADDRESS[/PREFIX]…",
 		.fallback = "", .help =
 		"Proxies in front of Everseal whose X-Forwarded-… and Forwarded headers are believed. "
-		"Everybody else's are dropped. The visitor is then the last address in X-Forwarded-For, or "
-		"where there is none in Forwarded, that is not trusted itself; it is the proxy if what "
-		"stands there is no address. A malformed Forwarded is answered with 400." },
+		"Everybody else's are dropped, and so are his X-Real-IP, X-Original-…, Front-End-Https and "
+		"what else applications take from a proxy. The visitor is then the last address in "
+		"X-Forwarded-For, or where there is none in Forwarded, that is not trusted itself; it is "
+		"the proxy if what stands there is no address. A malformed Forwarded is answered with 400." },
 	  .special = config_set_trusted_proxy, .least_params = 1, .repeats = true },
 	{ .setting = { "access-log", SETTING_SPECIAL,
 		.params = "off | common|combined|json PATH|stderr", .fallback = "off", .help =

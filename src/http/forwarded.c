@@ -181,3 +181,38 @@ enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address)
 	h->in_field = h->element_count > 0;
 	return read_node(element, ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;
 }
+
+/* ---- what strangers may not say ---- */
+
+/* As header_is_folded() takes them. The two last move the whole application, where its server is
+ * one of Python's. */
+static const struct str whence[] = { STR_INIT("forwarded"), STR_INIT("x-forwarded"),
+	STR_INIT("x-forwarded-"), STR_INIT("x-original-"), STR_INIT("x-rewrite-url"),
+	/* for whom */
+	STR_INIT("x-real-ip"), STR_INIT("x-client-ip"), STR_INIT("x-cluster-client-ip"),
+	STR_INIT("true-client-ip"), STR_INIT("client-ip"),
+	/* by HTTPS or not */
+	STR_INIT("front-end-https"), STR_INIT("x-scheme"), STR_INIT("x-url-scheme"),
+	/* beneath which path */
+	STR_INIT("script-name"), STR_INIT("path-info") };
+
+bool forwarded_is_whence(struct str name)
+{
+	if (name.n == 0 || !memchr("xfctsp", name.p[0], 6))
+		return false;
+	for (size_t i = 0; i < sizeof whence / sizeof *whence; i++)
+		if (header_is_folded(name, whence[i]))
+			return true;
+	return false;
+}
+
+void forwarded_drop(struct headers *headers, bool trusted)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < headers->count; i++) {
+		struct str name = headers->at[i].name;
+		if ((trusted && !str_has(name, '_')) || !forwarded_is_whence(name))
+			headers->at[kept++] = headers->at[i];
+	}
+	headers->count = kept;
+}

@@ -3,7 +3,9 @@
  *
  * Each proxy adds one at the end, so only as many as are trusted, and the one behind them, mean
  * anything; what a stranger wrote stands further away and is not even read. A hop is a numeric
- * address with or without a port; IPv6 with a port, and in Forwarded always, in brackets. */
+ * address with or without a port; IPv6 with a port, and in Forwarded always, in brackets.
+ *
+ * And which fields say such things at all. */
 #ifndef HTTP_FORWARDED_H
 #define HTTP_FORWARDED_H
 
@@ -28,5 +30,12 @@ struct hops {
 void hops_init(struct hops *h, const struct headers *headers);
 /* The next one; nothing is known of those behind an UNKNOWN or BAD one. */
 enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address);
+
+/* Whether such a field, in lower case, says by what way or for whom a request came. Applications
+ * take it from the proxy before them for the truth. */
+bool forwarded_is_whence(struct str name);
+/* Removes all of them that nobody trusted has said: those of a stranger, and with `_` for '-' a
+ * proxy's too, who let them pass by. Via stays. */
+void forwarded_drop(struct headers *headers, bool trusted);
 
 #endif

@@ -56,6 +56,17 @@ void headers_remove_folded(struct headers *h, struct str name)
 	h->count = kept;
 }
 
+bool header_is_folded(struct str name, struct str as)
+{
+	bool prefix = str_ends(as, STR("-"));
+	if (name.n < as.n || (!prefix && name.n > as.n))
+		return false;
+	for (size_t i = 0; i < as.n; i++)
+		if ((name.p[i] == '_' ? '-' : name.p[i]) != as.p[i])
+			return false;
+	return true;
+}
+
 static bool list_has(struct str list, struct str token)
 {
 	struct str part;

@@ -21,6 +21,8 @@ struct str headers_find(const struct headers *h, struct str name); /* the first;
 size_t headers_remove(struct headers *h, struct str name);         /* how many there were */
 /* And every name that is this one to an application that reads '_' as '-'. */
 void headers_remove_folded(struct headers *h, struct str name);
+/* The same of one name; `as` in lower case with '-', and if that ends it, whatever begins so. */
+bool header_is_folded(struct str name, struct str as);
 /* Whether a comma-separated list header has that token, ASCII case ignored. */
 bool headers_list_has(const struct headers *h, struct str name, struct str token);
 

@@ -1,8 +1,8 @@
 #include "http/trailers.h"
+#include "http/forwarded.h"
 #include "http/http1.h"
 
-/* Whole names; those that end with '-' are beginnings. '_' counts as '-': applications that get
- * fields as variables cannot tell them apart. */
+/* As header_is_folded() takes them. */
 static const struct str refused[] = {
 	/* framing and connection */
 	STR_INIT("connection"), STR_INIT("content-length"), STR_INIT("expect"), STR_INIT("host"),
@@ -18,27 +18,15 @@ static const struct str refused[] = {
 	/* what it is */
 	STR_INIT("content-"),
 	/* where it came from */
-	STR_INIT("forwarded"), STR_INIT("via"), STR_INIT("x-client-cert-"),
-	STR_INIT("x-forwarded-"), STR_INIT("x-real-ip")
+	STR_INIT("via"), STR_INIT("x-client-cert-")
 };
-
-static bool matches(struct str name, struct str refused_name)
-{
-	bool prefix = str_ends(refused_name, STR("-"));
-	if (name.n < refused_name.n || (!prefix && name.n > refused_name.n))
-		return false;
-	for (size_t i = 0; i < refused_name.n; i++)
-		if ((name.p[i] == '_' ? '-' : name.p[i]) != refused_name.p[i])
-			return false;
-	return true;
-}
 
 bool trailer_may_pass(struct str name)
 {
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-		if (matches(name, refused[i]))
+		if (header_is_folded(name, refused[i]))
 			return false;
-	return true;
+	return !forwarded_is_whence(name);
 }
 
 /* The grammar was checked as the bytes came (body.c). */

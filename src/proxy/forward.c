@@ -2,16 +2,16 @@
 
 #include "server/site.h"
 
-/* RFC 7239, RFC 9110 7.6.3, and the usual ones. What a trusted proxy said of those that have a
- * place below is continued; `Proxy` is dropped whoever sends it (CVE-2016-5385). */
-enum forwarding { X_FOR, X_PROTO, X_HOST, FORWARDED, VIA, REAL_IP, PROXY, FORWARDING_COUNT };
+/* RFC 7239, RFC 9110 7.6.3, and the usual ones. Those of strangers are gone (server/visitor.h), but
+ * for Via; what a trusted proxy said is continued. `Proxy` is dropped whoever sends it
+ * (CVE-2016-5385). */
+enum forwarding { X_FOR, X_PROTO, X_HOST, FORWARDED, VIA, PROXY, FORWARDING_COUNT };
 static const struct str names[FORWARDING_COUNT] = {
 	[X_FOR] = STR_INIT("x-forwarded-for"),
 	[X_PROTO] = STR_INIT("x-forwarded-proto"),
 	[X_HOST] = STR_INIT("x-forwarded-host"),
 	[FORWARDED] = STR_INIT("forwarded"),
 	[VIA] = STR_INIT("via"),
-	[REAL_IP] = STR_INIT("x-real-ip"),
 	[PROXY] = STR_INIT("proxy"),
 };
 
@@ -25,23 +25,10 @@ static struct str append_to_list(struct arena *a, struct str list, struct str el
 	return list.n ? ARENA_JOIN(a, list, STR(", "), element) : element;
 }
 
-/* Applications that get headers as variables cannot tell '_' from '-'. */
-static bool is_same_folded(struct str name, struct str with)
-{
-	if (name.n != with.n)
-		return false;
-	for (size_t i = 0; i < name.n; i++)
-		if ((name.p[i] == '_' ? '-' : name.p[i]) != with.p[i])
-			return false;
-	return true;
-}
-
-#define CLIENT_CERT STR("x-client-cert-")
-
 /* Ours alone, whoever sends one: an application may take it for proof. */
 static bool is_client_cert(struct str name)
 {
-	return name.n > CLIENT_CERT.n && is_same_folded(str_head(name, CLIENT_CERT.n), CLIENT_CERT);
+	return header_is_folded(name, STR("x-client-cert-"));
 }
 
 static enum forwarding forwarding_named(struct str name)
@@ -50,14 +37,13 @@ static enum forwarding forwarding_named(struct str name)
 	if (first != 'x' && first != 'f' && first != 'v' && first != 'p')
 		return FORWARDING_COUNT;
 	for (enum forwarding f = 0; f < FORWARDING_COUNT; f++)
-		if (is_same_folded(name, names[f]))
+		if (str_eq(name, names[f]))
 			return f;
 	return FORWARDING_COUNT;
 }
 
 /* Copies all but the forwarding fields, and gathers those. */
-static void sort_headers(
-        const struct exchange *ex, bool trusted, struct said *said, struct headers *out)
+static void sort_headers(const struct exchange *ex, struct said *said, struct headers *out)
 {
 	const struct headers *in = &ex->request.headers;
 	out->cap = in->count + FORWARDING_COUNT;
@@ -66,14 +52,9 @@ static void sort_headers(
 		if (is_client_cert(in->at[i].name))
 			continue;
 		enum forwarding f = forwarding_named(in->at[i].name);
-		if (f == FORWARDING_COUNT) {
+		if (f == FORWARDING_COUNT)
 			out->at[out->count++] = in->at[i];
-			continue;
-		}
-		bool exact = str_eq(in->at[i].name, names[f]);
-		/* Via is heard in any case: a loop leads through us, and we are no trusted
-		 * proxy. */
-		if (exact && (trusted || f == VIA))
+		else
 			said->of[f] = append_to_list(ex->arena, said->of[f], in->at[i].value);
 	}
 }
@@ -120,7 +101,6 @@ static void set_ours(
 	set(h, ex, FORWARDED,
 	        append_to_list(a, said->of[FORWARDED], forwarded_element(ex, client, proto)));
 	set(h, ex, VIA, append_to_list(a, said->of[VIA], ARENA_JOIN(a, protocol, via)));
-	set(h, ex, REAL_IP, said->of[REAL_IP]);
 }
 
 static void set_client_cert(const struct exchange *ex, struct headers *h)
@@ -137,11 +117,11 @@ bool forward_request(const struct exchange *ex, struct str via, struct request *
 {
 	struct said said = { 0 };
 	struct headers headers = { 0 };
-	bool trusted = generation_trusts(ex->generation, &ex->peer);
-	sort_headers(ex, trusted, &said, &headers);
+	sort_headers(ex, &said, &headers);
+	/* Via is heard in any case: a loop leads through us, and we are no trusted proxy. */
 	if (has_passed(said.of[VIA], via))
 		return false;
-	if (!trusted)
+	if (!generation_trusts(ex->generation, &ex->peer))
 		said.of[VIA] = STR_NONE;
 	set_ours(ex, via, &said, &headers);
 	set_client_cert(ex, &headers);

@@ -1,5 +1,5 @@
-/* What a request becomes on its way to an upstream: forwarding headers of strangers are dropped,
- * ours are set. Private to proxy/. */
+/* What a request becomes on its way to an upstream: our forwarding headers are set, what
+ * trusted proxies said is continued. Private to proxy/. */
 #ifndef PROXY_FORWARD_H
 #define PROXY_FORWARD_H
 

@@ -2,13 +2,10 @@
 #include "http/forwarded.h"
 #include "server/site.h"
 
-bool visitor_find(struct exchange *ex)
+static bool hear_proxies(struct exchange *ex)
 {
 	struct sockaddr_storage hop, client = ex->client;
 	struct hops hops;
-	ex->peer = ex->client;
-	if (!generation_trusts(ex->generation, &ex->peer))
-		return true;
 	hops_init(&hops, &ex->request.headers);
 	for (;;) {
 		enum hop kind = hops_next(&hops, &hop);
@@ -21,5 +18,15 @@ bool visitor_find(struct exchange *ex)
 			break;
 	}
 	ex->client = client;
+	return true;
+}
+
+bool visitor_find(struct exchange *ex)
+{
+	ex->peer = ex->client;
+	bool trusted = generation_trusts(ex->generation, &ex->peer);
+	if (trusted && !hear_proxies(ex))
+		return false;
+	forwarded_drop(&ex->request.headers, trusted);
 	return true;
 }

@@ -9,6 +9,9 @@
  * nearest address of X-Forwarded-For or Forwarded that is not trusted, or, if all are, the
  * furthest. It stays the peer if on the way there something stands that is no address.
  *
+ * What a stranger says of such things is removed from the request (forwarded_drop()): rules and
+ * handlers behind this hear of proxies only what trusted ones say.
+ *
  * False: nobody can tell what a proxy has said and what a stranger, who would be taken for the
  * proxy. */
 MUST_CHECK bool visitor_find(struct exchange *ex);

@@ -95,6 +95,21 @@ def test_a_request_and_its_answer(front):
     assert not any(line.startswith(b":") for line in heard.head.split(b"\r\n"))
 
 
+STRANGERS = ("x-forwarded-for", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-ssl", "x-forwarded-server",
+             "x_forwarded_port", "x-real-ip", "x-original-url", "front-end-https", "x-scheme", "script_name")
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_strangers_say_of_the_way_is_dropped(stage, upstream, trusted):
+    everseal = start(stage, upstream, head="trusted-proxy 127.0.0.0/8" if trusted else "")
+    with Client(everseal.https) as c:
+        assert c.ask(more=[(name, "6.6.6.6") for name in STRANGERS]).status == 200
+    heard = upstream.heard[-1]
+    passed = [name for name in STRANGERS if b"6.6.6.6" in (heard.value(name) or "").encode()]
+    assert passed == ([name for name in STRANGERS if "_" not in name] if trusted else []), heard.head
+
+
 @pytest.mark.asan
 @pytest.mark.parametrize("size", [0, 1, 1000, 65535, 65536, 3_000_000])
 def test_content_goes_up_and_comes_back(front, size):

@@ -72,6 +72,15 @@ def test_what_strangers_say_of_forwarding_is_dropped(front):
     assert b"6.6.6.6" not in heard.head and b"evil" not in heard.head, heard.head
 
 
+def test_a_rule_says_what_a_stranger_may_not(stage, upstream):
+    rules = "request-header set X-Forwarded-Port 443; request-header add Front-End-Https on"
+    everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address}; {rules} }}").start()
+    ask(everseal.http, "a.example.com", headers=["X-Forwarded-Port: 80", "Front-End-Https: no", "X_Forwarded_Port: 1"])
+    head = upstream.heard[0].head
+    assert head.count(b"x-forwarded-port: 443\r\n") == 1 and head.count(b"front-end-https: on\r\n") == 1, head
+    assert b": 80\r\n" not in head and b": no\r\n" not in head and b"x_forwarded" not in head
+
+
 def test_a_trusted_proxy_is_believed(stage, upstream):
     everseal = stage.everseal(sites=f"site * {{ proxy {upstream.address} }}",
                               head="trusted-proxy 127.0.0.0/8").start()

@@ -289,6 +289,10 @@ FIELDS = {
     "via": field(b"Via: 1.1 evil", passed=[]),
     "x-real-ip": field(b"X-Real-IP: 6.6.6.6", passed=[]),
     "proxy": field(b"Proxy: evil:1", passed=[]),
+    **{name.lower(): field(name.encode() + b": 6", passed=[])
+       for name in ("X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Ssl", "X-Forwarded-Server",
+                    "X_Forwarded_Port", "X-Original-URL", "X-Rewrite-URL", "X-Client-IP", "True-Client-IP",
+                    "Front-End-Https", "X-Url-Scheme", "X-Scheme", "SCRIPT_NAME", "PATH_INFO")},
     "bare cr in a value": refused(get(b"X: a\rb")),
     "nul in a value": refused(get(b"X: a\0b")),
     "control in a value": refused(get(b"X: a\x01b")),

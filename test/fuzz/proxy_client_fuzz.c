@@ -6,6 +6,7 @@
  * Frames of types that do not exist are for the place: F0 the client reads no more, or again;
  * F1 time passes, seconds by its flags; F2 the client has said all; F3 the application closes its
  * connections. */
+#include "http/forwarded.h"
 #include "http/http1.h"
 #include "keys/websocket.h"
 #include "proxy_place.h"
@@ -31,17 +32,18 @@ static enum way way_of(const struct request *r)
 
 static void check_request(const struct request *r)
 {
-	size_t forwarded = 0, said = 0;
+	size_t forwarded = 0, said = 0, whence = 0;
 	heard++;
 	CHECK(r->path.p[0] == '/' || str_eq(r->path, STR("*")));
 	for (size_t i = 0; i < r->headers.count; i++) {
 		const struct header *h = &r->headers.at[i];
 		forwarded += str_eq(h->name, STR("x-forwarded-for"));
 		said += str_eq(h->name, STR("forwarded"));
+		whence += forwarded_is_whence(h->name); /* and what it came by, and to whom */
 		CHECK(!str_eq(h->name, STR("proxy")) && !str_eq(h->name, STR("x_forwarded_for")));
 		CHECK(!str_starts(h->name, STR("x-client-cert-")));
 	}
-	CHECK(forwarded == 1 && said == 1);
+	CHECK(forwarded == 1 && said == 1 && whence <= 4);
 	CHECK(str_eq(headers_find(&r->headers, STR("x-forwarded-for")), STR("192.0.2.7")));
 }
 

@@ -18,6 +18,7 @@
 #include "net/conn.h"
 #include "proxy/proxy.h"
 #include "server/settings.h"
+#include "server/visitor.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -209,10 +210,10 @@ static void ask_of(
 		.kept = &r->kept,
 		.tls = true };
 	assert_true(address_parse(str_c(client), 4711, &r->ex.client));
-	r->ex.peer = r->ex.client;
 	if (http1_read_request(&scan, str_c(head), &r->arena, &r->ex.request, &used, &why) !=
 	        HTTP1_DONE)
 		fail_msg("%s", head);
+	assert_true(visitor_find(&r->ex));
 	handler->start(&r->ex);
 }
 

@@ -40,7 +40,7 @@ static const struct {
 	        "GET / HTTP/1.0\r\n" HOST "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded_Proto: y\r\n"
 	        "x_forwarded_host: z\r\nForwarded: for=x\r\nVia: 1.1 other\r\nX-Real-IP: 1\r\n"
 	        "X_Real_IP: 1\r\nProxy: http://x\r\nX-Forwarded-Port: 1\r\n\r\n",
-	        "GET / HTTP/1.1\r\nhost: a.example\r\nx-forwarded-port: 1\r\n"
+	        "GET / HTTP/1.1\r\nhost: a.example\r\n"
 	        "x-forwarded-for: 192.0.2.1\r\nx-forwarded-proto: https\r\n"
 	        "x-forwarded-host: a.example\r\n"
 	        "forwarded: for=192.0.2.1;host=\"a.example\";proto=https\r\nvia: 1.0 "
@@ -48,12 +48,13 @@ static const struct {
 	{ "a trusted proxy's are continued", "10.1.2.3",
 	        "GET / HTTP/1.1\r\n" HOST "X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\n"
 	        "X-Forwarded-Proto: http\r\nX-Forwarded-Host: b.example\r\nForwarded: for=x\r\n"
-	        "Via: 1.1 other\r\nX-Real-IP: 1.1.1.1\r\nX_Forwarded_For: 3\r\nProxy: x\r\n\r\n",
-	        "GET / HTTP/1.1\r\nhost: a.example\r\nx-forwarded-for: 1.1.1.1, 2.2.2.2, "
-	        "10.1.2.3\r\n"
+	        "Via: 1.1 other\r\nX-Real-IP: 1.1.1.1\r\nX_Forwarded_For: 3\r\nProxy: x\r\n"
+	        "X-Forwarded-Port: 444\r\nX_Forwarded_Port: 5\r\n\r\n",
+	        "GET / HTTP/1.1\r\nhost: a.example\r\nx-real-ip: 1.1.1.1\r\n"
+	        "x-forwarded-port: 444\r\nx-forwarded-for: 1.1.1.1, 2.2.2.2, 10.1.2.3\r\n"
 	        "x-forwarded-proto: http\r\nx-forwarded-host: b.example\r\n"
 	        "forwarded: for=x, for=10.1.2.3;host=\"a.example\";proto=https\r\n"
-	        "via: 1.1 other, 1.1 everseal\r\nx-real-ip: 1.1.1.1\r\n\r\n" },
+	        "via: 1.1 other, 1.1 everseal\r\n\r\n" },
 	{ "IPv6", "2001:db8::1", GET,
 	        "GET / HTTP/1.1\r\nhost: a.example\r\nx-forwarded-for: 2001:db8::1\r\n"
 	        "x-forwarded-proto: https\r\nx-forwarded-host: a.example\r\n"

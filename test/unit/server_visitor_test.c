@@ -111,6 +111,72 @@ static void the_nearest_that_is_not_trusted(void **state)
 		check(cases[i].peer, cases[i].lines, 3, cases[i].client);
 }
 
+static const struct {
+	const char *name;
+	bool stranger, proxy; /* it passes when he says it */
+} whence[] = {
+	{ "forwarded", false, true },
+	{ "x-forwarded", false, true },
+	{ "x-forwarded-for", false, true },
+	{ "x-forwarded-port", false, true },
+	{ "x-forwarded-prefix", false, true },
+	{ "x-forwarded-server", false, true },
+	{ "x-forwarded-ssl", false, true },
+	{ "x-forwarded-user", false, true },
+	{ "x-original-url", false, true },
+	{ "x-rewrite-url", false, true },
+	{ "x-real-ip", false, true },
+	{ "x-client-ip", false, true },
+	{ "x-cluster-client-ip", false, true },
+	{ "true-client-ip", false, true },
+	{ "client-ip", false, true },
+	{ "front-end-https", false, true },
+	{ "x-scheme", false, true },
+	{ "x-url-scheme", false, true },
+	{ "script-name", false, true },
+	{ "path-info", false, true },
+	/* What an application cannot tell from them. */
+	{ "x_forwarded_for", false, false },
+	{ "x-forwarded_port", false, false },
+	{ "x_forwarded-ssl", false, false },
+	{ "front_end_https", false, false },
+	{ "script_name", false, false },
+	/* Others. */
+	{ "via", true, true },
+	{ "x-forwardedfor", true, true },
+	{ "x-real-ips", true, true },
+	{ "x-originally", true, true },
+	{ "x-a_b", true, true },
+	{ "path", true, true },
+	{ "cookie", true, true },
+	{ "accept", true, true },
+};
+
+static void assert_passes(const char *peer, const char *name, bool passes)
+{
+	ARENA_AUTO arena = ARENA_INIT;
+	struct exchange ex = { .arena = &arena, .generation = trusting() };
+	assert_true(address_parse(str_c(peer), 0, &ex.client));
+	headers_add(&ex.request.headers, &arena, STR("a"), STR("1"));
+	headers_add(&ex.request.headers, &arena, str_c(name), STR("for=198.51.100.7"));
+	headers_add(&ex.request.headers, &arena, STR("z"), STR("1"));
+	assert_true(visitor_find(&ex));
+	if ((ex.request.headers.count == 3) != passes)
+		fail_msg("%s of %s", name, peer);
+	assert_true(headers_find(&ex.request.headers, STR("a")).p);
+	assert_true(headers_find(&ex.request.headers, STR("z")).p);
+	generation_unref(&ex.generation);
+}
+
+static void only_trusted_ones_say_whence_it_came(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof whence / sizeof *whence; i++) {
+		assert_passes("192.0.2.1", whence[i].name, whence[i].stranger);
+		assert_passes("10.0.0.1", whence[i].name, whence[i].proxy);
+	}
+}
+
 /* So many hops are no way that anybody configured; whoever asks for that work does not get it. */
 static void a_way_has_an_end(void **state)
 {
@@ -130,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_nearest_that_is_not_trusted),
 		cmocka_unit_test(a_way_has_an_end),
+		cmocka_unit_test(only_trusted_ones_say_whence_it_came),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
