@@ -56,7 +56,8 @@ static void an_explanation_is_a_page_or_nothing(void **state)
 		BUF_AUTO body = BUF_INIT(4000);
 		buf_printf(&body,
 		        "{\"suggestedWindow\":{\"start\":\"2027-01-03T00:00:00Z\","
-		        "\"end\":\"2027-01-07T00:00:00Z\"},\"explanationURL\":\"https://ca.test/%0*d\"}",
+		        "\"end\":\"2027-01-07T00:00:00Z\"},\"explanationURL\":"
+		        "\"https://ca.test/%0*d\"}",
 		        n - 16, 1);
 		assert_true(acme_renewal_info_read(&a, buf_str(&body), &info, &err));
 		assert_int_equal(info.explanation.n, n > 2000 ? 0 : n);

@@ -354,7 +354,8 @@ static void a_profile_s_name_and_words_have_a_length(void **state)
 	BUF_AUTO body = BUF_INIT(10000);
 	buf_printf(&body,
 	        "{\"newNonce\":\"" CA "/n\",\"newAccount\":\"" CA "/a\",\"newOrder\":\"" CA
-	        "/o\",\"meta\":{\"profiles\":{\"%065d\":\"x\",\"%064d\":\"%0500d\",\"b\":\"%0501d\"}}}",
+	        "/o\",\"meta\":{\"profiles\":{\"%065d\":\"x\",\"%064d\":\"%0500d\","
+	        "\"b\":\"%0501d\"}}}",
 	        1, 2, 3, 4);
 	assert_true(acme_directory_read(&a, buf_str(&body), STR(CA "/directory"), &d, &err));
 	assert_int_equal(d.profile_count, 2);

@@ -110,8 +110,8 @@ static void its_end_is_told_by_what_it_was(void **state)
 		{ { .status = 3 << 8 }, ERR_REFUSED, "/bin/x failed with status 3." },
 		{ { .status = SIGKILL }, ERR_IO, "/bin/x was ended by signal 9 (Killed)." },
 		{ { .status = SIGKILL, .late = true }, ERR_TIMEOUT,
-		        "/bin/x was ended: it did not finish within 3600 s. See what it waits for, or "
-		        "give it more by `timeout`." },
+		        "/bin/x was ended: it did not finish within 3600 s. See what it waits for, "
+		        "or give it more by `timeout`." },
 		{ { .error = EPERM }, ERR_PERMISSION,
 		        "/bin/x is not run: Everseal would run it as root, or may not run it as "
 		        "that user. Say by `run-as USER` who it runs as; only root may choose." },
