@@ -3,7 +3,7 @@
 #include "keys/foreign.h"
 #include "renew/private.h"
 
-enum { BLOB_MOST = 512 << 10, EARLY_MOST = 5 * 60 * 1000 };
+enum { BLOB_MOST = 512 << 10, EARLY_MOST = 5 * MINUTE };
 
 struct import_item {
 	struct str name;
@@ -140,7 +140,6 @@ static void let_go(struct import *i)
 		secret_done(&i->items[n].key);
 	later_stop(&i->later);
 	i->renewals = NULL;
-	i->count = 0;
 	arena_done(&i->arena);
 }
 

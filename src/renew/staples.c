@@ -25,7 +25,7 @@ struct staple {
 
 static struct staple *find(const struct renewals *r, struct str thumbprint)
 {
-	struct map_node *n = r->staples.count ? map_find(&r->staples, thumbprint) : NULL;
+	struct map_node *n = map_find(&r->staples, thumbprint);
 	return n ? OWNER(n, struct staple, node) : NULL;
 }
 

@@ -424,6 +424,77 @@ static void the_next_one_is_configured(void **state)
 	registration_free(&g);
 }
 
+static void clock_is(const char *words)
+{
+	struct err err = ERR_INIT;
+	assert_false(renew_clock(world.renewals, &err));
+	assert_non_null(strstr(err.text, words));
+}
+
+/* A minute is a jump, in each direction. */
+static void what_a_ca_said_counts_until_the_clock_is_set(void **state)
+{
+	for (int way = -1; way <= 1; way += 2) {
+		start_with_a_wrong_clock(3650 * DAY);
+		run_for(place, HOUR);
+		set_clock(way * (MINUTE - 1));
+		clock_is("Renewals go by the CA's clock.");
+		set_clock(way);
+		clock_is("Renewals wait until a CA has told the time.");
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+/* Without a record of the time, when it was stored. */
+static void a_certificate_tells_that_the_clock_is_behind(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, HOUR);
+	record_delete(place, "clock", "clock");
+	world_kill();
+	set_clock(-2000 * DAY);
+	place->ca.down = true;
+	world_start(NULL);
+	run_for(place, MINUTE);
+	clock_is("behind what it was before (2027-01-01T00:00:00Z).");
+}
+
+/* Those whose certificates there are, one after the other. */
+static void another_ca_may_tell_the_time(void **state)
+{
+	(void)state;
+	world_start(TWO SHOP "site a.example.com { proxy 127.0.0.1:3002; issuer other; }\n");
+	run_for(place, 10 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	world_kill();
+	set_clock(3650 * DAY);
+	place->ca.clock_off = -3650 * DAY;
+	place->ca.down_at = "https://ca.test/directory";
+	world_start(NULL);
+	run_for(place, 10 * MINUTE);
+	clock_is("Renewals go by the CA's clock.");
+}
+
+/* Before what is due by it all at once is asked for. */
+static void a_clock_that_jumps_is_noticed_in_time(void **state)
+{
+	(void)state;
+	world_start(BY_FILE SHOP);
+	run_for(place, DAY + MINUTE);
+	place->ca.down = true;
+	set_clock(3650 * DAY);
+	run_for(place, HOUR);
+	clock_is("more than 30 days ahead of when Everseal ran last");
+	assert_string_equal(said("shop.example.com", "failures"), "0");
+	assert_int_equal(logged_count("more than 30 days ahead of when Everseal ran last"), 1);
+	place->ca.down = false;
+	place->ca.clock_off = -3650 * DAY;
+	run_for(place, 10 * MINUTE);
+	clock_is("Renewals go by the CA's clock.");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +518,10 @@ int main(void)
 		WORLD_TEST(a_wrong_clock_is_said_once),
 		WORLD_TEST(the_time_that_is_kept_is_never_older_than_half_a_day),
 		WORLD_TEST(the_next_one_is_configured),
+		WORLD_TEST(what_a_ca_said_counts_until_the_clock_is_set),
+		WORLD_TEST(a_certificate_tells_that_the_clock_is_behind),
+		WORLD_TEST(another_ca_may_tell_the_time),
+		WORLD_TEST(a_clock_that_jumps_is_noticed_in_time),
 	};
 	return cmocka_run_group_tests_name("renew_ca", tests, NULL, NULL);
 }

@@ -742,6 +742,80 @@ static void the_type_of_key_is_chosen(void **state)
 	        STR("There is no certificate for shop.example.com with a key of the type rsa.")));
 }
 
+static struct buf heard = BUF_INIT(4096);
+
+static void hear_registration(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	buf_printf(&heard, "%.*s\n", STR_ARG(id));
+}
+
+static void hear_task(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	(void)id;
+}
+
+static void heard_are(const char *first, const char *second)
+{
+	BUF_AUTO expected = BUF(1024);
+	run_for(place, SECOND);
+	buf_printf(&expected, "%s%s%s%s", first, *first ? "\n" : "", second, *second ? "\n" : "");
+	assert_string_equal(buf_c(&heard), buf_c(&expected));
+	buf_clear(&heard);
+}
+
+static void another_primary_one_is_told_of_both(void **state)
+{
+	(void)state;
+	struct wish w, v;
+	struct renewals_watch watch = { .registration = hear_registration, .task = hear_task };
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	wish_name(&v, "other.example.com");
+	wish_wait(&v);
+	run_until_idle();
+	run_for(place, SECOND);
+	buf_clear(&heard);
+	renewals_watch(world.renewals, &watch);
+	renew_set_primary(world.renewals, str_c(w.id));
+	heard_are(w.id, "");
+	renew_set_primary(world.renewals, str_c(v.id));
+	heard_are(w.id, v.id);
+	const int64_t version = record_version(place, "primary", "primary");
+	renew_set_primary(world.renewals, str_c(v.id));
+	heard_are("", "");
+	assert_int_equal(record_version(place, "primary", "primary"), version);
+	world.dark = true;
+	held_install(registration_by_id(world.renewals, str_c(w.id)));
+	heard_are(w.id, "");
+	run_for(place, DAY); /* what is seen is another */
+	assert_non_null(strstr(buf_c(&heard), w.id));
+	renewals_unwatch(&watch);
+	buf_done(&heard);
+}
+
+/* Those that go on, too, wait for a place. */
+static void all_that_wait_are_counted(void **state)
+{
+	(void)state;
+	struct renew_totals t;
+	world_start(BASE);
+	run_until_idle();
+	struct registration *g = registration_new(world.renewals, STR("x"));
+	list_add_last(&world.renewals->going_on, &g->queued);
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.queued, 1);
+	list_remove(&g->queued);
+	list_add_last(&world.renewals->at_limit, &g->queued);
+	renew_totals(world.renewals, &t);
+	assert_int_equal(t.queued, 0);
+	assert_int_equal(t.at_limit, 1);
+	list_remove(&g->queued);
+	registration_free(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -766,6 +840,8 @@ int main(void)
 		WORLD_TEST(a_wait_for_a_limit_can_be_given_up),
 		WORLD_TEST(a_certificate_is_exported),
 		WORLD_TEST(the_type_of_key_is_chosen),
+		WORLD_TEST(another_primary_one_is_told_of_both),
+		WORLD_TEST(all_that_wait_are_counted),
 	};
 	return cmocka_run_group_tests_name("renew_page", tests, NULL, NULL);
 }

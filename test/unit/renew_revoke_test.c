@@ -531,6 +531,108 @@ static int teardown(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, teardown)
 
+/* Neither sooner nor twice, whatever is configured meanwhile. */
+static void a_configuration_hurries_nothing(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	world_kill();
+	world_start(NULL); /* that nothing is known of the CA */
+	place->ca.down = true;
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	turn_until(place, logged_count("Not revoked yet: "));
+	place->ca.down = false;
+	world_configure(BASE);
+	run_for(place, 10 * SECOND);
+	assert_int_equal(place->ca.revocations, 0);
+	place->ca.latency = 200;
+	turn_until(place, diary_count(place, "ask revoke"));
+	world_configure(BASE); /* while the CA is being asked */
+	until_ended(w.task);
+	the_old_one_is_revoked();
+	assert_int_equal(diary_count(place, "ask revoke"), 1);
+}
+
+static void nothing_is_revoked_before_it_is_told_to(void **state)
+{
+	(void)state;
+	struct wish w;
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	world_kill();
+	place_open(place);
+	world_begin(NULL);
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	world_configure(BASE);
+	run_for(place, HOUR);
+	assert_int_equal(place->ca.revocations, 0);
+	renewals_begin(world.renewals);
+	until_ended(w.task);
+	the_old_one_is_revoked();
+}
+
+/* Whoever is asked now. */
+static void it_is_revoked_where_it_is_from(void **state)
+{
+	(void)state;
+	struct wish w;
+	BUF_AUTO value = BUF(1024);
+	registered();
+	struct registration *g = registration_find(world.renewals, STR("shop.example.com"));
+	g->held.issuer = STR("gone");
+	wish_revoke(&w, "shop.example.com");
+	wish_refused(&w, ERR_CONFLICT,
+	        "The issuer gone, which the certificate is from, is not configured any more. Add "
+	        "it to the configuration with `issuer gone { directory URL }`.");
+	g->held.issuer = STR_NONE; /* the record does not say it */
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	record_value(place, "revocation", w.id, &value);
+	assert_string_equal(
+	        buf_c(&value), "{\"issuer\":\"ca\",\"reason\":0,\"task\":\"0000000002\"}");
+	until_ended(w.task);
+	the_old_one_is_revoked();
+}
+
+static unsigned changes;
+
+static void changed(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	(void)id;
+	changes++;
+}
+
+static void ignored(struct renewals_watch *w, struct str id)
+{
+	(void)w;
+	(void)id;
+}
+
+static void who_watches_is_told_that_it_is_revoked(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct renewals_watch watch = { .registration = changed, .task = ignored };
+	registered();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	run_for(place, SECOND);
+	renewals_watch(world.renewals, &watch);
+	wish_revoke(&w, "shop.example.com");
+	wish_wait(&w);
+	changes = 0;
+	until_ended(w.task);
+	assert_true(changes > 0);
+	renewals_unwatch(&watch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -552,6 +654,10 @@ int main(void)
 		T(a_wish_that_cannot_be_stored),
 		T(what_is_revoked_is_remembered),
 		T(the_waits_for_a_ca_that_is_down_grow),
+		T(a_configuration_hurries_nothing),
+		T(nothing_is_revoked_before_it_is_told_to),
+		T(it_is_revoked_where_it_is_from),
+		T(who_watches_is_told_that_it_is_revoked),
 	};
 	return cmocka_run_group_tests_name("renew_revoke", tests, NULL, NULL);
 }

@@ -354,6 +354,24 @@ static void it_may_happen_again(void **state)
 	assert_int_equal(logged_count("could not be stored"), 0);
 }
 
+/* About the last moment of its life nobody is asked any more. */
+static void it_matters_until_it_ends(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	answer_by(RESPONDER, /* revoked= */ false, own);
+	buf_clear(&questions);
+	struct registration *g = registration_find(world.renewals, STR(NAME));
+	g->held.leaf.not_after = loop_wall(place->loop);
+	revoked_ask(g);
+	asked_are("");
+	g->held.leaf.not_after++;
+	revoked_ask(g);
+	asked_are("POST " RESPONDER "\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +392,7 @@ int main(void)
 		TEST(what_the_list_says_is_not_asked_the_responder),
 		TEST(what_could_not_be_stored_is_asked_again_after_a_restart),
 		TEST(it_may_happen_again),
+		TEST(it_matters_until_it_ends),
 	};
 	return cmocka_run_group_tests_name("renew_revoked", tests, NULL, NULL);
 }

@@ -532,6 +532,31 @@ static void that_it_cannot_be_read_again_is_said(void **state)
 	assert_int_equal(logged_count("error"), before + 1);
 }
 
+static void one_that_is_no_newer_is_asked_for_an_hour_later(void **state)
+{
+	(void)state;
+	by_ocsp = true;
+	list_url = NULL;
+	registered(NAME);
+	good_for(6 * HOUR);
+	responder_is_asked_first_at(answers_until - 3 * HOUR);
+	answer_by(RESPONDER, /* revoked= */ false, own); /* the same again */
+	responder_is_asked_first_at(answers_until - 2 * HOUR);
+}
+
+static void the_wait_for_one_that_is_silent_grows_to_a_day(void **state)
+{
+	(void)state;
+	static const int hours[] = { 1, 2, 4, 8, 16, 24, 24, 24 };
+	const int64_t now = loop_wall(place->loop);
+	run_until_idle();
+	for (size_t i = 0; i < sizeof hours / sizeof *hours; i++) {
+		timer_stop(&world.renewals->staples_due);
+		assert_false(staple_missed(world.renewals, STR("x"), false));
+		assert_int_equal(world.renewals->staples_next, now + hours[i] * HOUR);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -557,6 +582,8 @@ int main(void)
 		TEST(a_list_says_nothing_of_one_that_names_another),
 		TEST(all_that_is_told_of_it),
 		TEST(that_it_cannot_be_read_again_is_said),
+		TEST(one_that_is_no_newer_is_asked_for_an_hour_later),
+		TEST(the_wait_for_one_that_is_silent_grows_to_a_day),
 	};
 	return cmocka_run_group_tests_name("renew_staples", tests, NULL, NULL);
 }
