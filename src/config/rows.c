@@ -81,7 +81,8 @@ static const struct row top_rows[] = {
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Send visitors who come over plain HTTP on to HTTPS. Acts only while a certificate other "
 		"than the temporary one is served; challenges are answered before it. Who came to a "
-		"*trusted-proxy* by HTTPS, as its X-Forwarded-Proto says, is not sent on." },
+		"*trusted-proxy* by HTTPS, as its X-Forwarded-Proto or, where there is none, its Forwarded "
+		"says (proto=https, in what it says of the visitor), is not sent on." },
 	  .special = config_set_force_ssl, .least_params = 1, .most_params = 1 },
 	{ .setting = { "hsts", SETTING_SPECIAL, .params = "TIME [include-subdomains] [preload] | off",
 		.fallback = "", .help =

@@ -4,14 +4,16 @@
 #define X_FORWARDED_FOR STR("x-forwarded-for")
 #define FORWARDED       STR("forwarded")
 
+void hops_init_forwarded(struct hops *h, const struct headers *headers)
+{
+	*h = (struct hops){ .headers = headers, .name = FORWARDED, .field = headers->count };
+}
+
 void hops_init(struct hops *h, const struct headers *headers)
 {
-	bool usual = headers_find(headers, X_FORWARDED_FOR).p != NULL;
-	*h = (struct hops){
-		.headers = headers,
-		.name = usual ? X_FORWARDED_FOR : FORWARDED,
-		.field = headers->count,
-	};
+	hops_init_forwarded(h, headers);
+	if (headers_find(headers, X_FORWARDED_FOR).p)
+		h->name = X_FORWARDED_FOR;
 }
 
 /* ---- one address ---- */
@@ -93,24 +95,33 @@ static bool take_pair(struct str *rest, struct str *ret_name, struct str *ret_va
 	return take_value(rest, ret_value);
 }
 
-/* RFC 7239 4: [ pair ] *( ";" [ pair ] ), no parameter twice. `for` is all that is wanted. */
-static bool take_element(struct str *rest, struct str *ret_for)
+/* The parameters that are wanted. False: it is there already. */
+static bool keep_pair(struct forwarded_element *e, struct str name, struct str value)
 {
-	struct str for_ = STR_NONE;
+	struct str *place = str_eq_nocase(name, STR("for"))     ? &e->for_
+	                    : str_eq_nocase(name, STR("proto")) ? &e->proto
+	                                                        : NULL;
+	if (!place)
+		return true;
+	if (place->p)
+		return false;
+	*place = value;
+	return true;
+}
+
+/* RFC 7239 4: [ pair ] *( ";" [ pair ] ), no parameter twice. */
+static bool take_element(struct str *rest, struct forwarded_element *ret_element)
+{
+	struct forwarded_element e = { 0 };
 	for (;;) {
 		struct str name = STR_NONE, value = STR_NONE;
-		if (!take_pair(rest, &name, &value))
+		if (!take_pair(rest, &name, &value) || !keep_pair(&e, name, value))
 			return false;
-		if (str_eq_nocase(name, STR("for"))) {
-			if (for_.p)
-				return false;
-			for_ = value;
-		}
 		if (!str_starts(*rest, STR(";")))
 			break;
 		*rest = str_from(*rest, 1);
 	}
-	*ret_for = for_;
+	*ret_element = e;
 	return true;
 }
 
@@ -171,15 +182,17 @@ enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address)
 	bool usual = str_eq(h->name, X_FORWARDED_FOR), fresh = !h->in_field;
 	if (fresh && !next_field(h))
 		return HOP_NONE;
+	h->proto = STR_NONE;
 	if (h->hop_count++ == FORWARDED_HOPS_MOST)
 		return HOP_UNKNOWN;
 	if (usual)
 		return read_usual(take_last(h), ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;
 	if (fresh && !split_field(h, h->list))
 		return HOP_BAD;
-	struct str element = h->elements[--h->element_count];
+	const struct forwarded_element *element = &h->elements[--h->element_count];
 	h->in_field = h->element_count > 0;
-	return read_node(element, ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;
+	h->proto = element->proto;
+	return read_node(element->for_, ret_address) ? HOP_ADDRESS : HOP_UNKNOWN;
 }
 
 /* ---- what strangers may not say ---- */

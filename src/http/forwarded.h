@@ -23,11 +23,17 @@ struct hops {
 	struct str name;
 	size_t field;    /* of headers: those before it are unread */
 	struct str list; /* X-Forwarded-For: what is unread of the field */
-	struct str elements[FORWARDED_HOPS_MOST];
+	struct forwarded_element {
+		struct str for_, proto;
+	} elements[FORWARDED_HOPS_MOST];
+	struct str
+	        proto; /* what the last hop of Forwarded says that it was asked by, p NULL: none */
 	size_t element_count, hop_count;
 	bool in_field;
 };
 void hops_init(struct hops *h, const struct headers *headers);
+/* Of Forwarded, whatever else there is. */
+void hops_init_forwarded(struct hops *h, const struct headers *headers);
 /* The next one; nothing is known of those behind an UNKNOWN or BAD one. */
 enum hop hops_next(struct hops *h, struct sockaddr_storage *ret_address);
 

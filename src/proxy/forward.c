@@ -96,7 +96,10 @@ static void set_ours(
 	                      : ex->request.version == HTTP_1_1 ? STR("1.1 ")
 	                                                        : STR("1.0 ");
 	set(h, ex, X_FOR, append_to_list(a, said->of[X_FOR], client));
-	set(h, ex, X_PROTO, said->of[X_PROTO].n ? said->of[X_PROTO] : proto);
+	set(h, ex, X_PROTO,
+	        said->of[X_PROTO].n ? said->of[X_PROTO]
+	        : ex->proto.n       ? ex->proto
+	                            : proto);
 	set(h, ex, X_HOST, said->of[X_HOST].n ? said->of[X_HOST] : ex->request.authority);
 	set(h, ex, FORWARDED,
 	        append_to_list(a, said->of[FORWARDED], forwarded_element(ex, client, proto)));

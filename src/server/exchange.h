@@ -97,7 +97,8 @@ struct exchange {
 	const struct conn *connection; /* the client's; NULL: there is none */
 	/* Who asks: the peer, until routing has found whom a trusted proxy speaks for. */
 	struct sockaddr_storage client;
-	struct sockaddr_storage peer;  /* the connection's other end, once it is routed */
+	struct sockaddr_storage peer; /* the connection's other end, once it is routed */
+	struct str proto;             /* "http", "https": how the visitor came to a trusted proxy */
 	const struct secured *secured; /* NULL: plain HTTP, or nothing is known of its TLS */
 	const struct site *asked;      /* for which it is counted and logged; NULL: for none */
 	struct counters *counted[2];   /* by enum counters_kind */

@@ -209,6 +209,7 @@ void forward_auth_start(struct exchange *ex, void (*go_on)(struct exchange *ex))
 		.connection = ex->connection,
 		.client = ex->client,
 		.peer = ex->peer,
+		.proto = ex->proto,
 		.tls = ex->tls,
 		.temporary = ex->temporary,
 		.started = loop_mono(ex->worker->loop),

@@ -28,12 +28,6 @@ static void redirect_to_https(struct exchange *ex)
 	                              six ? STR("]") : STR(""), port, path));
 }
 
-static bool came_to_proxy_by_https(const struct exchange *ex)
-{
-	struct str proto = headers_find(&ex->request.headers, STR("x-forwarded-proto"));
-	return str_eq_nocase(proto, STR("https")); /* a stranger's is gone */
-}
-
 /* An application is redirected to only where browsers trust the certificate. The page knows no
  * plain HTTP but on a loopback address, whatever its certificate is. */
 static bool redirected(struct exchange *ex)
@@ -41,7 +35,7 @@ static bool redirected(struct exchange *ex)
 	bool page = ex->site->kind == SITE_CONTROL;
 	if (ex->tls || !ex->site->force_ssl)
 		return false;
-	if (!page && (came_to_proxy_by_https(ex) || !has_own_certificate(ex)))
+	if (!page && (str_eq(ex->proto, STR("https")) || !has_own_certificate(ex)))
 		return false;
 	redirect_to_https(ex);
 	return true;

@@ -100,13 +100,24 @@ def test_force_ssl_hears_of_https_in_front_of_a_trusted_proxy(stage, pebble, ups
     everseal = stage.everseal(pebble, head="trusted-proxy 127.0.0.1", sites=site).start()
     everseal.wait_served("shop.example.com")
 
-    def status(proto):
-        return ask(everseal.http, "shop.example.com", headers=[f"X-Forwarded-Proto: {proto}"]).status
+    def status(proto, *more):
+        return ask(everseal.http, "shop.example.com", headers=[f"X-Forwarded-Proto: {proto}", *more]).status
+
+    def status_of(forwarded, *more):
+        return ask(everseal.http, "shop.example.com", headers=[f"Forwarded: {forwarded}", *more]).status
     assert status("https") == 200
     assert status("http") == status("https, http") == status("") == 301
+    assert status("http", "Forwarded: proto=https") == 301
+    assert status_of("proto=https") == 200
+    assert upstream.heard[-1].value("X-Forwarded-Proto") == "https"
+    assert status_of("for=198.51.100.7;proto=https", "X-Forwarded-For: 198.51.100.7") == 200
+    assert status_of("for=198.51.100.7;proto=https, for=127.0.0.1;proto=http") == 200
+    assert status_of("proto=https, for=198.51.100.7") == status_of("proto=http") == 301
+    assert status_of("proto=http;proto=https") == 400
     everseal.write(head="trusted-proxy 192.0.2.1", sites=site)
     everseal.cli("reload").ok()
     until("a stranger's word counts for nothing", lambda: status("https") == 301)
+    assert status_of("proto=https") == 301
 
 
 def test_force_ssl_for_all_with_an_exception(stage, pebble, upstream):

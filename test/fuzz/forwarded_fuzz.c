@@ -5,14 +5,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void walk(const struct headers *headers)
+static void walk(struct hops *hops)
 {
-	struct hops hops;
 	struct sockaddr_storage a, again;
 	char text[ADDRESS_TEXT];
 	unsigned count = 0;
-	hops_init(&hops, headers);
-	while (hops_next(&hops, &a) == HOP_ADDRESS) {
+	while (hops_next(hops, &a) == HOP_ADDRESS) {
 		CHECK(++count <= FORWARDED_HOPS_MOST);
 		CHECK(address_parse(str_c(address_text(&a, text)), 0, &again));
 		CHECK(address_same_host(&a, &again));
@@ -29,6 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		headers_add(&headers, &a, usual ? STR("x-forwarded-for") : STR("forwarded"),
 		        str_trim(str_from(line, 1)));
 	}
-	walk(&headers);
+	struct hops hops;
+	hops_init(&hops, &headers);
+	walk(&hops);
+	hops_init_forwarded(&hops, &headers);
+	walk(&hops);
 	return 0;
 }

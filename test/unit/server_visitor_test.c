@@ -59,6 +59,7 @@ static const struct {
 	{ "10.0.0.1", "10.0.0.1", { "forwarded: for=_hidden, for=10.0.0.2" } },
 	{ "10.0.0.1", "10.0.0.1", { "forwarded: proto=https" } },
 	{ "10.0.0.1", NULL, { "forwarded: for=198.51.100.7;for=203.0.113.9" } },
+	{ "10.0.0.1", NULL, { "forwarded: for=198.51.100.7;proto=http;proto=https" } },
 	{ "10.0.0.1", NULL, { "forwarded: for=\"198.51.100.\\7\"" } },
 	{ "10.0.0.1", NULL, { "forwarded: for=2001:db8::7" } },
 	{ "10.0.0.1", NULL, { "forwarded: for = 198.51.100.7" } },
@@ -109,6 +110,58 @@ static void the_nearest_that_is_not_trusted(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		check(cases[i].peer, cases[i].lines, 3, cases[i].client);
+}
+
+/* How the visitor came to the proxy that is furthest from us. */
+static const struct {
+	const char *peer, *proto;
+	const char *lines[3];
+} protos[] = {
+	{ "10.0.0.1", "", { 0 } },
+	{ "10.0.0.1", "https", { "forwarded: proto=https" } },
+	{ "10.0.0.1", "https", { "forwarded: for=198.51.100.7;PROTO=HTTPS" } },
+	{ "10.0.0.1", "http", { "forwarded: for=198.51.100.7;proto=\"http\"" } },
+	{ "10.0.0.1", "", { "forwarded: for=198.51.100.7" } },
+	{ "10.0.0.1", "", { "forwarded: proto=ftp" } },
+	{ "10.0.0.1", "https", { "forwarded: for=unknown;proto=https" } },
+	{ "192.0.2.1", "", { "forwarded: proto=https" } },
+	{ "192.0.2.1", "", { "x-forwarded-proto: https" } },
+	/* A stranger's stands before the one that the nearest proxy added. */
+	{ "10.0.0.1", "http", { "forwarded: proto=https, for=198.51.100.7;proto=http" } },
+	{ "10.0.0.1", "", { "forwarded: for=10.0.0.3;proto=https, for=198.51.100.7" } },
+	{ "10.0.0.1", "http", { "forwarded: proto=https", "forwarded: proto=http" } },
+	/* Proxies behind each other. */
+	{ "10.0.0.1", "https",
+	        { "forwarded: for=198.51.100.7;proto=https, for=10.0.0.2;proto=http" } },
+	{ "10.0.0.1", "http", { "forwarded: proto=http", "forwarded: for=10.0.0.2;proto=https" } },
+	{ "10.0.0.1", "https", { "forwarded: for=10.0.0.3;proto=https, for=10.0.0.2" } },
+	{ "10.0.0.1", "", { "forwarded: for=198.51.100.7, for=10.0.0.2;proto=https" } },
+	/* What every proxy sets goes before what few do. */
+	{ "10.0.0.1", "https", { "x-forwarded-proto: HTTPS", "forwarded: proto=http" } },
+	{ "10.0.0.1", "http", { "x-forwarded-proto: http", "forwarded: proto=https" } },
+	{ "10.0.0.1", "", { "x-forwarded-proto: ", "forwarded: proto=https" } },
+	{ "10.0.0.1", "https",
+	        { "x-forwarded-for: 198.51.100.7", "forwarded: for=198.51.100.7;proto=https" } },
+	/* It may have taken in what the proxy added. */
+	{ "10.0.0.1", "", { "x-forwarded-for: 198.51.100.7", "forwarded: proto=https, \"" } },
+	{ "10.0.0.1", "",
+	        { "x-forwarded-for: 198.51.100.7", "forwarded: proto=http;proto=https" } },
+};
+
+static void what_it_was_that_the_proxy_was_asked_by(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof protos / sizeof *protos; i++) {
+		ARENA_AUTO arena = ARENA_INIT;
+		struct exchange ex = { .arena = &arena, .generation = trusting() };
+		assert_true(address_parse(str_c(protos[i].peer), 0, &ex.client));
+		for (size_t k = 0; k < 3 && protos[i].lines[k]; k++)
+			add_line(&ex, protos[i].lines[k]);
+		assert_true(visitor_find(&ex));
+		if (!str_eq_c(ex.proto, protos[i].proto))
+			fail_msg("%zu: \"%.*s\"", i, STR_ARG(ex.proto));
+		generation_unref(&ex.generation);
+	}
 }
 
 static const struct {
@@ -196,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_nearest_that_is_not_trusted),
 		cmocka_unit_test(a_way_has_an_end),
+		cmocka_unit_test(what_it_was_that_the_proxy_was_asked_by),
 		cmocka_unit_test(only_trusted_ones_say_whence_it_came),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
