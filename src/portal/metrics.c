@@ -1,11 +1,13 @@
 /* GET /metrics: what Prometheus scrapes. Labels per name stay few, however many names there are:
- * sites and upstreams as serve counts them, certificates the NAMES_MOST that end first. */
+ * sites and upstreams as serve counts them, certificates the NAMES_MOST that end first, of each
+ * CA's limits the BUDGETS_MOST that are used up most. */
 #include "notify/metrics.h"
 #include "issue/limits.h"
+#include "keys/digest.h"
 #include "portal/sites.h"
 #include "renew/demand.h"
 
-enum { NAMES_MOST = 200 };
+enum { NAMES_MOST = 200, BUDGETS_MOST = 20, ABOUT_MOST = 253 };
 
 #define LABEL(l_name, l_value) { .name = (l_name), .value = (l_value) }
 
@@ -169,6 +171,80 @@ static void write_limits(struct buf *out, bool most)
 			        most ? limit.most : limit.used);
 }
 
+/* What the CAs' other limits count by domain, set of names or name: of each issuer those that are
+ * nearest to their limit. */
+static const char *const budget_kinds[LIMIT_COUNT] = {
+	[LIMIT_DOMAIN] = "domain", [LIMIT_SET] = "names", [LIMIT_FAILED] = "failures"
+};
+struct budgets {
+	struct str issuer;
+	struct limit nearest[1 + BUDGETS_MOST]; /* the first is that of the orders */
+	size_t count;
+};
+
+/* A set of names may be long: then the first, how many more, and what tells it from others. */
+static struct str about_short(struct arena *a, struct str about)
+{
+	unsigned char hash[DIGEST_SHA256];
+	size_t more = 0;
+	if (about.n <= ABOUT_MOST)
+		return about;
+	for (size_t i = 0; i < about.n; i++)
+		more += about.p[i] == ' ';
+	digest_sha256(about, hash);
+	return arena_printf(a, "%.*s and %zu more, %02x%02x%02x%02x",
+	        STR_ARG(str_head(about, str_find(about, ' '))), more, hash[0], hash[1], hash[2],
+	        hash[3]);
+}
+
+static size_t budgets_of(struct arena *a, struct budgets **ret)
+{
+	const struct config *config = portal_host->ops->config(portal_host);
+	struct budgets *all = arena_array(a, struct budgets, config->issuer_count);
+	for (size_t i = 0; i < config->issuer_count; i++) {
+		struct budgets *b = &all[i];
+		b->issuer = config->issuers[i].name;
+		b->count = limits_nearest(issuers_limits(portal.issuers),
+		        config->issuers[i].directory, a, b->nearest, 1 + BUDGETS_MOST);
+		for (size_t n = 1; n < b->count; n++)
+			b->nearest[n].about = about_short(a, b->nearest[n].about);
+	}
+	*ret = all;
+	return config->issuer_count;
+}
+
+static void write_budget(struct buf *out, const char *name, const struct budgets *b, bool most)
+{
+	for (size_t n = 1; n < b->count; n++) {
+		const struct limit *limit = &b->nearest[n];
+		metrics_int(out,
+		        &(struct metrics_sample){ .name = name,
+		                .labels = { LABEL("issuer", b->issuer),
+		                        LABEL("kind", str_c(budget_kinds[limit->kind])),
+		                        LABEL("about", limit->about) } },
+		        most ? limit->most : limit->used);
+	}
+}
+
+static void write_budgets(struct buf *out, struct arena *a)
+{
+	static const struct {
+		const char *name, *help;
+	} families[] = {
+		{ "everseal_ca_budget_used",
+		        "Counted against a CA's limit by registered domain, exact set of names or "
+		        "name now; of each CA the 20 nearest to their limit." },
+		{ "everseal_ca_budget_limit", "What the CA takes; of the same." },
+	};
+	struct budgets *all;
+	const size_t count = budgets_of(a, &all);
+	for (size_t f = 0; f < 2; f++) {
+		metrics_family(out, families[f].name, METRICS_GAUGE, families[f].help);
+		for (size_t i = 0; i < count; i++)
+			write_budget(out, families[f].name, &all[i], /* most= */ f == 1);
+	}
+}
+
 /* ---- telling people ---- */
 
 static void write_messages(struct buf *out)
@@ -311,6 +387,7 @@ static void write_all(struct portal_count *q, const struct portal_counts *counts
 	write_demands(out);
 	write_limits(out, /* most= */ false);
 	write_limits(out, /* most= */ true);
+	write_budgets(out, &c->arena);
 	write_messages(out);
 	write_handshakes(out, counts->handshakes);
 	write_kind(out, COUNTERS_SITE, counts);

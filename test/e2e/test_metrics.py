@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api import Api
 from network import ask, until
+from test_page_limits import spend
 
 pytestmark = pytest.mark.asan
 CONTRIB = pathlib.Path(__file__).resolve().parents[2] / "contrib"
@@ -88,6 +89,29 @@ def test_labels_stay_few_however_many_names(everseal):
     assert len({s.labels["name"] for s in named}) == 200
 
 
+def test_budgets_of_domains_sets_and_failures(everseal):
+    """Of the CAs whose limits are known; the nearest to their limit, however many there are."""
+    everseal.stop()
+    for i in range(30):
+        spend(everseal, 1, "certificate", f"www.n{i}.example.net")
+    long = ["a.example.net", *(f"{i}.{'a' * 60}.example.net" for i in range(99))]
+    spend(everseal, 4, "certificate", *long)
+    spend(everseal, 3, "failure", "lost.example.org")
+    everseal.start()
+    families = scrape(everseal)
+    used = families["everseal_ca_budget_used"].samples
+    most = {tuple(sorted(s.labels.items())): s.value for s in families["everseal_ca_budget_limit"].samples}
+    assert len(used) == len(most) == 20
+    assert {tuple(sorted(s.labels.items())) for s in used} == set(most)
+    assert {s.labels["issuer"] for s in used} == {"letsencrypt"}
+    assert {s.labels["kind"] for s in used} == {"domain", "names", "failures"}
+    for name, expected in (("used", 3), ("limit", 5)):
+        assert value(families, f"everseal_ca_budget_{name}", kind="failures", about="lost.example.org") == expected
+    assert value(families, "everseal_ca_budget_used", kind="domain", about="example.net") == 34
+    sets = [s for s in used if s.labels["about"].startswith(f"{sorted(long)[0]} and 99 more, ")]
+    assert [s.value for s in sets] == [4] and len(sets[0].labels["about"]) < 300
+
+
 def test_only_who_may_read(everseal):
     assert Api(everseal.state, everseal.page).ask("GET", "/metrics").status == 401
     assert Api(everseal.state, everseal.page, token="wrong").ask("GET", "/metrics").status == 401
@@ -120,6 +144,6 @@ def test_contrib_speaks_of_what_there_is(everseal, name):
         named = re.findall(r"(everseal_\w+)(?:\{(\w+)=\"([^\"]*)\"\})?", expression)
         assert named, expression
         for metric, label, wanted in named:
-            if metric.startswith("everseal_ca_orders"):
+            if metric.startswith(("everseal_ca_orders", "everseal_ca_budget")):
                 continue  # of CAs whose limits are known: Pebble's are not
             assert any(s.name == metric and (not label or s.labels[label] == wanted) for s in samples), metric

@@ -12,6 +12,7 @@ enum {
 	MANY = 100000,
 	AT_ONCE = 5000,
 	CERTIFICATES = 200,
+	BUDGETS = 20,
 	OF_ONE = COUNTERS_CLASSES + COUNTERS_BUCKETS + 4, /* series of a site, or of an upstream */
 	OTHERS = 100,
 	LINE_MOST = 400,
@@ -187,6 +188,30 @@ static void server_close(struct server *s)
 	host.ops = &host_ops;
 }
 
+/* As many certificates of Let's Encrypt's as it has names, each for a domain of its own; one for as
+ * many long names as a certificate may have, several of another domain, and a proof that failed. */
+static void spend_many(const struct server *s)
+{
+	struct limits *l = issuers_limits(s->issuers);
+	const struct str directory = STR("https://acme-v02.api.letsencrypt.org/directory");
+	char names[100][254];
+	struct str set[100];
+	for (int i = 0; i < MANY; i++) {
+		snprintf(names[0], sizeof names[0], "www.n%d.com", i);
+		set[0] = str_c(names[0]);
+		limits_spent(l, SPENT_CERTIFICATE, directory, set, 1);
+	}
+	for (int i = 0; i < 100; i++) {
+		snprintf(names[i], sizeof names[i], "%0240d.long.com", i);
+		set[i] = str_c(names[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		limits_spent(l, SPENT_CERTIFICATE, directory, set, 100);
+	const struct str bad = STR("bad.example.org");
+	for (int i = 0; i < 3; i++)
+		limits_spent(l, SPENT_FAILURE, directory, &bad, 1);
+}
+
 /* ---- what is said ---- */
 
 /* "name 7", "name{label="value"} 7.5". */
@@ -229,6 +254,7 @@ static void labels_stay_few_with_a_hundred_thousand_names(void **state)
 
 	server_open(&s);
 	visit_many(&sum);
+	spend_many(&s);
 
 	begin(&c, R("GET", "/metrics", .owner = true));
 	c.body = BUF(CALL_ANSWER_MOST + 1);
@@ -248,7 +274,20 @@ static void labels_stay_few_with_a_hundred_thousand_names(void **state)
 	            CERTIFICATES);
 	assert_in_range(samples_of(text, "everseal_requests_under_way{"), most - 1, most);
 	assert_in_range(samples_of(text, "everseal_upstream_requests_under_way{"), most - 1, most);
-	assert_true(all <= 2 * CERTIFICATES + COUNTERS_KINDS * OF_ONE * most + OTHERS);
+	assert_true(
+	        all <= 2 * CERTIFICATES + COUNTERS_KINDS * OF_ONE * most + 2 * BUDGETS + OTHERS);
+	assert_int_equal(samples_of(text, "everseal_ca_budget_used{"), BUDGETS);
+	assert_int_equal(samples_of(text, "everseal_ca_budget_limit{"), BUDGETS);
+	static const char *const budgets[] = {
+		"everseal_ca_budget_used{issuer=\"letsencrypt\",kind=\"failures\","
+		"about=\"bad.example.org\"} 3\n",
+		"everseal_ca_budget_limit{issuer=\"letsencrypt\",kind=\"failures\","
+		"about=\"bad.example.org\"} 5\n",
+		".long.com and 99 more, ",
+	};
+	for (size_t i = 0; i < 3; i++)
+		if (!strstr(buf_c(&c.body), budgets[i]))
+			fail_msg("no %s", budgets[i]);
 	assert_non_null(strstr(buf_c(&c.body), "everseal_certificates{state=\"ok\"} "));
 
 	finish(&c);
