@@ -404,7 +404,8 @@ static bool check_want(const struct flow_want *want, struct err *err)
 
 static const struct challenge_choice http_only = { { CHALLENGE_HTTP_01 }, 1 };
 
-static bool choose(struct flow_name *name, const struct challenge_choice *from, struct err *err)
+static bool choose(const struct flow *f, struct flow_name *name,
+        const struct challenge_choice *from, struct err *err)
 {
 	struct challenge_choice *to = &name->choice;
 	for (size_t i = 0; i < from->count; i++)
@@ -420,8 +421,8 @@ static bool choose(struct flow_name *name, const struct challenge_choice *from, 
 		        STR_ARG(name->name));
 	return err_set(err, ERR_INPUT,
 	        "%.*s can be proved only over HTTP or TLS, and neither can be used for it "
-	        "here." ERR_REMEDY "Open port 80 or 443 for the CA.",
-	        STR_ARG(name->name));
+	        "here." ERR_REMEDY "Open port %u or %u for the CA.",
+	        STR_ARG(name->name), f->http_port, f->https_port);
 }
 
 struct flow *flow_new(const struct flow_want *want, struct err *err)
@@ -433,6 +434,8 @@ struct flow *flow_new(const struct flow_want *want, struct err *err)
 		.terms_agreed = want->terms_agreed,
 		.name_count = want->name_count,
 		.change = want->change,
+		.http_port = want->http_port ? want->http_port : 80,
+		.https_port = want->https_port ? want->https_port : 443,
 		.poll_wait = POLL_FIRST,
 		.started = want->now,
 		.nonce = BUF_INIT(1024),
@@ -448,7 +451,7 @@ struct flow *flow_new(const struct flow_want *want, struct err *err)
 	for (size_t i = 0; i < want->name_count; i++) {
 		keep(f, &f->names[i].name, want->names[i]);
 		/* A revocation proves no name. */
-		if (!f->revoke.n && !choose(&f->names[i],
+		if (!f->revoke.n && !choose(f, &f->names[i],
 		                            want->choices ? &want->choices[i] : &http_only, err)) {
 			flow_free(&f);
 			return NULL;

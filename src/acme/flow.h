@@ -131,6 +131,7 @@ struct flow {
 	struct str replaces;        /* RFC 9773: certificate ID, or STR_NONE; cleared if refused */
 	struct str preferred_chain; /* common name of its top; STR_NONE: the CA's default */
 	bool can_bind;              /* the driver has what ACME_BIND needs */
+	unsigned http_port, https_port; /* that CAs ask on */
 	/* How far it is. */
 	enum acme_step step;
 	size_t at; /* the name that a per-name step is about; 0 where there is none */
@@ -180,6 +181,7 @@ struct flow_want {
 	/* One per name: what it may be proved with, in order of preference. NULL: http-01. Types
 	 * that no CA takes for such a name are left out. */
 	const struct challenge_choice *choices;
+	unsigned http_port, https_port; /* that the CA asks us on; 0: 80, 443 */
 	/* RFC 8555 7.6: not a new certificate is wanted, but that this one (DER) is revoked, for
 	 * that reason. DONE without a chain says so; one that is revoked already is as well. */
 	struct str revoke;

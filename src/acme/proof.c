@@ -60,21 +60,22 @@ struct next fail_no_type(
 
 /* What to do if the CA did not find the proof. */
 #define POINT_HERE "Another server answers for the name: point its A and AAAA records here."
+/* #: the port that the CA asks on. */
 static const struct {
 	enum challenge_type type;
 	const char *problem, *words;
 } advice[] = {
 	{ CHALLENGE_HTTP_01, "connection",
-	        "Open port 80 in the firewall or forward it here; if the name has an IPv6 "
+	        "Open port # in the firewall or forward it here; if the name has an IPv6 "
 	        "address, it must lead here too." },
 	{ CHALLENGE_HTTP_01, "dns", "Repair the name's A and AAAA records." },
 	{ CHALLENGE_HTTP_01, "incorrectResponse", POINT_HERE },
 	{ CHALLENGE_HTTP_01, "tls",
 	        "A redirect leads the CA to HTTPS that does not work: answer challenges on port "
-	        "80." },
+	        "#." },
 	{ CHALLENGE_HTTP_01, "unauthorized", POINT_HERE },
 	{ CHALLENGE_TLS_ALPN_01, "connection",
-	        "Open port 443 in the firewall or forward it here; if the name has an IPv6 "
+	        "Open port # in the firewall or forward it here; if the name has an IPv6 "
 	        "address, it must lead here too." },
 	{ CHALLENGE_TLS_ALPN_01, "dns", "Repair the name's A and AAAA records." },
 	{ CHALLENGE_TLS_ALPN_01, "incorrectResponse", POINT_HERE },
@@ -93,27 +94,38 @@ static const struct {
 };
 
 /* RFC 8738: for addresses DNS plays no part. */
-static const char *words_for(struct str name, const char *words)
+static void add_words(
+        struct buf *out, const struct flow *f, const struct flow_name *name, const char *words)
 {
-	return !ip_is(name) || strcmp(words, POINT_HERE)
-	               ? words
-	               : "Another server is at that address: forward its ports 80 and 443 here.";
+	const size_t port = strcspn(words, "#");
+	const bool https = name->type == CHALLENGE_TLS_ALPN_01;
+	if (ip_is(name->name) && !strcmp(words, POINT_HERE))
+		buf_printf(out,
+		        "Another server is at that address: forward its ports %u and %u here.",
+		        f->http_port, f->https_port);
+	else if (words[port])
+		buf_printf(out, "%.*s%u%s", (int)port, words, https ? f->https_port : f->http_port,
+		        words + port + 1);
+	else
+		buf_add_c(out, words);
 }
 
-static const char *advice_for(const struct flow_name *name, struct str problem)
+static void add_advice(struct buf *out, const struct flow *f, const struct flow_name *name)
 {
 	for (size_t i = 0; i < sizeof advice / sizeof *advice; i++)
-		if (advice[i].type == name->type && str_eq_c(problem, advice[i].problem))
-			return words_for(name->name, advice[i].words);
-	return problem_advice(problem);
+		if (advice[i].type == name->type && str_eq_c(f->problem.type, advice[i].problem)) {
+			add_words(out, f, name, advice[i].words);
+			return;
+		}
+	buf_add_c(out, problem_advice(f->problem.type));
 }
 
-static void add_place(struct buf *out, const struct flow_name *name)
+static void add_place(struct buf *out, const struct flow *f, const struct flow_name *name)
 {
 	const struct str host = acme_without_wildcard(name->name);
 	switch (name->type) {
 	case CHALLENGE_TLS_ALPN_01:
-		buf_printf(out, "%.*s on port 443 (acme-tls/1)", STR_ARG(host));
+		buf_printf(out, "%.*s on port %u (acme-tls/1)", STR_ARG(host), f->https_port);
 		return;
 	case CHALLENGE_DNS_01:
 		buf_printf(out, "for the TXT record of _acme-challenge.%.*s", STR_ARG(host));
@@ -123,13 +135,16 @@ static void add_place(struct buf *out, const struct flow_name *name)
 		return;
 	case CHALLENGE_HTTP_01:
 	case CHALLENGE_TYPE_COUNT:
-		buf_printf(out, "http://%.*s/.well-known/acme-challenge/%.*s", STR_ARG(host),
-		        STR_ARG(name->token));
+		buf_printf(out, "http://%.*s", STR_ARG(host));
+		if (f->http_port != 80)
+			buf_printf(out, ":%u", f->http_port);
+		buf_printf(out, "/.well-known/acme-challenge/%.*s", STR_ARG(name->token));
 	}
 }
 
 /* RFC 8555 8.3 and 7.1.5: the CA may tell each URL that it asked; the last one failed. */
-static void add_asked(struct buf *out, const struct json *challenge, const struct flow_name *name)
+static void add_asked(struct buf *out, const struct json *challenge, const struct flow *f,
+        const struct flow_name *name)
 {
 	const struct json *records = json_array(challenge, "validationRecord");
 	const struct json *last =
@@ -138,7 +153,7 @@ static void add_asked(struct buf *out, const struct json *challenge, const struc
 	if (url.n)
 		buf_add(out, str_head(url, 300));
 	else
-		add_place(out, name);
+		add_place(out, f, name);
 	if (address.n)
 		buf_printf(out, " at %.*s", STR_ARG(str_head(address, 60)));
 }
@@ -150,14 +165,15 @@ static struct next say_failed(struct flow *f, const struct answer *a, size_t at)
 	const struct json *error = json_object(challenge, "error");
 	if (error)
 		problem_keep(f, error, a->reply->status);
-	BUF_AUTO asked = BUF_INIT(1024);
-	add_asked(&asked, challenge, name);
+	BUF_AUTO asked = BUF_INIT(1024), advised = BUF_INIT(512);
+	add_asked(&asked, challenge, f, name);
+	add_advice(&advised, f, name);
 	const struct str words = problem_words(f), status = json_text(a->body, "status");
 	struct next n = words.n ? fail(ERR_REFUSED,
 	                                  "%.*s could not prove control of %.*s." ERR_WHY
 	                                  "It asked %s and says: %.*s." ERR_REMEDY "%s",
 	                                  STR_ARG(ca_of(f)), STR_ARG(name->name), buf_c(&asked),
-	                                  STR_ARG(words), advice_for(name, f->problem.type))
+	                                  STR_ARG(words), buf_c(&advised))
 	                        : fail(ERR_REFUSED,
 	                                  "%.*s calls the authorization of %.*s %.*s and does not "
 	                                  "say why." ERR_REMEDY "Try again; if it "

@@ -14,7 +14,9 @@
 	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
 #define YES_NOS(X)                                                                                 \
 	X(terms_agreed)                                                                            \
-	X(can_bind) X(account_looked_up) X(account_forgotten) X(order_invalid) X(has_key) X(by_key)
+	X(can_bind)                                                                                \
+	X(account_looked_up)                                                                       \
+	X(account_forgotten) X(order_invalid) X(has_key) X(by_key)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \
@@ -23,6 +25,8 @@
 	X(other_types)                                                                             \
 	X(downloads)                                                                               \
 	X(bad_nonces_in_row)                                                                       \
+	X(http_port)                                                                               \
+	X(https_port)                                                                              \
 	X(lost_in_row) X(poll_wait) X(started) X(deadline) X(deadline_most) X(revoke_reason)
 #define DIRECTORY_TEXTS(X)                                                                         \
 	X(new_nonce)                                                                               \
@@ -255,6 +259,8 @@ struct flow *flow_load(struct str json, struct err *err)
 	JSON_AUTO *root = json_parse(json, "The stored attempt", err);
 	struct flow *f = root ? mem_new(struct flow) : NULL;
 	if (f) {
+		f->http_port = 80; /* unless it says otherwise */
+		f->https_port = 443;
 		f->nonce = BUF(1024);
 		f->payload = BUF(ACME_PAYLOAD_MOST);
 	}

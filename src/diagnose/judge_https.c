@@ -27,7 +27,8 @@ static void say_closed(struct findings *out, const struct fact_address *at, stru
 	        "%.*s does not show a certificate on port %u: %s Registering does not need it, "
 	        "visitors do.",
 	        STR_ARG(at->text), out->facts->https_port, at->probe_err.text);
-	finding->fix = STR("Open TCP port 443 to this machine in router and firewall.");
+	finding->fix = arena_printf(a, "Open TCP port %u to this machine in router and firewall.",
+	        out->facts->https_port);
 }
 
 static void say_foreign(

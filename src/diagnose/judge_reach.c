@@ -190,14 +190,15 @@ static void say_silent(struct findings *out, const struct fact_address *at, stru
 		        "from within: %.*s may see more.",
 		        STR_ARG(what), STR_ARG(f->ca.title));
 		finding->fix = arena_printf(a,
-		        "Forward TCP 80 and 443 to this machine, then try http://%.*s/ "
+		        "Forward TCP %u and %u to this machine, then try http://%.*s/ "
 		        "from outside, "
 		        "such as from a telephone without WLAN.",
-		        STR_ARG(f->name));
+		        f->http_port, f->https_port, STR_ARG(f->name));
 	} else if (f->is_address) {
 		finding->sentence = arena_printf(
 		        a, "%.*s %.*s would fail.", STR_ARG(what), STR_ARG(f->ca.title));
-		finding->fix = STR("Open TCP port 80 to this machine in router and firewall.");
+		finding->fix = arena_printf(a,
+		        "Open TCP port %u to this machine in router and firewall.", f->http_port);
 	} else if (at->ipv6) {
 		finding->sentence = arena_printf(a, "%.*s %.*s tries IPv6 first and would fail.",
 		        STR_ARG(what), STR_ARG(f->ca.title));
@@ -211,12 +212,15 @@ static void say_silent(struct findings *out, const struct fact_address *at, stru
 		        "%.*s %.*s tries IPv6 first and may pass; visitors without IPv6 reach "
 		        "nobody.",
 		        STR_ARG(what), STR_ARG(f->ca.title));
-		finding->fix = STR("Open port 80 to this machine, or correct the A record.");
+		finding->fix = arena_printf(
+		        a, "Open port %u to this machine, or correct the A record.", f->http_port);
 	} else {
 		finding->sentence = arena_printf(
 		        a, "%.*s %.*s would fail.", STR_ARG(what), STR_ARG(f->ca.title));
-		finding->fix = STR("Open TCP port 80 to this machine in router and firewall, or "
-		                   "correct the A record.");
+		finding->fix = arena_printf(a,
+		        "Open TCP port %u to this machine in router and firewall, or correct the A "
+		        "record.",
+		        f->http_port);
 	}
 }
 

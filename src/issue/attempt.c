@@ -786,6 +786,8 @@ static struct flow *flow_of(
 		.replaces = want->replaces,
 		.preferred_chain = want->preferred_chain,
 		.choices = choices,
+		.http_port = r->http_port,
+		.https_port = r->https_port,
 		.terms_agreed = want->terms_agreed,
 		.names = want->names,
 		.name_count = want->name_count,

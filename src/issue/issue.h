@@ -45,9 +45,10 @@ void issuers_free(struct issuers **i);
 
 struct issuer_row {
 	struct str name;
-	struct str directory;         /* empty: our own authority (internal.h) */
-	struct str trust;             /* PEM, or empty */
-	struct str eab_kid, eab_hmac; /* RFC 8555 7.3.4; hmac: base64url. Or empty */
+	struct str directory;           /* empty: our own authority (internal.h) */
+	struct str trust;               /* PEM, or empty */
+	struct str eab_kid, eab_hmac;   /* RFC 8555 7.3.4; hmac: base64url. Or empty */
+	uint16_t http_port, https_port; /* that it asks us on; 0: 80, 443 */
 };
 /* From the configuration; attempts under way keep the row they began with. */
 void issuers_set(struct issuers *i, const struct issuer_row *rows, size_t count);

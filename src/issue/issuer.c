@@ -264,6 +264,8 @@ static void add_issuer(struct issuers *i, const struct issuer_row *row)
 	r->trust = str_dup(row->trust);
 	r->eab_kid = str_dup(row->eab_kid);
 	r->eab_hmac = secret_copy(row->eab_hmac);
+	r->http_port = row->http_port;
+	r->https_port = row->https_port;
 	read_account(r);
 	list_init(&r->followers);
 	map_add(&i->by_name, str_c(r->name), &r->node);
@@ -272,7 +274,8 @@ static void add_issuer(struct issuers *i, const struct issuer_row *row)
 static bool same(const struct issuer *r, const struct issuer_row *row)
 {
 	return str_eq_c(row->directory, r->directory_url) && str_eq_c(row->trust, r->trust) &&
-	       str_eq_c(row->eab_kid, r->eab_kid) && secret_eq(&r->eab_hmac, row->eab_hmac);
+	       str_eq_c(row->eab_kid, r->eab_kid) && secret_eq(&r->eab_hmac, row->eab_hmac) &&
+	       row->http_port == r->http_port && row->https_port == r->https_port;
 }
 
 static const struct issuer_row *row_of(

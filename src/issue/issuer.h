@@ -25,6 +25,7 @@ struct issuer {
 	        node; /* by name; key.p NULL: no longer configured, lives for its attempts */
 	char *name, *directory_url, *trust, *eab_kid;
 	struct secret eab_hmac; /* base64url */
+	uint16_t http_port, https_port;
 	struct issuers *issuers;
 	unsigned refs;
 	struct arena arena; /* of the directory */

@@ -67,7 +67,8 @@ struct str ca_directory(const struct registration *g)
 	return g->rehearsing ? issuer->rehearsal : issuer->directory;
 }
 
-static struct issuer_row row_of(struct arena *a, const struct config_issuer *i, bool rehearsal)
+static struct issuer_row row_of(
+        struct arena *a, const struct config *c, const struct config_issuer *i, bool rehearsal)
 {
 	return (struct issuer_row){
 		.name = rehearsal ? arena_printf(a, "%.*s%s", STR_ARG(i->name), rehearsal_suffix)
@@ -76,6 +77,8 @@ static struct issuer_row row_of(struct arena *a, const struct config_issuer *i, 
 		.trust = i->trust,
 		.eab_kid = i->eab_kid,
 		.eab_hmac = i->eab_hmac,
+		.http_port = c->challenge_http,
+		.https_port = c->challenge_https,
 	};
 }
 
@@ -85,9 +88,9 @@ const struct issuer_row *renew_issuer_rows(
 	struct issuer_row *rows = arena_array(a, struct issuer_row, 2 * c->issuer_count);
 	size_t count = 0;
 	for (size_t i = 0; i < c->issuer_count; i++) {
-		rows[count++] = row_of(a, &c->issuers[i], /* rehearsal= */ false);
+		rows[count++] = row_of(a, c, &c->issuers[i], /* rehearsal= */ false);
 		if (c->issuers[i].rehearsal.n)
-			rows[count++] = row_of(a, &c->issuers[i], /* rehearsal= */ true);
+			rows[count++] = row_of(a, c, &c->issuers[i], /* rehearsal= */ true);
 	}
 	*ret_count = count;
 	return rows;

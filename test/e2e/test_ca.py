@@ -88,7 +88,7 @@ def test_challenge_failed_tells_what_was_asked_where(stage, pebble, upstream):
     pebble.http, pebble.https = kept
     everseal = stage.everseal(pebble, sites=f"site * {{ proxy {upstream.address} }}").start()
     outcome = everseal.le("register", "--name", "shop.example.com", "--agree-tos", "--wait")
-    outcome.failed("could not prove control of shop.example.com", "It asked shop.example.com on port 443",
+    outcome.failed("could not prove control of shop.example.com", f"It asked shop.example.com on port {pebble.https} ",
                    "point its A and AAAA records here")
     assert re.search(r"by http-01 failed, tls-alpn-01 is tried\. .* It asked "
                      r"http://shop.example.com(:\d+)?/.well-known/acme-challenge/", outcome.out), outcome.out

@@ -101,7 +101,7 @@ CASES = [
     Case("challenge: 409, and not heard", conflict="unheard"),
     *[Case(f"validation: {kind}", FORCED.replace("{}", kind) + advice, validation=kind,
            full=kind in ("dns", "tls"))
-      for kind, advice in (("connection", "Open port 80"), ("dns", "Repair the name's A and AAAA records"),
+      for kind, advice in (("connection", r"Open port \d{4,5} in the firewall"), ("dns", "Repair the name's A and AAAA records"),
                            ("caa", "Allow this CA in the domain's CAA record"), ("tls", "(redirect|Something in front of this server ends TLS)"),
                            ("unauthorized", "Another server answers"),
                            ("serverInternal", "The fault is the CA's"))],

@@ -366,6 +366,51 @@ static void where_the_ca_looked_is_told(void **state)
 	}
 }
 
+/* Which may be others than those that everybody knows. */
+static void the_ports_are_those_that_the_ca_asks_on(void **state)
+{
+	(void)state;
+	static const struct {
+		enum challenge_type type;
+		const char *name, *problem, *place, *advice;
+	} cases[] = {
+		{ CHALLENGE_HTTP_01, "a.test", "connection",
+		        "It asked http://a.test:5002/.well-known/acme-challenge/",
+		        "Open port 5002 in the firewall or forward it here; " },
+		{ CHALLENGE_HTTP_01, "a.test", "tls", "http://a.test:5002/",
+		        "HTTPS that does not work: answer challenges on port 5002." },
+		{ CHALLENGE_HTTP_01, "192.0.2.7", "unauthorized", "http://192.0.2.7:5002/",
+		        "forward its ports 5002 and 5001 here." },
+		{ CHALLENGE_TLS_ALPN_01, "a.test", "connection",
+		        "It asked a.test on port 5001 (acme-tls/1) and",
+		        "Open port 5001 in the firewall or forward it here; " },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct err err = ERR_INIT;
+		FLOW_AUTO *f = flow_at(ACME_STEP_authz);
+		BUF_AUTO saved = BUF(64 << 10);
+		char body[1000];
+		assert_int_equal(f->http_port, 80);
+		assert_int_equal(f->https_port, 443);
+		f->http_port = 5002;
+		f->https_port = 5001;
+		flow_save(f, &saved);
+		FLOW_AUTO *loaded = flow_load(buf_str(&saved), &err);
+		assert_int_equal(loaded->http_port, 5002);
+		assert_int_equal(loaded->https_port, 5001);
+		f->names[0].type = cases[i].type;
+		f->names[0].name = str_c(cases[i].name);
+		f->names[0].choice.count = 0;
+		snprintf(body, sizeof body,
+		        "{\"status\":\"invalid\",\"challenges\":[{\"type\":\"%s\",\"error\":"
+		        "{\"type\":\"" URN "%s\",\"detail\":\"Not so\"}}]}",
+		        challenge_type_name(cases[i].type), cases[i].problem);
+		const struct next n = hear(f, 200, body);
+		if (!strstr(n.err.text, cases[i].place) || !strstr(n.err.text, cases[i].advice))
+			fail_msg("%zu: %s", i, n.err.text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +427,7 @@ int main(void)
 		cmocka_unit_test(a_proof_by_another_type_is_placed_anew),
 		cmocka_unit_test(the_reason_of_the_order_stands),
 		cmocka_unit_test(where_the_ca_looked_is_told),
+		cmocka_unit_test(the_ports_are_those_that_the_ca_asks_on),
 	};
 	return cmocka_run_group_tests_name("acme_again", tests, NULL, NULL);
 }
