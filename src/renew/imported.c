@@ -492,10 +492,10 @@ static const char *reason_of(const struct imported *m)
 
 static const struct str ends_words =
         STR_INIT("The certificate was imported and ends soon, and Everseal does not renew "
-                 "it." ERR_REMEDY "Import the next one, or register the name.");
+                 "it. Import the next one, or register the name.");
 static const struct str revoked_words =
         STR_INIT("The certificate was imported, and its CA has revoked it: browsers that ask the "
-                 "CA refuse it." ERR_REMEDY "Import another one, or register the name.");
+                 "CA refuse it. Import another one, or register the name.");
 
 static struct str why_of(const struct imported *m)
 {

@@ -82,8 +82,8 @@ static struct str why_of(const struct registration *g)
 	if (revoked_at(g))
 		return registration_blocked(g)
 		               ? STR("The certificate that is served is revoked: browsers that ask "
-		                     "its CA refuse it." ERR_REMEDY
-		                     "Register the name again for a new one.")
+		                     "its CA refuse it. Register the name again for a new "
+		                     "one.")
 		               : STR("The certificate that is served is revoked: browsers that ask "
 		                     "its CA refuse it. A new one is ordered as soon as its CA's "
 		                     "limits allow it.");
@@ -92,9 +92,8 @@ static struct str why_of(const struct registration *g)
 	if (g->held.is && staple_is_missed(g->renewals, str_c(g->held.leaf.sha1)))
 		return STR("Browsers refuse the certificate, which may only be shown with an "
 		           "answer of its CA's OCSP responder (must-staple): that gives "
-		           "none." ERR_REMEDY
-		           "It is asked again; if it goes on, let the CA issue it without that "
-		           "(profile), or choose another issuer.");
+		           "none. It is asked again; if it goes on, let the CA issue it without "
+		           "that (profile), or choose another issuer.");
 	return g->served_at && g->served_err.code ? str_c(g->served_err.text) : STR_NONE;
 }
 

@@ -495,6 +495,21 @@ static void a_clock_that_jumps_is_noticed_in_time(void **state)
 	clock_is("Renewals go by the CA's clock.");
 }
 
+/* While the clock is wrong, each ten minutes. */
+static void that_it_was_set_is_noticed_in_time(void **state)
+{
+	(void)state;
+	start_with_a_wrong_clock(3650 * DAY);
+	place->ca.down = true;
+	run_for(place, 5 * MINUTE);
+	assert_int_equal(world.renewals->wall.was, WALL_AHEAD);
+	set_clock(-3650 * DAY);
+	run_for(place, 5 * MINUTE - 1);
+	assert_int_equal(world.renewals->wall.was, WALL_AHEAD);
+	run_for(place, 1);
+	assert_int_equal(world.renewals->wall.was, WALL_BELIEVED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,6 +537,7 @@ int main(void)
 		WORLD_TEST(a_certificate_tells_that_the_clock_is_behind),
 		WORLD_TEST(another_ca_may_tell_the_time),
 		WORLD_TEST(a_clock_that_jumps_is_noticed_in_time),
+		WORLD_TEST(that_it_was_set_is_noticed_in_time),
 	};
 	return cmocka_run_group_tests_name("renew_ca", tests, NULL, NULL);
 }

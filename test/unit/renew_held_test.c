@@ -349,6 +349,217 @@ static void it_expires_at_its_end(void **state)
 	assert_string_equal(said("shop.example.com", "lamp"), "\"problem\"");
 }
 
+/* ---- what is said of it, by what it is ---- */
+
+#define REVOKED "The certificate that is served is revoked: browsers that ask its CA refuse it."
+
+enum { LIVES = 1, WORKING = 2, REVOKED_ONE = 4, DISABLED = 8, KEPT = 16, FAILED = 32, ENDED = 64 };
+enum { LOOKED = 128, DIFFERS = 256, ERROR = 512 };
+static const struct {
+	unsigned is;
+	const char *state, *why;
+} views[] = {
+	{ 0, "temporary", "" },
+	{ LIVES, "ok", "" },
+	{ FAILED, "failed", "" },
+	{ LIVES | FAILED | ERROR, "failed", "It failed." },
+	{ KEPT | LIVES | FAILED, "retired", "" },
+	{ KEPT | LIVES | DISABLED, "disabled", "" },
+	{ LIVES | DISABLED | REVOKED_ONE, "revoked",
+	        REVOKED " Register the name again for a new one." },
+	{ LIVES | REVOKED_ONE, "revoked",
+	        REVOKED " A new one is ordered as soon as its CA's limits allow it." },
+	{ LIVES | REVOKED_ONE | WORKING | ERROR, "working", "An attempt is under way." },
+	{ ENDED | WORKING, "expired", "An attempt is under way." },
+	{ WORKING, "working", "An attempt is under way." },
+	{ LIVES | LOOKED, "ok", "" },
+	{ LIVES | DIFFERS, "ok", "" }, /* it is not known any more */
+	{ LIVES | LOOKED | DIFFERS, "ok", "Another is seen." },
+	{ LIVES | LOOKED | DIFFERS | ERROR, "ok", "It failed." },
+};
+
+static void view_is(unsigned is, const char *state, const char *why)
+{
+	struct str name = STR("a.example.com");
+	const int64_t now = loop_wall(place->loop);
+	struct registration *g = registration_new(world.renewals, STR("x"));
+	g->names = &name;
+	g->name_count = 1;
+	g->issuer = STR("ca");
+	g->held.is = is & (LIVES | ENDED);
+	g->held.leaf.not_before = now - DAY;
+	g->held.leaf.not_after = is & ENDED ? now : now + 89 * DAY;
+	g->in_store = !(is & KEPT);
+	g->disabled = is & DISABLED;
+	g->failures = is & FAILED ? 1 : 0;
+	g->revoked.at = is & REVOKED_ONE ? now : 0;
+	g->served_at = is & LOOKED ? now : 0;
+	if (is & DIFFERS)
+		err_set(&g->served_err, ERR_CONFLICT, "Another is seen.");
+	if (is & ERROR)
+		err_set(&g->last_error, ERR_REFUSED, "It failed.");
+	if (is & WORKING)
+		list_add_last(&world.renewals->queue, &g->queued);
+	const struct renew_view v = registration_view(g);
+	if (strcmp(v.state, state) || !str_eq_c(v.why, why))
+		fail_msg("%u: %s, %.*s", is, v.state, STR_ARG(v.why));
+	assert_int_equal(v.error != NULL, (is & ERROR) != 0);
+	assert_int_equal(v.served != NULL, (is & LOOKED) && (is & DIFFERS));
+	assert_int_equal(v.renewed, !(is & (KEPT | DISABLED)));
+	assert_int_equal(v.replaced, (is & KEPT) != 0);
+	assert_int_equal(v.revoked, is & LIVES ? g->revoked.at : 0);
+	registration_free(&g);
+}
+
+static void each_state_has_its_words(void **state)
+{
+	(void)state;
+	world_start(BASE);
+	for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+		view_is(views[i].is, views[i].state, views[i].why);
+}
+
+static void when_the_next_try_is_and_why(void **state)
+{
+	(void)state;
+	struct str name = STR("a.example.com");
+	world_start(BASE);
+	struct registration *g = registration_new(world.renewals, STR("x"));
+	g->names = &name;
+	g->name_count = 1;
+	g->issuer = STR("ca");
+	g->in_store = true;
+	struct renew_view v = registration_view(g);
+	assert_null(v.reason);
+	assert_int_equal(v.next_renewal, 0);
+	g->next_try = 7;
+	v = registration_view(g);
+	assert_string_equal(v.reason, "the last attempt failed");
+	assert_int_equal(v.next_renewal, 7);
+	g->turn.at = 1;
+	v = registration_view(g);
+	assert_string_equal(v.reason, "the last attempt failed; another issuer is asked then");
+	list_add_last(&world.renewals->queue, &g->queued);
+	v = registration_view(g);
+	assert_string_equal(v.reason, "an attempt is under way");
+	assert_int_equal(v.next_renewal, 0);
+	g->waiting_until = 9;
+	err_set(&g->waiting, ERR_LIMIT, "A limit.");
+	v = registration_view(g);
+	assert_string_equal(v.reason, "A limit.");
+	assert_int_equal(v.next_renewal, 9);
+	assert_ptr_equal(v.error, &g->waiting);
+	g->disabled = true;
+	v = registration_view(g);
+	assert_string_equal(v.reason, "renewal is disabled");
+	assert_int_equal(v.next_renewal, 0);
+	registration_free(&g);
+}
+
+static const struct {
+	enum key_type types[2];
+	const char *issuers[2];
+	struct str names[2][2];
+	bool same, fits;
+} besides[] = {
+	{ { KEY_P256, KEY_RSA2048 }, { "ca", "ca" },
+	        { { STR_INIT("a.example.com"), STR_INIT("b.example.com") },
+	                { STR_INIT("b.example.com"), STR_INIT("A.example.com") } },
+	        true, true },
+	{ { KEY_P256, KEY_P384 }, { "ca", "ca" },
+	        { { STR_INIT("a.example.com") }, { STR_INIT("a.example.com") } }, true, false },
+	{ { KEY_RSA3072, KEY_P384 }, { "ca", "other" },
+	        { { STR_INIT("a.example.com") }, { STR_INIT("a.example.com") } }, true, false },
+	{ { KEY_RSA3072, KEY_P384 }, { "ca", "ca" },
+	        { { STR_INIT("a.example.com") },
+	                { STR_INIT("a.example.com"), STR_INIT("b.example.com") } },
+	        false, false },
+	{ { KEY_RSA3072, KEY_P384 }, { "ca", "ca" },
+	        { { STR_INIT("a.example.com"), STR_INIT("c.example.com") },
+	                { STR_INIT("a.example.com"), STR_INIT("b.example.com") } },
+	        false, false },
+};
+
+static void what_stands_beside_each_other(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof besides / sizeof *besides; i++) {
+		struct registration g[2] = { 0 };
+		struct str names[2][2];
+		memcpy(names, besides[i].names, sizeof names);
+		for (int k = 0; k < 2; k++)
+			g[k] = (struct registration){ .names = names[k],
+				.name_count = names[k][1].n ? 2 : 1,
+				.issuer = str_c(besides[i].issuers[k]),
+				.key_type = besides[i].types[k] };
+		for (int k = 0; k < 2; k++) {
+			assert_int_equal(registration_same_names(&g[k], &g[!k]), besides[i].same);
+			assert_int_equal(registration_fits_beside(&g[k], &g[!k]), besides[i].fits);
+		}
+	}
+}
+
+static void whom_a_name_is_asked_of(void **state)
+{
+	(void)state;
+	const struct config none = { 0 }, one = { .issuer = STR("ca") };
+	const struct str shop = STR("shop.example.com"), own = STR("shop.internal");
+	assert_true(str_eq_c(registration_issuer(&one, STR("given"), own), "given"));
+	assert_true(str_eq_c(registration_issuer(&one, STR_NONE, own), "ca"));
+	assert_true(str_eq_c(registration_issuer(&none, STR_NONE, own), "internal"));
+	assert_true(str_eq_c(registration_issuer(&none, STR_NONE, shop), "letsencrypt"));
+	const struct config_making making = { .profile = STR("classic") };
+	struct registration g = { .profile = STR("shortlived") };
+	assert_true(str_eq_c(registration_profile(&g), "shortlived"));
+	g.making = &making;
+	assert_true(str_eq_c(registration_profile(&g), "shortlived"));
+	g.in_file = true;
+	assert_true(str_eq_c(registration_profile(&g), "classic"));
+	g = (struct registration){ .making = &making };
+	assert_true(str_eq_c(registration_profile(&g), "classic"));
+	g.making = NULL;
+	assert_int_equal(registration_profile(&g).n, 0);
+}
+
+/* By its id or by a name: who is asked for or has a certificate; of two the one that is renewed,
+ * else the newer one. */
+static void who_is_known(void **state)
+{
+	(void)state;
+	struct str name = STR("a.example.com");
+	struct registration *g[2];
+	world_start(BASE);
+	for (int i = 0; i < 2; i++) {
+		g[i] = registration_new(world.renewals, i ? STR("second") : STR("first"));
+		assert_null(registration_find(world.renewals, str_c(g[i]->id)));
+		g[i]->in_store = true; /* but without a name */
+		assert_null(registration_find(world.renewals, str_c(g[i]->id)));
+		g[i]->names = &name;
+		g[i]->name_count = 1;
+		names_index(g[i]);
+		assert_ptr_equal(registration_find(world.renewals, str_c(g[i]->id)), g[i]);
+		g[i]->in_store = false;
+		assert_null(registration_find(world.renewals, name));
+		g[i]->created = 7 + i;
+	}
+	g[0]->in_file = true;
+	assert_ptr_equal(registration_find(world.renewals, name), g[0]);
+	g[1]->held.is = true; /* it is only kept */
+	assert_ptr_equal(registration_find(world.renewals, str_c(g[1]->id)), g[1]);
+	assert_ptr_equal(registration_find(world.renewals, name), g[0]);
+	g[0]->disabled = true;
+	assert_ptr_equal(registration_find(world.renewals, name), g[1]);
+	g[1]->in_store = true;
+	g[0]->disabled = false;
+	assert_ptr_equal(registration_find(world.renewals, name), g[1]);
+	g[1]->created = 6;
+	assert_ptr_equal(registration_find(world.renewals, STR("A.example.com.")), g[0]);
+	for (int i = 0; i < 2; i++) {
+		g[i]->held.is = g[i]->in_store = g[i]->in_file = false;
+		registration_free(&g[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +579,11 @@ int main(void)
 		WORLD_TEST(a_port_has_its_most),
 		WORLD_TEST(its_state_is_read_anew),
 		WORLD_TEST(it_expires_at_its_end),
+		WORLD_TEST(each_state_has_its_words),
+		WORLD_TEST(when_the_next_try_is_and_why),
+		WORLD_TEST(what_stands_beside_each_other),
+		WORLD_TEST(whom_a_name_is_asked_of),
+		WORLD_TEST(who_is_known),
 	};
 	return cmocka_run_group_tests_name("renew_held", tests, NULL, NULL);
 }

@@ -289,7 +289,9 @@ static void one_that_another_took_the_place_of(void **state)
 	assert_true(renew_find(world.renewals, STR("shop.example.com"), &v));
 	assert_string_equal(v.reason, "it was imported and is not renewed: import the next one, or "
 	                              "register the name");
-	assert_true(str_starts(v.why, STR("The certificate was imported and ends soon, and ")));
+	assert_true(str_eq_c(v.why,
+	        "The certificate was imported and ends soon, and Everseal does not renew it. "
+	        "Import the next one, or register the name."));
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
 	run_until_idle();

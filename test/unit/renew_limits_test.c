@@ -545,6 +545,12 @@ static void what_is_due_needs_its_part(void **state)
 	assert_int_equal(reserve_for(new).certificates, 1);
 	new->name_count = 0;
 	each_limit_is_told_what_is_kept();
+	g->next_try = loop_wall(place->loop) + 8 * DAY; /* after a failure */
+	run_for(place, MINUTE);
+	assert_int_equal(reserve_of(world.renewals, STR(LETS_ENCRYPT), names, 3).certificates, 0);
+	g->next_try = 0;
+	run_for(place, MINUTE);
+	assert_int_equal(reserve_of(world.renewals, STR(LETS_ENCRYPT), names, 3).certificates, 1);
 	wish_disable(&w, g->id, false);
 	wish_wait(&w);
 	run_for(place, MINUTE);

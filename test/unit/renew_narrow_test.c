@@ -283,6 +283,35 @@ static void each_name_is_asked_for_as_visitors_do(void **state)
 	buf_done(&asked);
 }
 
+static void disabled_and_removed_it_is_retired(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	store_full(place, true);
+	wish_remove(&w, "shop.example.com");
+	turn_until(place, w.done);
+	store_full(place, false);
+	assert_int_not_equal(w.err.code, ERR_NONE);
+	status_is("shop.example.com", "disabled");
+	wish_remove(&w, "shop.example.com");
+	wish_wait(&w);
+	for (int restarted = 0; restarted < 2; restarted++) {
+		status_is("shop.example.com", "retired");
+		world_kill();
+		world_start(NULL);
+	}
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +322,7 @@ int main(void)
 		WORLD_TEST(all_that_is_listened_on_is_known),
 		WORLD_TEST(where_the_page_is_nobody_else_listens),
 		WORLD_TEST(each_name_is_asked_for_as_visitors_do),
+		WORLD_TEST(disabled_and_removed_it_is_retired),
 	};
 	return cmocka_run_group_tests_name("renew_narrow", tests, NULL, NULL);
 }
