@@ -150,7 +150,7 @@ void config_set_health(struct reader *r, const struct node *n);
 /* A row that was handed in for the block of `proxy` or `health`. */
 void config_set_option(struct reader *r, const struct setting *s, const struct word *w);
 /* Of a site, or a route's applications, that was read. */
-void config_settle_weights(struct reader *r, struct config_site *s);
+void config_settle_proxy(struct reader *r, struct config_site *s);
 
 void config_set_route(struct reader *r, const struct node *n);
 void config_set_route_proxy(struct reader *r, const struct node *n);

@@ -79,7 +79,7 @@ static struct config_upstream *named(struct reader *r, struct config_site *s, st
 	return NULL;
 }
 
-void config_settle_weights(struct reader *r, struct config_site *s)
+static void settle_weights(struct reader *r, struct config_site *s)
 {
 	for (size_t i = 0; i < s->proxy.weight_count; i++) {
 		const struct config_weight *w = &s->proxy.weights[i];
@@ -94,6 +94,24 @@ void config_settle_weights(struct reader *r, struct config_site *s)
 		else
 			u->weight = (unsigned)w->weight;
 	}
+}
+
+/* Nobody shows a certificate there: who wrote `trust` believes that the way is protected. */
+static void check_trust(struct reader *r, const struct config_site *s)
+{
+	for (size_t i = 0; i < s->upstream_count; i++)
+		if (s->upstreams[i].scheme == UPSTREAM_HTTPS)
+			return;
+	if (s->proxy.trust.n > 0 && s->upstream_count > 0)
+		config_problem(&r->problems, s->proxy.trust_at,
+		        "`trust` stands for nothing here: none of these applications is asked by "
+		        "HTTPS. Write https:// before those that speak it, or leave `trust` out.");
+}
+
+void config_settle_proxy(struct reader *r, struct config_site *s)
+{
+	settle_weights(r, s);
+	check_trust(r, s);
 }
 
 /* RFC 6265 4.1.1: a token. */
@@ -143,6 +161,7 @@ void config_set_upstream_trust(struct reader *r, const struct node *n)
 		        STR_ARG(config_shown(w->text)), err.text);
 	else
 		r->site.proxy.trust = arena_str(&r->c->arena, buf_str(&ders));
+	r->site.proxy.trust_at = n->name.at;
 }
 
 /* The version goes as a number, as every option does. */

@@ -524,7 +524,7 @@ void config_set_route(struct reader *r, const struct node *n)
 		        STR_ARG(config_shown(n->params[0].text)));
 	r->rules = &r->route.rules;
 	config_rows_read(r, n, SCOPE_ROUTE);
-	config_settle_weights(r, &r->route.applications);
+	config_settle_proxy(r, &r->route.applications);
 	r->rules = &r->site.rules;
 	if (fits)
 		LIST_PUSH(&r->c->arena, r->site.routes, r->site.route_count, r->route);

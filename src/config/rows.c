@@ -321,7 +321,8 @@ static const struct row proxy_rows[] = {
 	  .special = config_set_send_proxy, .least_params = 1, .most_params = 1 },
 	{ .setting = { "trust", SETTING_SPECIAL, .params = "FILE", .fallback = "", .help =
 		"Certificates in PEM that vouch for these applications where they are https://, instead of "
-		"the system's: their authority's, or their own. Read when the configuration is read." },
+		"the system's: their authority's, or their own. Read when the configuration is read. An "
+		"error where none of them is https://." },
 	  .special = config_set_upstream_trust, .least_params = 1, .most_params = 1 },
 	{ .setting = { "server-name", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
 		"The name that an https:// application is asked for and that its certificate has to have. "

@@ -254,7 +254,7 @@ void config_set_site(struct reader *r, const struct node *n)
 	const size_t problems = r->problems.count;
 	config_rows_read(r, n, SCOPE_SITE);
 	note_wildcards(r, n);
-	config_settle_weights(r, &r->site);
+	config_settle_proxy(r, &r->site);
 	/* A directive that is wrong may be the one that is missing. */
 	if (r->problems.count == problems)
 		config_check_actions(r, n, has_directive(n, "proxy"));

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from authority import write_certificate
 from house import PROGRAM, run_program
 from network import ask, free_port, is_temporary, read_answer, reply, request_bytes, served, tls, until
 
@@ -51,6 +52,27 @@ def test_check_says_file_line_column_and_a_sentence(tmp_path, text, sentence):
     outcome = run_program("check", "--config", config)
     outcome.failed(sentence)
     assert outcome.err.startswith(str(config))
+
+
+@pytest.mark.parametrize("site, fits", [
+    ("site * { proxy 127.0.0.1:1 { trust FILE } }", False),
+    ("site * { proxy h2c://app.internal:1 unix:/run/app { trust FILE } }", False),
+    ("site * { route /a/ { proxy http://127.0.0.1:1 { trust FILE } } }", False),
+    ("site * { route /a/ { proxy https://127.0.0.1:1 { trust FILE } }; proxy 127.0.0.1:2 { trust FILE } }", False),
+    ("site * { proxy 127.0.0.1:1 https://127.0.0.1:2 { trust FILE } }", True),
+    ("site * { proxy https://127.0.0.1:2 { trust FILE } }", True),
+])
+def test_who_is_trusted_has_to_be_asked_by_https(tmp_path, site, fits):
+    trust, _ = write_certificate(tmp_path)
+    config = tmp_path / "everseal.conf"
+    text = site.replace("FILE", str(trust))
+    config.write_text(text + "\n")
+    outcome = run_program("check", "--config", config)
+    if fits:
+        outcome.ok()
+    else:
+        column = text.rindex("trust ") + 1
+        outcome.failed(f":1:{column}: `trust` stands for nothing here: none of these applications is asked by HTTPS")
 
 
 def test_all_errors_of_a_file_are_told(tmp_path):
