@@ -182,10 +182,8 @@ static void sign(struct internal_call *c, const struct root *root)
 		.count = c->name_count,
 		.not_before = now - BACKDATED,
 		.not_after = now + LEAF_LIFE };
-	if (authority_leaf_make(root->key, root->der, c->key, &want, &leaf, &c->err))
-		finish(c, buf_str(&leaf), NULL);
-	else
-		finish(c, STR_NONE, &c->err);
+	const bool made = authority_leaf_make(root->key, root->der, c->key, &want, &leaf, &c->err);
+	finish(c, buf_str(&leaf), made ? NULL : &c->err);
 }
 
 static bool replace(struct internal_call *c, int64_t version, struct err *err)

@@ -342,6 +342,7 @@ static void profiles_are_read_with_their_words(void **state)
 	assert_int_equal(d.profiles[1].text.n, 0);
 	const struct acme_directory copy = acme_directory_copy(&a, &d);
 	assert_ptr_not_equal(copy.profiles[0].name.p, d.profiles[0].name.p);
+	assert_true(str_eq(copy.new_order, d.new_order) && copy.new_order.p != d.new_order.p);
 	assert_true(str_eq_c(copy.profiles[3].text, "Number 0"));
 }
 
@@ -431,6 +432,7 @@ static void links_are_read(void **state)
 		{ "<https://a/1>", "" },
 		{ "<https://a/1", "" },
 		{ "https://a/1;rel=\"alternate\"", "" },
+		{ "https://a/1>;rel=\"alternate\"", "" },
 		{ "<https://a/1>;rel=\"alternate", "https://a/1 " },
 		{ "<https://a/1>;rel;rel=;=x;;", "" },
 		{ "", "" },

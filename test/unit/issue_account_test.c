@@ -267,6 +267,25 @@ static void who_has_no_account_has_nothing_to_change(void **state)
 	account_is_known_by_its_key();
 }
 
+struct key_call {
+	struct issuer_key_call call;
+	const struct key *key;
+};
+
+static void have_key(struct issuer_key_call *c, const struct key *key, const struct err *err)
+{
+	assert_null(err);
+	OWNER(c, struct key_call, call)->key = key;
+}
+
+static void key_of(const char *issuer, char ret_print[JWK_THUMBPRINT + 1])
+{
+	struct key_call c = { 0 };
+	issuer_key(place.issuers, str_c(issuer), &c.call, have_key);
+	turn_until(&place, c.key);
+	key_thumbprint(c.key, ret_print);
+}
+
 static bool fills_the_disk(struct scripted_ca *ca, const char *url, struct ca_refusal *ret)
 {
 	(void)ca;
@@ -282,13 +301,17 @@ static void a_key_that_cannot_be_stored_is_said(void **state)
 	(void)state;
 	static const struct ca_rules rules = { .refuses_request = fills_the_disk };
 	struct change c = { 0 };
+	char before[JWK_THUMBPRINT + 1], after[JWK_THUMBPRINT + 1];
 	issue("first");
+	key_of("ca", before);
 	place.ca.rules = &rules;
 	account_rollover(place.issuers, STR("ca"), &c.call, changed);
 	turn_until(&place, c.told);
 	store_full(&place, false);
 	assert_int_equal(c.err.code, ERR_IO);
 	assert_int_equal(rekeyed, 0);
+	key_of("ca", after);
+	assert_string_equal(after, before); /* what is stored counts */
 	assert_non_null(strstr(buf_c(&logged), "error : The account at ca was not changed: "));
 	restart();
 	turn_until(&place, rekeyed);
@@ -314,6 +337,7 @@ static void a_change_goes_on_by_itself(void **state)
 	assert_int_equal(rekeyed, 1);
 	assert_int_equal(c.told, 0);
 	assert_int_equal(diary_count(&place, "ask change"), 1);
+	assert_null(strstr(buf_c(&logged), "was not changed"));
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
 }
 
@@ -333,26 +357,11 @@ static void an_end_that_was_under_way_is_the_end(void **state)
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
 }
 
-struct key_call {
-	struct issuer_key_call call;
-	const struct key *key;
-};
-
-static void have_key(struct issuer_key_call *c, const struct key *key, const struct err *err)
-{
-	assert_null(err);
-	OWNER(c, struct key_call, call)->key = key;
-}
-
 static bool one_key_for_both(void)
 {
-	struct key_call ca = { 0 }, staging = { 0 };
 	char of_ca[JWK_THUMBPRINT + 1], of_staging[JWK_THUMBPRINT + 1];
-	issuer_key(place.issuers, STR("ca"), &ca.call, have_key);
-	issuer_key(place.issuers, STR("staging"), &staging.call, have_key);
-	turn_until(&place, ca.key && staging.key);
-	key_thumbprint(ca.key, of_ca);
-	key_thumbprint(staging.key, of_staging);
+	key_of("ca", of_ca);
+	key_of("staging", of_staging);
 	return !strcmp(of_ca, of_staging);
 }
 

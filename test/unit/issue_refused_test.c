@@ -272,6 +272,26 @@ static void what_a_ca_asks_to_wait_for_is_told(void **state)
 	waits_are(CA, "");
 }
 
+/* In whatever order they came. */
+static void of_many_waits_the_longest_are_told(void **state)
+{
+	enum { MANY = 26, TOLD = 20 };
+	for (unsigned step = 1; step < MANY; step += step < 3 ? 2 : 22) { /* 1, 3 and 25 */
+		BUF_AUTO lines = BUF(1 << 12);
+		for (unsigned i = 0; i < MANY; i++) {
+			char name[16];
+			const unsigned k = i * step % MANY;
+			snprintf(name, sizeof name, "n%02u.test", k);
+			refuse("exact set", name, HOUR + k * MINUTE);
+		}
+		for (unsigned k = MANY; k > MANY - TOLD; k--)
+			buf_printf(&lines, "n%02u.test: exact set\n", k - 1);
+		waits_are(CA, buf_c(&lines));
+		teardown(state);
+		setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +302,7 @@ int main(void)
 		T(the_longest_refusal_is_said),
 		T(what_is_said_and_what_is_counted),
 		T(what_a_ca_asks_to_wait_for_is_told),
+		T(of_many_waits_the_longest_are_told),
 	};
 	return cmocka_run_group_tests_name("issue_refused", tests, NULL, NULL);
 }

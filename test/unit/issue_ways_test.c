@@ -693,6 +693,7 @@ static void the_internal_authority_remembers_the_names(void **state)
 	memset(name, 'x', sizeof name - 1);
 	turn_until(&place, j.ended);
 	assert_true(j.issued);
+	assert_int_equal(j.chain_count, 1);
 	assert_string_equal(j.name, "app.localhost");
 	struct job again;
 	job_init(&again, "two");
