@@ -562,6 +562,8 @@ void renew_hear_demands(struct renewals *r, struct renew_demands *d)
 
 /* ---- what becomes of those that were ordered for ---- */
 
+static void expired(struct timer *t);
+
 static void ended(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, request_tx);
@@ -572,8 +574,9 @@ static void ended(struct store_tx *tx, const struct err *err)
 	}
 	log_warning(g->renewals->needs.log, "%s: %s", g->id, err->text);
 	registration_reload(g);
-	state_reload(g);
 	schedule(g);
+	if (timer_active(&g->ends)) /* not at once, as long as the disk is full */
+		timer_start(&g->ends, g->renewals->needs.loop, FAILED_FOR, expired);
 }
 
 /* Nothing is left of it. */
@@ -616,8 +619,7 @@ const char *demand_blocked(const struct registration *g)
 
 void demand_issued(struct registration *g)
 {
-	if (g->on_demand)
-		finish_named(g->renewals, g->names[0], DEMAND_ISSUED, 0);
+	finish_named(g->renewals, g->names[0], DEMAND_ISSUED, 0);
 }
 
 static bool is_of_the_ca(const struct err *err)

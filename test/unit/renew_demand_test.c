@@ -54,6 +54,12 @@ static void start(const char *config)
 	renew_hear_demands(world.renewals, &heard);
 }
 
+static void world_begin_demand(const char *config)
+{
+	world_begin(config);
+	renew_hear_demands(world.renewals, &heard);
+}
+
 static int64_t keep;
 static enum demand_verdict demand(const char *name)
 {
@@ -72,6 +78,22 @@ static void answered_is(const char *all)
 	buf_clear(&answers);
 }
 
+/* Of the budget of the only site that has one. */
+static int64_t spent(void)
+{
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	int64_t used = -1;
+	BUF_AUTO text = BUF(4096);
+	json_write_init(&w, &text);
+	json_write_object(&w, NULL);
+	renew_demands_write(world.renewals, &w);
+	json_write_end(&w);
+	JSON_AUTO *json = json_parse(buf_str(&text), "It", &err);
+	json_int(json_at(json_array(json_object(json, "on_demand"), "sites"), 0), "used", &used);
+	return used;
+}
+
 static unsigned registrations(void)
 {
 	return (unsigned)world.renewals->registrations.count;
@@ -80,14 +102,19 @@ static unsigned registrations(void)
 static void a_name_that_is_asked_for_gets_one(void **state)
 {
 	(void)state;
-	start(SHOPS);
+	world_begin_demand(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_BUSY); /* not yet */
+	renewals_begin(world.renewals);
+	keep = 7;
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	assert_int_equal(keep, 0);
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING); /* the same */
 	answered_is("");
 	settle();
 	answered_is(FIRST_SHOP " 1 0\n");
 	status_is(FIRST_SHOP, "ok");
 	assert_string_equal(said(FIRST_SHOP, "on_demand"), "true");
+	assert_string_equal(said(FIRST_SHOP, "email"), "\"ops@example.com\"");
 	assert_int_equal(place->ca.order_count, 1);
 	assert_int_equal(world.changes, 0); /* `site *` serves it */
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_ISSUED);
@@ -126,8 +153,9 @@ static void while_it_does_not_answer_nobody_can_say(void **state)
 {
 	(void)state;
 	start(ASKED);
-	for (unsigned i = 0; i < 2; i++) {
-		says = i ? 502 : 0;
+	static const unsigned statuses[] = { 0, 500, 502 };
+	for (unsigned i = 0; i < 3; i++) {
+		says = statuses[i];
 		assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
 		settle();
 		answered_is("new.example.com 3 30000\n");
@@ -136,6 +164,7 @@ static void while_it_does_not_answer_nobody_can_say(void **state)
 	}
 	logged_has("app.test, which `on-demand` asks, cannot say whether names may have a "
 	           "certificate, handshakes for new ones are refused: it answered with status 502");
+	logged_has("handshakes for new ones are refused: ca.test does not answer.");
 	assert_int_equal(place->ca.order_count, 0);
 	assert_null(strstr(buf_c(&logged), "key=K"));
 }
@@ -387,23 +416,27 @@ static void what_was_switched_off_stays_off(void **state)
 	wish_wait(&w);
 	run_for(place, 100 * DAY);
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_DENIED);
+	assert_int_equal(keep, MINUTE);
 	assert_int_equal(place->ca.order_count, 1);
+	assert_int_equal(registrations(), 1);
 }
 
 /* Strangers' names. */
 static void of_many_names_few_are_looked_at(void **state)
 {
 	(void)state;
-	unsigned pending = 0;
+	unsigned pending = 0, most = 0;
 	start(ASKED);
 	says = 404;
 	for (unsigned i = 0; i < 100000; i++) {
 		char name[64];
 		snprintf(name, sizeof name, "x%u.example.com", i);
 		pending += demand(name) == DEMAND_PENDING;
-		assert_true(world.renewals->demands.asking <= 16);
+		if (world.renewals->demands.asking > most)
+			most = (unsigned)world.renewals->demands.asking;
 	}
 	assert_int_equal(pending, 256);
+	assert_int_equal(most, 16);
 	settle();
 	run_for(place, SECOND);
 	assert_int_equal(world.renewals->demands.under_way.count, 0);
@@ -451,11 +484,13 @@ static void the_disk_is_full(void **state)
 	turn_until(place, answers.n);
 	answered_is(FIRST_SHOP " 3 30000\n");
 	assert_int_equal(registrations(), 0);
+	assert_int_equal(spent(), 0);
 	store_full(place, false);
 	run_for(place, MINUTE);
 	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
 	settle();
 	answered_is(FIRST_SHOP " 1 0\n");
+	assert_int_equal(spent(), 1);
 }
 
 /* Room */
@@ -610,6 +645,275 @@ static void a_visit_that_cannot_be_stored_is_said(void **state)
 	run_for(place, SECOND);
 	store_full(place, false);
 	assert_int_equal(logged_count("warning : " FIRST_SHOP "-"), 1);
+	struct wish w;
+	wish_disable(&w, FIRST_SHOP, false); /* which is stored in the same record */
+	wish_wait(&w);
+}
+
+static void a_visit_is_stored_once(void **state)
+{
+	(void)state;
+	start(SHOPS SHOP);
+	(void)demand(FIRST_SHOP);
+	settle();
+	for (unsigned visits = 0; visits < 2; visits++) {
+		const unsigned before = diary_count(place, "put renewal");
+		for (int i = 0; i < 3; i++) {
+			renew_visited(world.renewals, STR(FIRST_SHOP));
+			renew_visited(world.renewals, STR("shop.example.com")); /* of the file */
+			run_for(place, i ? SECOND : 0);
+		}
+		assert_int_equal(diary_count(place, "put renewal") - before, visits);
+		run_for(place, 70 * DAY); /* it is renewed; the first one counts as visited */
+	}
+}
+
+/* Strangers' names do not fill the log. */
+static void the_same_trouble_is_said_once_a_minute(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t after;
+		unsigned said;
+	} rows[] = { { 0, 1 }, { MINUTE - 1, 1 }, { 1, 2 }, { MINUTE - 1, 2 } };
+	start(DEMAND("allow **.example.com; budget 1/h"));
+	assert_int_equal(demand("a.example.com"), DEMAND_PENDING);
+	settle();
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		run_for(place, rows[i].after);
+		assert_int_equal(demand("b.example.com"), DEMAND_BUSY);
+		assert_int_equal(logged_count("`on-demand` of site * has ordered"), rows[i].said);
+	}
+}
+
+/* Of what is stored, the last hour counts, and nothing that a clock ahead has written. */
+static void what_counts_of_the_budget(void **state)
+{
+	(void)state;
+	static const int64_t at[] = { -HOUR, -HOUR + SECOND, -10 * MINUTE, MINUTE,
+		MINUTE + SECOND };
+	BUF_AUTO value = BUF(1024);
+	start(DEMAND("allow **.example.com; budget 4/h"));
+	const int64_t now = loop_wall(place->loop);
+	buf_add_c(&value, "{\"spent\":[");
+	for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+		buf_printf(&value, "%s%s", i ? "," : "", date(now + at[i]));
+	buf_add_c(&value, ",\"never\"]}");
+	record_put(place, "on-demand", "*", buf_str(&value), STR_NONE);
+	assert_int_equal(demand("a.example.com"), DEMAND_PENDING);
+	assert_int_equal(spent(), 4);
+	turn_until(place, answers.n);
+	assert_int_equal(demand("b.example.com"), DEMAND_BUSY);
+	run_to(place, now + SECOND);
+	assert_int_equal(spent(), 3);
+}
+
+/* Until when is said, of the lower one after a change, too. */
+static void a_budget_has_room_again_an_hour_later(void **state)
+{
+	(void)state;
+	start(DEMAND("allow **.example.com; budget 3/h"));
+	const int64_t begin = loop_wall(place->loop);
+	for (char c = 'a'; c <= 'c'; c++) {
+		char name[] = "x.example.com";
+		name[0] = c;
+		run_to(place, begin + (c - 'a') * 10 * MINUTE);
+		assert_int_equal(demand(name), DEMAND_PENDING);
+		settle();
+	}
+	run_to(place, begin + HOUR - 30 * SECOND);
+	assert_int_equal(demand("d.example.com"), DEMAND_BUSY);
+	assert_int_equal(keep, 30 * SECOND);
+	logged_has("refused until 2027-01-01T01:00:00Z.");
+	world_configure(DEMAND("allow **.example.com; budget 2/h"));
+	assert_int_equal(demand("d.example.com"), DEMAND_BUSY);
+	assert_int_equal(keep, MINUTE);
+	run_to(place, begin + 70 * MINUTE - 20 * SECOND);
+	assert_int_equal(demand("d.example.com"), DEMAND_BUSY);
+	assert_int_equal(keep, 20 * SECOND);
+	logged_has("refused until 2027-01-01T01:10:00Z.");
+	run_to(place, begin + 70 * MINUTE);
+	assert_int_equal(demand("d.example.com"), DEMAND_PENDING);
+}
+
+static void a_large_budget_is_kept_whole(void **state)
+{
+	(void)state;
+	start(DEMAND("ask https://app.test/may; budget 40/h"));
+	for (unsigned i = 0; i < 36; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "x%u.example.com", i);
+		assert_int_equal(demand(name), DEMAND_PENDING);
+	}
+	settle();
+	assert_int_equal(place->ca.order_count, 36);
+	assert_int_equal(spent(), 36);
+	world_kill();
+	start(NULL);
+	assert_int_equal(demand("y.example.com"), DEMAND_PENDING);
+	assert_int_equal(spent(), 36);
+}
+
+/* An application that takes its time for each: the last ones do not wait for it. */
+static void who_waits_too_long_makes_room(void **state)
+{
+	(void)state;
+	start(ASKED);
+	says = 404;
+	place->ca.latency = 9 * SECOND;
+	for (unsigned i = 0; i < 256; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "x%u.example.com", i);
+		assert_int_equal(demand(name), DEMAND_PENDING);
+	}
+	run_for(place, 3 * MINUTE);
+	assert_int_equal(world.renewals->demands.under_way.count, 0);
+	assert_int_equal(world.renewals->demands.asking, 0);
+	unsigned refused = 0;
+	for (const char *at = buf_c(&answers); (at = strstr(at, " 2 300000\n")); at++)
+		refused++;
+	assert_int_equal(refused, 13 * 16);
+}
+
+/* It waits for what a person has wished for, and asks nobody. */
+static void what_is_on_its_way_is_waited_for(void **state)
+{
+	(void)state;
+	struct wish w;
+	start(ASKED);
+	wish_name(&w, "new.example.com");
+	assert_int_equal(demand("new.example.com"), DEMAND_PENDING);
+	wish_wait(&w);
+	settle();
+	answered_is("new.example.com 1 0\n");
+	world.unprovable = "Port 80 is held by nginx.";
+	assert_int_equal(demand("b.example.com"), DEMAND_PENDING);
+	turn_until(place, questions.n);
+	wish_name(&w, "b.example.com"); /* a person joins it */
+	wish_wait(&w);
+	run_for(place, 3 * MINUTE);
+	answered_is("b.example.com 3 0\n");
+	assert_int_equal(demand("b.example.com"), DEMAND_PENDING); /* queued */
+	assert_int_equal(spent(), 1);
+	assert_string_equal(buf_c(&questions),
+	        "https://app.test/may?key=K&name=b.example.com&client=192.0.2.7\n");
+	world.unprovable = NULL;
+	renewals_listening(world.renewals);
+	settle();
+	assert_int_equal(demand("b.example.com"), DEMAND_ISSUED);
+	assert_int_equal(place->ca.order_count, 2);
+}
+
+/* What failed for a person is told to visitors for a minute at a time. */
+static void what_a_person_registers_and_fails_is_denied(void **state)
+{
+	(void)state;
+	struct wish w;
+	start(SHOPS);
+	place->ca.refused = FIRST_SHOP;
+	wish_name(&w, FIRST_SHOP);
+	wish_wait(&w);
+	run_until_idle();
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_DENIED);
+	assert_int_equal(keep, MINUTE);
+	assert_int_equal(spent(), 0);
+}
+
+static void a_private_name_may_have_one(void **state)
+{
+	(void)state;
+	start(DEMAND("allow *.internal"));
+	assert_int_equal(demand("shop.internal"), DEMAND_PENDING);
+}
+
+/* Nor does a limit of the CA. */
+static void a_limit_of_the_ca_says_nothing_of_the_name(void **state)
+{
+	(void)state;
+	place->ca.limited = FIRST_SHOP;
+	place->ca.limited_for = 30 * HOUR / SECOND;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	answered_is(FIRST_SHOP " 3 300000\n");
+}
+
+/* It has a certificate: nothing is over yet. */
+static void a_renewal_that_fails_is_tried_again(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	place->ca.down = true;
+	run_for(place, 70 * DAY);
+	status_is(FIRST_SHOP, "failed");
+	place->ca.down = false;
+	run_for(place, 2 * DAY);
+	status_is(FIRST_SHOP, "ok");
+	assert_int_equal(place->ca.order_count, 2);
+	assert_int_equal(diary_count(place, "forget"), 0);
+}
+
+/* What was there before it stays. */
+static void what_is_kept_outlives_a_full_disk(void **state)
+{
+	(void)state;
+	struct wish w = { 0 };
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	renew_remove(world.renewals, &w.q, STR(FIRST_SHOP), false, wish_done);
+	wish_wait(&w);
+	run_for(place, 91 * DAY);
+	buf_clear(&answers);
+	store_full(place, true);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	turn_until(place, answers.n);
+	store_full(place, false);
+	answered_is(FIRST_SHOP " 3 30000\n");
+	assert_int_equal(registrations(), 1);
+	run_for(place, MINUTE);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	settle();
+	status_is(FIRST_SHOP, "ok");
+}
+
+/* Nor is that tried in a hot loop. */
+static void what_has_expired_ends_once_there_is_room(void **state)
+{
+	(void)state;
+	start(SHOPS);
+	(void)demand(FIRST_SHOP);
+	settle();
+	run_for(place, 158 * DAY);
+	assert_int_equal(place->ca.order_count, 2);
+	store_full(place, true);
+	run_for(place, 2 * DAY);
+	store_full(place, false);
+	assert_in_range(logged_count("warning : " FIRST_SHOP "-"), 20, 30);
+	assert_int_equal(registrations(), 1);
+	run_for(place, 2 * HOUR);
+	assert_int_equal(registrations(), 0);
+}
+
+/* It goes on as if it were anybody's. */
+static void what_cannot_be_forgotten_is_tried_again(void **state)
+{
+	(void)state;
+	place->ca.refused = FIRST_SHOP;
+	start(SHOPS);
+	assert_int_equal(demand(FIRST_SHOP), DEMAND_PENDING);
+	turn_until(place, diary_count(place, "ask challenge"));
+	store_full(place, true);
+	turn_until(place, answers.n);
+	run_for(place, SECOND);
+	store_full(place, false);
+	assert_int_equal(logged_count("warning : " FIRST_SHOP "-"), 1);
+	assert_int_equal(registrations(), 1);
+	place->ca.refused = NULL;
+	run_for(place, HOUR);
+	status_is(FIRST_SHOP, "ok");
 }
 
 int main(void)
@@ -644,6 +948,20 @@ int main(void)
 		TEST(all_of_it_is_counted),
 		TEST(what_no_site_gives_any_more_is_replaced),
 		TEST(a_visit_that_cannot_be_stored_is_said),
+		TEST(a_visit_is_stored_once),
+		TEST(the_same_trouble_is_said_once_a_minute),
+		TEST(what_counts_of_the_budget),
+		TEST(a_budget_has_room_again_an_hour_later),
+		TEST(a_large_budget_is_kept_whole),
+		TEST(who_waits_too_long_makes_room),
+		TEST(what_is_on_its_way_is_waited_for),
+		TEST(what_a_person_registers_and_fails_is_denied),
+		TEST(a_private_name_may_have_one),
+		TEST(a_limit_of_the_ca_says_nothing_of_the_name),
+		TEST(a_renewal_that_fails_is_tried_again),
+		TEST(what_is_kept_outlives_a_full_disk),
+		TEST(what_has_expired_ends_once_there_is_room),
+		TEST(what_cannot_be_forgotten_is_tried_again),
 	};
 	return cmocka_run_group_tests_name("renew_demand", tests, NULL, NULL);
 }
