@@ -3,6 +3,16 @@
 enum { WEEK_DAYS = 7 };
 #define WEEK (WEEK_DAYS * DAY)
 
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* DESIGN 6: when 21 days or a third of the lifetime is left, whichever is less; half below 10
  * days. Fixed days alone are wrong: lifetimes fall to 64, 45 and 6 days. */
 struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t renew_before)
@@ -29,9 +39,7 @@ int64_t renewal_backoff(unsigned failures, unsigned noise, int64_t now, int64_t 
 	int64_t wait = waits[failures < 4 ? failures - 1 : 3];
 	wait += wait * ((int64_t)noise - 32768) / (5 * 32768);
 	const int64_t from_expiry = not_after > now ? not_after - now : now - not_after;
-	if (wait > from_expiry / 10)
-		wait = from_expiry / 10;
-	return wait < MINUTE ? MINUTE : wait;
+	return most(MINUTE, least(wait, from_expiry / 10));
 }
 
 /* The CA's window */
@@ -62,16 +70,6 @@ bool renewal_by_window(const struct renewal_facts *f)
 static int64_t room_from(const struct renewal_facts *f)
 {
 	return f->issued_count < ARI_MOST ? 0 : f->issued[ARI_MOST - 1] + WEEK;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static int64_t most(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* Not anew at once, whatever dates a CA gives. */

@@ -59,7 +59,7 @@ void window_read(struct registration *g, const struct json *state)
 	struct suggestion *s = &g->suggestion;
 	const struct json *json = json_object(state, "window");
 	struct renewal_window w = { 0 };
-	if (!g->held.is || !str_eq(json_text(json, "certificate"), g->held.leaf.ari_id) ||
+	if (!str_eq(json_text(json, "certificate"), g->held.leaf.ari_id) ||
 	        !clock_from_rfc3339(json_text(json, "start"), &w.start) ||
 	        !clock_from_rfc3339(json_text(json, "end"), &w.end) ||
 	        !clock_from_rfc3339(json_text(json, "chosen"), &w.chosen))
@@ -148,8 +148,7 @@ static void miss(struct registration *g, const struct err *err)
 static void ask_due(struct timer *t)
 {
 	struct registration *g = OWNER(t, struct registration, suggestion.due);
-	if (!list_linked(&g->suggestion.to_ask))
-		list_add_last(&g->renewals->to_ask, &g->suggestion.to_ask);
+	list_add_last(&g->renewals->to_ask, &g->suggestion.to_ask);
 	kick(g->renewals);
 }
 
@@ -178,8 +177,7 @@ static void heard(struct ari_call *c, const struct renewal_info *told, int64_t r
 static bool may_ask(const struct registration *g)
 {
 	const struct config_issuer *issuer = config_issuer(g->renewals->config, g->held.issuer);
-	return g->held.is && g->held.leaf.ari_id.n && issuer && issuer->directory.n &&
-	       !registration_blocked(g) && !g->suggestion.call.issuer;
+	return g->held.leaf.ari_id.n && issuer && issuer->directory.n && !registration_blocked(g);
 }
 
 static void ask_next(struct timer *t)
@@ -251,7 +249,7 @@ void windows_begin(struct renewals *r)
 	size_t count = 0;
 	MAP_EACH (n, &r->registrations) {
 		struct registration *g = OWNER(n, struct registration, node);
-		if (may_ask(g) && !list_linked(&g->suggestion.to_ask))
+		if (may_ask(g))
 			all[count++] = g;
 	}
 	if (count)

@@ -207,6 +207,9 @@ static void what_is_revoked_is_renewed_now(void **state)
 	f.issued_count = 4;
 	assert_true(renewal_when(&f).at == from + DAY);
 	assert_non_null(strstr(renewal_when(&f).why, "would use up the CA's limit of 5"));
+	f.now = issued[3] + 7 * DAY;
+	assert_string_equal(renewal_when(&f).why, "the certificate is revoked");
+	f.now = from;
 	f.not_after = from + 6 * HOUR; /* its own time comes first */
 	f.renew_before = 0;
 	assert_true(renewal_when(&f).at == from + 3 * HOUR);

@@ -255,9 +255,19 @@ static void a_ca_that_is_down_is_left_alone(void **state)
 	assert_in_range(place->ca.requests - before, 35, 60);
 	assert_string_equal(said("shop.example.com", "next_renewal"), chosen);
 	assert_non_null(strstr(said("shop.example.com", "window"), "does not answer"));
-	assert_non_null(strstr(said("shop.example.com", "reason"), "the CA suggests it"));
+	assert_string_equal(said("shop.example.com", "reason"), "\"the CA suggests it\"");
+	assert_int_equal(logged_count(": ca.test does not answer."), 1);
 	place->ca.down = false;
-	run_for(place, 50 * DAY);
+	run_for(place, DAY);
+	assert_non_null(strstr(said("shop.example.com", "window"), "\"why_not\":null"));
+	/* Down again, it is soon asked again. */
+	place->ca.down = true;
+	turn_until(place, strstr(said("shop.example.com", "window"), "does not answer"));
+	const int64_t lost = loop_wall(place->loop);
+	place->ca.down = false;
+	turn_until(place, strstr(said("shop.example.com", "window"), "\"why_not\":null"));
+	assert_in_range(loop_wall(place->loop) - lost, MINUTE * 4 / 5, HOUR);
+	run_for(place, 49 * DAY);
 	assert_int_equal(place->ca.order_count, 2);
 	assert_string_equal(date(order(1)->at / SECOND * SECOND), chosen);
 }
@@ -284,7 +294,7 @@ static void the_most_urgent_is_asked_first(void **state)
 	const int64_t start = loop_wall(place->loop);
 	world_start(NULL);
 	turn_until(place, place->ca.windows_asked == before + 12);
-	assert_true(loop_wall(place->loop) - start >= 11 * SECOND / 10);
+	assert_int_equal(loop_wall(place->loop) - start, 11 * SECOND / 10);
 	const char *last = buf_c(&place->diary);
 	for (int i = 0; i < 12; i++) {
 		char line[64];
@@ -294,6 +304,170 @@ static void the_most_urgent_is_asked_first(void **state)
 			fail_msg("%s not after %d others", line, i);
 		last = at;
 	}
+}
+
+/* Only four at a time, however long an answer takes. */
+static void few_are_asked_about_at_once(void **state)
+{
+	(void)state;
+	enum { COUNT = 9 };
+	BUF_AUTO config = BUF(8192);
+	buf_add_c(&config, BY_FILE);
+	for (int i = 0; i < COUNT; i++)
+		buf_printf(&config, "site n%d.example.com { proxy 127.0.0.1:3001; }\n", i);
+	suggest(59 * DAY, 61 * DAY);
+	world_start(buf_c(&config));
+	run_for(place, HOUR);
+	world_kill();
+	const unsigned before = place->ca.windows_asked;
+	place->ca.latency = 10 * SECOND; /* first for the directory, then for the window */
+	world_start(NULL);
+	for (unsigned i = 1; i <= 3; i++) {
+		run_for(place, (i == 1 ? 21 : 10) * SECOND);
+		assert_int_equal(place->ca.windows_asked - before, i * 4 < COUNT ? i * 4 : COUNT);
+	}
+}
+
+static void whom_nobody_can_ask_about_is_left_out(void **state)
+{
+	(void)state;
+	static const char *const configs[] = { "site * { proxy 127.0.0.1:3000; }\n",
+		BASE "site a.example.com { proxy 127.0.0.1:3000; issuer internal; }\n" };
+	struct wish w;
+	suggest(59 * DAY, 61 * DAY);
+	world_start(BASE);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, HOUR);
+	for (int off = 0; off < 2; off++) {
+		const unsigned before = place->ca.windows_asked;
+		if (off) {
+			wish_disable(&w, "shop.example.com", false);
+			wish_wait(&w);
+		}
+		world_kill();
+		world_start(configs[off]); /* its issuer is unknown, or it is disabled */
+		run_for(place, HOUR);
+		assert_int_equal(place->ca.windows_asked, before);
+		world_configure(BASE);
+	}
+	assert_string_equal(said("a.example.com", "window"), "null");
+	assert_int_equal(logged_count("error"), 0);
+}
+
+/* What is said why is another, the window is the same: so is the instant in it. */
+static void another_explanation_moves_nothing(void **state)
+{
+	(void)state;
+	suggest(59 * DAY, 61 * DAY);
+	world_start(BY_FILE SHOP);
+	run_for(place, DAY);
+	char chosen[64];
+	snprintf(chosen, sizeof chosen, "%s", said("shop.example.com", "next_renewal"));
+	suggested.explanation = "https://ca.test/incident";
+	run_for(place, DAY);
+	assert_non_null(strstr(said("shop.example.com", "window"), "https://ca.test/incident"));
+	assert_string_equal(said("shop.example.com", "next_renewal"), chosen);
+	assert_int_equal(logged_count("warning"), 0);
+}
+
+/* Nothing of the window before is told of the new certificate, until its own is known. */
+static void a_new_certificate_has_no_window_yet(void **state)
+{
+	(void)state;
+	struct wish w;
+	for (int usable = 0; usable < 2; usable++) {
+		suggest(59 * DAY, 61 * DAY);
+		suggested.explanation = "https://ca.test/incident";
+		place->ca.window_body = usable ? NULL : "{}";
+		world_start(BY_FILE SHOP);
+		run_for(place, DAY);
+		place->ca.latency = SECOND;
+		wish_renew(&w, "shop.example.com");
+		wish_wait(&w);
+		turn_until(place, world.installs == 2);
+		assert_string_equal(said("shop.example.com", "window"), "null");
+		run_for(place, MINUTE);
+		assert_non_null(strstr(said("shop.example.com", "window"),
+		        usable ? "\"start\":\"2027-03-02" : "no usable date"));
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
+/* It is asked about its successor instead, once for all. */
+static void a_question_about_the_one_before_is_given_up(void **state)
+{
+	(void)state;
+	struct wish w;
+	suggest(59 * DAY, 61 * DAY);
+	world_start(BY_FILE SHOP);
+	run_for(place, HOUR);
+	for (unsigned i = 1; i <= 5; i++) { /* more than are asked at once */
+		const unsigned before = place->ca.windows_asked;
+		place->ca.fault = FAULT_UNANSWERED;
+		place->ca.fault_at = place->ca.requests + 1;
+		turn_until(place, place->ca.windows_asked > before);
+		wish_renew(&w, "shop.example.com");
+		wish_wait(&w);
+		run_for(place, MINUTE);
+		assert_int_equal(world.renewals->asking, 0);
+		assert_int_equal(place->ca.windows_asked, before + 2);
+	}
+}
+
+/* What is damaged, or of another certificate, counts no more. */
+static void a_stored_window_is_read_whole_or_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *start, *end, *chosen, *certificate;
+		bool is;
+	} rows[] = {
+		{ "2027-02-01T00:00:00Z", "2027-02-03T00:00:00Z", "2027-02-02T00:00:00Z",
+		        "c2NyaXB0.A-k", true },
+		{ "2027-02-01", "2027-02-03T00:00:00Z", "2027-02-02T00:00:00Z", "c2NyaXB0.A-k",
+		        false },
+		{ "2027-02-01T00:00:00Z", "", "2027-02-02T00:00:00Z", "c2NyaXB0.A-k", false },
+		{ "2027-02-01T00:00:00Z", "2027-02-03T00:00:00Z", "?", "c2NyaXB0.A-k", false },
+		{ "2027-02-01T00:00:00Z", "2027-02-03T00:00:00Z", "2027-02-02T00:00:00Z",
+		        "c2NyaXB0.A-j", false },
+	};
+	world_start(BY_FILE "site shop.example.com { proxy 127.0.0.1:3001; renew-before 10d; }\n");
+	run_until_idle();
+	const char *id = registration_find(world.renewals, STR("shop.example.com"))->id;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		BUF_AUTO value = BUF(1024);
+		buf_printf(&value,
+		        "{\"window\":{\"start\":\"%s\",\"end\":\"%s\",\"chosen\":\"%s\","
+		        "\"moved_back\":true,\"certificate\":\"%s\"}}",
+		        rows[i].start, rows[i].end, rows[i].chosen, rows[i].certificate);
+		record_put(place, "renewal", id, buf_str(&value), STR_NONE);
+		world_kill();
+		world_start(NULL);
+		run_for(place, MINUTE);
+		id = registration_find(world.renewals, STR("shop.example.com"))->id;
+		assert_string_equal(said("shop.example.com", "next_renewal"),
+		        rows[i].is ? "\"2027-02-02T00:00:00Z\"" : "\"2027-03-22T00:00:00Z\"");
+	}
+}
+
+static void a_window_that_cannot_be_stored_counts_all_the_same(void **state)
+{
+	(void)state;
+	struct wish w;
+	suggest(59 * DAY, 61 * DAY);
+	world_start(BY_FILE SHOP);
+	run_for(place, HOUR);
+	suggest(40 * DAY, 41 * DAY);
+	store_full(place, true);
+	run_for(place, 7 * HOUR);
+	store_full(place, false);
+	assert_int_equal(
+	        logged_count("is to be renewed could not be stored, the next start asks"), 1);
+	assert_non_null(strstr(said("shop.example.com", "next_renewal"), "2027-02-1"));
+	wish_disable(&w, "shop.example.com", false); /* which is stored in the same record */
+	wish_wait(&w);
 }
 
 int main(void)
@@ -309,6 +483,13 @@ int main(void)
 		WORLD_TEST(without_a_suggestion_the_rule_counts),
 		WORLD_TEST(a_ca_that_is_down_is_left_alone),
 		WORLD_TEST(the_most_urgent_is_asked_first),
+		WORLD_TEST(few_are_asked_about_at_once),
+		WORLD_TEST(whom_nobody_can_ask_about_is_left_out),
+		WORLD_TEST(another_explanation_moves_nothing),
+		WORLD_TEST(a_new_certificate_has_no_window_yet),
+		WORLD_TEST(a_question_about_the_one_before_is_given_up),
+		WORLD_TEST(a_stored_window_is_read_whole_or_not),
+		WORLD_TEST(a_window_that_cannot_be_stored_counts_all_the_same),
 	};
 	return cmocka_run_group_tests_name("renew_window", tests, NULL, NULL);
 }
