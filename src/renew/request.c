@@ -213,7 +213,7 @@ static bool file_has_site(const struct config *c, struct str name)
 			if (str_eq(c->sites[i].names[k], name))
 				return true;
 	}
-	return str_eq(c->page_name, name) && name.n;
+	return str_eq(c->page_name, name);
 }
 
 /* With an application of its own: that of `site *` would have been found. */
@@ -471,17 +471,17 @@ static bool asks_other(const struct registration *g, const struct wanted *w)
 
 static void describe(const struct registration *g, char *ret, size_t size)
 {
+	BUF_AUTO text = BUF(1024);
 	const char *six = str_has(g->listen.host, ':') ? "[" : "";
-	int n = snprintf(ret, size, "%.*s",
-	        STR_ARG(g->proxy.host.n ? g->proxy.shown : STR("the application of its site")));
-	if (g->listen.host.n && n > 0 && (size_t)n < size)
-		snprintf(ret + n, size - (size_t)n, ", at %s%.*s%s:%u", six,
-		        STR_ARG(g->listen.host), *six ? "]" : "", g->listen.port);
-	n = (int)strlen(ret);
-	if (g->on_demand && (size_t)n < size)
-		n += snprintf(ret + n, size - (size_t)n, ", on demand");
-	if (g->profile.n && (size_t)n < size)
-		snprintf(ret + n, size - (size_t)n, ", profile %.*s", STR_ARG(g->profile));
+	buf_add(&text, g->proxy.host.n ? g->proxy.shown : STR("the application of its site"));
+	if (g->listen.host.n)
+		buf_printf(&text, ", at %s%.*s%s:%u", six, STR_ARG(g->listen.host), *six ? "]" : "",
+		        g->listen.port);
+	if (g->on_demand)
+		buf_add_c(&text, ", on demand");
+	if (g->profile.n)
+		buf_printf(&text, ", profile %.*s", STR_ARG(g->profile));
+	snprintf(ret, size, "%s", buf_c(&text));
 }
 
 static void store_change(struct renew_request *q, struct registration *g, const struct wanted *w)
@@ -603,8 +603,7 @@ void renew_register(struct renewals *r, struct renew_request *q, const struct re
 /* Renew, disable */
 
 /* Several that still renew may be for one name: then only an id says which is meant. */
-static bool is_ambiguous(
-        struct renewals *r, const struct registration *found, struct str typed, struct err *err)
+static bool is_ambiguous(struct renewals *r, struct str typed, struct err *err)
 {
 	ARENA_AUTO a = ARENA_INIT;
 	BUF_AUTO ids = BUF(512);
@@ -617,7 +616,7 @@ static bool is_ambiguous(
 		buf_printf(
 		        &ids, "%s%s (%s)", count++ ? ", " : "", g->id, key_type_name(g->key_type));
 	}
-	if (count < 2 || str_eq_c(typed, found->id))
+	if (count < 2)
 		return false;
 	err_set(err, ERR_CONFLICT,
 	        "Several certificates are for %.*s: say which by its id, one of %s.", STR_ARG(name),
@@ -628,7 +627,7 @@ static bool is_ambiguous(
 struct registration *request_find(struct renew_request *q, struct str name)
 {
 	struct registration *g = registration_find(q->renewals, name);
-	if (g && is_ambiguous(q->renewals, g, name, &q->err))
+	if (g && is_ambiguous(q->renewals, name, &q->err))
 		return NULL;
 	if (!g && imported_find(q->renewals, name))
 		err_set(&q->err, ERR_CONFLICT,

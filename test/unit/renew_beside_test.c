@@ -220,12 +220,23 @@ static void both_are_registered_at_once(void **state)
 	(void)state;
 	struct wish w;
 	world_start(BASE);
-	wish_types(&w, "p256, rsa2048");
+	wish_types(&w, "P-256 ,rsa2048");
 	assert_false(w.existing);
 	run_until_both();
 	shown_is("P-256, RSA 2048");
 	wish_types(&w, "p256 rsa2048");
 	assert_true(w.existing);
+	const struct str names[] = { STR("shop.example.com") };
+	wish_register(&w, &(struct register_want){ .names = names,
+	                          .name_count = 1,
+	                          .email = STR("ops@example.com"),
+	                          .agree_tos = true,
+	                          .key_type = STR("p256,rsa2048"),
+	                          .proxy = STR("127.0.0.1:3009") });
+	wish_wait(&w);
+	run_for(place, SECOND);
+	assert_true(str_eq_c(of(KEY_P256)->proxy.shown, "127.0.0.1:3009"));
+	assert_true(str_eq_c(of(KEY_RSA2048)->proxy.shown, "127.0.0.1:3009"));
 	world_kill();
 	world_start(NULL);
 	shown_is("P-256, RSA 2048");

@@ -54,6 +54,7 @@ static void which_issuer_is_asked_survives_a_restart(void **state)
 	world_start(TWO SHOP);
 	turn_until(place, only()->turn.at == 1);
 	run_for(place, 0);
+	assert_non_null(strstr(said("shop.example.com", "last_error"), "\"at\":\"2027-01-01T00:"));
 	world_kill();
 	world_start(NULL);
 	assert_int_equal(only()->turn.at, 1);
@@ -68,6 +69,7 @@ static void which_issuer_is_asked_survives_a_restart(void **state)
 static struct {
 	unsigned status, orders;
 	bool whole;
+	int64_t seconds; /* 0: as long as the certificate lives */
 } refuser;
 
 static struct ca_refusal refusal(void)
@@ -75,7 +77,7 @@ static struct ca_refusal refusal(void)
 	return (struct ca_refusal){ .status = refuser.status,
 		.type = "rateLimited",
 		.detail = "Not now",
-		.seconds = 6 * DAY / SECOND };
+		.seconds = refuser.seconds ? refuser.seconds : 6 * DAY / SECOND };
 }
 
 static bool refuses_request(struct scripted_ca *ca, const char *url, struct ca_refusal *ret)
@@ -107,6 +109,7 @@ static void refused_when_due(const char *config, unsigned status, bool whole)
 	place->ca.lifetime = 6 * DAY;
 	place->ca.rules = &refusing;
 	refuser.status = refuser.orders = 0;
+	refuser.seconds = 0;
 	world_start(config);
 	run_for(place, HOUR);
 	status_is("shop.example.com", "ok");
@@ -152,6 +155,20 @@ static void who_asks_for_too_much_patience_is_left_for_another(void **state)
 		world_teardown(state);
 		world_setup(state);
 	}
+}
+
+/* There is time for that. */
+static void who_asks_for_some_patience_is_not_left(void **state)
+{
+	(void)state;
+	refused_when_due(TWO SHOP, 0, /* whole= */ false);
+	refuser.seconds = 2 * HOUR / SECOND;
+	refuser.status = 429;
+	turn_until(place, refuser.orders);
+	run_for(place, MINUTE);
+	status_is("shop.example.com", "failed");
+	assert_string_equal(said("shop.example.com", "next_issuer"), "\"ca\"");
+	assert_int_equal(logged_count("certificate in use expires"), 0);
 }
 
 /* The second is out of order for a while: the first one's six days are not waited for. */
@@ -313,6 +330,10 @@ static void while_nobody_tells_the_time_what_has_a_certificate_waits(void **stat
 	struct err err = ERR_INIT;
 	assert_false(renew_clock(world.renewals, &err));
 	assert_non_null(strstr(err.text, "Renewals wait until a CA has told the time."));
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines("0000000002", &lines);
+	assert_true(str_starts(buf_str(&lines), STR("clock: ")));
+	assert_string_equal(said("shop.example.com", "next_renewal"), "null");
 	/* Somebody sets it: nothing was due. */
 	set_clock(-3650 * DAY);
 	place->ca.clock_off = 0;
@@ -519,6 +540,7 @@ int main(void)
 		WORLD_TEST(a_ca_that_is_busy_for_too_long_is_asked_sooner),
 		WORLD_TEST(a_limit_is_honoured_but_told_loudly),
 		WORLD_TEST(who_asks_for_too_much_patience_is_left_for_another),
+		WORLD_TEST(who_asks_for_some_patience_is_not_left),
 		WORLD_TEST(of_two_that_refuse_the_sooner_one_is_waited_for),
 		WORLD_TEST(what_was_never_tried_is_tried_on_staging),
 		WORLD_TEST(a_rehearsal_that_fails_touches_nothing_else),

@@ -1,4 +1,5 @@
-/* What the file alone sets going, what it leaves be, and what outlives every version of it. */
+/* What the file alone sets going, what it leaves be, what is added to it, and what outlives every
+ * version of it. */
 #include "renew_world.h"
 
 /* The page's NAME has no site, and is served like one. */
@@ -48,12 +49,214 @@ static void an_id_is_the_same_for_ever(void **state)
 	assert_string_not_equal(registration_id(&a, names, 2, STR("ca"), KEY_P384).p, id);
 }
 
+/* What registrations add to the file's sites */
+
+struct sites {
+	struct renew_site_each each;
+	struct buf text;
+};
+
+static void each_site(struct renew_site_each *e, const struct renew_site *s)
+{
+	struct sites *sites = OWNER(e, struct sites, each);
+	buf_printf(&sites->text, "%.*s %zu %.*s:%u %.*s:%u %s\n", STR_ARG(s->names[0]),
+	        s->name_count, STR_ARG(s->proxy ? s->proxy->host : STR("-")),
+	        s->proxy ? s->proxy->port : 0, STR_ARG(s->listen.host), s->listen.port,
+	        s->has_certificate ? "yes" : "no");
+}
+
+static void registrations_add_sites(void **state)
+{
+	(void)state;
+	struct wish w;
+	struct sites sites = { .each.site = each_site, .text = BUF(4096) };
+	const struct str names[] = { STR("shop.example.com"), STR("www.example.com") };
+	struct register_want want = { .names = names,
+		.name_count = 2,
+		.email = STR("a@example.com"),
+		.agree_tos = true,
+		.proxy = STR("localhost:3000"),
+		.address = STR("[::1]"),
+		.port = 8443 };
+	world_start(BY_FILE SHOP);
+	wish_register(&w, &want);
+	wish_wait(&w);
+	renewals_each_site(world.renewals, &sites.each);
+	assert_string_equal(buf_c(&sites.text), "shop.example.com 2 127.0.0.1:3000 ::1:8443 no\n");
+	run_until_idle();
+	world_kill();
+	world_start(NULL);
+	buf_clear(&sites.text);
+	renewals_each_site(world.renewals, &sites.each);
+	assert_string_equal(buf_c(&sites.text), "shop.example.com 2 127.0.0.1:3000 ::1:8443 yes\n");
+	want = (struct register_want){ .names = names + 1,
+		.name_count = 1,
+		.email = STR("a@example.com"),
+		.agree_tos = true,
+		.port = 9443 };
+	wish_register(&w, &want);
+	wish_wait(&w);
+	buf_clear(&sites.text);
+	renewals_each_site(world.renewals, &sites.each);
+	assert_non_null(strstr(buf_c(&sites.text), "www.example.com 1 -:0 0.0.0.0:9443 no\n"));
+	run_until_idle();
+	/* Another one's own listener is no application. */
+	want.proxy = STR("127.0.0.1:9443");
+	want.names = &names[0];
+	want.port = 0;
+	wish_register(&w, &want);
+	wish_refused(&w, ERR_INPUT,
+	        "127.0.0.1:9443 is where Everseal itself listens, not the application.");
+	buf_done(&sites.text);
+}
+
+static void sites_are(const char *wanted)
+{
+	struct sites sites = { .each.site = each_site, .text = BUF(4096) };
+	renewals_each_site(world.renewals, &sites.each);
+	assert_string_equal(buf_c(&sites.text), wanted);
+	buf_done(&sites.text);
+}
+
+static void another_application_is_taken_over(void **state)
+{
+	(void)state;
+	struct wish w, v;
+	const struct str name = STR("shop.example.com");
+	struct register_want want = { .names = &name,
+		.name_count = 1,
+		.email = STR("a@example.com"),
+		.agree_tos = true,
+		.proxy = STR("127.0.0.1:3000") };
+	world_start(BY_FILE);
+	wish_register(&w, &want);
+	wish_wait(&w);
+	run_until_idle();
+	sites_are("shop.example.com 1 127.0.0.1:3000 :0 yes\n");
+	unsigned changes = world.changes;
+	want.proxy = STR("127.0.0.1:3002");
+	wish_register(&v, &want);
+	wish_wait(&v);
+	assert_true(v.existing);
+	assert_string_equal(v.id, w.id);
+	run_until_idle();
+	assert_int_equal(world.changes, changes + 1);
+	want.proxy = STR_NONE;
+	wish_register(&v, &want);
+	wish_wait(&v);
+	assert_true(v.existing);
+	for (int again = 0; again < 2; again++) {
+		run_for(place, HOUR);
+		sites_are("shop.example.com 1 127.0.0.1:3002 :0 yes\n");
+		world_kill();
+		world_start(NULL);
+	}
+	assert_int_equal(world.changes, changes + 1);
+	assert_int_equal(place->ca.order_count, 1);
+	want.proxy = STR("127.0.0.1:3009");
+	store_full(place, true);
+	wish_register(&v, &want);
+	turn_until(place, v.done);
+	store_full(place, false);
+	assert_int_equal(v.err.code, ERR_IO);
+	sites_are("shop.example.com 1 127.0.0.1:3002 :0 yes\n");
+	/* A failed renewal is tried again at once with the new one, as if for the first time. */
+	place->ca.down = true;
+	run_for(place, 70 * DAY);
+	status_is("shop.example.com", "failed");
+	place->ca.down = false;
+	wish_register(&v, &want);
+	wish_wait(&v);
+	run_until_idle();
+	assert_int_equal(place->ca.order_count, 2);
+	status_is("shop.example.com", "ok");
+}
+
+static void what_the_file_asks_for_is_left_as_it_is(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str name = STR("shop.example.com");
+	world_start(BY_FILE SHOP);
+	run_until_idle();
+	wish_register(
+	        &w, &(struct register_want){
+	                    .names = &name, .name_count = 1, .proxy = STR("127.0.0.1:3009") });
+	wish_wait(&w);
+	assert_true(w.existing);
+	sites_are("");
+}
+
+/* After a failure its count begins anew, too. */
+static void another_application_after_a_failure(void **state)
+{
+	(void)state;
+	struct wish w;
+	const struct str name = STR("shop.example.com");
+	struct register_want want = { .names = &name, .name_count = 1 };
+	world_start(BY_FILE);
+	place->ca.refused = "shop.example.com";
+	for (int i = 0; i < 2; i++) {
+		want.proxy = i ? STR("127.0.0.1:3009") : STR_NONE;
+		wish_register(&w, &want);
+		wish_wait(&w);
+		run_until_idle();
+		assert_string_equal(said("shop.example.com", "failures"), "1");
+	}
+}
+
+static void another_address_is_taken_over_and_the_same_is_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *address;
+		uint16_t port;
+		unsigned changes;
+		const char *site, *before;
+	} rows[] = {
+		{ "127.0.0.1", 8443, 1, "shop.example.com 1 -:0 127.0.0.1:8443 yes\n", NULL },
+		{ "127.0.0.1", 8443, 0, "shop.example.com 1 -:0 127.0.0.1:8443 yes\n", NULL },
+		{ "", 8443, 1, "shop.example.com 1 -:0 0.0.0.0:8443 yes\n", NULL },
+		{ "", 0, 0, "shop.example.com 1 -:0 0.0.0.0:8443 yes\n", NULL },
+		{ "127.0.0.1", 9443, 1, "shop.example.com 1 -:0 127.0.0.1:9443 yes\n", NULL },
+		{ "127.0.0.2", 9443, 1, "shop.example.com 1 -:0 127.0.0.2:9443 yes\n",
+		        "the application of its site, at 127.0.0.1:9443" },
+		{ "[::1]", 0, 1, "shop.example.com 1 -:0 ::1:443 yes\n", NULL },
+		{ "::1", 8443, 1, "shop.example.com 1 -:0 ::1:8443 yes\n",
+		        "the application of its site, at [::1]:443" },
+	};
+	struct wish w;
+	const struct str name = STR("shop.example.com");
+	world_start(BY_FILE);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		unsigned changes = world.changes;
+		wish_register(&w, &(struct register_want){ .names = &name,
+		                          .name_count = 1,
+		                          .email = STR("a@example.com"),
+		                          .agree_tos = true,
+		                          .address = str_c(rows[i].address),
+		                          .port = rows[i].port });
+		wish_wait(&w);
+		run_until_idle();
+		sites_are(rows[i].site);
+		if (rows[i].before)
+			assert_string_equal(w.q.before, rows[i].before);
+		assert_int_equal(world.changes, changes + rows[i].changes);
+	}
+	assert_int_equal(place->ca.order_count, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(the_page_gets_its_certificate_by_itself),
 		WORLD_TEST(it_is_installed_again_where_it_is_asked_for),
 		WORLD_TEST(an_id_is_the_same_for_ever),
+		WORLD_TEST(registrations_add_sites),
+		WORLD_TEST(another_application_is_taken_over),
+		WORLD_TEST(what_the_file_asks_for_is_left_as_it_is),
+		WORLD_TEST(another_application_after_a_failure),
+		WORLD_TEST(another_address_is_taken_over_and_the_same_is_not),
 	};
 	return cmocka_run_group_tests_name("renew_file", tests, NULL, NULL);
 }

@@ -266,6 +266,11 @@ static void one_at_a_glance(void **state)
 	assert_int_equal(v.why.n, 0);
 	assert_int_equal(v.thumbprint.n, 40);
 	assert_true(v.serial.n > 0);
+	struct wish w;
+	wish_renew(&w, "shop.example.com");
+	wish_refused(&w, ERR_CONFLICT,
+	        "The certificate for shop.example.com was imported: whoever issued it renews and "
+	        "revokes it. Import the one that follows it, or register the name.");
 	assert_true(export_shop(false, &pem, &err));
 	assert_string_equal(buf_c(&pem), shown_for("shop.example.com"));
 	assert_true(export_shop(true, &secret, &err));

@@ -192,6 +192,23 @@ static void what_renewals_count(void **state)
 	assert_false(limits_allow(issuers_limits(place->issuers), &order, &wait, &err));
 }
 
+static void before_the_window_a_renewal_counts(void **state)
+{
+	(void)state;
+	struct wish w;
+	place->ca.window_of = window_of;
+	window_from = 30 * DAY;
+	window_to = 31 * DAY;
+	begin();
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, 29 * DAY);
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_for(place, MINUTE);
+	counted_is("renewal "); /* the others are older than a week */
+}
+
 /* What is said of it is what a command that waits ends with. */
 static void a_limit_is_the_last_step_of_who_waits(void **state)
 {
@@ -209,6 +226,26 @@ static void a_limit_is_the_last_step_of_who_waits(void **state)
 	assert_non_null(
 	        strstr(buf_c(&lines), ". Next try 2 Jan, 09:36 UTC. Nothing to do.\nConfigure"));
 	assert_int_equal(place->ca.order_count, 0);
+}
+
+/* It is counted already. */
+static void an_order_that_was_made_goes_on(void **state)
+{
+	(void)state;
+	struct wish w;
+	begin();
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	turn_until(place, diary_count(place, "ask challenge"));
+	run_for(place, 0);
+	world_kill();
+	place_open(place);
+	world_begin(NULL);
+	spend(300, SPENT_ORDER, "x.example.com");
+	renewals_begin(world.renewals);
+	run_for(place, MINUTE);
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 1);
 }
 
 static void who_may_ask_another_issuer_does_not_wait(void **state)
@@ -337,17 +374,23 @@ static void what_a_ca_said_of_one_name_spares_it_the_next(void **state)
 /* Who wishes it again while there is no certificate yet. */
 static void a_person_may_have_it_asked_anew(void **state)
 {
-	(void)state;
 	struct wish w;
-	refused_then(429, "Too many", "");
-	const unsigned before = diary_count(place, "ask order a.example.com");
-	place->ca.limited = NULL;
-	wish_name(&w, "a.example.com");
-	wish_wait(&w);
-	assert_true(w.existing);
-	run_for(place, MINUTE);
-	assert_int_equal(diary_count(place, "ask order a.example.com"), before + 1);
-	status_is("a.example.com", "ok");
+	for (int renew = 0; renew < 2; renew++) {
+		refused_then(429, "Too many", "");
+		const unsigned before = diary_count(place, "ask order a.example.com");
+		place->ca.limited = NULL;
+		if (renew)
+			wish_renew(&w, "a.example.com");
+		else
+			wish_name(&w, "a.example.com");
+		wish_wait(&w);
+		assert_int_equal(w.existing, !renew);
+		run_for(place, MINUTE);
+		assert_int_equal(diary_count(place, "ask order a.example.com"), before + 1);
+		status_is("a.example.com", "ok");
+		world_teardown(state);
+		world_setup(state);
+	}
 }
 
 static void a_ca_that_is_busy_is_so_for_all(void **state)
@@ -565,7 +608,9 @@ int main(void)
 		WORLD_TEST(an_address_of_a_private_network_is_warned_of),
 		WORLD_TEST(an_address_has_a_reserve_in_its_network),
 		WORLD_TEST(what_renewals_count),
+		WORLD_TEST(before_the_window_a_renewal_counts),
 		WORLD_TEST(a_limit_is_the_last_step_of_who_waits),
+		WORLD_TEST(an_order_that_was_made_goes_on),
 		WORLD_TEST(who_may_ask_another_issuer_does_not_wait),
 		WORLD_TEST(of_three_that_refuse_the_soonest_is_waited_for),
 		WORLD_TEST(what_is_left_is_for_who_is_due),

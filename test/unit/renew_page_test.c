@@ -422,6 +422,14 @@ static void a_program_in_the_way_is_what_to_do_about(void **state)
 	assert_true(task_view(world.renewals, str_c(w.task), &t));
 	assert_int_equal(t.error->code, ERR_LIMIT);
 	assert_null(strstr(t.error->text, "nginx"));
+	place->ca.limited = NULL;
+	place->ca.rejected = "shop.example.com";
+	wish_renew(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	assert_true(task_view(world.renewals, str_c(w.task), &t));
+	assert_int_equal(t.error->code, ERR_REFUSED);
+	assert_null(strstr(t.error->text, "nginx"));
 }
 
 static void tasks_of_one_registration(void **state)

@@ -405,7 +405,7 @@ static void a_failed_task_says_why(void **state)
 {
 	(void)state;
 	struct wish w;
-	struct reading r;
+	struct reading r, again;
 	world_start(BASE);
 	place->ca.down = true;
 	wish_name(&w, "shop.example.com");
@@ -419,6 +419,13 @@ static void a_failed_task_says_why(void **state)
 	assert_non_null(strstr(buf_c(&r.text), "waiting 2.0 s"));
 	assert_non_null(strstr(buf_c(&r.text),
 	        "\"state\":\"Failed\",\"error\":{\"code\":\"unreachable\",\"message\":\""));
+	assert_non_null(strstr(buf_c(&r.text), "\"next_try\":\"2027-01-01T00:"));
+	world_kill();
+	world_start(NULL);
+	read_task(&again, w.task, 0);
+	run_for(place, 1);
+	assert_string_equal(buf_c(&again.text), buf_c(&r.text));
+	buf_done(&again.text);
 	buf_done(&r.text);
 	struct json_writer out;
 	BUF_AUTO list = BUF(64 << 10);

@@ -103,7 +103,7 @@ static void who_waits_long_makes_room(void **state)
 			run_until_idle(); /* the account is known from now on */
 		place->ca.down = true;
 	}
-	run_for(place, 5 * SECOND);
+	run_for(place, SECOND / 2); /* the first wait is of a second */
 	for (int i = 1; i < 12; i++)
 		state_of_task_is(&wishes[i], " Executing");
 	assert_int_equal(logged_count("error"), 0);
@@ -201,6 +201,22 @@ static void a_failure_that_is_being_stored_is_told(void **state)
 	status_is("shop.example.com", "failed");
 	assert_string_not_equal(said("shop.example.com", "next_renewal"), "null");
 	assert_string_equal(said("shop.example.com", "reason"), "\"the last attempt failed\"");
+}
+
+/* Those that found out about the account are told of no more once it is known. */
+static void who_goes_on_waits_no_more(void **state)
+{
+	(void)state;
+	struct wish a, b;
+	world_start(BASE);
+	place->ca.latency = 100;
+	wish_name(&a, "a.example.com");
+	wish_wait(&a);
+	wish_name(&b, "b.example.com");
+	wish_wait(&b);
+	turn_until(place, strstr(said("b.example.com", "reason"), "waiting for the account"));
+	turn_until(place, diary_count(place, "ask order b.example.com"));
+	assert_string_equal(said("b.example.com", "reason"), "\"an attempt is under way\"");
 }
 
 /* Superseded */
@@ -327,6 +343,7 @@ int main(void)
 		WORLD_TEST(a_wish_while_a_failure_is_being_stored_is_for_the_next_attempt),
 		WORLD_TEST(a_registration_while_a_failure_is_being_stored_is_not_told_that),
 		WORLD_TEST(a_failure_that_is_being_stored_is_told),
+		WORLD_TEST(who_goes_on_waits_no_more),
 		WORLD_TEST(who_takes_whose_place),
 		WORLD_TEST(the_file_goes_before_what_was_registered),
 		WORLD_TEST(an_expired_one_takes_nobodys_place),

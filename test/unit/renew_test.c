@@ -263,6 +263,12 @@ static void a_limit_of_the_ca_is_waited_for(void **state)
 	run_for(place, 7 * DAY);
 	status_is("shop.example.com", "ok");
 	assert_int_equal(place->ca.orders[0].at, first + 30 * HOUR + 7 * DAY);
+	/* Nothing expires before that: neither then nor when it is renewed. */
+	place->ca.limited = "shop.example.com";
+	place->ca.limited_for = 30 * HOUR / SECOND;
+	run_for(place, 70 * DAY);
+	status_is("shop.example.com", "failed");
+	assert_int_equal(logged_count("certificate in use expires"), 0);
 }
 
 static int64_t the_wait(void)
@@ -370,9 +376,13 @@ static void a_full_disk_registers_nothing(void **state)
 	assert_int_equal(place->ca.requests, 0);
 	assert_int_equal(world.changes, 0);
 	assert_non_null(strstr(said("shop.example.com", "state"), "There is no certificate"));
+	BUF_AUTO lines = BUF(64 << 10);
+	task_lines(w.task, &lines);
+	assert_true(str_ends(buf_str(&lines), STR("\nConfigureLetsEncrypt Failed")));
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
 	assert_false(w.existing);
+	assert_string_equal(w.task, "0000000002");
 	run_until_idle();
 	status_is("shop.example.com", "ok");
 	store_full(place, true);
@@ -829,7 +839,7 @@ static void each_issuer_has_its_own_places(void **state)
 {
 	(void)state;
 	char name[32];
-	struct wish w, last;
+	struct wish w, same, last;
 	world_start(TWO_ISSUERS);
 	wish_at(&w, "first.example.com", "ca"); /* its account is known from now on */
 	run_until_idle();
@@ -839,9 +849,11 @@ static void each_issuer_has_its_own_places(void **state)
 		wish_at(&last, name, "ca");
 	}
 	wish_at(&w, "well.example.com", "well");
+	wish_at(&same, "n0.example.com", "well"); /* which "ca" is asked for, too */
 	run_for(place, SECOND);
 	state_of_task_is(&last, " Queued");
 	state_of_task_is(&w, " Executing");
+	state_of_task_is(&same, " Executing");
 	place->ca.latency = 0;
 	run_until_idle();
 	run_until_idle();
