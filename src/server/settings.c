@@ -54,7 +54,8 @@
 	        "Bodies "                                                                          \
 	        "are passed on as they come and cost no memory. 0: no limit.")                     \
 	X(upstream_connections, "upstream-connections", COUNT, "1000", 1000, 1, 1000000,           \
-	        "How many connections one worker opens to one application.")                       \
+	        "How many connections one worker opens to one application. Of one that is h2c:// " \
+	        "it is how many requests are under way there: they share few connections.")        \
 	X(requests_per_connection, "requests-per-connection", COUNT, "10000", 10000, 1, INT64_MAX, \
 	        "After how many requests a client's connection is closed.")
 
@@ -89,8 +90,8 @@ const size_t server_setting_count = sizeof server_settings / sizeof *server_sett
 	        "to its full share.")                                                              \
 	X(max_connections, "max-connections", COUNT, "0", 0, 0, 1000000,                           \
 	        "How many connections all workers together open to each of these applications, "   \
-	        "shared out among them, one for each worker at least. 0: as "                      \
-	        "*upstream-connections* says.")                                                    \
+	        "shared out among them, one for each worker at least. Of those that are h2c:// "   \
+	        "it is how many requests are under way. 0: as *upstream-connections* says.")       \
 	X(queue, "queue", COUNT, "0", 0, 0, 1000000,                                               \
 	        "How many requests may wait, in each worker, for one of the applications when "    \
 	        "all have as many connections as they may. Further ones are answered with 503.")   \

@@ -532,10 +532,12 @@ def test_health_is_asked_for_by_http_2(stage):
     assert heard[":method"] == "GET" and heard[":authority"] == app.address and heard["user-agent"] == "Everseal"
 
 
-def test_most_connections_are_most_requests(stage):
+@pytest.mark.parametrize("where", [{"block": "max-connections 2; queue 1"},
+                                   {"block": "queue 1", "head": "upstream-connections 2"}], ids=["own", "all"])
+def test_most_connections_are_most_requests(stage, where):
     waiting = []
     app = stage.keep(Http2Upstream(lambda peer, i, s: waiting.append((peer, i))))
-    everseal = start(stage, app, block="max-connections 2; queue 1")
+    everseal = start(stage, app, **where)
     c = client(stage, everseal)
     asked = [c.request(f"/{n}") for n in range(4)]
     assert c.answer(asked[3]).status == 503
@@ -545,6 +547,7 @@ def test_most_connections_are_most_requests(stage):
     for peer, i in waiting[1:]:
         peer.answer_with(i, b"a")
     assert [c.answer(i).status for i in asked[:3]] == [200] * 3
+    assert len({peer for peer, _ in waiting}) == 1
 
 
 # ---- peers ----
