@@ -1,6 +1,7 @@
 """TLS policies and client certificates by site: nobody gets past them by another server name, another Host,
 a ticket, or a connection that was made for another site."""
 import contextlib
+import re
 import socket
 import ssl
 import subprocess
@@ -237,3 +238,34 @@ def test_authority_that_cannot_be_read_refuses_the_file(place):
     from house import run_program
     outcome = run_program("check", "--config", path)
     assert outcome.status == 1 and "ca.pem" in outcome.out + outcome.err
+
+
+# ---- groups ----
+
+HYBRID = "X25519MLKEM768"
+
+
+def group(place, groups):
+    """What openssl s_client, offering these, agrees on with the server; None if on nothing."""
+    words = ["openssl", "s_client", "-connect", f"127.0.0.1:{place.everseal.https}", "-servername", "a.example",
+             "-tls1_3", "-groups", groups]
+    said = subprocess.run(words, input=b"", capture_output=True, timeout=30).stdout.decode(errors="replace")
+    found = re.search(r"^Negotiated TLS1\.3 group: (\w+)", said, re.M) or \
+        re.search(r"^(?:Server|Peer) Temp Key: (?:ECDH, )?([^,\s]+)", said, re.M)
+    return found and found[1].replace("secp256r1", "prime256v1")
+
+
+@pytest.mark.parametrize("offered, agreed", [
+    ("X25519", "X25519"), ("P-256", "prime256v1"), ("P-384", "secp384r1"), ("X448", None), ("P-521", None),
+    ("P-521:X25519", "X25519"),
+])
+def test_groups(place, offered, agreed):
+    assert group(place, offered) == agreed
+
+
+@pytest.mark.parametrize("offered", [HYBRID, f"{HYBRID}:X25519", f"{HYBRID}:P-256", f"P-521:{HYBRID}"])
+def test_the_group_that_quantum_computers_do_not_break(place, offered):
+    listed = subprocess.run(["openssl", "list", "-kem-algorithms"], capture_output=True, timeout=30).stdout
+    if HYBRID.encode() not in listed:
+        pytest.skip(f"this system's OpenSSL does not have {HYBRID}: 3.5 and later do")
+    assert group(place, offered) == HYBRID
