@@ -151,6 +151,37 @@ def test_health_is_asked_for(stage):
     until("no worker leaves it out", lambda: {get(everseal).body for _ in range(8)} == {b"well", b"sick"})
 
 
+MANY = 40
+
+
+def share(everseal, body):
+    """How many of so many requests, one after the other, are answered with this."""
+    return [get(everseal).body for _ in range(MANY)].count(body)
+
+
+@pytest.mark.parametrize("way", ["health", pytest.param("connection", marks=pytest.mark.full)])
+def test_who_comes_back_gets_few_requests_at_first(stage, way):
+    steady = stage.upstream(answer=lambda heard: reply(b"steady"))
+    sick = {"is": False}
+    other = stage.keep(Upstream(answer=lambda heard: reply(b"other", status="500 No" if sick["is"] else "200 Yes")))
+    rule = "health /up { interval 150ms }" if way == "health" else "down 300ms"
+    everseal = stage.everseal(head="workers 1", sites=f"""site * {{
+        proxy {steady.address} {other.address} {{ slow-start 12s; {rule} }} }}""").start()
+    until("both have their half", lambda: MANY * 0.4 <= share(everseal, b"other") <= MANY * 0.6)
+    if way == "health":
+        sick["is"] = True
+    else:
+        other.stop()
+    until("it is left out", lambda: share(everseal, b"other") == 0)
+    if way == "health":
+        sick["is"] = False
+    else:
+        stage.keep(Upstream(answer=lambda heard: reply(b"other"), port=other.port))
+    until("it comes back", lambda: share(everseal, b"other"), 30)
+    assert share(everseal, b"other") < MANY * 0.3
+    until("it has nearly its half again", lambda: share(everseal, b"other") >= MANY * 0.4, 60)
+
+
 def test_visitors_stay_over_reload_and_restart(stage):
     apps = [stage.upstream(answer=lambda heard, n=n: reply(f"app {n}".encode())) for n in range(3)]
     site = f"site * {{ proxy {' '.join(a.address for a in apps)} {{ sticky SID }} }}"
