@@ -8,7 +8,7 @@ struct account_change {
 	struct attempt attempt;
 	struct account_call *call; /* NULL: nobody waits for it */
 	enum acme_change what;
-	char *id, *email;
+	char *id;
 	struct key *key; /* the account's from now on; NULL: as it was */
 	struct store_tx tx;
 	struct later later;
@@ -24,7 +24,6 @@ static void change_free(struct account_change *c)
 	issuer_unref(&c->issuer);
 	key_free(&c->key);
 	free(c->id);
-	free(c->email);
 	free(c);
 }
 
@@ -194,7 +193,6 @@ static void start(struct issuers *i, const struct attempt_want *want, struct acc
 	CHECK(r && r->directory_url[0]);
 	const bool busy = under_way(i, r);
 	struct account_change *c = change_new(r, want->change);
-	c->email = str_dup(want->email);
 	c->call = call;
 	call->change = c;
 	call->done = done_;

@@ -195,8 +195,7 @@ static void added(struct fetch_update *u, const struct err *err)
 
 static bool lies_in(struct str name, struct str zone)
 {
-	return str_eq(name, zone) ||
-	       (name.n > zone.n && str_ends(name, zone) && name.p[name.n - zone.n - 1] == '.');
+	return str_eq(name, zone) || (str_ends(name, zone) && name.p[name.n - zone.n - 1] == '.');
 }
 
 static void have_zone(

@@ -24,8 +24,8 @@ enum { PRIVATE_COUNT = sizeof private_names / sizeof *private_names };
 
 static bool is_beneath(struct str name, struct str domain)
 {
-	return str_eq(name, domain) || (name.n > domain.n && str_ends(name, domain) &&
-	                                       name.p[name.n - domain.n - 1] == '.');
+	return str_eq(name, domain) ||
+	       (str_ends(name, domain) && name.p[name.n - domain.n - 1] == '.');
 }
 
 /* What a root must permit so that the name can stand in its certificates. */

@@ -22,6 +22,7 @@ static void done(struct internal_call *c, struct str leaf, const struct err *err
 	struct made *m = OWNER(c, struct made, call);
 	struct err ignored = ERR_INIT;
 	assert_false(m->told);
+	assert_null(c->needs); /* nothing is left to be aborted */
 	m->told = true;
 	if (err)
 		m->err = *err;
