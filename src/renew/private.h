@@ -493,6 +493,8 @@ void schedule_stop(struct registration *g);
 void schedule_all(struct renewals *r);
 /* What waited for something else than a place is queued again. */
 void schedule_again(struct renewals *r, struct list *waiting);
+/* What waited for the time is queued again; what is not due by it is given up. */
+void schedule_by_clock(struct renewals *r);
 
 /* demand.c */
 void demands_init(struct renewals *r);

@@ -649,6 +649,18 @@ void schedule_again(struct renewals *r, struct list *waiting)
 	start_queued(r);
 }
 
+void schedule_by_clock(struct renewals *r)
+{
+	LIST_EACH (n, &r->wall.waiting) {
+		struct registration *g = OWNER(n, struct registration, queued);
+		if (!g->revocation && next_attempt(g) > wall_now(r)) {
+			schedule_cancel(g, "it is not due");
+			schedule(g);
+		}
+	}
+	schedule_again(r, &r->wall.waiting);
+}
+
 void renewals_listening(struct renewals *r)
 {
 	schedule_again(r, &r->unprovable);

@@ -150,7 +150,7 @@ static void look(struct renewals *r)
 	w->watch.offset = wall_now(r) - now;
 	if (changed) {
 		schedule_all(r);
-		schedule_again(r, &w->waiting);
+		schedule_by_clock(r);
 	}
 	if (j == WALL_BEHIND || j == WALL_AHEAD)
 		ask(r);

@@ -337,7 +337,9 @@ static void while_nobody_tells_the_time_what_has_a_certificate_waits(void **stat
 	/* Somebody sets it: nothing was due. */
 	set_clock(-3650 * DAY);
 	place->ca.clock_off = 0;
-	run_for(place, HOUR);
+	run_for(place, 30 * MINUTE);
+	place->ca.down = false;
+	run_for(place, 30 * MINUTE);
 	assert_true(renew_clock(world.renewals, &err));
 	assert_int_equal(place->ca.order_count, 1);
 }
@@ -514,6 +516,13 @@ static void a_clock_that_jumps_is_noticed_in_time(void **state)
 	place->ca.clock_off = -3650 * DAY;
 	run_for(place, 10 * MINUTE);
 	clock_is("Renewals go by the CA's clock.");
+	assert_int_equal(place->ca.order_count, 1); /* nor later */
+	status_is("shop.example.com", "ok");
+	assert_string_equal(said("shop.example.com", "reason"), "\"21 days are left\"");
+	BUF_AUTO lines = BUF(4096);
+	task_lines("0000000002", &lines);
+	assert_true(str_ends(
+	        buf_str(&lines), STR("end: Given up: it is not due.\nRenewLetsEncrypt Canceled")));
 }
 
 /* While the clock is wrong, each ten minutes. */
