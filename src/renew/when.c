@@ -13,14 +13,25 @@ static int64_t most(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* A third of its life passes at least, so that no rule renews day after day. */
+static struct renewal_time own_time(int64_t not_before, int64_t not_after, int64_t renew_before)
+{
+	const int64_t soonest = not_before + (not_after - not_before) / 3;
+	if (not_after - renew_before >= soonest)
+		return (struct renewal_time){ not_after - renew_before,
+			"renew-before in the configuration" };
+	return (struct renewal_time){ soonest,
+		"renew-before in the configuration wants it sooner, but a third of its lifetime "
+		"has to pass first" };
+}
+
 /* DESIGN 6: when 21 days or a third of the lifetime is left, whichever is less; half below 10
  * days. Fixed days alone are wrong: lifetimes fall to 64, 45 and 6 days. */
 struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t renew_before)
 {
 	int64_t life = not_after - not_before;
 	if (renew_before > 0 && renew_before < life)
-		return (struct renewal_time){ not_after - renew_before,
-			"renew-before in the configuration" };
+		return own_time(not_before, not_after, renew_before);
 	if (life < 10 * DAY)
 		return (struct renewal_time){ not_after - life / 2,
 			"half of its lifetime is left" };

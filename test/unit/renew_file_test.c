@@ -246,6 +246,44 @@ static void another_address_is_taken_over_and_the_same_is_not(void **state)
 	assert_int_equal(place->ca.order_count, 1);
 }
 
+/* Certificates live 90 days. One that cannot be is no rule, and one that is near to it does not
+ * renew day after day; both are told. */
+static void a_renew_before_has_to_fit_the_life(void **state)
+{
+	static const struct {
+		const char *before, *reason;
+		int64_t first; /* a day on which there is one certificate still; on the next, two */
+	} cases[] = {
+		{ "90d",
+		        "\"21 days are left; renew-before in the configuration is not shorter than "
+		        "its lifetime, so it does not count: give less\"",
+		        68 },
+		{ "89d",
+		        "\"renew-before in the configuration wants it sooner, but a third of its "
+		        "lifetime has to pass first\"",
+		        29 },
+		{ "60d", "\"renew-before in the configuration\"", 29 },
+	};
+	for (size_t i = 0; i < 3; i++) {
+		BUF_AUTO file = BUF(1024);
+		buf_printf(&file,
+		        BY_FILE
+		        "site shop.example.com { proxy 127.0.0.1:3001; renew-before %s; }\n",
+		        cases[i].before);
+		place->ca.lifetime = 90 * DAY;
+		world_start(buf_c(&file));
+		run_until_idle();
+		run_for(place, HOUR);
+		assert_string_equal(said("shop.example.com", "reason"), cases[i].reason);
+		run_for(place, cases[i].first * DAY);
+		assert_int_equal(place->ca.order_count, 1);
+		run_for(place, 2 * DAY);
+		assert_int_equal(place->ca.order_count, 2);
+		world_teardown(state);
+		world_setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +295,7 @@ int main(void)
 		WORLD_TEST(what_the_file_asks_for_is_left_as_it_is),
 		WORLD_TEST(another_application_after_a_failure),
 		WORLD_TEST(another_address_is_taken_over_and_the_same_is_not),
+		WORLD_TEST(a_renew_before_has_to_fit_the_life),
 	};
 	return cmocka_run_group_tests_name("renew_file", tests, NULL, NULL);
 }

@@ -8,6 +8,9 @@
 static void the_moment_of_renewal(void **state)
 {
 	(void)state;
+	static const char third[] =
+	        "renew-before in the configuration wants it sooner, but a third "
+	        "of its lifetime has to pass first";
 	static const struct {
 		int64_t life, before, at; /* from not_before */
 		const char *why;
@@ -25,7 +28,9 @@ static void the_moment_of_renewal(void **state)
 		{ 90 * DAY, 30 * DAY, 60 * DAY, "renew-before in the configuration" },
 		{ 6 * DAY, DAY, 5 * DAY, "renew-before in the configuration" },
 		{ 6 * DAY, 1, 6 * DAY - 1, "renew-before in the configuration" },
-		{ 6 * DAY, 6 * DAY - 1, 1, "renew-before in the configuration" },
+		{ 6 * DAY, 4 * DAY, 2 * DAY, "renew-before in the configuration" },
+		{ 6 * DAY, 4 * DAY + 1, 2 * DAY, third },
+		{ 6 * DAY, 6 * DAY - 1, 2 * DAY, third },
 		{ 6 * DAY, 6 * DAY, 3 * DAY,
 		        "half of its lifetime is left" }, /* would never rest */
 		{ 6 * DAY, -1, 3 * DAY, "half of its lifetime is left" },
