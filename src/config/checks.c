@@ -91,6 +91,48 @@ static void check_issuers(struct reader *r)
 	}
 }
 
+/* Of those that are built in, only our own authority issues for names that nobody can reach. */
+static const char *const public_issuers[] = { "letsencrypt", "letsencrypt-staging", "zerossl",
+	"google", "buypass" };
+
+static bool is_public(struct str issuer)
+{
+	for (size_t i = 0; i < sizeof public_issuers / sizeof *public_issuers; i++)
+		if (str_eq_c(issuer, public_issuers[i]))
+			return true;
+	return false;
+}
+
+static void check_private_names(
+        struct reader *r, const struct config_site *s, const struct config_making *m)
+{
+	for (size_t i = 0; i < m->issuer_count; i++)
+		for (size_t n = 0; n < s->name_count && is_public(m->issuers[i]); n++) {
+			if (!name_is_private(s->names[n]))
+				continue;
+			config_problem(&r->problems, s->at,
+			        "%.*s issues nothing for %.*s, which no authority can reach from "
+			        "outside: give the site `issuer internal`, or an authority of "
+			        "your own.",
+			        STR_ARG(m->issuers[i]), STR_ARG(config_shown(s->names[n])));
+			return;
+		}
+}
+
+/* Where the site names none, the file's are asked once it gets a certificate by itself. */
+static void check_private(struct reader *r)
+{
+	const struct config *c = r->c;
+	for (size_t i = 0; i < c->site_count; i++) {
+		const struct config_site *s = &c->sites[i];
+		const bool by_itself = c->agree_to_terms && (s->email.p || c->email.p);
+		if (s->making.issuer_count)
+			check_private_names(r, s, &s->making);
+		else if (by_itself)
+			check_private_names(r, s, &c->making);
+	}
+}
+
 static void check_terms(struct reader *r)
 {
 	const struct config *c = r->c;
@@ -224,6 +266,7 @@ void config_check(struct reader *r)
 	if (!r->c->making.issuer_count && r->first_issuer.p)
 		LIST_PUSH(&r->c->arena, r->c->making.issuers, r->c->making.issuer_count,
 		        arena_str(&r->c->arena, r->first_issuer));
+	check_private(r);
 	config_inherit_making(r->c);
 	inherit(r->c);
 	check_demands(r);

@@ -72,19 +72,39 @@ const struct config_issuer *config_issuer(const struct config *c, struct str nam
 	return NULL;
 }
 
+static const struct node *directory_in(const struct node *n)
+{
+	const struct node *child = n->children;
+	while (child && !str_eq_c(child->name.text, "directory"))
+		child = child->next;
+	return child;
+}
+
+/* Its name says to everybody which authority it is: to the account, the limits and who reads it. */
+static bool is_elsewhere(struct reader *r, const struct node *n, const struct config_issuer *before)
+{
+	const struct node *asked = directory_in(n);
+	if (!asked || !r->issuer.directory.p || str_eq(r->issuer.directory, before->directory))
+		return false;
+	config_problem(&r->problems, asked->name.at,
+	        "`%.*s` is built in, with the directory %.*s: give an authority at another one a "
+	        "name of its own.",
+	        STR_ARG(before->name), STR_ARG(before->directory));
+	return true;
+}
+
 /* A built-in issuer may be defined again, to give it a trust file or an account binding. */
 static void keep(struct reader *r, const struct node *n, struct config_issuer *before)
 {
 	struct config *c = r->c;
-	const bool elsewhere = r->issuer.directory.p;
-	if (before && !elsewhere)
+	const bool given = r->issuer.directory.p;
+	if (before && is_elsewhere(r, n, before))
+		return;
+	if (before && !given)
 		r->issuer.directory = before->directory;
-	if (before && !elsewhere && !r->issuer.rehearsal_set)
+	if (before && !given && !r->issuer.rehearsal_set)
 		r->issuer.rehearsal = before->rehearsal;
-	bool asked = false;
-	for (const struct node *child = n->children; child; child = child->next)
-		asked |= str_eq_c(child->name.text, "directory");
-	if (!r->issuer.directory.p && !asked)
+	if (!r->issuer.directory.p && !directory_in(n))
 		config_problem(&r->problems, n->name.at,
 		        "This issuer has no `directory`: add the URL of its ACME directory.");
 	if (!r->first_issuer.p)

@@ -50,7 +50,8 @@ static const struct row top_rows[] = {
 		"`everseal issuer root` prints what its certificates are trusted by, and a site that "
 		"chooses it needs neither email nor terms. If no line chooses, the first one that defines "
 		"an issuer does; without any it is internal for localhost, .test, .internal, names of "
-		"one word and addresses of private networks, else letsencrypt." },
+		"one word and addresses of private networks, else letsencrypt. For such names an authority "
+		"of the public that is built in is refused." },
 	  .special = config_set_issuer, .least_params = 1, .repeats = true,
 	  .block = SCOPE_ISSUER },
 	{ .setting = { "rehearsal", SETTING_SPECIAL, .params = "yes|no", .fallback = "yes", .help =
@@ -337,7 +338,8 @@ static const struct row proxy_rows[] = {
 
 static const struct row issuer_rows[] = {
 	{ .setting = { "directory", SETTING_SPECIAL, .params = "URL", .fallback = "", .help =
-		"The URL of the authority's ACME directory (RFC 8555), which begins with https://." },
+		"The URL of the authority's ACME directory (RFC 8555), which begins with https://. One that is "
+		"built in keeps its own." },
 	  .special = config_set_directory, .least_params = 1, .most_params = 1 },
 	{ .setting = { "rehearsal", SETTING_SPECIAL, .params = "URL | off", .fallback = "", .help =
 		"The directory of this authority's staging, on which a name that never had a certificate "

@@ -291,6 +291,20 @@ static const struct mistake mistakes[] = {
 	        "f:1:8: There is no issuer \"zero\": known are letsencrypt, "
 	        "letsencrypt-staging, zerossl, google, buypass, internal; others need `issuer "
 	        "NAME { directory URL }` at top level.\n" },
+	{ "issuer letsencrypt { directory https://ca.test/dir }",
+	        "f:1:22: `letsencrypt` is built in, with the directory "
+	        "https://acme-v02.api.letsencrypt.org/directory: give an authority at another one "
+	        "a name of its own.\n" },
+	{ "site a.test { proxy 127.0.0.1:1; issuer internal zerossl }",
+	        "f:1:1: zerossl issues nothing for a.test, which no authority can reach from "
+	        "outside: give the site `issuer internal`, or an authority of your own.\n" },
+	{ "site shop.example.com 10.0.0.1 { proxy 127.0.0.1:1; issuer letsencrypt }",
+	        "f:1:1: letsencrypt issues nothing for 10.0.0.1, which no authority can reach "
+	        "from outside: give the site `issuer internal`, or an authority of your own.\n" },
+	{ "email a@example.com\nagree-to-terms yes\nissuer letsencrypt\nsite intranet { proxy "
+	  "127.0.0.1:1 }",
+	        "f:4:1: letsencrypt issues nothing for intranet, which no authority can reach "
+	        "from outside: give the site `issuer internal`, or an authority of your own.\n" },
 	{ "issuer letsencrypt\nissuer internal",
 	        "f:2:1: `issuer` was chosen already, in line 1: other "
 	        "issuers may be named in sites.\n" },
@@ -522,7 +536,9 @@ static void the_default_issuer_is_the_chosen_one_else_the_first_defined(void **s
 		{ "issuer b { directory https://b/ }\nissuer letsencrypt", "letsencrypt" },
 		{ "issuer a\nissuer b { directory https://b/ }\nissuer a { directory https://a/ }",
 		        "a" },
-		{ "issuer letsencrypt { directory https://localhost:14000/dir }", "letsencrypt" },
+		{ "issuer letsencrypt { directory https://acme-v02.api.letsencrypt.org/directory; "
+		  "rehearsal off }",
+		        "letsencrypt" },
 	};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		struct config *c = parsed(files[i].text);
@@ -531,7 +547,9 @@ static void the_default_issuer_is_the_chosen_one_else_the_first_defined(void **s
 		config_free(&c);
 	}
 	struct config *c = parsed(files[4].text);
-	assert_text(config_issuer(c, STR("letsencrypt"))->directory, "https://localhost:14000/dir");
+	assert_text(config_issuer(c, STR("letsencrypt"))->directory,
+	        "https://acme-v02.api.letsencrypt.org/directory");
+	assert_null(config_issuer(c, STR("letsencrypt"))->rehearsal.p);
 	assert_int_equal(c->issuer_count, 6);
 	config_free(&c);
 }
