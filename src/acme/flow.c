@@ -119,6 +119,7 @@ struct acme_ask flow_ask(struct flow *f)
 		ask = (struct acme_ask){ .effect = ACME_HEAD, .url = f->directory.new_nonce };
 	if (is_post(ask.effect))
 		ask.nonce = buf_str(&f->nonce);
+	f->change_sent |= is_post(ask.effect) && f->change && f->step > ACME_STEP_revoke;
 	f->asked = ask.effect;
 	return ask;
 }
@@ -146,6 +147,8 @@ static struct next fail_lost(
         struct flow *f, const struct answer *a, enum err_code code, const char *what)
 {
 	const struct str ca = ca_of(f), why = why_lost(f, a);
+	if (f->change)
+		return change_ended(f, code, why);
 	if (memmem(why.p, why.n, ca.p, ca.n))
 		return fail(code, "%.*s" ERR_REMEDY "It is tried again.", STR_ARG(why));
 	return fail(code, "%.*s %s: %.*s" ERR_REMEDY "It is tried again.", STR_ARG(ca), what,
@@ -199,6 +202,10 @@ static struct next limited(struct flow *f, const struct answer *a, struct str ty
 		        STR_ARG(ca_of(f)), STR_ARG(problem_words(f)), STR_ARG(problem_page(f)));
 	if (a->reply->retry_after > 0 || !str_eq_c(type, "rateLimited"))
 		return lost(f, a);
+	if (f->change)
+		return change_ended(f, ERR_LIMIT,
+		        arena_printf(&f->problem_arena, "a limit of it is reached, %.*s.",
+		                STR_ARG(problem_words(f))));
 	return fail(ERR_LIMIT,
 	        "A limit of %.*s is reached: %.*s." ERR_REMEDY
 	        "It does not say until when; it is tried again "

@@ -152,6 +152,7 @@ struct flow {
 	bool has_key;            /* the driver has its key */
 	bool by_key;             /* which signs, since the account may not revoke it any more */
 	enum acme_change change; /* of the account is wanted, no certificate */
+	bool change_sent;        /* the CA may have heard of it */
 	struct str inner; /* the JWS within keyChange, by the next key; set by flow_set_inner */
 	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */

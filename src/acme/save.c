@@ -16,7 +16,7 @@
 	X(terms_agreed)                                                                            \
 	X(can_bind)                                                                                \
 	X(account_looked_up)                                                                       \
-	X(account_forgotten) X(order_invalid) X(has_key) X(by_key)
+	X(account_forgotten) X(order_invalid) X(change_sent) X(has_key) X(by_key)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \

@@ -106,6 +106,9 @@ void problem_keep(struct flow *f, const struct json *problem, unsigned status);
 const char *problem_advice(struct str type); /* "" or a sentence */
 /* The page that the problem tells people to open, or STR_NONE. */
 struct str problem_page(const struct flow *f);
+/* Who wished for a change has to do so again, unlike with all else that waiting may heal. why: a
+ * sentence. */
+struct next change_ended(const struct flow *f, enum err_code code, struct str why);
 /* At most 640 bytes of acme_problem_words, for a sentence. */
 struct str problem_words(struct flow *f);
 

@@ -142,10 +142,27 @@ struct next refused(struct flow *f, const struct answer *a)
 	return n;
 }
 
+struct next change_ended(const struct flow *f, enum err_code code, struct str why)
+{
+	if (f->change_sent)
+		return fail(code,
+		        "%.*s did not say whether the account is changed: %.*s" ERR_REMEDY
+		        "Ask for the change once more when it answers.",
+		        STR_ARG(ca_of(f)), STR_ARG(why));
+	return fail(code,
+	        "The account at %.*s is not changed: %.*s" ERR_REMEDY
+	        "Ask for the change once more when it answers.",
+	        STR_ARG(ca_of(f)), STR_ARG(why));
+}
+
 static struct next waited_long(struct flow *f, const struct answer *a)
 {
 	const int64_t begun = f->deadline_most - ATTEMPT_MOST;
 	const long long minutes = (a->reply->now - begun + MINUTE / 2) / MINUTE;
+	if (f->change)
+		return change_ended(f, ERR_TIMEOUT,
+		        arena_printf(&f->problem_arena, "no answer came in %lld minutes, %.*s.",
+		                minutes, STR_ARG(f->waiting_for)));
 	return fail(ERR_TIMEOUT,
 	        "No certificate came from %.*s in %lld minutes: %.*s." ERR_REMEDY
 	        "It is tried again; if it "
@@ -158,6 +175,10 @@ static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t 
 {
 	char text[CLOCK_TEXT];
 	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
+	if (f->change)
+		return change_ended(f, ERR_LIMIT,
+		        arena_printf(&f->problem_arena, "it asks to wait until %s%s%.*s.",
+		                clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words)));
 	struct next n = fail(ERR_LIMIT,
 	        "%.*s asks to wait until %s%s%.*s." ERR_REMEDY
 	        "Nothing to do: it is tried again then.",

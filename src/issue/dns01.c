@@ -267,13 +267,27 @@ static void run(struct proof *p, const char *what,
 	p->program.done = done;
 }
 
+/* The end of it, as one line. */
+static struct str shown_output(struct arena *a, struct str output)
+{
+	enum { SHOWN = 600 };
+	if (output.n > SHOWN)
+		output = str_from(output, output.n - SHOWN);
+	output = arena_str(a, output);
+	char *p = (char *)(uintptr_t)output.p;
+	for (size_t i = 0; i < output.n; i++)
+		p[i] = p[i] == '\n' || p[i] == '\r' ? ' ' : p[i];
+	return str_trim(output);
+}
+
 static void ran_end(struct program_call *c, struct str output, const struct err *err)
 {
 	struct proof *p = OWNER(c, struct proof, program);
 	const struct log *log = p->dns->needs.log;
+	const struct str shown = shown_output(&p->arena, output);
 	if (err)
-		log_warning(log, "After the proof of %.*s: %s It printed: %.*s", STR_ARG(p->name),
-		        err->text, STR_ARG(output));
+		log_warning(log, "After the proof of %.*s: %s%s%.*s", STR_ARG(p->name), err->text,
+		        shown.n ? " It printed: " : "", STR_ARG(shown));
 	else if (output.n)
 		log_info(log, "%.*s printed: %.*s", STR_ARG(p->way.argv[0]), STR_ARG(output));
 	proof_free(p);
@@ -287,19 +301,6 @@ static void take_away_program(struct proof *p)
 		run(p, p->valid ? "done" : "failed", ran_end);
 	else
 		proof_free(p);
-}
-
-/* The end of it, as one line. */
-static struct str shown_output(struct arena *a, struct str output)
-{
-	enum { SHOWN = 600 };
-	if (output.n > SHOWN)
-		output = str_from(output, output.n - SHOWN);
-	output = arena_str(a, output);
-	char *p = (char *)(uintptr_t)output.p;
-	for (size_t i = 0; i < output.n; i++)
-		p[i] = p[i] == '\n' || p[i] == '\r' ? ' ' : p[i];
-	return str_trim(output);
 }
 
 static void ran_begin(struct program_call *c, struct str output, const struct err *err)

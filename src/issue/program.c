@@ -105,6 +105,14 @@ static bool not_run(const char *path, int64_t number, struct err *err)
 	return err_sys(err, ERR_IO, (int)number, "%s cannot be run", path);
 }
 
+static bool is_silent(struct str output)
+{
+	for (size_t i = 0; i < output.n; i++)
+		if ((unsigned char)output.p[i] > ' ')
+			return false;
+	return true;
+}
+
 static bool judge(const struct program_call *c, const struct msg_program_ended *m, struct err *err)
 {
 	const int status = (int)m->status;
@@ -115,10 +123,21 @@ static bool judge(const struct program_call *c, const struct msg_program_ended *
 		        "%s was ended: it did not finish within %lld s." ERR_REMEDY
 		        "See what it waits for, or give it more by `timeout`.",
 		        c->path, (long long)(c->timeout / 1000));
+	const bool silent = is_silent(m->output);
+	if (WIFSIGNALED(status) && silent)
+		return err_set(err, ERR_IO,
+		        "%s was ended by signal %d (%s) and printed nothing." ERR_REMEDY
+		        "Run it by hand as the same user to see why.",
+		        c->path, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	if (WIFSIGNALED(status))
 		return err_set(err, ERR_IO,
 		        "%s was ended by signal %d (%s)." ERR_REMEDY "Look at what it printed.",
 		        c->path, WTERMSIG(status), strsignal(WTERMSIG(status)));
+	if (WEXITSTATUS(status) && silent)
+		return err_set(err, ERR_REFUSED,
+		        "%s failed with status %d and printed nothing." ERR_REMEDY
+		        "Run it by hand as the same user to see why.",
+		        c->path, WEXITSTATUS(status));
 	if (WEXITSTATUS(status))
 		return err_set(err, ERR_REFUSED,
 		        "%s failed with status %d." ERR_REMEDY "Look at what it printed.", c->path,

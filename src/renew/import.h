@@ -84,6 +84,7 @@ struct renew_view imported_view(const struct imported *m);
 void imported_each(struct renewals *r, struct renew_view_each *e);
 void imported_write(const struct imported *m, const char *key, struct json_writer *w);
 void imported_status(struct renewals *r, struct json_writer *w);
+void imported_tell(const struct imported *m); /* whoever watches: something about it is new */
 /* As it is known now. */
 void imported_serve_again(const struct imported *m);
 /* Whether its CA says somewhere if it is revoked, and that matters. */

@@ -219,9 +219,18 @@ bool imported_install_again(struct renewals *r, struct str name)
 	return does;
 }
 
+void imported_tell(const struct imported *m)
+{
+	LIST_EACH (n, &m->renewals->watches) {
+		struct renewals_watch *w = OWNER(n, struct renewals_watch, node);
+		w->registration(w, m->id);
+	}
+}
+
 void imported_serve_again(const struct imported *m)
 {
 	struct registration *partner = imported_partner(m->renewals, m->name, m->rsa);
+	imported_tell(m);
 	if (!imported_install_again(m->renewals, m->name) && partner && !is_replaced(m))
 		held_install(partner);
 }
@@ -335,14 +344,6 @@ static bool know(struct renewals *r, const struct record *record, struct err *er
 	return true;
 }
 
-static void tell(const struct imported *m)
-{
-	LIST_EACH (n, &m->renewals->watches) {
-		struct renewals_watch *w = OWNER(n, struct renewals_watch, node);
-		w->registration(w, m->id);
-	}
-}
-
 void imported_again(struct renewals *r, struct str name)
 {
 	ARENA_AUTO a = ARENA_INIT;
@@ -352,7 +353,7 @@ void imported_again(struct renewals *r, struct str name)
 	        !know(r, &record, &err))
 		log_error(r->needs.log, "%s", err.text);
 	else
-		tell(imported_find(r, name));
+		imported_tell(imported_find(r, name));
 }
 
 static bool load(struct store_scan *scan, const struct record *record)
@@ -456,7 +457,7 @@ void imported_remove(struct renewals *r, struct str name)
 		install_left(r, names[i]);
 	if (partner)
 		held_install(partner);
-	tell(m);
+	imported_tell(m);
 	free(m);
 }
 
@@ -484,6 +485,9 @@ static const char *reason_of(const struct imported *m)
 	if (m->revoked)
 		return "its CA has revoked it, and it is not renewed: import another one, or "
 		       "register the name";
+	if (staple_is_missed(m->renewals, m->thumbprint))
+		return "it may only be shown with an answer of its CA's OCSP responder "
+		       "(must-staple), which gives none: browsers refuse it";
 	if (ends_soon(m))
 		return "it was imported and is not renewed: import the next one, or register the "
 		       "name";
@@ -497,10 +501,17 @@ static const struct str revoked_words =
         STR_INIT("The certificate was imported, and its CA has revoked it: browsers that ask the "
                  "CA refuse it. Import another one, or register the name.");
 
+static const struct str missed_words =
+        STR_INIT("Browsers refuse the imported certificate, which may only be shown with an answer "
+                 "of its CA's OCSP responder (must-staple): that gives none." ERR_REMEDY
+                 "It is asked again; if it goes on, import one without that.");
+
 static struct str why_of(const struct imported *m)
 {
 	if (m->revoked)
 		return revoked_words;
+	if (staple_is_missed(m->renewals, m->thumbprint))
+		return missed_words;
 	return ends_soon(m) ? ends_words : STR_NONE;
 }
 
@@ -514,7 +525,7 @@ struct renew_view imported_view(const struct imported *m)
 	        .held = true,
 	        .revoked = m->revoked,
 	        .replaced = replaced,
-	        .failed = ends_soon(m),
+	        .failed = ends_soon(m) || staple_is_missed(m->renewals, m->thumbprint),
 	});
 	return (struct renew_view){
 		.id = m->id,
@@ -617,7 +628,7 @@ void imported_revoked(struct renewals *r, struct str id, struct str thumbprint, 
 	m->revoked = at;
 	if (staple_forget(r, thumbprint))
 		imported_serve_again(m);
-	tell(m);
+	imported_tell(m);
 }
 
 void imported_look(struct renewals *r)
@@ -627,7 +638,7 @@ void imported_look(struct renewals *r)
 		const struct imported *m = OWNER(n, struct imported, node);
 		if (!ends_soon(m) || is_replaced(m))
 			continue;
-		tell(m);
+		imported_tell(m);
 		if (m->not_after > wall_now(r))
 			log_warning(r->needs.log,
 			        "The imported certificate for %.*s expires %s and is not renewed: "

@@ -244,7 +244,10 @@ static bool must_staple(const struct subject *s)
 
 static void hear_nothing(const struct question *q, const struct subject *s)
 {
-	if (staple_missed(q->renewals, s->is.thumbprint, must_staple(s)))
+	const bool missed = staple_missed(q->renewals, s->is.thumbprint, must_staple(s));
+	if (missed && s->imported)
+		imported_tell(s->imported);
+	if (missed)
 		log_error(q->renewals->needs.log,
 		        "The certificate for %.*s may only be shown with an answer of its OCSP "
 		        "responder (must-staple), and %s gives none: browsers refuse it. It is "

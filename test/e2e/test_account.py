@@ -40,3 +40,12 @@ def test_its_end(everseal, pebble):
     assert pebble.accounts == 2
     everseal.cli("issuer", "rollover", "internal").failed("has no accounts")
     everseal.cli("issuer", "rollover").failed("Name the issuer", status=2)
+
+
+def test_while_the_ca_is_down_nothing_is_promised(everseal, pebble):
+    everseal.register("shop.example.com")
+    pebble.pause()
+    everseal.cli("issuer", "rollover", "pebble").failed(
+        r"(The account at \S+ is not|\S+ did not say whether the account is) changed: .*"
+        r"Ask for the change once more when it answers\.")
+    pebble.start()

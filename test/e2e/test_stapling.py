@@ -182,6 +182,9 @@ def test_must_staple_without_an_answer_is_told(everseal, responder):
     everseal.logged(f"error .*The certificate for {NAME} may only be shown with an answer of its OCSP responder "
                     r"\(must-staple\), and http://127.0.0.1:\d+ gives none: browsers refuse it. It is asked again within a day")
     assert shown(everseal) is None
+    certificate = everseal.certificate(NAME)
+    assert certificate["lamp"] == "warning" and "(must-staple), which gives none" in certificate["reason"]
+    assert "(must-staple), which gives none" in " ".join(everseal.le("status", NAME).ok().out.split())
 
 
 @pytest.mark.asan

@@ -173,6 +173,55 @@ static void who_was_heard_before_has_ended_the_account(void **state)
 	        "ca.test refused the end of the account: No");
 }
 
+/* Nothing comes, with a nonce at hand or without: then the change itself was never sent. */
+static struct next hear_nothing(struct flow *f, bool nonce)
+{
+	static const struct err silence = { .code = ERR_TIMEOUT, .text = "No answer came." };
+	const struct acme_reply r = { .retry_after = -1, .silence = &silence, .now = now };
+	buf_clear(&f->nonce);
+	if (nonce)
+		buf_add_c(&f->nonce, "nonce");
+	flow_ask(f);
+	const struct next n = flow_heard(f, &r);
+	flow_take(f, &n);
+	return n;
+}
+
+/* Nobody repeats it: it is said whether it may have been heard of, also after a restart. */
+static void what_is_not_tried_again_is_not_said_to_be(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+		"The account at ca.test is not changed: No answer came. Ask for the change once "
+		"more when it answers.",
+		"ca.test did not say whether the account is changed: No answer came. Ask for the "
+		"change once more when it answers."
+	};
+	static const enum acme_change all[] = { CHANGE_contact, CHANGE_deactivate };
+	for (size_t i = 0; i < 4; i++) {
+		const bool sent = i & 1;
+		struct err err = ERR_INIT;
+		struct next n = { 0 };
+		BUF_AUTO saved = BUF(64 << 10);
+		FLOW_AUTO *f = flow_of(all[i / 2], "");
+		hear_nothing(f, sent);
+		flow_save(f, &saved);
+		FLOW_AUTO *again = flow_load(buf_str(&saved), &err);
+		n = flow_lost(again, now);
+		flow_take(again, &n);
+		for (int tries = 0; tries < 20 && n.what == FLOW_GO; tries++)
+			n = hear_nothing(again, false);
+		assert_int_equal(n.what, FLOW_FAIL);
+		assert_string_equal(n.err.text, texts[sent]);
+	}
+	FLOW_AUTO *busy = flow_of(CHANGE_contact, "");
+	const struct next n =
+	        hear(busy, 429, "{\"type\":\"" URN "rateLimited\",\"detail\":\"Too many\"}");
+	assert_fail(n,
+	        "ca.test did not say whether the account is changed: a limit of it is reached, Too "
+	        "many (rateLimited).");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +231,7 @@ int main(void)
 		cmocka_unit_test(after_silence_the_account_is_looked_for_by_its_next_key),
 		cmocka_unit_test(a_key_that_was_stored_is_looked_for_first),
 		cmocka_unit_test(who_was_heard_before_has_ended_the_account),
+		cmocka_unit_test(what_is_not_tried_again_is_not_said_to_be),
 	};
 	return cmocka_run_group_tests_name("acme_change", tests, NULL, NULL);
 }

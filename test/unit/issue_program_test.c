@@ -107,8 +107,16 @@ static void its_end_is_told_by_what_it_was(void **state)
 		const char *text;
 	} cases[] = {
 		{ { .status = 0 }, ERR_NONE, "" },
-		{ { .status = 3 << 8 }, ERR_REFUSED, "/bin/x failed with status 3." },
-		{ { .status = SIGKILL }, ERR_IO, "/bin/x was ended by signal 9 (Killed)." },
+		{ { .status = 3 << 8, .output = STR_INIT("No") }, ERR_REFUSED,
+		        "/bin/x failed with status 3. Look at what it printed." },
+		{ { .status = SIGKILL, .output = STR_INIT("No") }, ERR_IO,
+		        "/bin/x was ended by signal 9 (Killed). Look at what it printed." },
+		{ { .status = 3 << 8, .output = STR_INIT("\n") }, ERR_REFUSED,
+		        "/bin/x failed with status 3 and printed nothing. Run it by hand as the "
+		        "same user to see why." },
+		{ { .status = SIGKILL }, ERR_IO,
+		        "/bin/x was ended by signal 9 (Killed) and printed nothing. Run it by hand "
+		        "as the same user to see why." },
 		{ { .status = SIGKILL, .late = true }, ERR_TIMEOUT,
 		        "/bin/x was ended: it did not finish within 3600 s. See what it waits for, "
 		        "or give it more by `timeout`." },
@@ -118,8 +126,8 @@ static void its_end_is_told_by_what_it_was(void **state)
 		{ { .error = ENOENT }, ERR_IO, "/bin/x cannot be run: No such file or directory" },
 		{ { .error = 4095 }, ERR_IO, "/bin/x cannot be run: error 4095." },
 		{ { .error = 4096, .status = 1 << 8 }, ERR_REFUSED,
-		        "/bin/x failed with status 1." },
-		{ { .error = -1, .status = 1 << 8 }, ERR_REFUSED, "/bin/x failed with status 1." },
+		        "/bin/x failed with status 1 " },
+		{ { .error = -1, .status = 1 << 8 }, ERR_REFUSED, "/bin/x failed with status 1 " },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct call c;
@@ -243,14 +251,24 @@ static void what_fails_tells_what_it_printed(void **state)
 	                              " failed with status 2. ")));
 	assert_non_null(strstr(buf_c(&logged), " It printed: No.\n"));
 	hook_init("check off", NULL, 0);
-	ends(1, 1 << 8, " \n");
-	assert_true(str_eq_c(err_what(&rig.err), HOOK " failed with status 1."));
+	ends(1, 3 << 8, " \n");
+	assert_true(
+	        str_eq_c(err_what(&rig.err), HOOK " failed with status 3 and printed nothing."));
 	assert_int_equal(err_why(&rig.err).n, 0);
+	assert_true(str_eq_c(err_remedy(&rig.err), "Run it by hand as the same user to see why."));
 	assert_string_equal(buf_c(&rig.said), "");
 	prover_withdraw(&rig.proving, /* valid= */ false);
 	turns(&rig, 3);
 	ends(2, 0, "");
 	assert_string_equal(buf_c(&logged), "");
+	hook_init("check off", NULL, 0);
+	ends(1, 0, "");
+	prover_withdraw(&rig.proving, /* valid= */ true);
+	turns(&rig, 3);
+	ends(2, 9, "\n");
+	assert_string_equal(buf_c(&logged),
+	        "warning: After the proof of shop.example.com: " HOOK " was ended by signal 9 "
+	        "(Killed) and printed nothing. Run it by hand as the same user to see why.\n");
 }
 
 static void what_it_put_is_looked_for(void **state)

@@ -422,9 +422,19 @@ static void it_may_have_to_be_shown_with_one(void **state)
 	(void)state;
 	by_ocsp = must_staple = true;
 	brought(foreign);
+	assert_string_equal(said(BROUGHT, "lamp"), "\"ok\"");
 	answer_with(RESPONDER, 0, STR_NONE);
 	logged_has("The certificate for " NAME " may only be shown with an answer of its OCSP "
 	           "responder (must-staple), and " RESPONDER " gives none: browsers refuse it.");
+	assert_string_equal(said(BROUGHT, "reason"),
+	        "\"it may only be shown with an answer of its CA's OCSP responder (must-staple), "
+	        "which gives none: browsers refuse it\"");
+	assert_string_equal(said(BROUGHT, "lamp"), "\"warning\"");
+	assert_true(str_starts(imported_view(imported_find(world.renewals, STR(NAME))).why,
+	        STR("Browsers refuse the imported certificate, ")));
+	run_for(place, 65 * MINUTE);
+	good_for(10 * DAY);
+	assert_string_equal(said(BROUGHT, "lamp"), "\"ok\"");
 }
 
 /* Without its issuer no answer could be verified: its responder is not asked. */
