@@ -83,6 +83,12 @@ static void registrations_add_sites(void **state)
 	wish_wait(&w);
 	renewals_each_site(world.renewals, &sites.each);
 	assert_string_equal(buf_c(&sites.text), "shop.example.com 2 127.0.0.1:3000 ::1:8443 no\n");
+	struct task_view t;
+	assert_true(task_view(world.renewals, str_c(w.task), &t));
+	assert_string_equal(t.arguments.p,
+	        "{\"DnsName\":\"shop.example.com\",\"DnsNames\":[\"shop.example.com\","
+	        "\"www.example.com\"],\"RegistrationEmailAddress\":\"a@example.com\","
+	        "\"Issuer\":\"ca\",\"IPAddress\":\"::1\",\"HttpsPort\":8443}");
 	run_until_idle();
 	world_kill();
 	world_start(NULL);

@@ -315,6 +315,9 @@ static void one_that_another_took_the_place_of(void **state)
 	assert_int_equal(
 	        logged_count("The imported certificate for shop.example.com expires "), before);
 	assert_true(before > 0);
+	wish_disable(&w, "shop.example.com", false); /* it is the newer one all the same */
+	wish_wait(&w);
+	assert_string_equal(said("shop.example.com-imported", "state"), "\"retired\"");
 }
 
 /* What stands behind the leaf goes to visitors, too. */
@@ -703,6 +706,10 @@ static void what_counts_is_installed_again(void **state)
 	is_taken(&b);
 	assert_int_equal(installed_again("shop.example.com"), 1);
 	assert_string_equal(shown_keys("shop.example.com"), "RSA 2048");
+	struct err err = ERR_INIT;
+	BUF_AUTO secret = BUF_SECRET(16 << 10);
+	assert_true(export_shop(true, &secret, &err));
+	assert_true(str_starts(buf_str(&secret), STR("-----BEGIN RSA PRIVATE KEY-----\n")));
 	run_for(place, MINUTE);
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);

@@ -452,6 +452,36 @@ static void a_failed_task_says_why(void **state)
 	assert_null(strstr(buf_c(&list), "0000000001"));
 }
 
+/* However long it is. */
+static void a_stored_task_is_told_as_it_was(void **state)
+{
+	(void)state;
+	enum { EVENTS = 40 };
+	struct err err = ERR_INIT;
+	struct json_writer w;
+	BUF_AUTO value = BUF(64 << 10), text = BUF(64 << 10);
+	buf_add_c(&value,
+	        "{\"id\":\"0000000007\",\"name\":\"RevokeLetsEncrypt\","
+	        "\"description\":\"Revoke Let's Encrypt SSL Certificate\",\"about\":\"x\","
+	        "\"state\":\"Success\",\"queued\":\"2027-01-01T00:00:00Z\","
+	        "\"started\":\"2027-01-01T00:00:01Z\",\"ended\":\"2027-01-01T00:00:02Z\","
+	        "\"arguments\":{\"DnsName\":\"x\"},\"events\":[");
+	for (int i = 0; i < EVENTS; i++)
+		buf_printf(&value,
+		        "%s{\"seq\":%d,\"at\":\"2027-01-01T00:00:00Z\",\"ms\":%d,"
+		        "\"step\":\"step\",\"subject\":\"of %d\",\"text\":\"Done\","
+		        "\"state\":\"%s\"}",
+		        i ? "," : "", i, i, i, i % 2 ? "Queued" : "Executing");
+	buf_add_c(&value, "]}");
+	world_start(BASE);
+	record_put(place, "task", "0000000007", buf_str(&value), STR_NONE);
+	world_kill();
+	world_start(NULL);
+	json_write_init(&w, &text);
+	assert_true(task_details(world.renewals, STR("0000000007"), &w, &err));
+	assert_string_equal(buf_c(&text), buf_c(&value));
+}
+
 static void the_newest_tasks_are_kept(void **state)
 {
 	(void)state;
@@ -525,6 +555,7 @@ int main(void)
 		WORLD_TEST(the_key_of_another_master_is_no_reason_to_order),
 		WORLD_TEST(a_task_is_read_while_it_runs_and_after),
 		WORLD_TEST(a_failed_task_says_why),
+		WORLD_TEST(a_stored_task_is_told_as_it_was),
 		WORLD_TEST(the_newest_tasks_are_kept),
 		WORLD_TEST(a_wish_may_be_given_up),
 	};
