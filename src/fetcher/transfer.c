@@ -267,7 +267,7 @@ static void set_limits(struct transfer *t)
 	transfer_set_long(t, CURLOPT_FOLLOWLOCATION, 0);
 	if (url_is_loopback(&t->url))
 		transfer_set_text(t, CURLOPT_NOPROXY, "*");
-	if (!t->url.https)
+	if (!t->url.https && !t->rule->http)
 		transfer_set_loopback(t);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);

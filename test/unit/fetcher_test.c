@@ -612,6 +612,19 @@ static void only_what_is_signed_is_asked_by_http_elsewhere(void **state)
 	}
 }
 
+/* They are really asked there, whatever comes of it: nobody is at that address (RFC 5737). */
+static void by_http_elsewhere(void **state)
+{
+	(void)state;
+	struct stage s;
+	struct asked a = { .call = { .purpose = "revocation", .timeout = 300 } };
+	stage_init(&s);
+	ask(&s, &a, "http://192.0.2.1:1/7.crl");
+	if (a.code == ERR_INPUT || a.code == ERR_NONE)
+		fail_msg("%s", a.text);
+	stage_done(&s);
+}
+
 struct dialling {
 	struct fetch_dial dial;
 	struct fetch_resolve resolve;
@@ -727,6 +740,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(diagnosis_asks_only_for_its_nonce),
 		cmocka_unit_test(only_what_is_signed_is_asked_by_http_elsewhere),
+		cmocka_unit_test(by_http_elsewhere),
 		cmocka_unit_test(a_dial_tells_no_body),
 		cmocka_unit_test(a_question_ends_with_its_outcome),
 		cmocka_unit_test(a_post_is_answered),
