@@ -174,8 +174,11 @@ enum config_level {
 #undef X
 };
 const char *config_level_name(enum config_level level);
+bool config_notify_way_from_name(struct str name, enum config_notify_way *ret_way);
+bool config_level_from_name(struct str name, enum config_level *ret_level);
 struct config_notify {
 	struct config_at at;
+	struct str id; /* of one that the store keeps; STR_NONE: the file's */
 	enum config_notify_way way;
 	enum config_level level; /* the least that it is told */
 	struct str to;           /* an address, a URL, a path */
@@ -189,6 +192,14 @@ struct config_notify {
 	struct config_run_as run_as;
 	int64_t timeout; /* ms */
 };
+
+/* What one is told by, read and checked. read_to: of a mail or webhook, sets `to` and `shown`. */
+MUST_CHECK bool config_notify_read_to(
+        struct arena *a, struct str text, struct config_notify *n, struct err *err);
+MUST_CHECK bool config_notify_read_server(
+        struct arena *a, struct str text, struct str *ret_server, struct err *err);
+/* A user, password or secret; what: which of them. */
+MUST_CHECK bool config_notify_check_line(struct str text, const char *what, struct err *err);
 
 /* How certificates are made. */
 struct config_making {

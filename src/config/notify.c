@@ -29,37 +29,95 @@ const char *config_level_name(enum config_level level)
 	return levels[level];
 }
 
-/* ---- what stands before the block ---- */
+/* ---- what may stand where, for whoever reads it: the file, or what keeps others ---- */
 
-static void read_mail(struct reader *r, const struct word *w)
+static bool read_mail(struct arena *a, struct str text, struct config_notify *n, struct err *err)
 {
-	struct err err = ERR_INIT;
 	struct str email;
-	if (email_read(w->text, &email, &err))
-		r->notify.to = arena_str(&r->c->arena, email);
-	else
-		config_problem(&r->problems, w->at, "%s", err.text);
+	if (!email_read(text, &email, err))
+		return false;
+	n->to = n->shown = arena_str(a, email);
+	return true;
 }
 
 /* Plain http to another machine is refused by the process that asks, too. */
-static void read_webhook(struct reader *r, const struct word *w)
+static bool read_webhook(struct arena *a, struct str text, struct config_notify *n, struct err *err)
 {
-	struct err err = ERR_INIT;
 	struct url url = { 0 };
-	if (!url_parse(w->text, &url, &err))
-		config_problem(&r->problems, w->at, "%s", err.text);
-	else if (!url.https && !str_eq_c(url.host, "localhost") &&
-	         !str_starts(url.host, STR("127.")) && !str_eq_c(url.host, "::1"))
-		config_problem(&r->problems, w->at,
+	if (!url_parse(text, &url, err))
+		return false;
+	if (!url.https && !str_eq_c(url.host, "localhost") && !str_starts(url.host, STR("127.")) &&
+	        !str_eq_c(url.host, "::1"))
+		return err_set(err, ERR_INPUT,
 		        "A webhook is called by https: plain http is for a server on this "
 		        "machine.");
-	else if (w->text.n > URL_MOST)
-		config_problem(&r->problems, w->at, "A URL has at most %d characters.", URL_MOST);
-	else
-		r->notify.to = arena_str(&r->c->arena, w->text);
-	if (url.host.n)
-		r->notify.shown = arena_str(&r->c->arena, url.host);
+	if (text.n > URL_MOST)
+		return err_set(err, ERR_INPUT, "A URL has at most %d characters.", URL_MOST);
+	n->to = arena_str(a, text);
+	n->shown = arena_str(a, url.host);
+	return true;
 }
+
+bool config_notify_read_to(
+        struct arena *a, struct str text, struct config_notify *n, struct err *err)
+{
+	CHECK(n->way != CONFIG_NOTIFY_PROGRAM);
+	return n->way == CONFIG_NOTIFY_MAIL ? read_mail(a, text, n, err)
+	                                    : read_webhook(a, text, n, err);
+}
+
+bool config_notify_read_server(
+        struct arena *a, struct str text, struct str *ret_server, struct err *err)
+{
+	const struct str tls = STR("smtps://"), plain = STR("smtp://");
+	const bool by_tls = str_starts(text, tls);
+	struct str host, rest = str_from(text, by_tls ? tls.n : plain.n);
+	uint16_t port;
+	if (!by_tls && !str_starts(text, plain))
+		return err_set(err, ERR_INPUT,
+		        "A mail server is written smtps://HOST[:PORT] (TLS from the start) or "
+		        "smtp://HOST[:PORT] (STARTTLS).");
+	if (str_ends(rest, STR("/")))
+		rest.n--;
+	if (!url_parse_hostport(rest, by_tls ? 465 : 587, &host, &port, err))
+		return false;
+	const bool six = str_has(host, ':');
+	*ret_server = arena_printf(a, "%s%s%.*s%s:%u", by_tls ? tls.p : plain.p, six ? "[" : "",
+	        STR_ARG(host), six ? "]" : "", port);
+	return true;
+}
+
+/* One line: it travels as one. */
+bool config_notify_check_line(struct str text, const char *what, struct err *err)
+{
+	if (text.n && text.n <= SECRET_MOST && !str_has(text, '\n') && !str_has(text, '\r') &&
+	        !str_has(text, '\0'))
+		return true;
+	return err_set(
+	        err, ERR_INPUT, "The %s has 1 to %d characters on one line.", what, SECRET_MOST);
+}
+
+bool config_notify_way_from_name(struct str name, enum config_notify_way *ret_way)
+{
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+		if (str_eq_c(name, ways[i])) {
+			*ret_way = (enum config_notify_way)i;
+			return true;
+		}
+	return false;
+}
+
+bool config_level_from_name(struct str name, enum config_level *ret_level)
+{
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+		if (str_eq_c(name, levels[i])) {
+			*ret_level = (enum config_level)i;
+			return true;
+		}
+	return false;
+}
+
+/* ---- what stands before the block ---- */
 
 static void read_program(struct reader *r, const struct node *n)
 {
@@ -69,11 +127,8 @@ static void read_program(struct reader *r, const struct node *n)
 
 static bool read_way(struct reader *r, const struct word *w)
 {
-	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
-		if (str_eq_c(w->text, ways[i])) {
-			r->notify.way = (enum config_notify_way)i;
-			return true;
-		}
+	if (config_notify_way_from_name(w->text, &r->notify.way))
+		return true;
 	config_problem(&r->problems, w->at,
 	        "\"%.*s\" is no way to tell anybody: write mail, webhook or program.",
 	        STR_ARG(config_shown(w->text)));
@@ -83,17 +138,16 @@ static bool read_way(struct reader *r, const struct word *w)
 static void read_target(struct reader *r, const struct node *n)
 {
 	const bool one = r->notify.way != CONFIG_NOTIFY_PROGRAM;
+	struct err err = ERR_INIT;
 	if (one && n->param_count > 2)
 		config_problem(&r->problems, n->params[2].at,
 		        "\"%.*s\" is one word too many: what else there is to say stands in "
 		        "the block.",
 		        STR_ARG(config_shown(n->params[2].text)));
-	else if (r->notify.way == CONFIG_NOTIFY_MAIL)
-		read_mail(r, &n->params[1]);
-	else if (r->notify.way == CONFIG_NOTIFY_WEBHOOK)
-		read_webhook(r, &n->params[1]);
-	else
+	else if (!one)
 		read_program(r, n);
+	else if (!config_notify_read_to(&r->c->arena, n->params[1].text, &r->notify, &err))
+		config_problem(&r->problems, n->params[1].at, "%s", err.text);
 }
 
 /* ---- the block ---- */
@@ -101,26 +155,9 @@ static void read_target(struct reader *r, const struct node *n)
 void config_set_notify_server(struct reader *r, const struct node *n)
 {
 	const struct word *w = &n->params[0];
-	const struct str tls = STR("smtps://"), plain = STR("smtp://");
-	const bool by_tls = str_starts(w->text, tls);
 	struct err err = ERR_INIT;
-	struct str host, rest = str_from(w->text, by_tls ? tls.n : plain.n);
-	uint16_t port;
-	if (!by_tls && !str_starts(w->text, plain)) {
-		config_problem(&r->problems, w->at,
-		        "A mail server is written smtps://HOST[:PORT] (TLS from the start) or "
-		        "smtp://HOST[:PORT] (STARTTLS).");
-		return;
-	}
-	if (str_ends(rest, STR("/")))
-		rest.n--;
-	if (!url_parse_hostport(rest, by_tls ? 465 : 587, &host, &port, &err)) {
+	if (!config_notify_read_server(&r->c->arena, w->text, &r->notify.server, &err))
 		config_problem(&r->problems, w->at, "%s", err.text);
-		return;
-	}
-	const bool six = str_has(host, ':');
-	r->notify.server = arena_printf(&r->c->arena, "%s%s%.*s%s:%u", by_tls ? tls.p : plain.p,
-	        six ? "[" : "", STR_ARG(host), six ? "]" : "", port);
 }
 
 void config_set_notify_from(struct reader *r, const struct node *n)
@@ -133,20 +170,16 @@ void config_set_notify_from(struct reader *r, const struct node *n)
 		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 }
 
-/* One line: it travels as one. */
 static void read_secret(
         struct reader *r, const struct word *w, const char *what, struct str *ret_secret)
 {
 	struct err err = ERR_INIT;
 	struct str secret;
-	if (!config_value_secret(&r->c->arena, w->text, what, &secret, &err))
-		config_problem(&r->problems, w->at, "%s", err.text);
-	else if (!secret.n || secret.n > SECRET_MOST || str_has(secret, '\n') ||
-	         str_has(secret, '\r') || str_has(secret, '\0'))
-		config_problem(&r->problems, w->at, "The %s has 1 to %d characters on one line.",
-		        what, SECRET_MOST);
-	else
+	if (config_value_secret(&r->c->arena, w->text, what, &secret, &err) &&
+	        config_notify_check_line(secret, what, &err))
 		*ret_secret = secret;
+	else
+		config_problem(&r->problems, w->at, "%s", err.text);
 }
 
 void config_set_notify_user(struct reader *r, const struct node *n)
@@ -182,14 +215,10 @@ void config_set_notify_timeout(struct reader *r, const struct node *n)
 
 void config_set_notify_level(struct reader *r, const struct node *n)
 {
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-		if (str_eq_c(n->params[0].text, levels[i])) {
-			r->notify.level = (enum config_level)i;
-			return;
-		}
-	config_problem(&r->problems, n->params[0].at,
-	        "\"%.*s\" is no level: write info, warning or problem.",
-	        STR_ARG(config_shown(n->params[0].text)));
+	if (!config_level_from_name(n->params[0].text, &r->notify.level))
+		config_problem(&r->problems, n->params[0].at,
+		        "\"%.*s\" is no level: write info, warning or problem.",
+		        STR_ARG(config_shown(n->params[0].text)));
 }
 
 /* ---- the whole ---- */

@@ -34,7 +34,7 @@ static bool found_sealed(struct store_scan *s, const struct record *record)
 
 static bool open_master(struct control *c, struct err *err)
 {
-	const char *kinds[] = { "account-key", "certificate", "flow-key", "person" };
+	const char *kinds[] = { "account-key", "certificate", "flow-key", "person", "target" };
 	struct sealed_scan scan = { .scan.each = found_sealed };
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !scan.found; i++)
 		if (!store_each(c->store, str_c(kinds[i]), &scan.scan, err))

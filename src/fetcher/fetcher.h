@@ -30,6 +30,7 @@ struct rule {
 	bool http_to_loopback; /* http too, if the host is this machine; else https only */
 	bool http;             /* http too, wherever the host is */
 	bool mail;             /* not HTTP at all: mail.c */
+	bool no_link_local;    /* no address of 169.254.0.0/16 or fe80::/10 */
 	const char *trust_in;  /* the block in which `trust FILE` names the user's own CA */
 	const char *const *methods;
 };
@@ -130,8 +131,9 @@ void transfer_set_text(struct transfer *t, CURLoption option, const char *value)
 void transfer_set_agent(struct transfer *t);
 size_t transfer_header(char *bytes, size_t size, size_t count, void *transfer);
 
-void transfer_set_body(struct transfer *t);     /* t->body is what is sent */
-void transfer_set_loopback(struct transfer *t); /* it leaves this machine by no name */
+void transfer_set_body(struct transfer *t); /* t->body is what is sent */
+/* What its rule says of where it may go; loopback: it leaves this machine by no name. */
+void transfer_set_sockets(struct transfer *t, bool loopback);
 
 /* mail.c: purpose "mail" */
 MUST_CHECK bool mail_prepare(struct transfer *t, struct err *err);

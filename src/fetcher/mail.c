@@ -78,8 +78,7 @@ static void set_server(struct transfer *t)
 	transfer_set_long(t, CURLOPT_FORBID_REUSE, 1);
 	if (here)
 		transfer_set_text(t, CURLOPT_NOPROXY, "*");
-	if (plain)
-		transfer_set_loopback(t);
+	transfer_set_sockets(t, /* loopback= */ plain);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, hear_line);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 }
@@ -105,7 +104,7 @@ bool mail_explain(const struct transfer *t, CURLcode code, struct err *ret_err)
 	if (code == CURLE_LOGIN_DENIED)
 		err_set(ret_err, ERR_REFUSED,
 		        "%s does not take this user and password%s%s." ERR_REMEDY
-		        "Check `user` in the block of `notify`.",
+		        "Check both where this target is set.",
 		        to, *said ? ": " : "", said);
 	else if (code == CURLE_USE_SSL_FAILED)
 		err_set(ret_err, ERR_REFUSED,

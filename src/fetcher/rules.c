@@ -14,16 +14,23 @@ static const struct rule rules[] = {
 	        .http_to_loopback = true,
 	        .trust_in = "issuer",
 	        .methods = acme_methods },
-	/* Both are named by the file alone, and wherever they are is its owner's to say. */
+	/* Named by the file, and wherever it is is its owner's to say. */
 	{ .purpose = "webhook",
 	        .http_to_loopback = true,
 	        .trust_in = "notify",
 	        .methods = webhook_methods },
 	/* Named by certificates, mostly by http (RFC 5280 8): what comes is signed. */
 	{ .purpose = "revocation", .http = true, .methods = revocation_methods },
-	/* An application, which is spoken to without TLS in its own network, too. */
+	/* An application that the file names, spoken to without TLS in its own network, too. */
 	{ .purpose = "ask", .http = true, .methods = ask_methods },
 	{ .purpose = "mail", .mail = true, .trust_in = "notify" },
+	/* Named on the page: as its applications, these are not link-local, where clouds give away
+	 * a machine's credentials. */
+	{ .purpose = "kept-webhook",
+	        .http_to_loopback = true,
+	        .no_link_local = true,
+	        .methods = webhook_methods },
+	{ .purpose = "kept-mail", .mail = true, .no_link_local = true },
 };
 
 const struct rule *rule_find(struct str purpose)

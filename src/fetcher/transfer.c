@@ -1,6 +1,7 @@
 /* One request or probe as a libcurl handle. */
 #include "base/clock.h"
 #include "fetcher/fetcher.h"
+#include "net/address.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -176,9 +177,27 @@ static curl_socket_t open_loopback(void *transfer, curlsocktype purpose, struct 
 	return CURL_SOCKET_BAD;
 }
 
-void transfer_set_loopback(struct transfer *t)
+/* However the name was resolved. */
+static curl_socket_t open_routed(void *transfer, curlsocktype purpose, struct curl_sockaddr *to)
 {
-	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_loopback);
+	struct transfer *t = transfer;
+	struct sockaddr_storage at = { 0 };
+	(void)purpose;
+	memcpy(&at, &to->addr, to->addrlen < sizeof at ? to->addrlen : sizeof at);
+	if (!address_is_link_local(&at))
+		return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	err_set(&t->err, ERR_PERMISSION,
+	        "%s has a link-local address, which only the configuration file may name.",
+	        buf_c(&t->authority));
+	return CURL_SOCKET_BAD;
+}
+
+void transfer_set_sockets(struct transfer *t, bool loopback)
+{
+	if (!loopback && !t->rule->no_link_local)
+		return;
+	curl_easy_setopt(
+	        t->easy, CURLOPT_OPENSOCKETFUNCTION, loopback ? open_loopback : open_routed);
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
 }
 
@@ -267,8 +286,7 @@ static void set_limits(struct transfer *t)
 	transfer_set_long(t, CURLOPT_FOLLOWLOCATION, 0);
 	if (url_is_loopback(&t->url))
 		transfer_set_text(t, CURLOPT_NOPROXY, "*");
-	if (!t->url.https && !t->rule->http)
-		transfer_set_loopback(t);
+	transfer_set_sockets(t, /* loopback= */ !t->url.https && !t->rule->http);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, transfer_header);
 	curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, body);

@@ -32,7 +32,7 @@ static void start_mail(struct delivery *d)
 		buf_printf(&headers, "user: %.*s\npassword: %.*s\n", STR_ARG(to->user),
 		        STR_ARG(to->password));
 	message_mail(d->notice, to, &body);
-	d->fetch = (struct fetch_call){ .purpose = "mail",
+	d->fetch = (struct fetch_call){ .purpose = to->id.n ? "kept-mail" : "mail",
 		.method = "SEND",
 		.url = to->server,
 		.headers = buf_str(&headers),
@@ -50,7 +50,7 @@ static void start_webhook(struct delivery *d)
 	message_json(d->notice, &body);
 	buf_add_c(&headers, "Content-Type: application/json\n");
 	message_sign(to->secret, buf_str(&body), loop_wall(needs->loop), &headers);
-	d->fetch = (struct fetch_call){ .purpose = "webhook",
+	d->fetch = (struct fetch_call){ .purpose = to->id.n ? "kept-webhook" : "webhook",
 		.method = "POST",
 		.url = to->to,
 		.headers = buf_str(&headers),

@@ -41,7 +41,7 @@ struct target {
 	struct arena arena;
 	struct config_notify want; /* texts in the arena */
 	struct str shown;          /* "mail ops@example.com" */
-	struct str file;           /* where it is set */
+	struct str file;           /* where it is set, if it has no id */
 	char key[TARGET_KEY];      /* the same after a restart; tells nothing of it */
 	struct list queue;         /* struct parcel, oldest first */
 	size_t queued;
@@ -96,6 +96,7 @@ void follow_write(const struct follow *f, struct json_writer *w); /* the member 
 struct notify {
 	struct notify_needs needs;
 	struct list targets;
+	struct list kept; /* struct notify_kept */
 	struct follow *follow;
 	struct notify_watch *watch; /* or NULL */
 	struct list dropping;       /* parcels that are being deleted from the store */

@@ -6,6 +6,7 @@ struct notify *notify_new(const struct notify_needs *needs, struct err *err)
 	struct notify *n = mem_new(struct notify);
 	n->needs = *needs;
 	list_init(&n->targets);
+	list_init(&n->kept);
 	list_init(&n->dropping);
 	store_tx_init(&n->over);
 	n->follow = follow_new(n, err);
@@ -29,16 +30,18 @@ void notify_free(struct notify **notify)
 	follow_free(&n->follow);
 	LIST_EACH (node, &n->targets)
 		let_go(OWNER(node, struct target, node), target_stop);
+	LIST_EACH (kept, &n->kept)
+		list_remove(kept);
 	parcels_free(&n->dropping);
 	store_tx_abort(&n->over);
 	free(n);
 }
 
-static struct target *same_as(struct notify *n, const struct target *t)
+static struct target *with_key(struct list *targets, const struct target *t)
 {
-	LIST_EACH (node, &n->targets) {
+	LIST_EACH (node, targets) {
 		struct target *other = OWNER(node, struct target, node);
-		if (str_eq(other->want.to, t->want.to) && other->want.way == t->want.way)
+		if (!strcmp(other->key, t->key))
 			return other;
 	}
 	return NULL;
@@ -90,22 +93,58 @@ static void look_for_waiting(struct notify *n)
 		store_tx_start(n->needs.store, &n->over, over);
 }
 
-void notify_configure(struct notify *n, const struct config *config)
+/* ---- who is told ---- */
+
+static const struct config_notify *of_file(
+        const struct list *targets, enum config_notify_way way, struct str to)
 {
-	struct list fresh;
-	list_init(&fresh);
-	for (size_t i = 0; i < config->notify_count; i++) {
-		struct target *t = target_new(n, &config->notify[i], config->file);
-		struct target *before = same_as(n, t);
-		if (before) {
-			target_take_over(t, before);
-			let_go(before, target_stop);
-		}
-		list_add_last(&fresh, &t->node);
+	LIST_EACH (node, targets) {
+		const struct target *t = OWNER(node, const struct target, node);
+		if (!t->want.id.n && t->want.way == way && str_eq(t->want.to, to))
+			return &t->want;
+	}
+	return NULL;
+}
+
+const struct config_notify *notify_in_file(
+        const struct notify *n, enum config_notify_way way, struct str to)
+{
+	return of_file(&n->targets, way, to);
+}
+
+const struct config_notify *notify_shown_in_file(const struct notify *n, struct str shown)
+{
+	LIST_EACH (node, &n->targets) {
+		const struct target *t = OWNER(node, const struct target, node);
+		if (!t->want.id.n && str_eq(t->shown, shown))
+			return &t->want;
+	}
+	return NULL;
+}
+
+static void want(
+        struct notify *n, struct list *fresh, const struct config_notify *want, struct str file)
+{
+	struct target *t = target_new(n, want, file);
+	struct target *before = with_key(&n->targets, t);
+	if (before) {
+		target_take_over(t, before);
+		let_go(before, target_stop);
+	}
+	list_add_last(fresh, &t->node);
+}
+
+/* Those of the file are in `fresh` by now; whoever is not wanted any more is let go. */
+static void put_in_force(struct notify *n, struct list *fresh)
+{
+	LIST_EACH (k, &n->kept) {
+		const struct config_notify *kept = OWNER(k, struct notify_kept, node)->want;
+		if (!of_file(fresh, kept->way, kept->to))
+			want(n, fresh, kept, STR_NONE);
 	}
 	LIST_EACH (node, &n->targets)
 		let_go(OWNER(node, struct target, node), target_forget);
-	LIST_EACH (node, &fresh) {
+	LIST_EACH (node, fresh) {
 		list_remove(node);
 		list_add_last(&n->targets, node);
 	}
@@ -113,6 +152,48 @@ void notify_configure(struct notify *n, const struct config *config)
 	if (n->begun)
 		follow_all(n->follow);
 	notify_moved(n);
+}
+
+void notify_configure(struct notify *n, const struct config *config)
+{
+	struct list fresh;
+	list_init(&fresh);
+	for (size_t i = 0; i < config->notify_count; i++)
+		want(n, &fresh, &config->notify[i], config->file);
+	put_in_force(n, &fresh);
+}
+
+/* The file's stay as they are. Before the first configuration nobody is told. */
+static void form_anew(struct notify *n)
+{
+	struct list fresh;
+	list_init(&fresh);
+	if (!n->looked)
+		return;
+	LIST_EACH (node, &n->targets) {
+		const struct target *t = OWNER(node, const struct target, node);
+		if (t->want.id.n)
+			continue;
+		list_remove(node);
+		list_add_last(&fresh, node);
+	}
+	put_in_force(n, &fresh);
+}
+
+void notify_keep(struct notify *n, struct notify_kept *k)
+{
+	CHECK(k->want->id.n);
+	if (!list_linked(&k->node))
+		list_add_last(&n->kept, &k->node);
+	form_anew(n);
+}
+
+void notify_drop(struct notify *n, struct notify_kept *k)
+{
+	if (!list_linked(&k->node))
+		return;
+	list_remove(&k->node);
+	form_anew(n);
 }
 
 void notify_watch(struct notify *n, struct notify_watch *w)
@@ -197,7 +278,8 @@ void notify_test(struct notify *n, struct notify_test *t)
 	list_init(&t->deliveries);
 	LIST_EACH (node, &n->targets) {
 		struct target *target = OWNER(node, struct target, node);
-		if (t->only.n && !str_eq(t->only, target->shown))
+		if (t->only.n && !str_eq(t->only, target->shown) &&
+		        !str_eq(t->only, target->want.id))
 			continue;
 		struct delivery *d = delivery_start(target, notice, tried);
 		d->test = t;

@@ -56,6 +56,19 @@ MUST_CHECK struct notify *notify_new(const struct notify_needs *needs, struct er
 void notify_free(struct notify **n);
 /* Whom to tell from now on. What waits for a target that stays goes on waiting. */
 void notify_configure(struct notify *n, const struct config *config);
+/* One more who is told, whom the store keeps: as `want` says, which lives until notify_drop. Once
+ * more when that has changed: what waits for it goes on waiting. The file goes first: whom it tells
+ * in the same way is told as it says. */
+struct notify_kept {
+	struct list node;
+	const struct config_notify *want; /* with an id */
+};
+void notify_keep(struct notify *n, struct notify_kept *k);
+void notify_drop(struct notify *n, struct notify_kept *k); /* harmless if it is not kept */
+/* Who of the file is told like this; NULL: nobody. For this turn. */
+const struct config_notify *notify_in_file(
+        const struct notify *n, enum config_notify_way way, struct str to);
+const struct config_notify *notify_shown_in_file(const struct notify *n, struct str shown);
 void notify_begin(struct notify *n);                  /* everything is looked at */
 void notify_changed(struct notify *n, struct str id); /* that one is looked at */
 
@@ -76,7 +89,8 @@ struct notify_totals notify_totals(const struct notify *n);
 void notify_write(struct notify *n, const char *key, struct json_writer *w);
 
 /* A test message to each target at once, beside the queues. Owned by the caller; `done` fires once,
- * never before notify_test has returned. `only`: the target that is shown like this; empty: all. */
+ * never before notify_test has returned. `only`: the target that is shown like this,
+ * or has that id; empty: all. */
 struct notify_test {
 	void (*done)(struct notify_test *t);
 	struct str only;

@@ -24,7 +24,11 @@ static void set_key(struct target *t)
 {
 	BUF_AUTO what = BUF(16 << 10), hex = BUF(2 * DIGEST_SHA256 + 1);
 	unsigned char digest[DIGEST_SHA256];
-	buf_printf(&what, "%s %.*s", config_notify_way_name(t->want.way), STR_ARG(t->want.to));
+	if (t->want.id.n)
+		buf_printf(&what, "kept %.*s", STR_ARG(t->want.id));
+	else
+		buf_printf(
+		        &what, "%s %.*s", config_notify_way_name(t->want.way), STR_ARG(t->want.to));
 	digest_sha256(buf_str(&what), digest);
 	buf_add_hex(&hex, str_n(digest, sizeof digest));
 	snprintf(t->key, sizeof t->key, "%.*s", TARGET_KEY - 1, buf_c(&hex));
@@ -38,8 +42,9 @@ struct target *target_new(struct notify *n, const struct config_notify *want, st
 	t->notify = n;
 	list_init(&t->queue);
 	*own = *want;
-	struct str *const texts[] = { &own->to, &own->shown, &own->server, &own->from, &own->user,
-		&own->password, &own->secret, &own->trust, &own->run_as.name, &own->run_as.home };
+	struct str *const texts[] = { &own->id, &own->to, &own->shown, &own->server, &own->from,
+		&own->user, &own->password, &own->secret, &own->trust, &own->run_as.name,
+		&own->run_as.home };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		*texts[i] = kept(t, *texts[i]);
 	own->argv = arena_array(&t->arena, struct str, want->argc + 1);
@@ -328,15 +333,26 @@ static void write_last(const struct target *t, struct json_writer *w)
 	json_write_end(w);
 }
 
+static void write_source(const struct target *t, struct json_writer *w)
+{
+	if (t->want.id.n) {
+		json_write_text(w, "id", t->want.id);
+		json_write_c(w, "source", "store");
+		return;
+	}
+	json_write_null(w, "id");
+	json_write_object(w, "source");
+	json_write_text(w, "file", t->file);
+	json_write_int(w, "line", t->want.at.line);
+	json_write_end(w);
+}
+
 void target_write(const struct target *t, struct json_writer *w)
 {
 	json_write_object(w, NULL);
 	json_write_text(w, "target", t->shown);
 	json_write_c(w, "level", config_level_name(t->want.level));
-	json_write_object(w, "source");
-	json_write_text(w, "file", t->file);
-	json_write_int(w, "line", t->want.at.line);
-	json_write_end(w);
+	write_source(t, w);
 	json_write_int(w, "arrived", (int64_t)t->arrived);
 	json_write_int(w, "waiting", (int64_t)t->queued);
 	json_write_int(w, "lost", (int64_t)t->lost);

@@ -211,6 +211,18 @@ void call_fail_field(struct call *c, const struct err *err, const char *field, s
 	call_fail_with(c, err, &(struct call_failure){ .details = buf_str(&details) });
 }
 
+bool call_locked(struct call *c, const struct config_at *at, const char *what_to_do)
+{
+	struct err err = ERR_INIT;
+	struct str file = portal_host->ops->config(portal_host)->file;
+	for (size_t slash; (slash = str_find(file, '/')) < file.n;)
+		file = str_from(file, slash + 1);
+	err_set(&err, ERR_PERMISSION, "Set in %.*s, line %u; %s, then `everseal reload`.",
+	        STR_ARG(file), at->line, what_to_do);
+	call_fail_with(c, &err, &(struct call_failure){ .status = 403, .code = "locked" });
+	return false;
+}
+
 void call_fail_wait(struct call *c, const struct err *err, int64_t seconds)
 {
 	struct str details = arena_printf(&c->arena, "{\"retry_after\":%lld}", (long long)seconds);

@@ -110,6 +110,8 @@ struct call_failure {
 };
 void call_fail_with(struct call *c, const struct err *err, const struct call_failure *f);
 
+/* 403: what the file sets stays. Always false. */
+bool call_locked(struct call *c, const struct config_at *at, const char *what_to_do);
 /* When it may be tried again: 429, with Retry-After. */
 void call_fail_wait(struct call *c, const struct err *err, int64_t seconds);
 
@@ -152,7 +154,8 @@ struct route {
 extern const struct route state_routes[], site_routes[], certificate_routes[], import_routes[],
         task_routes[], letsencrypt_routes[], issuer_routes[], binding_routes[], overview_routes[],
         session_routes[], account_routes[], people_routes[], token_routes[], audit_routes[],
-        event_routes[], document_routes[], metrics_routes[], backup_routes[], notify_routes[];
+        event_routes[], document_routes[], metrics_routes[], backup_routes[], notify_routes[],
+        target_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
 void lookups_close(void);                        /* by portal_close */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the

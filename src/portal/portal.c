@@ -5,6 +5,7 @@
 #include "portal/hashing.h"
 #include "portal/people.h"
 #include "portal/sites.h"
+#include "portal/targets.h"
 #include "portal/throttle.h"
 #include "portal/wish.h"
 
@@ -20,7 +21,7 @@ static struct {
 static bool load(struct err *err)
 {
 	return people_load(err) && sessions_load(err) && tokens_load(err) && links_load(err) &&
-	       audit_load(err);
+	       audit_load(err) && targets_load(err);
 }
 
 bool portal_open(const struct portal_needs *needs, struct err *err)
@@ -51,6 +52,7 @@ void portal_close(void)
 	lookups_close();
 	sites_close();
 	events_close();
+	targets_close();
 	audit_close();
 	links_close();
 	tokens_close();

@@ -5,7 +5,7 @@ const struct route *const route_tables[] = { state_routes, site_routes, certific
 	import_routes, task_routes, letsencrypt_routes, issuer_routes, binding_routes,
 	overview_routes, diagnosis_routes, session_routes, account_routes, people_routes,
 	token_routes, audit_routes, event_routes, document_routes, metrics_routes, backup_routes,
-	notify_routes, NULL };
+	notify_routes, target_routes, NULL };
 
 /* Whether path has the shape of pattern; the segment at '*' must not be empty. */
 static bool path_fits(const char *pattern, struct str path, struct str *ret_item)

@@ -10,18 +10,6 @@ static bool refuse(struct call *c, const struct err *err, const char *field, str
 	return false;
 }
 
-bool site_locked(struct call *c, const struct config_at *at, const char *what_to_do)
-{
-	struct err err = ERR_INIT;
-	struct str file = portal_host->ops->config(portal_host)->file;
-	for (size_t slash; (slash = str_find(file, '/')) < file.n;)
-		file = str_from(file, slash + 1);
-	err_set(&err, ERR_PERMISSION, "Set in %.*s, line %u; %s, then `everseal reload`.",
-	        STR_ARG(file), at->line, what_to_do);
-	call_fail_with(c, &err, &(struct call_failure){ .status = 403, .code = "locked" });
-	return false;
-}
-
 static bool is_version(struct site_input *in)
 {
 	int64_t version;
@@ -187,7 +175,7 @@ static bool read_names(struct site_input *in)
 	if (in->entry && same_names(v, typed, count))
 		return true;
 	if (in->entry && in->entry->site.in_file)
-		return site_locked(in->call, &in->entry->site.settings.at, "change it there");
+		return call_locked(in->call, &in->entry->site.settings.at, "change it there");
 	if (!kept_read_names(v, typed, count, &err))
 		return refuse(in->call, &err, "names", offered_name(in->call, typed, count));
 	for (size_t i = 0; i < v->name_count; i++)
@@ -238,7 +226,7 @@ static bool read_upstreams(struct site_input *in)
 	        (in->entry && shown_already(in, typed, count)))
 		return true;
 	if (in->entry && in->entry->site.in_file)
-		return site_locked(in->call, &in->entry->site.settings.at, "change it there");
+		return call_locked(in->call, &in->entry->site.settings.at, "change it there");
 	struct kept_listeners listeners = renew_listeners(portal_renewals, &in->call->arena);
 	struct config_upstream *before = v->upstreams;
 	size_t before_count = v->upstream_count;
@@ -258,7 +246,7 @@ static bool read_force_ssl(struct site_input *in)
 		return true;
 	bool is = in->entry ? in->entry->site.settings.force_ssl : v->force_ssl;
 	if (in->entry && in->entry->site.force_ssl_locked && wanted != is)
-		return site_locked(
+		return call_locked(
 		        in->call, &in->entry->site.settings.force_ssl_at, "change it there");
 	if (in->entry && wanted == is)
 		return true;
@@ -300,7 +288,7 @@ static bool read_hsts(struct site_input *in)
 	if (same_hsts(is, &wanted))
 		return true;
 	if (in->entry && in->entry->site.hsts_locked)
-		return site_locked(in->call, &in->entry->site.settings.hsts.at, "change it there");
+		return call_locked(in->call, &in->entry->site.settings.hsts.at, "change it there");
 	if (!kept_check_hsts(&wanted, &err))
 		return refuse(in->call, &err, "hsts", STR_NONE);
 	v->hsts = wanted;

@@ -530,7 +530,7 @@ static void remove_next(struct site_work *work)
 void site_work_remove(struct call *c, struct site_entry *e)
 {
 	if (e->site.in_file) {
-		site_locked(c, &e->site.settings.at, "remove it there");
+		call_locked(c, &e->site.settings.at, "remove it there");
 		return;
 	}
 	const struct config_site *s = &e->site.settings;

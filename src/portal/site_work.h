@@ -16,8 +16,6 @@ bool site_input_read(struct site_input *in);
 /* Whether these names may go, each of which browsers may remember to reach by HTTPS only. False:
  * the call was answered with until when, and which of them have to be typed. */
 bool site_may_drop(struct call *c, const struct str *names, size_t count);
-/* Answers 403: what the file sets stays. Always false. */
-bool site_locked(struct call *c, const struct config_at *at, const char *what_to_do);
 
 /* One change of a site at a time. True if there is one: `come` or `run` is then called, on the
  * loop, once that has ended, and looks anew. Who goes before that takes the node out of its list; a

@@ -281,6 +281,16 @@ def ask_about_the_account(api):
 
 def ask_about_the_program(api):
     api.post("/api/notify/test").ok()
+    hook = {"way": "webhook", "to": "https://hooks.example.com/x", "secret": "s"}
+    target = api.post("/api/notify/targets", hook).ok(201)
+    api.post("/api/notify/targets", hook).failed(422, field="to")
+    where = f"/api/notify/targets/{target['id']}"
+    api.get(where).ok()
+    api.put(where, {"level": "info", "version": target["version"]}).ok()
+    api.put(where, {"level": "problem", "version": target["version"]}).failed(409)
+    api.put(where, {"level": "all"}).failed(422, field="level")
+    api.get("/api/notify").ok()
+    api.delete(where).ok()
     for on in (True, False):
         api.post("/api/drain", {"on": on}).ok()
         assert api.get("/api/overview").ok()["draining"] is on

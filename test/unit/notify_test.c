@@ -22,6 +22,7 @@ struct world {
 	bool there;
 	struct config *config;
 	struct notify *notify;
+	struct notify_kept *before; /* kept before the file is read; or NULL */
 	unsigned tried, told;
 	char last[4096]; /* the body of the last message that was taken */
 };
@@ -91,6 +92,8 @@ static void begin(struct world *w)
 	                               .source = &w->source },
 	        &err);
 	assert_non_null(w->notify);
+	if (w->before)
+		notify_keep(w->notify, w->before);
 	notify_configure(w->notify, w->config);
 	notify_begin(w->notify);
 }
@@ -169,9 +172,27 @@ static void look(struct world *w)
 	settle(w);
 }
 
-static void said(const struct world *w, unsigned told, const char *event, const char *state)
+/* The store's thread may be slow: waits for what is to come, then that nothing more does. */
+static void has_told(struct world *w, unsigned told)
+{
+	for (unsigned i = 0; i < 4000 && w->told < told; i++)
+		loop_turn(w->loop, 5);
+	settle(w);
+	assert_int_equal(w->told, told);
+}
+
+static void has_waiting(struct world *w, size_t count)
+{
+	for (unsigned i = 0; i < 4000 && notify_totals(w->notify).waiting != count; i++)
+		loop_turn(w->loop, 5);
+	assert_int_equal(notify_totals(w->notify).waiting, count);
+}
+
+static void said(struct world *w, unsigned told, const char *event, const char *state)
 {
 	char wanted[64];
+	for (unsigned i = 0; i < 4000 && w->told < told; i++)
+		loop_turn(w->loop, 5);
 	if (w->told != told)
 		fail_msg("%u were told, not %u; the last: %s", w->told, told, w->last);
 	snprintf(wanted, sizeof wanted, "\"event\":\"%s\"", event);
@@ -345,6 +366,75 @@ static void what_waits_goes_with_its_target(void **state)
 	world_done(&w);
 }
 
+static void keep(struct world *w, struct notify_kept *k, const struct config_notify *want)
+{
+	k->want = want;
+	notify_keep(w->notify, k);
+	settle(w);
+}
+
+/* What the store keeps is told beside the file's; what waits for it outlives a change of where it
+ * goes, a reload and a restart, and ends with it. */
+static void one_that_is_kept(void **state)
+{
+	(void)state;
+	struct world w;
+	struct notify_kept kept = { 0 };
+	struct config_notify want = { .id = STR("1f"),
+		.way = CONFIG_NOTIFY_WEBHOOK,
+		.level = CONFIG_LEVEL_WARNING,
+		.to = STR("http://127.0.0.1:3/"),
+		.shown = STR("127.0.0.1"),
+		.secret = STR("s") };
+	world_init(&w);
+	keep(&w, &kept, &want);
+	w.down = true;
+	w.fact.failures = 1;
+	w.fact.error = &refused;
+	look(&w);
+	has_waiting(&w, 2);
+	want.to = STR("http://127.0.0.1:4/");
+	keep(&w, &kept, &want);
+	notify_configure(w.notify, w.config);
+	settle(&w);
+	has_waiting(&w, 2);
+	end(&w);
+	w.down = false;
+	kept = (struct notify_kept){ .want = &want };
+	w.before = &kept;
+	begin(&w);
+	settle(&w);
+	has_told(&w, 2);
+	notify_drop(w.notify, &kept);
+	notify_drop(w.notify, &kept);
+	w.fact.failures = 0;
+	w.fact.error = NULL;
+	look(&w);
+	has_told(&w, 3);
+	world_done(&w);
+}
+
+static void the_file_goes_first(void **state)
+{
+	(void)state;
+	struct world w;
+	struct notify_kept kept = { 0 };
+	const struct config_notify want = { .id = STR("1f"),
+		.way = CONFIG_NOTIFY_WEBHOOK,
+		.to = STR("http://127.0.0.1:1/"),
+		.shown = STR("127.0.0.1"),
+		.secret = STR("s") };
+	world_init(&w);
+	assert_non_null(notify_in_file(w.notify, want.way, want.to));
+	assert_non_null(notify_shown_in_file(w.notify, STR("webhook 127.0.0.1")));
+	keep(&w, &kept, &want);
+	w.fact.failures = 1;
+	w.fact.error = &refused;
+	look(&w);
+	has_told(&w, 1);
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +444,8 @@ int main(void)
 		cmocka_unit_test(a_target_that_is_down_is_given_up_after_a_day),
 		cmocka_unit_test(what_waits_survives_a_restart),
 		cmocka_unit_test(what_waits_goes_with_its_target),
+		cmocka_unit_test(one_that_is_kept),
+		cmocka_unit_test(the_file_goes_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
