@@ -222,11 +222,11 @@ static bool options_fit(const struct command *c, struct err *err)
 	if (command_has(c, OPTION_HELP) || command_has(c, OPTION_VERSION))
 		return true;
 	for (enum option o = 0; o < OPTION_COUNT; o++) {
-		if (command_has(c, o) && !(v->options & 1U << o))
+		if (command_has(c, o) && !(v->options & UINT64_C(1) << o))
 			return err_set(err, ERR_INPUT,
 			        "`everseal %s` takes no --%s; see `everseal help %s`.", v->words,
 			        options[o].word, v->words);
-		if (!command_has(c, o) && v->required & 1U << o)
+		if (!command_has(c, o) && v->required & UINT64_C(1) << o)
 			return err_set(err, ERR_INPUT,
 			        "`everseal %s` needs --%s %s; see `everseal help %s`.", v->words,
 			        options[o].word, options[o].value ? options[o].value : "",

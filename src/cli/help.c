@@ -48,7 +48,7 @@ static void add_usage(struct buf *out, enum verb verb)
 	if (v->operands)
 		buf_printf(out, " %s", v->operands);
 	for (enum option o = 0; o < OPTION_COUNT; o++)
-		if (v->required & 1U << o)
+		if (v->required & UINT64_C(1) << o)
 			buf_printf(out, " --%s %s", options[o].word, options[o].value);
 	buf_add_c(out, v->options & ~v->required ? " [options]\n" : "\n");
 }
@@ -61,7 +61,7 @@ void help_verb(enum verb verb, struct buf *out)
 	if (verbs[verb].options)
 		buf_add_c(out, "\nOptions:\n");
 	for (enum option o = 0; o < OPTION_COUNT; o++)
-		if (verbs[verb].options & 1U << o)
+		if (verbs[verb].options & UINT64_C(1) << o)
 			add_option(out, o);
 }
 

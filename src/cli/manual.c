@@ -41,8 +41,9 @@ void cli_manual_commands(struct buf *out)
 		if (verbs[v].operands)
 			buf_printf(out, " %s", verbs[v].operands);
 		for (enum option o = 0; o < OPTION_COUNT; o++)
-			if (verbs[v].options & 1U << o && o != OPTION_CONFIG && o != OPTION_STATE)
-				add_use(out, o, verbs[v].required & 1U << o);
+			if (verbs[v].options & UINT64_C(1) << o && o != OPTION_CONFIG &&
+			        o != OPTION_STATE)
+				add_use(out, o, verbs[v].required & UINT64_C(1) << o);
 		buf_add_char(out, '\n');
 		add_paragraphs(out, verbs[v].help);
 	}

@@ -1,7 +1,205 @@
-/* everseal notify test */
+/* everseal notify add|set|list|remove|test */
 #include "cli/certificate.h"
 #include "cli/client.h"
+#include "cli/secret.h"
 #include "cli/show.h"
+
+enum { SECRET_MOST = 1024, BODY_MOST = 16 << 10 };
+
+/* ---- add, set, remove ---- */
+
+static bool needs_operand(const struct command *c, const char *what, struct err *err)
+{
+	return c->operand_count || err_set(err, ERR_INPUT, "Say %s; see `everseal help %s`.", what,
+	                                   verbs[c->verb].words);
+}
+
+static struct str path_of(struct command *c)
+{
+	return arena_printf(
+	        &c->arena, "/api/notify/targets/%.*s", STR_ARG(command_escaped(c, c->operands[0])));
+}
+
+static void write_given(const struct command *c, struct json_writer *w)
+{
+	static const struct {
+		enum option option;
+		const char *member;
+	} given[] = { { OPTION_SERVER, "server" }, { OPTION_FROM, "from" }, { OPTION_USER, "user" },
+		{ OPTION_LEVEL, "level" } };
+	for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+		if (command_has(c, given[i].option))
+			json_write_text(w, given[i].member, command_value(c, given[i].option));
+}
+
+static bool write_secret(
+        struct json_writer *w, const char *member, const char *whom, struct err *err)
+{
+	BUF_AUTO secret = BUF_SECRET_INIT(SECRET_MOST);
+	if (!secret_ask(whom, &secret, err))
+		return false;
+	json_write_text(w, member, buf_str(&secret));
+	return true;
+}
+
+/* Asks, and says what was done. */
+static int put(struct command *c, struct str state, const struct question *q, const char *done)
+{
+	struct err err = ERR_INIT;
+	JSON_AUTO *answer = client_ask_json(state, q, &err);
+	if (!answer)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON))
+		certificate_print(answer);
+	else
+		printf("%.*s %s\n", STR_ARG(show_clean(&c->arena, c->operands[0])), done);
+	return EXIT_DONE;
+}
+
+static bool write_added(const struct command *c, struct buf *body, struct err *err)
+{
+	struct json_writer w;
+	const bool webhook = memmem(c->operands[0].p, c->operands[0].n, "://", 3);
+	json_write_init(&w, body);
+	json_write_object(&w, NULL);
+	json_write_c(&w, "way", webhook ? "webhook" : "mail");
+	json_write_text(&w, "to", c->operands[0]);
+	write_given(c, &w);
+	if (webhook ? !write_secret(&w, "secret", "this webhook", err)
+	            : command_value(c, OPTION_USER).n &&
+	                        !write_secret(&w, "password", c->values[OPTION_USER], err))
+		return false;
+	json_write_end(&w);
+	return true;
+}
+
+int command_notify_add(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct str state;
+	BUF_AUTO body = BUF_SECRET_INIT(BODY_MOST);
+	if (!needs_operand(c, "who is to be told", &err))
+		return command_usage(&err);
+	if (!command_state(c, &state, &err) || !write_added(c, &body, &err))
+		return command_fail(&err);
+	const struct question q = {
+		.method = "POST", .path = STR("/api/notify/targets"), .body = buf_str(&body)
+	};
+	return put(c, state, &q, "is told. `everseal notify test` says whether messages arrive.");
+}
+
+/* The password of another user, or the same for another server. */
+static bool needs_password(const struct command *c, const struct json *target)
+{
+	bool has = false;
+	json_bool(target, "password", &has);
+	if (command_has(c, OPTION_USER))
+		return command_value(c, OPTION_USER).n;
+	return has && command_has(c, OPTION_SERVER);
+}
+
+static bool write_changes(
+        const struct command *c, const struct json *target, struct buf *body, struct err *err)
+{
+	struct json_writer w;
+	int64_t version = 0;
+	json_int(target, "version", &version);
+	json_write_init(&w, body);
+	json_write_object(&w, NULL);
+	json_write_int(&w, "version", version);
+	write_given(c, &w);
+	if (needs_password(c, target) && !write_secret(&w, "password", "the mail server", err))
+		return false;
+	json_write_end(&w);
+	return true;
+}
+
+int command_notify_set(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct str state;
+	BUF_AUTO body = BUF_SECRET_INIT(BODY_MOST);
+	if (!needs_operand(c, "which target", &err))
+		return command_usage(&err);
+	if (!command_has(c, OPTION_SERVER) && !command_has(c, OPTION_FROM) &&
+	        !command_has(c, OPTION_USER) && !command_has(c, OPTION_LEVEL)) {
+		err_set(&err, ERR_INPUT, "Say what to set: --server, --from, --user or --level.");
+		return command_usage(&err);
+	}
+	const struct question look = { .method = "GET", .path = path_of(c) };
+	JSON_AUTO *target =
+	        command_state(c, &state, &err) ? client_ask_json(state, &look, &err) : NULL;
+	if (!target || !write_changes(c, target, &body, &err))
+		return command_fail(&err);
+	const struct question q = { .method = "PUT", .path = look.path, .body = buf_str(&body) };
+	return put(c, state, &q, "is changed.");
+}
+
+int command_notify_remove(struct command *c)
+{
+	struct err err = ERR_INIT;
+	struct str state;
+	if (!needs_operand(c, "which target", &err))
+		return command_usage(&err);
+	if (!command_state(c, &state, &err))
+		return command_fail(&err);
+	const struct question q = { .method = "DELETE", .path = path_of(c), .body = STR("{}") };
+	return put(c, state, &q, "is told nothing any more.");
+}
+
+/* ---- list ---- */
+
+static struct str arrives(const struct json *target)
+{
+	const struct json *last = json_object(target, "last");
+	bool arrived = false;
+	json_bool(last, "arrived", &arrived);
+	return !last ? STR("not tried yet") : arrived ? STR("arrives") : STR("does not arrive");
+}
+
+static void add_target(struct arena *a, struct table *t, const struct json *target)
+{
+	struct table_row *row = table_add(t);
+	int64_t waiting = 0;
+	json_int(target, "waiting", &waiting);
+	row->cells[0] = show_clean(a, json_text(target, "target"));
+	row->cells[1] = show_clean(a, json_text(target, "level"));
+	row->cells[2] = arrives(target);
+	row->cells[3] = arena_printf(a, "%lld", (long long)waiting);
+	row->cells[4] = json_object(target, "source") ? STR("file") : STR("page or command");
+	row->cells[5] = show_clean(a, json_text(target, "id"));
+	table_note(t, row, show_clean(a, json_text(target, "last_error")));
+}
+
+int command_notify_list(struct command *c)
+{
+	struct str state;
+	struct err err = ERR_INIT;
+	BUF_AUTO out = BUF_INIT(1 << 20);
+	struct table t = { .arena = &c->arena,
+		.heads = { "TARGET", "LEVEL", "MESSAGES", "WAITING", "SET IN", "ID" } };
+	const struct question q = { .method = "GET", .path = STR("/api/notify") };
+	JSON_AUTO *answer =
+	        command_state(c, &state, &err) ? client_ask_json(state, &q, &err) : NULL;
+	if (!answer)
+		return command_fail(&err);
+	const struct json *targets = json_array(answer, "targets");
+	for (size_t i = 0; i < json_count(targets); i++) {
+		if (command_has(c, OPTION_JSON))
+			certificate_print(json_at(targets, i));
+		else
+			add_target(&c->arena, &t, json_at(targets, i));
+	}
+	if (command_has(c, OPTION_JSON))
+		return EXIT_DONE;
+	if (t.count)
+		table_print(&t, &out);
+	fputs(t.count ? buf_c(&out) : "Nobody is told yet: `everseal notify add` tells somebody.\n",
+	        stdout);
+	return EXIT_DONE;
+}
+
+/* ---- test ---- */
 
 static bool show(struct command *c, const struct json *result)
 {
@@ -30,7 +228,7 @@ int command_notify_test(struct command *c)
 	if (answer && !json_count(results))
 		err_set(&err, ERR_NOT_FOUND,
 		        "Nobody is told of anything." ERR_REMEDY
-		        "Say whom by `notify` in the configuration: everseal.conf(5).");
+		        "Say whom: `everseal notify add`, or `notify` in the configuration.");
 	if (err.code)
 		return command_fail(&err);
 	if (command_has(c, OPTION_JSON))

@@ -6,7 +6,8 @@ const struct option_words options[OPTION_COUNT] = {
 #undef X
 };
 
-#define HAS(id) (1U << OPTION_##id)
+#define HAS(id) (UINT64_C(1) << OPTION_##id)
+_Static_assert(OPTION_COUNT <= 64, "each option is a bit of verb_words.options");
 enum { OPERANDS_MANY = 100 };
 #define WHERE (HAS(CONFIG) | HAS(STATE))
 
@@ -160,10 +161,30 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"ask a certificate authority for its directory",
 		"Asks the certificate authority for its directory and says whether it answers." },
+	[VERB_NOTIFY_ADD] = { "notify add", "MAIL|URL", 1,
+		WHERE | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,
+		"tell somebody of what happens",
+		"Tells whoever reads that mailbox, or the webhook at that URL, of what happens to "
+		"certificates. A mailbox needs --server and --from. The secret that signs what a webhook "
+		"gets is asked for on the terminal, or read as one line from standard input. It is kept in "
+		"the store, secrets sealed; a program is named by `notify` in the configuration alone." },
+	[VERB_NOTIFY_SET] = { "notify set", "TARGET", 1,
+		WHERE | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,
+		"change how somebody is told",
+		"Changes the target with that id, or that is listed like this. Another --server needs the "
+		"password again. What the configuration file sets is changed there, and nowhere else." },
+	[VERB_NOTIFY_LIST] = { "notify list", NULL, 0, WHERE | HAS(JSON), 0,
+		"list who is told",
+		"Lists who is told of what happens, and whether messages arrive. With --json it prints one "
+		"object a line." },
+	[VERB_NOTIFY_REMOVE] = { "notify remove", "TARGET", 1, WHERE | HAS(JSON), 0,
+		"tell somebody nothing any more",
+		"Removes the target with that id, or that is listed like this. Messages that wait for it are "
+		"dropped." },
 	[VERB_NOTIFY_TEST] = { "notify test", NULL, 0, WHERE | HAS(JSON), 0,
 		"send a test message to all who are told of what happens",
-		"Sends a test message by each `notify` of the configuration and says which arrived, and of "
-		"the others why not. Fails if one did not." },
+		"Sends a test message to each target, of the configuration and of the store, and says which "
+		"arrived, and of the others why not. Fails if one did not." },
 	[VERB_ADMIN_LINK] = { "admin link", NULL, 0, WHERE | HAS(JSON), 0,
 		"print a link that makes an administrator of the page",
 		"Prints a link to the page. Whoever opens it within 30 minutes gives a name and a password "

@@ -69,6 +69,15 @@
 	        "What a person or token may do: read, operate or administer. A person's "          \
 	        "default: administer.")                                                            \
 	X(DAYS, "days", "N", "How many days a token lives. Default: until it is removed.")         \
+	X(SERVER, "server", "URL",                                                                 \
+	        "The mail server: smtps://HOST[:PORT], or smtp://HOST[:PORT] with STARTTLS.")      \
+	X(FROM, "from", "MAIL", "The address that messages come from.")                            \
+	X(USER, "user", "USER",                                                                    \
+	        "Who signs in to the mail server; the password is asked for on the terminal, or "  \
+	        "read as one line from standard input. '' is nobody.")                             \
+	X(LEVEL, "level", "LEVEL",                                                                 \
+	        "How much something has to matter for it to be told: info, warning or problem. "   \
+	        "Default: warning.")                                                               \
 	X(DEV_PAGE, "dev-page", "DIR",                                                             \
 	        "Serve the page's files from this directory instead of those built in: for "       \
 	        "working on the page.")                                                            \
@@ -114,6 +123,10 @@ extern const struct option_words options[OPTION_COUNT];
 	X(ISSUER_ROLLOVER, "issuer rollover")                                                      \
 	X(ISSUER_ROOT, "issuer root")                                                              \
 	X(ISSUER_TEST, "issuer test")                                                              \
+	X(NOTIFY_ADD, "notify add")                                                                \
+	X(NOTIFY_SET, "notify set")                                                                \
+	X(NOTIFY_LIST, "notify list")                                                              \
+	X(NOTIFY_REMOVE, "notify remove")                                                          \
 	X(NOTIFY_TEST, "notify test")                                                              \
 	X(ADMIN_LINK, "admin link")                                                                \
 	X(ADMIN_CREATE, "admin create")                                                            \
@@ -134,8 +147,8 @@ struct verb_words {
 	const char *words;
 	const char *operands; /* "[NAME]", or NULL */
 	size_t operands_most;
-	unsigned options;    /* bits 1 << OPTION_…; --help and --version go without saying */
-	unsigned required;   /* likewise */
+	uint64_t options;    /* bits 1 << OPTION_…; --help and --version go without saying */
+	uint64_t required;   /* likewise */
 	const char *summary; /* half a sentence */
 	const char *help;    /* paragraphs, separated by an empty line */
 };

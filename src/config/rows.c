@@ -115,7 +115,8 @@ static const struct row top_rows[] = {
 		"terms changed. One message for each matter, and one when it is solved. May be given "
 		"several times. A webhook is sent JSON by POST. A program gets five more words: the "
 		"event, its level, *open* or *solved*, the name and the text. What cannot be delivered is "
-		"tried again for a day. `everseal notify test` tries each." },
+		"tried again for a day. `everseal notify test` tries each. Mailboxes and webhooks can "
+		"also be added on the page and by `everseal notify add`; who stands here goes first." },
 	  .special = config_set_notify, .least_params = 2, .repeats = true, .block = SCOPE_NOTIFY },
 	{ .setting = { "challenge-ports", SETTING_SPECIAL, .params = "{ http PORT; https PORT }",
 		.fallback = "", .help =

@@ -28,7 +28,7 @@ static void tried(struct notify_test *test)
 	if (test->only.n && list_empty(&test->deliveries)) {
 		err_set(&err, ERR_NOT_FOUND,
 		        "Nobody is told of anything as \"%.*s\"." ERR_REMEDY
-		        "`everseal status --json` says who is, and the page under Alerts.",
+		        "`everseal notify list` says who is, and the page under Alerts.",
 		        STR_ARG(str_head(test->only, 200)));
 		call_fail(t->call, &err);
 		return;

@@ -224,7 +224,7 @@ static struct kept_target *shown_as(struct call *c, struct err *err)
 	}
 	if (!found)
 		err_set(err, ERR_NOT_FOUND,
-		        "There is no alert target %.*s: `everseal status --json` shows them.",
+		        "There is no alert target %.*s: `everseal notify list` shows them.",
 		        STR_ARG(str_head(c->item, 200)));
 	else if (count > 1)
 		err_set(err, ERR_INPUT, "There are %zu alert targets %.*s: give its id.", count,

@@ -32,9 +32,9 @@ def refuse_foreign(directory):
         pytest.exit(f"The tests refuse to start: the ACME directory {directory} is not on loopback.", 3)
 
 
-def run_program(*words, timeout=60, env=None):
-    """A command of `everseal`: (exit status, stdout, stderr)."""
-    done = subprocess.run([PROGRAM, *map(str, words)], text=True, capture_output=True, timeout=timeout,
+def run_program(*words, timeout=60, env=None, given=None):
+    """A command of `everseal`: (exit status, stdout, stderr); `given`: on its standard input."""
+    done = subprocess.run([PROGRAM, *map(str, words)], text=True, capture_output=True, timeout=timeout, input=given,
                           env={**os.environ, **(env or {})})
     return Outcome(done.returncode, done.stdout, done.stderr)
 

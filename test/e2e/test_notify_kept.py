@@ -1,9 +1,11 @@
 """Who is told, as it is added, tried, changed and removed without the configuration file: kept in the store,
 its secrets sealed."""
+import json
+
 import pytest
 
 from api import Api
-from house import Everseal
+from house import Everseal, run_program
 from network import until
 from receivers import PASSWORD, SECRET, MailServer, by_mail, hook, mail, receiver, webhook
 
@@ -59,7 +61,7 @@ def test_the_life_of_a_webhook(everseal, api, receiver):
         {"target": "webhook 127.0.0.1", "arrived": True, "error": None}]
     assert len(receiver.messages) == 2, "it is still signed"
     api.delete(where).ok()
-    api.delete(where).failed(404, f"There is no alert target {added['id']}", "everseal status --json")
+    api.delete(where).failed(404, f"There is no alert target {added['id']}", "everseal notify list")
     everseal.restart()
     assert told(api) == {}
     said = [(a["what"], a["subject"], a["before"], a["after"]) for a in api.get("/api/audit").ok()["items"]]
@@ -180,6 +182,32 @@ def test_whoever_operates_only_tries(everseal, api, receiver):
     where = f"{TARGETS}/{added['id']}"
     for method, path in (("POST", TARGETS), ("GET", where), ("PUT", where), ("DELETE", where)):
         robot.ask(method, path, None if method == "GET" else {}).failed(403, code="permission")
+
+
+def test_by_command(everseal, api, receiver, plain):
+    """Secrets come on standard input."""
+    def cli(*words, secret=None):
+        return run_program("notify", *words, "--config", everseal.config, given=secret)
+    everseal.cli("notify", "list").ok()
+    cli("add", a_hook(receiver)["to"], "--level", "info", secret=SECRET).ok()
+    cli("add", "ops@example.com", "--from", "a@example.com").failed("Give the mail server")
+    cli("add", "ops@example.com", "--from", "a@example.com", "--server", f"smtp://127.0.0.1:{plain.port}",
+        "--user", "robot", secret=PASSWORD).ok()
+    everseal.cli("notify", "test").ok()
+    assert (len(receiver.messages), plain.signed_in) == (1, [("robot", PASSWORD)])
+    listed = everseal.cli("notify", "list").ok().out.splitlines()
+    assert [line.split()[:4] for line in listed[1:]] == [["webhook", "127.0.0.1", "info", "arrives"],
+                                                         ["mail", "ops@example.com", "warning", "arrives"]]
+    everseal.cli("notify", "set", "mail ops@example.com").failed("Say what to set", status=2)
+    cli("set", "mail ops@example.com", "--server", "smtps://mail.test", secret="").failed("No password was given")
+    cli("set", "mail ops@example.com", "--server", "smtps://mail.test", "--level", "problem", secret="other").ok()
+    identity = json.loads(everseal.cli("notify", "list", "--json").out.splitlines()[1])["id"]
+    target = api.get(f"{TARGETS}/{identity}").ok()
+    assert (target["server"], target["level"], target["user"]) == ("smtps://mail.test:465", "problem", "robot")
+    everseal.cli("notify", "remove", identity).ok()
+    everseal.cli("notify", "remove", "webhook 127.0.0.1").ok()
+    assert told(api) == {}
+    everseal.cli("notify", "remove", "webhook 127.0.0.1").failed("There is no alert target")
 
 
 def test_a_backup_brings_it_along(stage, pebble, everseal, api, receiver, tmp_path):
