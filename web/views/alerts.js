@@ -1,15 +1,16 @@
-/* Who is told of what happens to certificates, whether messages arrive, and what is open. */
+/* Who is told of what happens to certificates, whether messages arrive, and what is open. ?add=target
+ * and ?change=ID show the form instead. */
 import {h} from '../h.js';
 import {get, post} from '../api.js';
 import {list} from '../table.js';
-import {band, button, failure, file, link, mono, noPermission, notice, paper, section, state} from '../parts.js';
+import {band, button, failure, file, isLocked, link, menu, mono, noPermission, notice, paper, section, state} from '../parts.js';
 import {time} from '../time.js';
+import {addedNotice, levels, removeTarget, targetForm} from './alert-form.js';
 import {count, exactSwitch, rowTime} from './shared.js';
 
 const events = {renewed: 'Renewed', failed: 'Failed', expiring: 'Expires soon', expired: 'Expired', revoked: 'Revoked',
 	differs: 'Served differs', unreachable: 'CA does not answer', limits: 'Limit reached', low: 'Limit near',
 	recalled: 'To be replaced', terms: 'Other terms', test: 'Test'};
-const levels = {info: 'of everything', warning: 'of what does not go well', problem: 'of what visitors notice'};
 const example = `notify mail ops@example.com {
     server smtps://mail.example.com
     from   everseal@example.com
@@ -50,20 +51,23 @@ const openColumns = [
 	{title: 'Told again', label: 'Told again', kind: 'c-when', cell: ({next}) => next ? rowTime(next) : 'when it is solved'},
 ];
 
-function targetColumns(test) {
+function targetColumns(test, change) {
 	return [
 		{title: 'State', kind: 'c-state', cell: stateCell},
 		{title: 'Who', head: true, kind: 'c-target', cell: t => [h('b', {}, t.target), h('div', {class: 'hint'}, `told ${levels[t.level]}`)]},
 		{title: 'Last message', label: 'Last message', kind: 'c-last', cell: lastCell},
 		{title: 'Last error', kind: 'c-why', cell: t => t.last_error},
 		{title: 'Waiting', label: 'Waiting:', kind: 'c-queue', cell: queueCell},
-		{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: t => file(t.source)},
+		{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: t => isLocked(t.source) ? file(t.source) : 'this page'},
 		test ? {title: h('span', {class: 'unseen'}, 'Test'), kind: 'c-menu', cell: test} : null,
+		change ? {title: h('span', {class: 'unseen'}, 'Change'), kind: 'c-menu', cell: change} : null,
 	].filter(Boolean);
 }
 
-function nobody() {
-	return [h('p', {}, "Nobody is told yet, and Let's Encrypt warns nobody of expiry: write into everseal.conf whom Everseal tells, then ", h('code', {}, 'everseal reload'), '.'),
+function nobody(mayAdd) {
+	return [h('p', {}, "Nobody is told yet, and Let's Encrypt warns nobody of expiry."),
+		mayAdd ? h('p', {}, link('Add alert', '#/alerts?add=target', {class: 'button filled'})) : null,
+		h('p', {}, mayAdd ? 'Or write' : 'Write', ' into everseal.conf whom Everseal tells, then ', h('code', {}, 'everseal reload'), '.'),
 		h('pre', {}, example),
 		h('p', {class: 'hint'}, 'A webhook or a program of yours can be told, too: ', h('code', {}, 'man everseal.conf'), '.')];
 }
@@ -77,12 +81,20 @@ function outcome(results, close) {
 		h('p', {}, h('b', {}, target), arrived ? ': the test arrived.' : `: ${error}`)), {close});
 }
 
-export function view(page) {
+function changeCell({id, target}) {
+	return id ? menu('Change', [
+		{text: 'Edit …', href: `#/alerts?change=${id}`},
+		{text: 'Remove …', act: () => removeTarget({id, target})},
+	], {kind: 'small', label: `Change ${target}`, key: id}) : null;
+}
+
+function showList(page) {
+	const mayAdd = page.may('administer');
 	const sending = new Set();
 	let answer = null, told = null;
 
-	const targets = list(page, {one: 'target', many: 'targets', caption: 'Who is told', key: t => `${t.target} ${t.source.line}`,
-		columns: targetColumns(page.may('operate') ? testCell : null), empty: nobody}, draw);
+	const targets = list(page, {one: 'target', many: 'targets', caption: 'Who is told', key: t => t.id ?? `${t.target} ${t.source.line}`,
+		columns: targetColumns(page.may('operate') ? testCell : null, mayAdd ? changeCell : null), empty: () => nobody(mayAdd)}, draw);
 	const open = list(page, {one: 'matter', many: 'matters', caption: 'Open matters', key: m => `${m.event} ${m.about}`, columns: openColumns,
 		empty: () => h('p', {}, 'Nothing is open: what was told is solved.')}, draw);
 
@@ -125,15 +137,17 @@ export function view(page) {
 		const unseen = answer.open_count - answer.open.length;
 		return [section('Open matters', open.table(), unseen ? h('p', {class: 'hint after'}, `And ${unseen.toLocaleString('en')} more.`) : null),
 			section('Who is told', targets.table()),
-			h('p', {class: 'hint after'}, 'Set by ', h('code', {}, 'notify'), ' in the configuration file, then ', h('code', {}, 'everseal reload'), '. What does not arrive is tried again for a day.'),
-			page.may('operate') ? null : noPermission(page.session.scope),
+			h('p', {class: 'hint after'}, 'What does not arrive is tried again for a day. Programs are told by ', h('code', {}, 'notify'), ' in the configuration file alone, since they run on this machine.'),
+			mayAdd ? null : page.may('operate') ? h('p', {class: 'hint'}, `Only administrators add and change who is told: your scope is ${page.session.scope}.`)
+				: noPermission(page.session.scope),
 			exactSwitch(draw)];
 	}
 
 	function draw() {
 		if (answer)
-			page.draw(band({path: [['Configuration'], ['Alerts']], subject: answer.targets.length ? heading(answer) : 'Nobody is told'}),
-				paper(h('div', {class: 'told', key: 'told'}, told), sections()));
+			page.draw(band({path: [['Configuration'], ['Alerts']], subject: answer.targets.length ? heading(answer) : 'Nobody is told',
+				actions: [mayAdd && answer.targets.length ? link('Add alert', '#/alerts?add=target', {class: 'button'}) : null]}),
+			paper(h('div', {class: 'told', key: 'told'}, told ?? addedNotice(draw, page.may('operate') ? test : null)), sections()));
 	}
 
 	const load = () => page.load('alerts', signal => get('notify', {}, signal), show);
@@ -141,4 +155,12 @@ export function view(page) {
 	load();
 	page.on('notify', show);
 	page.on('snapshot', () => answer && load());
+}
+
+export function view(page) {
+	const id = page.query.get('change');
+	if (id || page.query.get('add'))
+		targetForm(page, id);
+	else
+		showList(page);
 }
