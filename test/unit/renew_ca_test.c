@@ -178,6 +178,7 @@ static void of_two_that_refuse_the_sooner_one_is_waited_for(void **state)
 	place->ca.down_at = SECOND_CA;
 	refused_when_due(TWO SHOP, 429, /* whole= */ true);
 	run_for(place, HOUR);
+	run_until_idle();
 	status_is("shop.example.com", "failed");
 	place->ca.down_at = NULL;
 	run_for(place, 12 * HOUR);
