@@ -8,8 +8,10 @@ import hmac
 import http.server
 import json
 import socketserver
+import sys
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -111,16 +113,27 @@ class Hook(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class HookServer(http.server.ThreadingHTTPServer):
+    """What is wrong with a message cuts its connection, and fails the test at its end."""
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Hook)
+        self.messages, self.status, self.wrong = [], 200, []
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            self.wrong.append(traceback.format_exc())
+
+
 @contextlib.contextmanager
 def hook():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    server.messages, server.status = [], 200
+    server = HookServer()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server
     finally:
         server.shutdown()
         server.server_close()
+        assert not server.wrong, server.wrong[0]
 
 
 @pytest.fixture
