@@ -105,3 +105,17 @@ int command_certificate(struct command *c)
 	fputs(buf_c(&out), stdout);
 	return EXIT_DONE;
 }
+
+int command_do(struct command *c, const struct question *q, const char *done)
+{
+	struct str state;
+	struct err err = ERR_INIT;
+	JSON_AUTO *answer = command_state(c, &state, &err) ? client_ask_json(state, q, &err) : NULL;
+	if (!answer)
+		return command_fail(&err);
+	if (command_has(c, OPTION_JSON))
+		certificate_print(answer);
+	else
+		printf("%.*s %s\n", STR_ARG(show_clean(&c->arena, c->operands[0])), done);
+	return EXIT_DONE;
+}

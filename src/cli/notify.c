@@ -42,20 +42,6 @@ static bool write_secret(
 	return true;
 }
 
-/* Asks, and says what was done. */
-static int put(struct command *c, struct str state, const struct question *q, const char *done)
-{
-	struct err err = ERR_INIT;
-	JSON_AUTO *answer = client_ask_json(state, q, &err);
-	if (!answer)
-		return command_fail(&err);
-	if (command_has(c, OPTION_JSON))
-		certificate_print(answer);
-	else
-		printf("%.*s %s\n", STR_ARG(show_clean(&c->arena, c->operands[0])), done);
-	return EXIT_DONE;
-}
-
 static bool write_added(const struct command *c, struct buf *body, struct err *err)
 {
 	struct json_writer w;
@@ -76,16 +62,15 @@ static bool write_added(const struct command *c, struct buf *body, struct err *e
 int command_notify_add(struct command *c)
 {
 	struct err err = ERR_INIT;
-	struct str state;
 	BUF_AUTO body = BUF_SECRET_INIT(BODY_MOST);
 	if (!needs_operand(c, "who is to be told", &err))
 		return command_usage(&err);
-	if (!command_state(c, &state, &err) || !write_added(c, &body, &err))
+	if (!write_added(c, &body, &err))
 		return command_fail(&err);
 	const struct question q = {
 		.method = "POST", .path = STR("/api/notify/targets"), .body = buf_str(&body)
 	};
-	return put(c, state, &q, "is told. `everseal notify test` says whether messages arrive.");
+	return command_do(c, &q, "is told. `everseal notify test` says whether messages arrive.");
 }
 
 /* The password of another user, or the same for another server. */
@@ -132,19 +117,16 @@ int command_notify_set(struct command *c)
 	if (!target || !write_changes(c, target, &body, &err))
 		return command_fail(&err);
 	const struct question q = { .method = "PUT", .path = look.path, .body = buf_str(&body) };
-	return put(c, state, &q, "is changed.");
+	return command_do(c, &q, "is changed.");
 }
 
 int command_notify_remove(struct command *c)
 {
 	struct err err = ERR_INIT;
-	struct str state;
 	if (!needs_operand(c, "which target", &err))
 		return command_usage(&err);
-	if (!command_state(c, &state, &err))
-		return command_fail(&err);
 	const struct question q = { .method = "DELETE", .path = path_of(c), .body = STR("{}") };
-	return put(c, state, &q, "is told nothing any more.");
+	return command_do(c, &q, "is told nothing any more.");
 }
 
 /* ---- list ---- */

@@ -60,21 +60,6 @@ static bool needs_name(const struct command *c, struct err *err)
 	                                   verbs[c->verb].words);
 }
 
-/* Asks, and says what was done. */
-static int tell(struct command *c, const struct question *q, const char *done)
-{
-	struct str state;
-	struct err err = ERR_INIT;
-	JSON_AUTO *answer = command_state(c, &state, &err) ? client_ask_json(state, q, &err) : NULL;
-	if (!answer)
-		return command_fail(&err);
-	if (command_has(c, OPTION_JSON))
-		certificate_print(answer);
-	else
-		printf("%.*s %s\n", STR_ARG(show_clean(&c->arena, c->operands[0])), done);
-	return EXIT_DONE;
-}
-
 static struct str path_of(struct command *c)
 {
 	return arena_printf(
@@ -90,7 +75,8 @@ int command_site_add(struct command *c)
 	const struct question q = {
 		.method = "POST", .path = STR("/api/sites"), .body = buf_str(&body)
 	};
-	return tell(c, &q, "is served. `everseal lets-encrypt register` obtains its certificate.");
+	return command_do(
+	        c, &q, "is served. `everseal lets-encrypt register` obtains its certificate.");
 }
 
 int command_site_set(struct command *c)
@@ -105,7 +91,7 @@ int command_site_set(struct command *c)
 		return command_usage(&err);
 	}
 	const struct question q = { .method = "PUT", .path = path_of(c), .body = buf_str(&body) };
-	return tell(c, &q, "is changed.");
+	return command_do(c, &q, "is changed.");
 }
 
 int command_site_remove(struct command *c)
@@ -117,7 +103,7 @@ int command_site_remove(struct command *c)
 		.path = path_of(c),
 		.body = command_has(c, OPTION_DESPITE_HSTS) ? STR("{\"despite_hsts\":true}")
 		                                            : STR("{}") };
-	return tell(c, &q, "is removed, its certificate is kept.");
+	return command_do(c, &q, "is removed, its certificate is kept.");
 }
 
 /* ---- the list ---- */
