@@ -431,15 +431,16 @@ static void text_in_place_of_tls(void **state)
 		buf_add_c(&t.unsent, cases[i].sent);
 		settle(&t);
 		assert_true(t.failed);
-		BUF_AUTO bytes = BUF_INIT(0);
+		BUF_AUTO bytes = BUF_INIT(0), whole = BUF_INIT(100);
 		struct conn *below = conn_tls_plain(&t.server.conn, &bytes);
 		assert_int_equal(below != NULL, cases[i].text);
 		if (below) {
 			/* OpenSSL 3.5 has taken no more than a record's header. */
 			char rest[64];
 			const ssize_t n = conn_read(below, rest, sizeof rest);
-			buf_add(&bytes, str_n(rest, n > 0 ? (size_t)n : 0));
-			assert_string_equal(buf_c(&bytes), cases[i].sent);
+			buf_add(&whole, buf_str(&bytes));
+			buf_add(&whole, str_n(rest, n > 0 ? (size_t)n : 0));
+			assert_string_equal(buf_c(&whole), cases[i].sent);
 			assert_null(t.server.conn);
 			conn_hold(&t.server, below, server_ready);
 			assert_int_equal(conn_write(below, &(struct iovec){ answer, 3 }, 1), 3);
