@@ -51,17 +51,25 @@ static int seal(struct tls_worker *w, unsigned char *name, unsigned char *iv,
 	return ok ? 1 : -1;
 }
 
+/* Zeros, which everybody knows, are no key. */
+static bool is_named(const struct tls_ticket_key *key, const unsigned char *name)
+{
+	static const unsigned char none[sizeof key->name];
+	return memcmp(key->name, none, sizeof none) != 0 &&
+	       memcmp(key->name, name, sizeof key->name) == 0;
+}
+
 /* 0: not ours, a full handshake follows; 2: still good, but a new ticket is due. */
 static int open_ticket(struct tls_worker *w, const unsigned char *name, unsigned char *iv,
         EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
 	const struct tls_ticket_key *key = &w->tickets.current;
 	int verdict = 1;
-	if (memcmp(name, key->name, sizeof key->name) != 0) {
+	if (!is_named(key, name)) {
 		key = &w->tickets.previous;
 		verdict = 2;
 	}
-	if (memcmp(name, key->name, sizeof key->name) != 0)
+	if (!is_named(key, name))
 		return 0;
 	bool ok = EVP_DecryptInit_ex(cipher, w->ticket_cipher, NULL, key->cipher, iv) == 1 &&
 	          set_mac(mac, key);

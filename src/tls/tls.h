@@ -47,14 +47,15 @@ struct tls_hello {
 };
 
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another
- * began. The previous key still opens tickets, the current one seals them. */
+ * began. The previous key still opens tickets, the current one seals them. Zeros: there is none,
+ * and it opens nothing. */
 struct tls_ticket_key {
 	unsigned char name[16], cipher[32], mac[32];
 };
 struct tls_ticket_keys {
 	struct tls_ticket_key current, previous;
 };
-/* Moves current to previous and makes a new one of random bytes. Twice at the start. */
+/* Moves current to previous and makes a new one of random bytes. */
 MUST_CHECK bool tls_ticket_keys_rotate(struct tls_ticket_keys *k, struct err *err);
 
 struct tls_worker;
