@@ -308,6 +308,7 @@ static void connect_next(struct passage *p)
 	while ((pool = choose(p))) {
 		passage_pools(p)->counts.retries += p->broken != NULL;
 		if (take_kept(p, pool)) {
+			p->by_http2 = false; /* the one before may have been */
 			passage_send(p);
 			return;
 		}

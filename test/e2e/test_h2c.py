@@ -407,6 +407,17 @@ def test_nobody_there_is_502_and_the_next_one_is_asked(stage):
     other.logged(r"The application cannot be reached \(Connection refused\)")
 
 
+def test_one_of_http_1_takes_over_by_a_connection_that_it_keeps(stage):
+    shaky = stage.keep(Http2Upstream(lambda peer, i, s: hang_up(peer)))
+    steady = stage.upstream(answer=lambda heard: reply(b"steady"))
+    everseal = start(stage, shaky, steady.address, block="fails 0")
+    before = everseal.pid("serve")
+    for _ in range(8):
+        assert get(everseal).body == b"steady"
+    assert len(shaky.asked) >= 3
+    assert everseal.pid("serve") == before
+
+
 def test_one_that_speaks_http_1_is_said_to(stage):
     app = stage.upstream(script=lambda connection, upstream: (connection.recv(1000), connection.sendall(
         reply(b"", "400 Bad Request") + b"x" * 100), connection.recv(1000)))
