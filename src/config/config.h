@@ -63,7 +63,7 @@ struct config_proxy {
 	struct str sticky, health; /* STR_NONE: not given */
 	struct str server_name;    /* likewise */
 	struct str trust;          /* likewise: certificates in DER, one behind the other */
-	struct config_at trust_at;
+	struct config_at trust_at, server_name_at;
 	struct config_weight { /* taken over by the upstreams when all are known */
 		struct config_at at;
 		struct str upstream;

@@ -96,22 +96,31 @@ static void settle_weights(struct reader *r, struct config_site *s)
 	}
 }
 
-/* Nobody shows a certificate there: who wrote `trust` believes that the way is protected. */
-static void check_trust(struct reader *r, const struct config_site *s)
+/* Nobody shows a certificate there: who wrote this believes that the way is protected. */
+static void refuse_without_https(struct reader *r, struct config_at at, const char *directive)
+{
+	if (at.line)
+		config_problem(&r->problems, at,
+		        "`%s` stands for nothing here: none of these applications is asked by "
+		        "HTTPS. Write https:// before those that speak it, or leave `%s` out.",
+		        directive, directive);
+}
+
+static void check_https(struct reader *r, const struct config_site *s)
 {
 	for (size_t i = 0; i < s->upstream_count; i++)
 		if (s->upstreams[i].scheme == UPSTREAM_HTTPS)
 			return;
-	if (s->proxy.trust.n > 0 && s->upstream_count > 0)
-		config_problem(&r->problems, s->proxy.trust_at,
-		        "`trust` stands for nothing here: none of these applications is asked by "
-		        "HTTPS. Write https:// before those that speak it, or leave `trust` out.");
+	if (s->upstream_count == 0)
+		return;
+	refuse_without_https(r, s->proxy.trust_at, "trust");
+	refuse_without_https(r, s->proxy.server_name_at, "server-name");
 }
 
 void config_settle_proxy(struct reader *r, struct config_site *s)
 {
 	settle_weights(r, s);
-	check_trust(r, s);
+	check_https(r, s);
 }
 
 /* RFC 6265 4.1.1: a token. */
@@ -146,6 +155,7 @@ void config_set_server_name(struct reader *r, const struct node *n)
 		r->site.proxy.server_name = name.ascii;
 	else
 		config_problem(&r->problems, w->at, "%s", err.text);
+	r->site.proxy.server_name_at = n->name.at;
 }
 
 void config_set_upstream_trust(struct reader *r, const struct node *n)

@@ -329,7 +329,8 @@ static const struct row proxy_rows[] = {
 	  .special = config_set_upstream_trust, .least_params = 1, .most_params = 1 },
 	{ .setting = { "server-name", SETTING_SPECIAL, .params = "NAME", .fallback = "", .help =
 		"The name that an https:// application is asked for and that its certificate has to have. "
-		"Without this line it is the name or IP address by which it is written." },
+		"Without this line it is the name or IP address by which it is written. An error where none "
+		"of them is https://." },
 	  .special = config_set_server_name, .least_params = 1, .most_params = 1 },
 	{ .setting = { "health", SETTING_SPECIAL, .params = "PATH [{ … }]", .fallback = "", .help =
 		"Ask each application for this path again and again, by GET with the address as Host; one "

@@ -75,6 +75,24 @@ def test_who_is_trusted_has_to_be_asked_by_https(tmp_path, site, fits):
         outcome.failed(f":1:{column}: `trust` stands for nothing here: none of these applications is asked by HTTPS")
 
 
+@pytest.mark.parametrize("site, fits", [
+    ("site * { proxy 127.0.0.1:1 { server-name app.internal } }", False),
+    ("site * { proxy h2c://app.internal:1 unix:/run/app { server-name app.internal } }", False),
+    ("site * { route /a/ { proxy http://127.0.0.1:1 { server-name app.internal } } }", False),
+    ("site * { proxy 127.0.0.1:1 https://127.0.0.1:2 { server-name app.internal } }", True),
+])
+def test_a_server_name_has_to_be_asked_for_by_https(tmp_path, site, fits):
+    config = tmp_path / "everseal.conf"
+    config.write_text(site + "\n")
+    outcome = run_program("check", "--config", config)
+    if fits:
+        outcome.ok()
+    else:
+        column = site.rindex("server-name") + 1
+        outcome.failed(f":1:{column}: `server-name` stands for nothing here: none of these applications is asked by "
+                       "HTTPS")
+
+
 def test_all_errors_of_a_file_are_told(tmp_path):
     config = tmp_path / "everseal.conf"
     config.write_text("sate /x\nemail x\nsite a { }\n")
