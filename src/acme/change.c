@@ -18,7 +18,7 @@ struct next go_change(const struct flow *f)
 		        "\"keyChange\"." ERR_REMEDY "Deactivate the account instead: the next "
 		        "certificate makes a new one.",
 		        STR_ARG(ca_of(f)));
-	return go_to(f->inner.n ? ACME_STEP_which_key : ACME_STEP_rollover);
+	return go_to(f->in_doubt ? ACME_STEP_which_key : ACME_STEP_rollover);
 }
 
 /* RFC 8555 7.3.2 */
@@ -32,7 +32,13 @@ struct acme_ask ask_contact(struct flow *f)
 	return post(f, f->account);
 }
 
-/* RFC 8555 7.3.5: signed by both keys; the next one is stored before the CA hears of it. */
+/* RFC 8555 7.3.5: signed by both keys; the next one is stored before the CA hears of it.
+ *
+ * From then on the CA knows the account by one of the two, and only the CA knows by which: unless
+ * it says in so many words that the key is changed, it is asked for the account by the next key,
+ * then by that of now. */
+enum { KEY_CHANGES_MOST = 3 };
+
 struct acme_ask ask_rollover(struct flow *f)
 {
 	if (!f->inner.n)
@@ -41,28 +47,86 @@ struct acme_ask ask_rollover(struct flow *f)
 	return post(f, f->directory.key_change);
 }
 
-/* Nobody knows whether we were heard: an account that the next key finds has it. */
-struct acme_ask ask_which_key(struct flow *f)
+struct next heard_rollover(struct flow *f, const struct answer *a)
+{
+	(void)f;
+	return a->body ? (struct next){ .what = FLOW_DONE } : go_to(ACME_STEP_which_key);
+}
+
+struct next heard_rollover_refused(struct flow *f, const struct answer *a)
+{
+	const struct next n = refused(f, a);
+	const struct str says = err_message(&n.err), remedy = err_remedy(&n.err);
+	f->refusal =
+	        arena_printf(&f->arena, "%.*s" ERR_REMEDY "%.*s", STR_ARG(says), STR_ARG(remedy));
+	return go_to(ACME_STEP_which_key);
+}
+
+/* RFC 8555 7.3.1 */
+static struct acme_ask ask_which(struct flow *f, enum acme_effect by)
 {
 	buf_add_c(&f->payload, "{\"onlyReturnExisting\":true}");
 	struct acme_ask ask = post(f, f->directory.new_account);
-	ask.effect = ACME_POST_NEW;
+	ask.effect = by;
 	return ask;
 }
 
-struct next heard_old_key(struct flow *f, const struct answer *a)
+struct acme_ask ask_which_key(struct flow *f)
+{
+	return ask_which(f, ACME_POST_NEW);
+}
+
+struct next heard_which_key(struct flow *f, const struct answer *a)
+{
+	if (!url_usable(f->directory_url, a->reply->location))
+		return not_acme(f, a, "URL of the account (Location)");
+	/* The next key may be another account's, which the CA says of it by 409 as well. */
+	return str_eq(a->reply->location, f->account) ? (struct next){ .what = FLOW_DONE }
+	                                              : go_to(ACME_STEP_which_old);
+}
+
+struct next heard_no_next_key(struct flow *f, const struct answer *a)
 {
 	(void)f;
 	(void)a;
-	return go_to(ACME_STEP_rollover);
+	return go_to(ACME_STEP_which_old);
 }
 
-/* 409 names the account that has this key: ours, if we were heard before. */
-struct next heard_rollover_refused(struct flow *f, const struct answer *a)
+struct acme_ask ask_which_old(struct flow *f)
 {
-	if (a->reply->status == 409 && str_eq(a->reply->location, f->account))
-		return (struct next){ .what = FLOW_DONE };
-	return refused(f, a);
+	return ask_which(f, ACME_POST_JWK);
+}
+
+/* The key of now is the account's: the change is asked for again, unless it was refused. */
+struct next heard_which_old(struct flow *f, const struct answer *a)
+{
+	if (!str_eq(a->reply->location, f->account))
+		return not_acme(f, a, "URL of the account (Location)");
+	f->in_doubt = false;
+	if (f->refusal.n)
+		return fail(ERR_REFUSED, "%.*s", STR_ARG(f->refusal));
+	if (++f->key_changes < KEY_CHANGES_MOST)
+		return go_to(ACME_STEP_rollover);
+	return fail(ERR_UNREACHABLE,
+	        "%.*s was asked %d times for another key of the account, and does not do "
+	        "it." ERR_REMEDY "The account goes on with the key that it has. Ask for the change "
+	        "once more another day.",
+	        STR_ARG(ca_of(f)), KEY_CHANGES_MOST);
+}
+
+/* Between the two questions it may have changed. */
+struct next heard_neither_key(struct flow *f, const struct answer *a)
+{
+	(void)a;
+	if (!f->neither) {
+		f->neither = true;
+		return go_to(ACME_STEP_which_key);
+	}
+	f->in_doubt = false;
+	return fail(ERR_NOT_FOUND,
+	        "%.*s knows no account of ours by its next key, and none by that of "
+	        "now." ERR_REMEDY "Another one is made with the next certificate from there.",
+	        STR_ARG(ca_of(f)));
 }
 
 /* RFC 8555 7.3.6 */

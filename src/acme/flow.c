@@ -37,7 +37,8 @@ static const struct {
 	{ ACME_STEP_revoke, NULL, heard_revoke_refused },
 	{ ACME_STEP_contact, "accountDoesNotExist", heard_account_gone },
 	{ ACME_STEP_rollover, NULL, heard_rollover_refused },
-	{ ACME_STEP_which_key, "accountDoesNotExist", heard_old_key },
+	{ ACME_STEP_which_key, "accountDoesNotExist", heard_no_next_key },
+	{ ACME_STEP_which_old, "accountDoesNotExist", heard_neither_key },
 	{ ACME_STEP_deactivate, NULL, heard_deactivate_refused },
 };
 
@@ -62,6 +63,7 @@ const char *acme_step_words(enum acme_step step)
 		[ACME_STEP_contact] = "Change the account's contact",
 		[ACME_STEP_rollover] = "Change the account's key",
 		[ACME_STEP_which_key] = "Ask which key the account has",
+		[ACME_STEP_which_old] = "Ask which key the account has",
 		[ACME_STEP_deactivate] = "Deactivate the account",
 	};
 	CHECK(step < ACME_STEP_COUNT);
@@ -120,6 +122,7 @@ struct acme_ask flow_ask(struct flow *f)
 	if (is_post(ask.effect))
 		ask.nonce = buf_str(&f->nonce);
 	f->change_sent |= is_post(ask.effect) && f->change && f->step > ACME_STEP_revoke;
+	f->in_doubt |= is_post(ask.effect) && f->step == ACME_STEP_rollover;
 	f->asked = ask.effect;
 	return ask;
 }
@@ -264,7 +267,7 @@ static struct next read_anew(struct flow *f)
 {
 	f->directory = (struct acme_directory){ 0 };
 	f->directory_kept = false;
-	f->binding = STR_NONE; /* it names a URL of the directory */
+	f->binding = f->inner = STR_NONE; /* they name a URL of the directory */
 	return go_to(ACME_STEP_directory);
 }
 
@@ -362,6 +365,11 @@ struct next flow_lost(struct flow *f, int64_t now)
 	f->poll_wait = POLL_FIRST;
 	f->waiting_for = STR_NONE;
 	f->chain = f->alternates = f->alternate = f->binding = STR_NONE;
+	if (f->inner.n || f->in_doubt) {
+		/* It may be long ago: URLs may have changed, and each time is counted anew. */
+		f->in_doubt = f->directory_kept = true;
+		f->turns = f->bad_nonces_in_row = 0;
+	}
 	buf_clear(&f->nonce);
 	for (size_t i = 0; i < f->name_count; i++) {
 		struct flow_name *name = &f->names[i];

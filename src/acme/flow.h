@@ -41,8 +41,9 @@
 	X(revoke,     ask_revoke,      heard_revoke,       revoke)                                 \
 	/* or where the account is to be changed */                                            \
 	X(contact,    ask_contact,     heard_changed,      contact)                                \
-	X(rollover,   ask_rollover,    heard_changed,      which_key)                              \
-	X(which_key,  ask_which_key,   heard_changed,      which_key)                              \
+	X(rollover,   ask_rollover,    heard_rollover,     which_key)                              \
+	X(which_key,  ask_which_key,   heard_which_key,    which_key)  /* the next one? */         \
+	X(which_old,  ask_which_old,   heard_which_old,    which_key)  /* or that of now? */       \
 	X(deactivate, ask_deactivate,  heard_changed,      deactivate)
 
 enum acme_step {
@@ -154,7 +155,13 @@ struct flow {
 	enum acme_change change; /* of the account is wanted, no certificate */
 	bool change_sent;        /* the CA may have heard of it */
 	struct str inner; /* the JWS within keyChange, by the next key; set by flow_set_inner */
-	struct str chain; /* PEM as sent, once DONE; nobody has checked it yet */
+	/* The CA may know the account by its next key, or by that of now: whoever drops one of them
+	 * may lose the account. FAIL leaves it so; DONE means the next one. */
+	bool in_doubt;
+	bool neither;         /* it knew none of them once; asked once more */
+	unsigned key_changes; /* that the CA did not do; bounded */
+	struct str refusal; /* the sentence of the CA's no, until it is known which key it knows */
+	struct str chain;   /* PEM as sent, once DONE; nobody has checked it yet */
 	uint64_t turns, bad_nonces, lost, polls; /* totals, for the page; turns are bounded */
 	unsigned other_types;                    /* orders begun anew for another type; bounded */
 	unsigned downloads;                      /* that brought no certificate; bounded */

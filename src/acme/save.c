@@ -11,12 +11,14 @@
 	X(note)                                                                                    \
 	X(binding)                                                                                 \
 	X(inner)                                                                                   \
+	X(refusal)                                                                                 \
 	X(replaces) X(account) X(order) X(finalize) X(certificate) X(chain) X(revoke) X(waiting_for)
 #define YES_NOS(X)                                                                                 \
 	X(terms_agreed)                                                                            \
 	X(can_bind)                                                                                \
 	X(account_looked_up)                                                                       \
-	X(account_forgotten) X(order_invalid) X(change_sent) X(has_key) X(by_key)
+	X(account_forgotten)                                                                       \
+	X(order_invalid) X(change_sent) X(in_doubt) X(neither) X(has_key) X(by_key)
 #define COUNTS(X)                                                                                  \
 	X(turns)                                                                                   \
 	X(bad_nonces)                                                                              \
@@ -24,6 +26,7 @@
 	X(polls)                                                                                   \
 	X(other_types)                                                                             \
 	X(downloads)                                                                               \
+	X(key_changes)                                                                             \
 	X(bad_nonces_in_row)                                                                       \
 	X(http_port)                                                                               \
 	X(https_port)                                                                              \

@@ -51,7 +51,8 @@ void flow_set_revoke(struct flow *f, const struct flow_want *want);
 bool revoke_by_key(struct flow *f);
 struct next heard_revoke_refused(struct flow *f, const struct answer *a);
 struct next heard_rollover_refused(struct flow *f, const struct answer *a);
-struct next heard_old_key(struct flow *f, const struct answer *a);
+struct next heard_no_next_key(struct flow *f, const struct answer *a);
+struct next heard_neither_key(struct flow *f, const struct answer *a);
 struct next heard_deactivate_refused(struct flow *f, const struct answer *a);
 struct next go_change(const struct flow *f);
 /* The member "contact" with the e-mail address, or empty. */

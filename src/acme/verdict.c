@@ -69,6 +69,7 @@ static const char *step_noun(enum acme_step step)
 		[ACME_STEP_contact] = "the account's contact",
 		[ACME_STEP_rollover] = "the account's next key",
 		[ACME_STEP_which_key] = "the account's next key",
+		[ACME_STEP_which_old] = "the account's key",
 		[ACME_STEP_deactivate] = "the end of the account",
 	};
 	return nouns[step];
@@ -144,6 +145,9 @@ struct next refused(struct flow *f, const struct answer *a)
 
 struct next change_ended(const struct flow *f, enum err_code code, struct str why)
 {
+	if (f->in_doubt)
+		return fail(code, "%.*s did not say which key the account has: %.*s",
+		        STR_ARG(ca_of(f)), STR_ARG(why));
 	if (f->change_sent)
 		return fail(code,
 		        "%.*s did not say whether the account is changed: %.*s" ERR_REMEDY
@@ -175,14 +179,17 @@ static struct next told_to_wait(struct flow *f, const struct answer *a, int64_t 
 {
 	char text[CLOCK_TEXT];
 	const struct str words = a->reply->status >= 400 ? problem_words(f) : STR_NONE;
+	struct next n;
 	if (f->change)
-		return change_ended(f, ERR_LIMIT,
+		n = change_ended(f, ERR_LIMIT,
 		        arena_printf(&f->problem_arena, "it asks to wait until %s%s%.*s.",
 		                clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words)));
-	struct next n = fail(ERR_LIMIT,
-	        "%.*s asks to wait until %s%s%.*s." ERR_REMEDY
-	        "Nothing to do: it is tried again then.",
-	        STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "", STR_ARG(words));
+	else
+		n = fail(ERR_LIMIT,
+		        "%.*s asks to wait until %s%s%.*s." ERR_REMEDY
+		        "Nothing to do: it is tried again then.",
+		        STR_ARG(ca_of(f)), clock_rfc3339(until, text), words.n ? ": " : "",
+		        STR_ARG(words));
 	n.not_before = until;
 	return n;
 }

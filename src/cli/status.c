@@ -320,6 +320,18 @@ static void show_limits(const struct json *status, struct arena *a, int64_t now,
 	table_print(&t, out);
 }
 
+/* Of accounts whose key nobody knows. */
+static void show_doubts(const struct json *status, struct arena *a, struct buf *out)
+{
+	const struct json *issuers = json_array(status, "issuers");
+	for (size_t i = 0; i < json_count(issuers); i++) {
+		const struct str doubt =
+		        show_clean(a, json_text(json_at(issuers, i), "account_doubt"));
+		if (doubt.n)
+			buf_printf(out, "\nAccount: %.*s\n", STR_ARG(doubt));
+	}
+}
+
 /* What the CAs themselves have said. */
 static void show_waits(const struct json *status, struct arena *a, int64_t now, struct buf *out)
 {
@@ -382,6 +394,7 @@ void status_show(const struct json *status, int64_t now, struct buf *out)
 	show_sites(status, &a, out);
 	buf_add_c(out, "\nCertificates\n");
 	status_certificates(status, now, out);
+	show_doubts(status, &a, out);
 	show_limits(status, &a, now, out);
 	show_waits(status, &a, now, out);
 	show_fences(status, &a, out);

@@ -648,12 +648,33 @@ static void ask(struct attempt_state *s)
 
 /* Its beginning */
 
+static void follow(struct attempt_state *s)
+{
+	list_add_last(&s->issuer->followers, &s->following);
+	s->attempt->follows(s->attempt);
+}
+
+/* An order by the wrong key would be refused, and its account taken for lost. The change of the key
+ * itself is what finds it out. */
+static bool key_in_doubt(struct attempt_state *s)
+{
+	const struct err *why = account_doubt(s->issuer);
+	if (!why || s->flow->in_doubt)
+		return false;
+	if (account_settle(s->issuer))
+		follow(s);
+	else
+		fail(s, account_doubt(s->issuer), /* ca_at_fault= */ true);
+	return true;
+}
+
 static void begin(struct attempt_state *s)
 {
 	struct issuer *r = s->issuer;
+	if (key_in_doubt(s))
+		return;
 	if (must_follow(s)) {
-		list_add_last(&r->followers, &s->following);
-		s->attempt->follows(s->attempt);
+		follow(s);
 		return;
 	}
 	r->under_way++;

@@ -78,6 +78,11 @@ const struct flow *attempt_flow(const struct attempt *a);
 /* Changes of accounts that were under way when the process ended go on. */
 void account_changes_resume(struct issuers *i);
 void account_changes_end(struct issuers *i);
+/* NULL: it is known which key the account has. Else why it is not, as far as that was heard. */
+const struct err *account_doubt(const struct issuer *r);
+/* The CA is asked which key it knows; attempts wait as followers. False: it was asked within the
+ * last minute, and did not say; or it is asked for another row of that name. */
+bool account_settle(struct issuer *r);
 
 /* What each of the wanted names may be proved with here, of the wanted types; in the arena.
  * NULL: err says why one cannot be. */

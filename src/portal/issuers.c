@@ -62,6 +62,7 @@ static void write_issuer(struct json_writer *w, const struct config_issuer *i)
 		json_write_null(w, "source"); /* built in */
 	}
 	write_account(w, i->directory);
+	account_write_doubt(portal.issuers, i->name, w);
 	(void)!renew_limits(portal_renewals, i->name, STR_NONE, w, &none);
 	json_write_bool(w, "trust", i->trust.n > 0);
 	json_write_bool(w, "eab", i->eab_kid.n > 0);

@@ -1,4 +1,5 @@
 /* What lists and the page's own questions need: all at a glance, the primary one, export. */
+#include "issue/account.h"
 #include "renew/import.h"
 #include "renew/private.h"
 
@@ -152,6 +153,7 @@ void renew_limits_all(struct renewals *r, const char *key, struct json_writer *w
 		const struct config_issuer *issuer = &r->config->issuers[i];
 		json_write_object(w, NULL);
 		json_write_text(w, "name", issuer->name);
+		account_write_doubt(r->needs.issuers, issuer->name, w);
 		(void)!renew_limits(r, issuer->name, STR_NONE, w, &none);
 		json_write_end(w);
 	}

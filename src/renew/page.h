@@ -142,7 +142,7 @@ void renew_revoke(struct renewals *r, struct renew_request *q, const struct rene
 MUST_CHECK bool renew_limits(struct renewals *r, struct str issuer, struct str name,
         struct json_writer *w, struct err *err);
 
-/* Of each issuer its name and that, as the array `key`. */
+/* Of each issuer its name, that, and what account_write_doubt says, as the array `key`. */
 void renew_limits_all(struct renewals *r, const char *key, struct json_writer *w);
 
 /* Until when browsers refuse plain HTTP for one of the names, as they were told by us (wall ms); 0:

@@ -127,7 +127,11 @@ def change_key(ca, account, jwk):
                       [("Location", url_of(ca, holder or account))])
     if how == "refused":
         raise Problem(403, "unauthorized", "keys cannot be changed today")
+    if how in ("silent", "deaf"):
+        ca.switches.set({"outage": "reset", "rollover": "ok"})
+    if how == "deaf":
+        return Reply(200, show(ca, account), cut=True)
     del ca.books.by_key[account.thumbprint]
     account.jwk, account.thumbprint = jwk, thumbprint
     ca.books.by_key[thumbprint] = account
-    return Reply(200, show(ca, account), cut=how == "lost")
+    return Reply(200, show(ca, account), cut=how in ("lost", "silent"))

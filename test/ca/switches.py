@@ -27,7 +27,8 @@ ROWS = [
     ("terms-changed", False, "orders are refused (userActionRequired) until the account agrees anew"),
     # accounts
     ("rollover", "ok", "ok; conflict: the new key is another account's; lost: done, and not answered; "
-                       "refused: by a problem"),
+                       "refused: by a problem; silent: done, and nobody answers from then on (outage); deaf: the "
+                       "same, but not done"),
     ("account", "ok", "ok; gone: from the next order on the accounts of now are unknown"),
     # orders
     ("already-replaced", False, "true: every `replaces` gets 409 alreadyReplaced. Or a status such as 404"),

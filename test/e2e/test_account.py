@@ -1,4 +1,6 @@
 """The account at a CA, a real Pebble: another key, another contact, its end."""
+import re
+
 import pytest
 
 from network import ask, is_temporary, until
@@ -49,3 +51,34 @@ def test_while_the_ca_is_down_nothing_is_promised(everseal, pebble):
         r"(The account at \S+ is not|\S+ did not say whether the account is) changed: .*"
         r"Ask for the change once more when it answers\.")
     pebble.start()
+
+
+@pytest.mark.asan
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_ca_that_falls_silent_while_the_key_changes(stage, upstream, heard):
+    """Both keys are kept, also by who is killed, until the CA says which one it knows; nothing else is asked of
+    it meanwhile, and no second account is made."""
+    ca = stage.difficult()
+    everseal = stage.everseal(ca, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com")
+    before = thumbprint(everseal)
+    ca.switch(rollover="silent" if heard else "deaf")
+    doubt = (r"It is not known whether the account at \S+ has its next key: .*Both keys are kept.*"
+             r"the CA is asked again which of them it knows")
+    everseal.cli("issuer", "rollover", "pebble", timeout=90).failed(doubt)
+    for _ in range(2):
+        everseal.kill_all()
+        everseal.start()
+        until("it is said", lambda: re.search(doubt, everseal.cli("status").ok().out.replace("\n", " ")), 60)
+        [issuer] = [i for i in everseal.cli("issuer", "list", "--json").ok().json["items"] if i["name"] == "pebble"]
+        assert re.search(doubt, issuer["account_doubt"])
+    ca.forget_requests()
+    everseal.le("renew", "shop.example.com", "--wait", timeout=90).failed(doubt)
+    assert ca.count() <= 20
+    assert thumbprint(everseal) == before
+    ca.reset()
+    everseal.cli("issuer", "rollover", "pebble", timeout=90).ok()
+    until("serve knows the new one", lambda: thumbprint(everseal) != before)
+    everseal.le("renew", "shop.example.com", "--wait").ok()
+    assert ca.count("newOrder") == 1
+    assert "Both keys are kept" not in everseal.cli("status").ok().out

@@ -108,42 +108,134 @@ static void a_key_is_changed_by_what_both_signed(void **state)
 	assert_fail(n, "ca.test offers no change of an account's key");
 }
 
-/* 409 names the account that has the key already. */
-static void a_key_that_the_account_has_is_changed(void **state)
+#define NO_ACCOUNT "{\"type\":\"" URN "accountDoesNotExist\",\"detail\":\"Who\"}"
+
+static struct next hear_next_key_known(struct flow *f)
+{
+	assert_int_equal(f->step, ACME_STEP_which_key);
+	buf_add_c(&f->nonce, "nonce");
+	assert_asks(f, ACME_POST_NEW, CA "/new-account", "{\"onlyReturnExisting\":true}");
+	return hear_at(f, 200, "{}", ACCOUNT);
+}
+
+static struct next hear_next_key_unknown(struct flow *f)
+{
+	assert_int_equal(f->step, ACME_STEP_which_key);
+	return hear(f, 400, NO_ACCOUNT);
+}
+
+static struct next hear_old_key_known(struct flow *f)
+{
+	assert_int_equal(f->step, ACME_STEP_which_old);
+	buf_add_c(&f->nonce, "nonce");
+	assert_asks(f, ACME_POST_JWK, CA "/new-account", "{\"onlyReturnExisting\":true}");
+	return hear_at(f, 200, "{}", ACCOUNT);
+}
+
+/* A refusal counts once the CA has said that it knows the key of now. */
+static void a_refused_key_may_be_the_accounts_all_the_same(void **state)
+{
+	(void)state;
+	static const unsigned refusals[] = { 409, 403, 408, 410 };
+	static const char no[] = "{\"type\":\"" URN "malformed\",\"detail\":\"No\"}";
+	for (size_t i = 0; i < 2 * sizeof refusals / sizeof *refusals; i++) {
+		FLOW_AUTO *f = to_roll_over();
+		hear(f, refusals[i / 2], no);
+		assert_true(f->in_doubt);
+		if (i & 1) {
+			assert_int_equal(hear_next_key_known(f).what, FLOW_DONE);
+			continue;
+		}
+		hear_next_key_unknown(f);
+		const struct next n = hear_old_key_known(f);
+		assert_fail(n, "ca.test refused the account's next key: No (malformed).");
+		assert_true(err_remedy(&n.err).n);
+		assert_false(f->in_doubt);
+	}
+	/* It is another account's. */
+	FLOW_AUTO *f = to_roll_over();
+	hear_at(f, 409, no, CA "/account/2");
+	hear_at(f, 200, "{}", CA "/account/2");
+	assert_fail(hear_old_key_known(f), "ca.test refused the account's next key: No");
+}
+
+static void after_silence_the_account_is_looked_for_by_both_keys(void **state)
+{
+	(void)state;
+	FLOW_AUTO *f = to_roll_over();
+	hear(f, 0, "");
+	assert_int_equal(hear_next_key_known(f).what, FLOW_DONE);
+	FLOW_AUTO *old = to_roll_over();
+	for (unsigned sent = 1; sent < 3; sent++) {
+		hear(old, 0, "");
+		hear_next_key_unknown(old);
+		assert_int_equal(hear_old_key_known(old).step, ACME_STEP_rollover);
+		assert_false(old->in_doubt);
+		buf_add_c(&old->nonce, "nonce");
+		assert_asks(old, ACME_POST, CA "/key-change", inner);
+	}
+	hear(old, 0, "");
+	hear_next_key_unknown(old);
+	assert_fail(hear_old_key_known(old), "ca.test was asked 3 times for another key");
+	assert_false(old->in_doubt);
+	FLOW_AUTO *none = to_roll_over();
+	hear(none, 0, "");
+	hear_next_key_unknown(none);
+	assert_int_equal(hear(none, 400, NO_ACCOUNT).step, ACME_STEP_which_key);
+	assert_true(none->in_doubt);
+	hear_next_key_unknown(none);
+	assert_fail(hear(none, 400, NO_ACCOUNT), "ca.test knows no account of ours by its next");
+	assert_false(none->in_doubt);
+}
+
+/* Whatever else is there, it does not say which key the account has: nor after a restart. */
+static void what_is_no_answer_leaves_the_key_in_doubt(void **state)
 {
 	(void)state;
 	static const struct {
 		unsigned status;
-		const char *location;
-		bool done;
-	} cases[] = { { 409, ACCOUNT, true }, { 409, CA "/account/2", false }, { 409, "", false },
-		{ 403, ACCOUNT, false }, { 408, ACCOUNT, false }, { 410, ACCOUNT, false } };
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *body, *location;
+	} cases[] = { { 0, "", "" }, { 200, "<html>", "" }, { 200, "{}", "" },
+		{ 200, "<html>", "x" }, { 503, "", "" },
+		{ 403, "{\"type\":\"" URN "unauthorized\"}", "" } };
+	for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
 		FLOW_AUTO *f = to_roll_over();
-		const struct next n = hear_at(f, cases[i].status,
-		        "{\"type\":\"" URN "malformed\",\"detail\":\"No\"}", cases[i].location);
-		if (cases[i].done)
-			assert_int_equal(n.what, FLOW_DONE);
-		else
-			assert_fail(n, "ca.test refused the account's next key: No (malformed).");
+		struct next n = hear(f, 200, "<html>"); /* from a box on the way */
+		struct err err = ERR_INIT;
+		BUF_AUTO saved = BUF(64 << 10);
+		if (i & 1)
+			hear_next_key_unknown(f);
+		for (int tries = 0; tries < 20 && n.what == FLOW_GO; tries++)
+			n = hear_at(
+			        f, cases[i / 2].status, cases[i / 2].body, cases[i / 2].location);
+		assert_int_equal(n.what, FLOW_FAIL);
+		assert_true(f->in_doubt);
+		flow_save(f, &saved);
+		FLOW_AUTO *again = flow_load(buf_str(&saved), &err);
+		n = flow_lost(again, now);
+		flow_take(again, &n);
+		assert_true(again->in_doubt);
+		assert_int_equal(hear_next_key_known(again).what, FLOW_DONE);
 	}
 }
 
-static void after_silence_the_account_is_looked_for_by_its_next_key(void **state)
+/* The directory may name other URLs by then: what both signed is signed for the new ones. */
+static void a_key_in_doubt_is_looked_for_at_a_moved_ca(void **state)
 {
 	(void)state;
-	for (unsigned known = 0; known <= 1; known++) {
-		FLOW_AUTO *f = to_roll_over();
-		assert_int_equal(hear(f, 0, "").step, ACME_STEP_which_key);
-		buf_add_c(&f->nonce, "nonce");
-		assert_asks(f, ACME_POST_NEW, CA "/new-account", "{\"onlyReturnExisting\":true}");
-		const struct next n =
-		        known ? hear(f, 200, "{}")
-		              : hear(f, 400, "{\"type\":\"" URN "accountDoesNotExist\"}");
-		assert_int_equal(n.what, known ? FLOW_DONE : FLOW_GO);
-		if (!known)
-			assert_asks(f, ACME_POST, CA "/key-change", inner);
-	}
+	FLOW_AUTO *f = to_roll_over();
+	hear(f, 0, "");
+	struct next n = flow_lost(f, now);
+	flow_take(f, &n);
+	assert_int_equal(hear(f, 404, "").step, ACME_STEP_directory);
+	assert_int_equal(hear(f, 200,
+	                         "{\"newNonce\":\"" CA "/n2\",\"newAccount\":\"" CA
+	                         "/a2\",\"newOrder\":\"" CA "/o2\",\"keyChange\":\"" CA "/k2\"}")
+	                         .step,
+	        ACME_STEP_which_key);
+	hear_next_key_unknown(f);
+	assert_int_equal(hear_at(f, 200, "{}", ACCOUNT).step, ACME_STEP_rollover);
+	assert_int_equal(flow_ask(f).effect, ACME_NEXT_KEY);
 }
 
 /* After a restart nobody knows whether the CA has heard of the key. */
@@ -227,8 +319,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_contact_is_sent_to_the_account),
 		cmocka_unit_test(a_key_is_changed_by_what_both_signed),
-		cmocka_unit_test(a_key_that_the_account_has_is_changed),
-		cmocka_unit_test(after_silence_the_account_is_looked_for_by_its_next_key),
+		cmocka_unit_test(a_refused_key_may_be_the_accounts_all_the_same),
+		cmocka_unit_test(after_silence_the_account_is_looked_for_by_both_keys),
+		cmocka_unit_test(what_is_no_answer_leaves_the_key_in_doubt),
+		cmocka_unit_test(a_key_in_doubt_is_looked_for_at_a_moved_ca),
 		cmocka_unit_test(a_key_that_was_stored_is_looked_for_first),
 		cmocka_unit_test(who_was_heard_before_has_ended_the_account),
 		cmocka_unit_test(what_is_not_tried_again_is_not_said_to_be),

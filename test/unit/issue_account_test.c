@@ -58,6 +58,7 @@ struct job {
 	struct store_tx tx;
 	bool ended, issued;
 	unsigned followed;
+	struct err failed;
 };
 
 static void stored(struct store_tx *tx, const struct err *err)
@@ -77,7 +78,7 @@ static void done(struct attempt *a, const struct flow *flow, const struct issued
 	struct job *j = OWNER(a, struct job, attempt);
 	(void)flow;
 	if (failed)
-		fail_msg("%s", failed->err.text);
+		j->failed = failed->err;
 	j->issued = issued;
 	store_tx_init(&j->tx);
 	attempt_clear(a, &j->tx);
@@ -105,7 +106,8 @@ static void issue(const char *id)
 	struct job j;
 	job_start(&j, id);
 	turn_until(&place, j.ended);
-	assert_true(j.issued);
+	if (!j.issued)
+		fail_msg("%s", j.failed.text);
 }
 
 /* Looked up by its key, the account is the one that there was. */
@@ -312,7 +314,8 @@ static void a_key_that_cannot_be_stored_is_said(void **state)
 	assert_int_equal(rekeyed, 0);
 	key_of("ca", after);
 	assert_string_equal(after, before); /* what is stored counts */
-	assert_non_null(strstr(buf_c(&logged), "error : The account at ca was not changed: "));
+	assert_non_null(strstr(buf_c(&logged),
+	        "error : It is not known whether the account at ca has its next key: "));
 	restart();
 	turn_until(&place, rekeyed);
 	issue("second");
@@ -355,6 +358,181 @@ static void an_end_that_was_under_way_is_the_end(void **state)
 	assert_non_null(strstr(buf_c(&logged), "The account at ca: it is deactivated."));
 	assert_true(place.ca.deactivated);
 	assert_int_equal(record_version(&place, "account", CA_DIRECTORY), 0);
+}
+
+/* ---- the CA falls silent once it may have heard of the next key ---- */
+
+#define IN_DOUBT                                                                                   \
+	"It is not known whether the account at ca has its next key: ca.test did not say which "   \
+	"key the account has: ca.test does not answer. Both keys are kept, and nothing is "        \
+	"ordered there meanwhile. Nothing to do: "
+
+/* heard: it changed the key. The caller is told at once. */
+static void fall_silent(bool heard)
+{
+	struct change c = { 0 };
+	issue("first");
+	place.ca.silent_at = heard ? "https://ca.test/rollover" : NULL;
+	place.ca.down_at = heard ? NULL : "https://ca.test/rollover";
+	account_rollover(place.issuers, STR("ca"), &c.call, changed);
+	turn_until(&place, c.told || diary_count(&place, "ask nobody"));
+	place.ca.silent_at = place.ca.down_at = NULL;
+	place.ca.down = true;
+	turn_until(&place, c.told);
+	assert_memory_equal(c.err.text, IN_DOUBT, strlen(IN_DOUBT));
+	assert_null(c.call.change);
+	assert_int_equal(place.ca.rollovers, heard);
+}
+
+static void assert_doubt(const char *text)
+{
+	struct json_writer w;
+	BUF_AUTO written = BUF(4096);
+	json_write_init(&w, &written);
+	json_write_object(&w, NULL);
+	account_write_doubt(place.issuers, STR("ca"), &w);
+	json_write_end(&w);
+	if (!strstr(buf_c(&written), text))
+		fail_msg("%s", buf_c(&written));
+}
+
+static void assert_in_doubt(void)
+{
+	assert_doubt("{\"account_doubt\":\"" IN_DOUBT);
+	assert_int_equal(record_version(&place, "flow-key", "account/ca"), 1);
+	assert_int_equal(rekeyed, 0);
+}
+
+/* One key, the CA's, and nothing else is left. */
+static void assert_settled(void)
+{
+	assert_doubt("{\"account_doubt\":null}");
+	assert_int_equal(place.ca.rollovers, 1);
+	assert_int_equal(record_version(&place, "flow", "account/ca"), 0);
+	assert_int_equal(record_version(&place, "flow-key", "account/ca"), 0);
+	account_is_known_by_its_key();
+	assert_null(place.ca.complaint);
+}
+
+static void both_keys_are_kept_until_the_ca_speaks(void **state)
+{
+	(void)state;
+	for (unsigned way = 0; way < 4; way++) {
+		fall_silent(/* heard= */ way & 1);
+		assert_in_doubt();
+		if (way & 2) {
+			restart();
+			turn_until(&place, diary_count(&place, "ask nobody") >= 10);
+			run_for(&place, MINUTE);
+			assert_in_doubt();
+		}
+		const unsigned before = place.ca.requests;
+		run_for(&place, 10 * DAY);
+		assert_in_doubt();
+		assert_in_range(place.ca.requests - before, 10, 100);
+		place.ca.down = false;
+		run_for(&place, DAY + HOUR);
+		assert_int_equal(rekeyed, 1);
+		assert_settled();
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+/* Nothing is ordered by a key that the CA may not know, and nobody is stormed. */
+static void who_needs_the_account_has_the_ca_asked(void **state)
+{
+	(void)state;
+	for (unsigned heard = 0; heard < 2; heard++) {
+		struct job j;
+		fall_silent(heard);
+		const unsigned before = place.ca.requests;
+		for (unsigned i = 0; i < 3; i++) { /* it was asked just now */
+			job_start(&j, "soon");
+			turn_until(&place, j.ended);
+			assert_memory_equal(j.failed.text, IN_DOUBT, strlen(IN_DOUBT));
+		}
+		assert_int_equal(place.ca.requests, before);
+		run_for(&place, HOUR);
+		job_start(&j, "later");
+		turn_until(&place, j.ended);
+		assert_int_equal(j.followed, 1);
+		assert_memory_equal(j.failed.text, IN_DOUBT, strlen(IN_DOUBT));
+		run_for(&place, 30 * MINUTE);
+		assert_in_doubt();
+		place.ca.down = false;
+		issue("at once");
+		assert_int_equal(rekeyed, 1);
+		assert_settled();
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+static void a_change_that_is_in_doubt_may_be_asked_for_again(void **state)
+{
+	(void)state;
+	struct change again = { 0 }, second = { 0 }, end = { 0 }, third = { 0 };
+	fall_silent(/* heard= */ true);
+	account_rollover(place.issuers, STR("ca"), &again.call, changed);
+	account_rollover(place.issuers, STR("ca"), &second.call, changed);
+	account_deactivate(place.issuers, STR("ca"), &end.call, changed);
+	assert_int_equal(again.told, 0);
+	turn_until(&place, again.told && second.told && end.told);
+	assert_memory_equal(again.err.text, IN_DOUBT, strlen(IN_DOUBT));
+	assert_int_equal(second.err.code, ERR_BUSY);
+	assert_int_equal(end.err.code, ERR_BUSY);
+	assert_in_doubt();
+	place.ca.down = false;
+	account_rollover(place.issuers, STR("ca"), &third.call, changed);
+	turn_until(&place, third.told);
+	assert_string_equal(third.err.text, "");
+	assert_settled();
+}
+
+/* The same rows, but another root is trusted: what is under way is asked there. */
+static void the_ca_is_asked_as_it_is_configured_now(void **state)
+{
+	(void)state;
+	static const struct issuer_row row = { .name = STR_INIT("ca"),
+		.directory = STR_INIT(CA_DIRECTORY),
+		.trust = STR_INIT("the root"),
+		.http_port = 8080 };
+	fall_silent(/* heard= */ true);
+	issuers_set(place.issuers, NULL, 0);
+	run_for(&place, DAY);
+	assert_int_equal(record_version(&place, "flow-key", "account/ca"), 1);
+	issuers_set(place.issuers, &row, 1);
+	place.ca.down = false;
+	issue("then");
+	assert_int_equal(rekeyed, 1);
+	assert_settled();
+}
+
+/* Killed after each change of the store, while the CA is silent and once it speaks again. */
+static void killed_at_each_write_in_doubt_the_key_is_known(void **state)
+{
+	(void)state;
+	bool over = false;
+	unsigned kills = 0;
+	for (unsigned at = 1; !over; at++) {
+		fall_silent(/* heard= */ at & 1);
+		place.kill_at = place.changes + (at + 1) / 2;
+		run_for(&place, HOUR);
+		place.ca.down = false;
+		for (unsigned i = 0; i < 26 && !place.ca.stopped; i++)
+			run_for(&place, HOUR);
+		over = !place.ca.stopped;
+		kills += !over;
+		place.kill_at = 0;
+		restart();
+		place.ca.down = false;
+		issue("then");
+		assert_settled();
+		teardown(NULL);
+		setup(NULL);
+	}
+	assert_true(kills >= 4);
 }
 
 static bool one_key_for_both(void)
@@ -408,6 +586,11 @@ int main(void)
 		T(a_key_that_cannot_be_stored_is_said),
 		T(a_change_goes_on_by_itself),
 		T(an_end_that_was_under_way_is_the_end),
+		T(both_keys_are_kept_until_the_ca_speaks),
+		T(who_needs_the_account_has_the_ca_asked),
+		T(a_change_that_is_in_doubt_may_be_asked_for_again),
+		T(the_ca_is_asked_as_it_is_configured_now),
+		T(killed_at_each_write_in_doubt_the_key_is_known),
 		T(who_changes_a_shared_key_has_its_own),
 	};
 	return cmocka_run_group_tests_name("issue_account", tests, NULL, NULL);

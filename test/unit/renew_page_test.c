@@ -583,8 +583,8 @@ static void every_issuer_tells_its_limits(const char *words)
 	json_write_object(&out, NULL);
 	renew_limits_all(world.renewals, "issuers", &out);
 	json_write_end(&out);
-	assert_non_null(
-	        strstr(buf_c(&text), "{\"issuers\":[{\"name\":\"letsencrypt\",\"limits\":[{"));
+	assert_non_null(strstr(buf_c(&text),
+	        "{\"issuers\":[{\"name\":\"letsencrypt\",\"account_doubt\":null,\"limits\":[{"));
 	assert_non_null(strstr(buf_c(&text), words));
 }
 

@@ -740,6 +740,9 @@ static void arrived(struct timer *t)
 	} else if (is_down(ca, p) || fault == FAULT_LOST) {
 		note(ca, "ask nobody\n");
 		silence(p);
+	} else if (ca->silent_at && !strcmp(ca->silent_at, p->url)) {
+		ca->down = true;
+		heard(p, FAULT_UNANSWERED);
 	} else {
 		heard(p, fault);
 	}

@@ -63,8 +63,9 @@ struct scripted_ca {
 	int64_t lifetime, latency;
 	int64_t (*lifetime_of)(const char *name); /* instead of lifetime; or NULL */
 	bool down;
-	const char *down_at; /* or only that URL is; NULL */
-	int64_t busy_for;    /* the directory is 503, to be asked again in so many seconds; or 0 */
+	const char *down_at;   /* or only that URL is; NULL */
+	const char *silent_at; /* it hears that URL, then is down; NULL */
+	int64_t busy_for; /* the directory is 503, to be asked again in so many seconds; or 0 */
 	enum ca_leaf leaf;
 	unsigned fault_at;
 	enum ca_fault fault;

@@ -11,12 +11,12 @@ function nameCell(issuer) {
 	return [h('b', {}, issuer.title), h('div', {class: 'hint'}, mono(issuer.name), notes.length ? `, ${notes.join(', ')}` : null)];
 }
 
-function accountCell({account, eab, directory}) {
+function accountCell({account, account_doubt: doubt, eab, directory}) {
 	if (!directory)
 		return 'None is needed';
 	if (!account)
 		return eab ? 'Made with the first order, bound to yours there' : 'Made with the first order';
-	return [account.email || 'Without e-mail', account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
+	return [account.email || 'Without e-mail', doubt ? h('div', {}, state('warning', doubt)) : null, account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
 }
 
 function directoryCell({name, directory, trust, roots}) {
