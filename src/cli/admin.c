@@ -55,7 +55,7 @@ static bool person_body(struct command *c, const char *scope, struct buf *out, s
 	BUF_AUTO password = BUF_SECRET_INIT(PASSWORD_MOST);
 	struct json_writer w;
 	struct str name = show_clean(&c->arena, c->operands[0]);
-	if (!secret_ask(arena_str(&c->arena, name).p, &password, err))
+	if (!secret_ask("password", arena_str(&c->arena, name).p, &password, err))
 		return false;
 	json_write_init(&w, out);
 	json_write_object(&w, NULL);
@@ -246,7 +246,7 @@ int command_admin_hash(struct command *c)
 	char hash[PASSWORD_HASH];
 	BUF_AUTO password = BUF_SECRET_INIT(PASSWORD_MOST);
 	(void)c;
-	if (!secret_ask("basic-auth", &password, &err) ||
+	if (!secret_ask("password", "basic-auth", &password, &err) ||
 	        !password_hash(buf_str(&password), hash, &err))
 		return command_fail(&err);
 	printf("%s\n", hash);

@@ -32,11 +32,12 @@ static void write_given(const struct command *c, struct json_writer *w)
 			json_write_text(w, given[i].member, command_value(c, given[i].option));
 }
 
+/* `member` is its word, too: "secret" of a webhook, "password" at a mail server. */
 static bool write_secret(
         struct json_writer *w, const char *member, const char *whom, struct err *err)
 {
 	BUF_AUTO secret = BUF_SECRET_INIT(SECRET_MOST);
-	if (!secret_ask(whom, &secret, err))
+	if (!secret_ask(member, whom, &secret, err))
 		return false;
 	json_write_text(w, member, buf_str(&secret));
 	return true;

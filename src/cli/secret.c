@@ -5,10 +5,10 @@
 #include <fcntl.h>
 #include <termios.h>
 
-enum { LINE_MOST = 1024 };
+enum { LINE_MOST = 1024, QUESTION_MOST = 512 };
 
 /* A line without its newline; unbuffered, so that no copy stays behind. */
-static bool read_any_line(int fd, struct buf *out, struct err *err)
+static bool read_any_line(int fd, const char *secret, struct buf *out, struct err *err)
 {
 	char c;
 	for (;;) {
@@ -16,54 +16,60 @@ static bool read_any_line(int fd, struct buf *out, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, ERR_IO, errno, "The password cannot be read");
+			return err_sys(err, ERR_IO, errno, "The %s cannot be read", secret);
 		if (n == 0 || c == '\n')
 			break;
 		buf_add_char(out, c);
 	}
 	wipe(&c, sizeof c);
-	return buf_ok(out) || err_set(err, ERR_INPUT, "The password is too long.");
+	return buf_ok(out) || err_set(err, ERR_INPUT, "The %s is too long.", secret);
 }
 
-static bool read_line(struct buf *out, struct err *err)
+static bool read_line(const char *secret, struct buf *out, struct err *err)
 {
-	if (!read_any_line(STDIN_FILENO, out, err))
+	if (!read_any_line(STDIN_FILENO, secret, out, err))
 		return false;
 	return out->n || err_set(err, ERR_INPUT,
-	                         "No password was given: type it at the terminal, or give it on "
-	                         "standard input, as one line.");
+	                         "No %s was given: type it at the terminal, or give it on "
+	                         "standard input, as one line.",
+	                         secret);
 }
 
-static bool ask_once(const char *question, const char *whom, struct buf *out, struct err *err)
+static bool ask_once(const char *question, const char *secret, struct buf *out, struct err *err)
 {
 	struct termios before, silent;
-	fprintf(stderr, "%s %s: ", question, whom);
+	fputs(question, stderr);
 	if (tcgetattr(STDIN_FILENO, &before))
 		return err_sys(err, ERR_IO, errno, "The terminal cannot be silenced");
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)ECHO;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-	bool ok = read_line(out, err);
+	bool ok = read_line(secret, out, err);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	fputc('\n', stderr);
 	return ok;
 }
 
-static bool ask_twice(const char *for_whom, struct buf *ret_password, struct err *err)
+static bool ask_twice(
+        const char *secret, const char *for_whom, struct buf *ret_secret, struct err *err)
 {
+	char question[QUESTION_MOST];
 	BUF_AUTO again = BUF_SECRET_INIT(LINE_MOST);
-	if (!ask_once("New password for", for_whom, ret_password, err) ||
-	        !ask_once("Once more, for", for_whom, &again, err))
+	snprintf(question, sizeof question, "New %s for %s: ", secret, for_whom);
+	if (!ask_once(question, secret, ret_secret, err))
 		return false;
-	return str_eq(buf_str(ret_password), buf_str(&again)) ||
-	       err_set(err, ERR_INPUT, "The two passwords differ: nothing was changed.");
+	snprintf(question, sizeof question, "Once more, for %s: ", for_whom);
+	if (!ask_once(question, secret, &again, err))
+		return false;
+	return str_eq(buf_str(ret_secret), buf_str(&again)) ||
+	       err_set(err, ERR_INPUT, "The two %ss differ: nothing was changed.", secret);
 }
 
-bool secret_ask(const char *for_whom, struct buf *ret_password, struct err *err)
+bool secret_ask(const char *secret, const char *for_whom, struct buf *ret_secret, struct err *err)
 {
 	if (!isatty(STDIN_FILENO))
-		return read_line(ret_password, err);
-	return ask_twice(for_whom, ret_password, err);
+		return read_line(secret, ret_secret, err);
+	return ask_twice(secret, for_whom, ret_secret, err);
 }
 
 static bool read_from(const char *path, struct buf *ret_password, struct err *err)
@@ -71,7 +77,7 @@ static bool read_from(const char *path, struct buf *ret_password, struct err *er
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_sys(err, ERR_IO, errno, "%s cannot be read", path);
-	const bool done = read_any_line(fd, ret_password, err);
+	const bool done = read_any_line(fd, "password", ret_password, err);
 	close(fd);
 	return done;
 }
@@ -85,6 +91,8 @@ bool secret_of_file(const struct secret_file *file, struct buf *ret_password, st
 		        "%s %s a password: give it with --password-file FILE, or at a terminal.",
 		        file->path, file->is_new ? "needs" : "has");
 	if (file->is_new)
-		return ask_twice(file->path, ret_password, err);
-	return ask_once("Password of", file->path, ret_password, err);
+		return ask_twice("password", file->path, ret_password, err);
+	char question[QUESTION_MOST];
+	snprintf(question, sizeof question, "Password of %s: ", file->path);
+	return ask_once(question, "password", ret_password, err);
 }

@@ -5,8 +5,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* ret_password: an empty BUF_SECRET. */
-MUST_CHECK bool secret_ask(const char *for_whom, struct buf *ret_password, struct err *err);
+/* `secret`: "password" or "secret", as the questions call it. ret_secret: an empty BUF_SECRET. */
+MUST_CHECK bool secret_ask(
+        const char *secret, const char *for_whom, struct buf *ret_secret, struct err *err);
 
 /* The password of a file that was brought (asked for once), or of one to be made (`is_new`); from
  * the first line of `from`, unless that is NULL. It may be empty only there. */

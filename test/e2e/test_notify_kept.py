@@ -189,6 +189,7 @@ def test_by_command(everseal, api, receiver, plain):
     def cli(*words, secret=None):
         return run_program("notify", *words, "--config", everseal.config, given=secret)
     everseal.cli("notify", "list").ok()
+    cli("add", a_hook(receiver)["to"], secret="").failed("No secret was given")
     cli("add", a_hook(receiver)["to"], "--level", "info", secret=SECRET).ok()
     cli("add", "ops@example.com", "--from", "a@example.com").failed("Give the mail server")
     cli("add", "ops@example.com", "--from", "a@example.com", "--server", f"smtp://127.0.0.1:{plain.port}",
