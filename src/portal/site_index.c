@@ -93,7 +93,7 @@ static void copy_settings(struct arena *a, struct config_site *s)
 	s->email = s->issuer = STR_NONE;
 }
 
-static struct str unicode_of(struct arena *a, struct str ascii)
+struct str sites_unicode(struct arena *a, struct str ascii)
 {
 	ARENA_AUTO scratch = ARENA_INIT;
 	struct name name;
@@ -162,7 +162,7 @@ static void add_entry(
 	e->force_ssl_kept = kept && kept->force_ssl_set && !site->force_ssl_locked;
 	e->hsts_kept = kept && kept->hsts.set && !site->hsts_locked;
 	e->lamp = lamp_without(e);
-	e->unicode = unicode_of(a, site_name_of(&e->site));
+	e->unicode = sites_unicode(a, site_name_of(&e->site));
 	e->stamp = stamp_of(e);
 	if (sites.count == sites.cap) {
 		sites.cap = sites.cap ? 2 * sites.cap : 64;

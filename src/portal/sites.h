@@ -45,6 +45,8 @@ struct site_entry {
 /* NULL: there is none. Lives until the next turn, or the next change. */
 struct site_entry *site_find(struct str name);
 void site_entry_write(struct json_writer *w, const char *key, const struct site_entry *e);
+/* A name as people read it; STR_NONE if it is no IDN. */
+struct str sites_unicode(struct arena *a, struct str ascii);
 /* What the index is made of has changed. */
 void sites_stale(void);
 const char *issuer_title(struct str name); /* "Let's Encrypt"; NULL: its name */

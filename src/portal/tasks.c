@@ -2,6 +2,7 @@
 #include "portal/tasks.h"
 #include "portal/events.h"
 #include "portal/lists.h"
+#include "portal/sites.h"
 #include "portal/wish.h"
 
 enum { TAKE = 30, TAKE_MOST = 200 };
@@ -30,6 +31,19 @@ static void write_links(struct json_writer *w, struct str id)
 	json_write_end(w);
 }
 
+/* The name that a task is for, as people read it; null if that is no IDN. */
+static void write_unicode(struct json_writer *w, struct str arguments)
+{
+	ARENA_AUTO scratch = ARENA_INIT;
+	struct err ignored = ERR_INIT;
+	JSON_AUTO *given = arguments.n ? json_parse(arguments, "The arguments", &ignored) : NULL;
+	const struct str unicode = sites_unicode(&scratch, json_text(given, "DnsName"));
+	if (unicode.n)
+		json_write_text(w, "Unicode", unicode);
+	else
+		json_write_null(w, "Unicode");
+}
+
 static void write_task(struct json_writer *w, const char *key, const struct task_view *t)
 {
 	int64_t until = t->finished ? t->finished : loop_wall(portal.loop);
@@ -50,6 +64,7 @@ static void write_task(struct json_writer *w, const char *key, const struct task
 	json_write_bool(w, "HasWarningsOrErrors", t->error != NULL);
 	json_write_c(w, "ErrorMessage", t->error ? t->error->text : NULL);
 	json_write_text(w, "About", t->about);
+	write_unicode(w, t->arguments);
 	write_links(w, t->id);
 	json_write_end(w);
 }

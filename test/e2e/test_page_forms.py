@@ -444,6 +444,19 @@ def test_names_as_long_as_they_may_be(everseal, upstream, open_page):
             judge(browser, f"long-{heading[:5]}-{width}-light")
 
 
+def test_a_task_says_its_names_as_people_read_them(everseal, upstream, open_page):
+    everseal.cli("lets-encrypt", "register", "--name", "bücher.example.com", "--name", "b.example.com", "--proxy",
+                 upstream.address, "--wait").ok()
+    browser = open_page()
+    for width in (1440, 390):
+        browser.look(width=width)
+        browser.visit("#/tasks", "Tasks$").sees(r"bücher\.example\.com xn--bcher-kva\.example\.com \+1")
+        judge(browser, f"tasks-unicode-{width}")
+        browser.press("^bücher.example.com$", role="link").sees("It took")
+        browser.title("of bücher.example.com")
+        judge(browser, f"task-unicode-{width}")
+
+
 def test_all_other_names_have_nothing_to_do(everseal, open_page):
     """None can be registered for them, so that no lamp is lit for them."""
     browser = open_page()

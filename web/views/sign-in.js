@@ -52,7 +52,7 @@ function command(text) {
 function wayBackIn(setup) {
 	return section(setup ? 'No administrator yet' : 'No way in?',
 		h('p', {class: 'hint'}, setup
-			? 'Nobody can sign in before the first administrator is made. The link for it is in the log of the server, and made anew there:'
+			? 'Nobody can sign in before the first administrator is made. The link for it is made on the server:'
 			: 'Nobody can reset a password from here. On the server itself:'),
 		facts([
 			setup ? null : ['New password', command('everseal admin password NAME')],

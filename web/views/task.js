@@ -1,4 +1,5 @@
 /* #/tasks/ID: one task with its steps, and how it ended. */
+import {h} from '../h.js';
 import {get, segment} from '../api.js';
 import {time, words} from '../time.js';
 import {band, columns, facts, link, mono, section} from '../parts.js';
@@ -37,8 +38,9 @@ export function view(page, id) {
 
 	function draw() {
 		const {Task: task, Steps: steps, Error: error} = details, name = nameOf(task, certificate);
-		page.title(`${subject(task)} of ${name}`);
-		page.draw(band({path: [['Activity'], ['Tasks', '#/tasks'], [subject(task)]], subject: name, mono: true,
+		page.title(`${subject(task)} of ${task.Unicode ?? name}`);
+		page.draw(band({path: [['Activity'], ['Tasks', '#/tasks'], [subject(task)]],
+			subject: task.Unicode ? [task.Unicode, h('small', {}, ` ${name}`)] : name, mono: !task.Unicode,
 			readouts: readouts(task, steps), picture: stepsPicture(task, steps)}),
 		columns([error && !isRunning(task) ? failedSection({task, steps, error, name, again: null}) : asked(task, name)],
 			[error && !isRunning(task) ? asked(task, name) : null]));

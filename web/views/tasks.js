@@ -10,14 +10,15 @@ const kinds = {ConfigureLetsEncrypt: 'Registration', RenewLetsEncrypt: 'Renewal'
 const lamps = {Queued: 'working', Executing: 'working', Success: 'ok', Failed: 'problem', Canceled: 'off'};
 const stateWords = {Queued: 'Waiting', Executing: 'Working', Success: 'OK', Failed: 'Failed', Canceled: 'Stopped'};
 
-/* The names that a task is for, in whatever form it was asked for. */
+/* The names that a task is for; a renewal's and a revocation's arguments name one. */
 function namesOf({Arguments: given}) {
-	return [given.Names ?? given.names ?? given.DnsName ?? []].flat();
+	return [given.DnsNames ?? given.DnsName ?? []].flat();
 }
 
 function nameCell(task) {
-	const names = namesOf(task), text = names[0] ?? task.About;
+	const names = namesOf(task), text = task.Unicode ?? names[0] ?? task.About;
 	return [link(text, `#/tasks/${segment(task.Id)}`, {class: 'mono'}),
+		task.Unicode ? [' ', h('span', {class: 'hint mono'}, names[0])] : null,
 		names.length > 1 ? h('span', {class: 'hint'}, ` +${names.length - 1}`) : null];
 }
 
