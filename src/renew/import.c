@@ -99,6 +99,13 @@ static bool take(struct import *i, struct import_item *item, const struct import
 
 /* ---- stored, and served ---- */
 
+static void write_some(struct json_writer *w, const char *key, struct str value)
+{
+	if (value.n)
+		json_write_text(w, key, value);
+}
+
+/* Without what says nothing: a hundred thousand of these are read at the start. */
 static void write_value(struct import *i, const struct import_item *item, struct buf *out)
 {
 	struct json_writer w;
@@ -116,9 +123,10 @@ static void write_value(struct import *i, const struct import_item *item, struct
 	json_write_time(&w, "since", loop_wall(i->renewals->needs.loop));
 	json_write_c(&w, "thumbprint", leaf->sha1);
 	json_write_text(&w, "key_type", leaf->key_type);
-	json_write_bool(&w, "beside", item->beside);
-	json_write_text(&w, "crl_url", leaf->crl_url);
-	json_write_text(&w, "ocsp_url", leaf->ocsp_url);
+	if (item->beside)
+		json_write_bool(&w, "beside", true);
+	write_some(&w, "crl_url", leaf->crl_url);
+	write_some(&w, "ocsp_url", leaf->ocsp_url);
 	json_write_end(&w);
 }
 

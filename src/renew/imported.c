@@ -298,26 +298,8 @@ static struct imported *keep(const struct imported *m, const struct str *others)
 	return kept;
 }
 
-/* Where its value does not say it, the certificate does. */
-static void read_points(
-        struct imported *m, const struct json *value, const struct record *record, struct arena *a)
-{
-	struct str rest = record->blob, chain[CHAIN_MOST];
-	struct err none = ERR_INIT;
-	struct cert leaf;
-	size_t count;
-	m->crl_url = json_text(value, "crl_url");
-	m->ocsp_url = json_text(value, "ocsp_url");
-	if (!json_member(value, "ocsp_url") && held_read_chain(&rest, chain, &count, &none) &&
-	        cert_read(a, chain[0], &leaf, &none)) {
-		m->crl_url = leaf.crl_url;
-		m->ocsp_url = leaf.ocsp_url;
-	}
-}
-
 static bool know(struct renewals *r, const struct record *record, struct err *err)
 {
-	ARENA_AUTO a = ARENA_INIT;
 	JSON_AUTO *value = json_parse(record->value, "The stored certificate", err);
 	struct map_node *before = map_find(&r->imports, record->id);
 	if (!value)
@@ -331,13 +313,14 @@ static bool know(struct renewals *r, const struct record *record, struct err *er
 		.issuer = json_text(value, "issuer"),
 		.serial = json_text(value, "serial"),
 		.thumbprint = json_text(value, "thumbprint"),
+		.crl_url = json_text(value, "crl_url"),
+		.ocsp_url = json_text(value, "ocsp_url"),
 		.rsa = str_starts(json_text(value, "key_type"), STR("RSA")),
 		.name_count = 1 + (unsigned)other_names(record->id, names, others) };
 	json_bool(value, "beside", &m.beside);
 	clock_from_rfc3339(json_text(value, "since"), &m.since);
 	clock_from_rfc3339(json_text(value, "not_before"), &m.not_before);
 	clock_from_rfc3339(json_text(value, "not_after"), &m.not_after);
-	read_points(&m, value, record, &a);
 	struct imported *kept = keep(&m, others);
 	free(others);
 	map_add(&r->imports, kept->name, &kept->node);
