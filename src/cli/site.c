@@ -120,7 +120,7 @@ static void add_site(struct arena *a, struct table *t, const struct json *site)
 	struct table_row *row = table_add(t);
 	bool force = false;
 	json_bool(site, "force_ssl", &force);
-	row->cells[0] = show_list(a, json_array(site, "names"), 2);
+	row->cells[0] = show_names(a, json_array(site, "names"), 2);
 	row->cells[1] = show_clean(a, json_text(site, "state"));
 	row->cells[2] = show_list(a, json_array(site, "upstreams"), 2);
 	row->cells[3] = force ? STR("yes") : STR("no");

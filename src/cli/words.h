@@ -35,7 +35,7 @@
 	X(KEY_TYPE, "key-type", "T",                                                               \
 	        "The type of the certificate's key: p256, p384, rsa2048, rsa3072 or rsa4096. To "  \
 	        "register one of each kind: p256,rsa2048. Default: the configuration's, else "     \
-	        "p256; of two that are there the one with the ECDSA key.")                         \
+	        "p256. Of two that are there `export` takes the one with the ECDSA key.")          \
 	X(PROFILE, "profile", "P",                                                                 \
 	        "One of the certificate profiles that the authority offers; '' is none, or what "  \
 	        "the configuration says.")                                                         \
@@ -108,11 +108,11 @@ extern const struct option_words options[OPTION_COUNT];
 	X(RENEW, "lets-encrypt renew")                                                             \
 	X(DISABLE, "lets-encrypt disable")                                                         \
 	X(REVOKE, "lets-encrypt revoke")                                                           \
+	X(DIAGNOSE, "lets-encrypt diagnose")                                                       \
 	X(IMPORT, "import")                                                                        \
 	X(EXPORT, "export")                                                                        \
 	X(BACKUP, "backup")                                                                        \
 	X(RESTORE, "restore")                                                                      \
-	X(DIAGNOSE, "lets-encrypt diagnose")                                                       \
 	X(SITE_ADD, "site add")                                                                    \
 	X(SITE_SET, "site set")                                                                    \
 	X(SITE_LIST, "site list")                                                                  \

@@ -263,7 +263,10 @@ def test_commands(house, shop):
     house.cli("site", "set", "shop.example.com", "--no-force-ssl", "--hsts", "off").ok()
     site = house.api.get("/api/sites/shop.example.com").ok()
     assert (site["force_ssl"], site["hsts"]["max_age"]) == (False, 0)
+    house.cli("site", "add", "bücher.example.com", "--proxy", proxy(shop)).ok()
     listed = house.cli("site", "list").ok().out
+    assert "bücher.example.com (xn--bcher-kva.example.com)" in listed
+    house.cli("site", "remove", "bücher.example.com").ok()
     assert "shop.example.com" in listed and "file.example.com" in listed
     objects = [json.loads(line) for line in house.cli("site", "list", "--json").ok().out.splitlines()]
     assert {o["name"] for o in objects} == {"*", "file.example.com", "shop.example.com"}
