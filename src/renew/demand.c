@@ -572,7 +572,8 @@ static void ended(struct store_tx *tx, const struct err *err)
 		registration_free(&g);
 		return;
 	}
-	log_warning(g->renewals->needs.log, "%s: %s", g->id, err->text);
+	const struct log log = registration_log(g);
+	log_warning(&log, "%s", err->text);
 	registration_reload(g);
 	schedule(g);
 	if (timer_active(&g->ends)) /* not at once, as long as the disk is full */
@@ -701,7 +702,8 @@ static void visit_stored(struct store_tx *tx, const struct err *err)
 	struct registration *g = OWNER(tx, struct registration, visit_tx);
 	if (!err)
 		return;
-	log_warning(g->renewals->needs.log, "%s: %s", g->id, err->text);
+	const struct log log = registration_log(g);
+	log_warning(&log, "%s", err->text);
 	g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
 }
 

@@ -380,6 +380,8 @@ MUST_CHECK bool registrations_load(struct renewals *r, struct err *err);
 void registration_put(struct registration *g, struct store_tx *tx);
 /* The transaction failed: what the store has counts. */
 void registration_reload(struct registration *g);
+/* What is said there says for which name. */
+struct log registration_log(const struct registration *g);
 /* The version that the store has of a record; 0: none. */
 int64_t stored_version(struct renewals *r, struct str kind, const char *id);
 

@@ -321,6 +321,13 @@ static void read_registration(struct registration *g, const struct json *json)
 	g->in_store = true;
 }
 
+struct log registration_log(const struct registration *g)
+{
+	return (struct log){ .parent = g->renewals->needs.log,
+		.key = "name",
+		.value = g->name_count ? g->names[0].p : g->id };
+}
+
 void registration_reload(struct registration *g)
 {
 	ARENA_AUTO a = ARENA_INIT;

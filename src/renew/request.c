@@ -318,8 +318,9 @@ void request_answer_all(struct registration *g, const struct err *err)
 static void in_force(struct serving_change *change, const struct err *err)
 {
 	struct registration *g = OWNER(change, struct registration, change);
+	const struct log log = registration_log(g);
 	if (err)
-		log_error(g->renewals->needs.log, "%s: %s", g->id, err->text);
+		log_error(&log, "%s", err->text);
 }
 
 void request_change_sites(struct registration *g)

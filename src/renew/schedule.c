@@ -107,13 +107,6 @@ void schedule_all(struct renewals *r)
 
 /* An attempt */
 
-static struct log log_of(const struct registration *g)
-{
-	return (struct log){ .parent = g->renewals->needs.log,
-		.key = "name",
-		.value = g->name_count ? g->names[0].p : g->id };
-}
-
 static void start_queued(struct renewals *r);
 
 static void attempt_over(struct registration *g)
@@ -155,7 +148,7 @@ static void park(struct registration *g, bool parked)
 /* A long wait, mostly for a CA that is down or asks for patience, is told while it lasts. */
 static void note_wait(struct registration *g, const struct flow *flow, const struct next *next)
 {
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	char until[CLOCK_TEXT];
 	struct err was = g->waiting;
 	g->waiting = (struct err)ERR_INIT;
@@ -333,7 +326,8 @@ static bool leave_issuer(struct registration *g, const struct next *why)
 	else
 		err_set(&words, ERR_UNREACHABLE, "%.*s has failed %d times, now %.*s is asked: %s",
 		        STR_ARG(before), ISSUER_FAILURES, STR_ARG(after), why->err.text);
-	log_warning(g->renewals->needs.log, "%s: %s", g->id, words.text);
+	const struct log log = registration_log(g);
+	log_warning(&log, "%s", words.text);
 	go_to_next(g, words.text);
 	return true;
 }
@@ -353,7 +347,7 @@ static struct next of_rehearsal(const struct registration *g, const struct next 
 static void stored_failure(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, tx);
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	if (err) {
 		log_warning(&log,
 		        "The failure could not be stored, the next start tries earlier: %s",
@@ -403,7 +397,7 @@ static struct next with_end(
 
 static void failed(struct registration *g, const struct flow *flow, const struct next *ca_said)
 {
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	char next[CLOCK_TEXT];
 	if (begin_anew(g, ca_said))
 		return;
@@ -429,7 +423,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 
 static void proven(struct registration *g, const struct err *why)
 {
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	if (why)
 		log_error(&log, "%s", why->text);
 	task_end(g->task, "Seen over HTTPS on every own listener", why);
@@ -447,7 +441,7 @@ static void see(struct registration *g)
 /* The flow stays in the store: the next attempt resumes it and downloads again. */
 static void not_stored(struct registration *g, const struct err *err)
 {
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	struct next why = { .what = FLOW_FAIL, .err = *err };
 	g->state_version = stored_version(g->renewals, STR("renewal"), g->id);
 	back_off(g, NULL, &why);
@@ -462,7 +456,7 @@ static void not_stored(struct registration *g, const struct err *err)
 static void stored_certificate(struct store_tx *tx, const struct err *err)
 {
 	struct registration *g = OWNER(tx, struct registration, tx);
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	char until[CLOCK_TEXT];
 	if (err) {
 		not_stored(g, err);
@@ -629,7 +623,7 @@ static bool can_prove(struct registration *g)
 {
 	struct renewals *r = g->renewals;
 	struct err was = g->waiting;
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	g->waiting = (struct err)ERR_INIT;
 	if (str_eq(g->issuer, STR("internal")) || provable(g))
 		return true;
@@ -734,7 +728,7 @@ static int64_t in_line(const struct registration *g, const struct limit_wait *wa
 static bool may_order(struct registration *g)
 {
 	struct renewals *r = g->renewals;
-	struct log log = log_of(g);
+	struct log log = registration_log(g);
 	struct limit_wait wait;
 	if (stored_version(r, STR("flow"), g->id) || has_room(g, 0, &wait, &g->waiting) ||
 	        has_room_elsewhere(g, &wait) ||

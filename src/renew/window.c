@@ -137,8 +137,9 @@ static void take(struct registration *g, const struct renewal_info *told)
 static void miss(struct registration *g, const struct err *err)
 {
 	struct suggestion *s = &g->suggestion;
+	const struct log log = registration_log(g);
 	if (!s->why_not || strcmp(s->why_not, err->text) != 0)
-		log_info(g->renewals->needs.log, "%s: %s", g->id, err->text);
+		log_info(&log, "%s", err->text);
 	free(s->why_not);
 	s->why_not = str_dup(err_message(err));
 	s->unusable = err->code != ERR_NOT_FOUND;
