@@ -17,6 +17,14 @@ static bool read_config(struct control *c)
 	return c->config;
 }
 
+static void say_what_counts(const struct control *c)
+{
+	if (c->source.optional && access(c->source.file, F_OK) != 0)
+		log_info(&c->log,
+		        "There is no %s: the defaults hold, and what was set by page or command.",
+		        c->source.file);
+}
+
 static bool settle_identity(struct control *c, struct err *err)
 {
 	struct stat owner;
@@ -50,6 +58,7 @@ static bool start(struct control *c, const char *state)
 {
 	struct err err = ERR_INIT;
 	c->state = str_dup(state ? str_c(state) : c->config->state);
+	say_what_counts(c);
 	if (open_all(c, &err))
 		return true;
 	fprintf(stderr, "%s\n", err.text);

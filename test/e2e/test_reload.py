@@ -471,3 +471,18 @@ def test_help_and_version():
     assert "lets-encrypt register" in run_program("help").ok().out
     assert "--agree-tos" in run_program("help", "lets-encrypt", "register").ok().out
     assert run_program("--version").ok().out.startswith("everseal ")
+
+
+def test_run_without_a_file_says_what_counts(stage):
+    if pathlib.Path("/etc/everseal/everseal.conf").exists():
+        pytest.skip("this machine has a configuration")
+    folder = stage.new_folder("bare")
+    # The defaults' ports, in a network of its own.
+    with open(folder / "log", "wb") as log, subprocess.Popen(
+            ["unshare", "--net", PROGRAM, "run", "--state", folder / "state"], stderr=log) as process:
+        try:
+            until("it says so", lambda: "There is no /etc/everseal/everseal.conf: the defaults hold" in
+                  (folder / "log").read_text() or process.poll() is not None, 20)
+        finally:
+            process.terminate()
+    assert "There is no /etc/everseal/everseal.conf" in (folder / "log").read_text()
