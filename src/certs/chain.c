@@ -62,7 +62,9 @@ bool cert_ders_from_pem(struct arena *a, struct str pem, struct str ret_der[CHAI
 		        "off.",
 		        count + 1);
 	if (count == 0)
-		return err_set(err, ERR_INPUT, "There is no certificate in PEM in the text.");
+		return err_set(err, ERR_INPUT,
+		        "There is no certificate in PEM in the text. One begins with "
+		        "-----BEGIN CERTIFICATE-----.");
 	memcpy(ret_der, found, count * sizeof *found);
 	*ret_count = count;
 	return true;
@@ -105,7 +107,9 @@ bool certs_from_pem(struct str pem, struct buf *ret_ders, struct err *err)
 		return err_set(err, ERR_INPUT,
 		        "Certificate %zu cannot be read: its PEM is broken or cut off.", count + 1);
 	if (count == 0)
-		return err_set(err, ERR_INPUT, "There is no certificate in PEM in the text.");
+		return err_set(err, ERR_INPUT,
+		        "There is no certificate in PEM in the text. One begins with "
+		        "-----BEGIN CERTIFICATE-----.");
 	return buf_ok(ret_ders) || err_set(err, ERR_LIMIT, "These are too many certificates.");
 }
 

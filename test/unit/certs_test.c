@@ -140,7 +140,8 @@ static void a_broken_chain_is_refused_with_a_sentence(void **state)
 	static const struct {
 		const char *file, *sentence;
 	} cases[] = {
-		{ "pem/none", "There is no certificate in PEM in the text." },
+		{ "pem/none", "There is no certificate in PEM in the text. One begins with "
+		              "-----BEGIN CERTIFICATE-----." },
 		{ "pem/cut_off", "Certificate 1 of the chain cannot be read: its PEM is broken or "
 		                 "cut off." },
 		{ "pem/broken_base64", "Certificate 1 of the chain cannot be read: its PEM is "
