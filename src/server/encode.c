@@ -24,8 +24,7 @@ static void pass(struct exchange *ex, struct str piece, enum gzip_want want)
 	BUF_AUTO out = BUF_INIT(OUT_CEILING);
 	gzip_add(e->gzip, piece, want, &out);
 	CHECK(buf_ok(&out));
-	if (out.n)
-		e->room = e->inner->body(ex, buf_str(&out));
+	e->room = e->inner->body(ex, buf_str(&out)); /* of nothing, too: there may be room again */
 }
 
 static ptrdiff_t body(struct exchange *ex, struct str piece)

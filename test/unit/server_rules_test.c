@@ -454,6 +454,34 @@ static void answers_are_compressed(void **state)
 	}
 }
 
+/* A client's connection that has so much room. */
+static ptrdiff_t room;
+static ptrdiff_t take_some(struct exchange *ex, struct str piece)
+{
+	(void)ex, (void)piece;
+	return room;
+}
+
+/* zlib keeps what repeats: nothing is given on, and the room is what there is all the same. */
+static void who_compresses_knows_of_room(void **state)
+{
+	static const struct exchange_ops codec = { .body = take_some };
+	static char zeros[1000];
+	(void)state;
+	ARENA_AUTO arena = ARENA_INIT;
+	struct exchange ex = { .ops = &codec, .arena = &arena, .worker = &rig.worker };
+	struct response head = { .status = 200, .body = BODY_LENGTH, .length = 1 << 20 };
+	headers_add(&ex.request.headers, &arena, STR("accept-encoding"), STR("gzip"));
+	headers_add(&head.headers, &arena, STR("content-type"), STR("text/plain"));
+	encode_begin(&ex, &head);
+	assert_int_equal(head.body, BODY_STREAM);
+	room = 0;
+	assert_int_equal(ex.ops->body(&ex, str_n(zeros, sizeof zeros)), 0);
+	room = 7;
+	assert_int_equal(ex.ops->body(&ex, str_n(zeros, sizeof zeros)), 7);
+	encode_end(&ex);
+}
+
 static void compressing_has_its_bounds(void **state)
 {
 	(void)state;
@@ -624,6 +652,7 @@ int main(void)
 		CASE(an_asterisk_leads_to_the_root),
 		CASE(answers_of_the_file),
 		CASE(answers_are_compressed),
+		CASE(who_compresses_knows_of_room),
 		CASE(compressing_has_its_bounds),
 		CASE(passwords_are_asked_of_control),
 		CASE(rows_that_do_not_fit),
