@@ -239,6 +239,7 @@ struct registration {
 	struct {
 		int64_t version, at; /* of the record revoked; wall ms */
 		char sha256[65];
+		bool compromised;   /* its key is in wrong hands, as who revoked it said */
 	} revoked;                  /* the last certificate that the CA has revoked */
 	struct store_tx revoked_tx; /* revoked.c */
 	struct task *task;          /* the one under way, but for that of the revocation */
@@ -461,9 +462,10 @@ void request_change_sites(struct registration *g);
 /* revoke.c */
 MUST_CHECK bool revocations_load(struct renewals *r, struct err *err);
 void revocation_free(struct registration *g);
-void revocation_begin(struct registration *g);    /* after a start */
-void revocation_look(struct registration *g);     /* whether it can go on now */
-int64_t revoked_at(const struct registration *g); /* wall ms: the one it has; 0: it is not */
+void revocation_begin(struct registration *g);          /* after a start */
+void revocation_look(struct registration *g);           /* whether it can go on now */
+int64_t revoked_at(const struct registration *g);       /* wall ms: the one it has; 0: it is not */
+bool revoked_compromised(const struct registration *g); /* no certificate may have its key again */
 /* From now on it is known. The version in the store is counted up once that has committed. */
 void revoked_put(struct registration *g, struct store_tx *tx, const char *sha256, int64_t at);
 bool revocation_has_task(const struct registration *g, const struct task *t);

@@ -5,12 +5,15 @@
  * from the wish until the CA has revoked it or said no for good, so that a restart goes on wherever
  * it was.
  *
- * Record revoked, by the same id: the last certificate that was revoked, {sha256, at}; or by the id
- * of one that was imported, {thumbprint, at}. */
+ * Record revoked, by the same id: the last certificate that was revoked, {sha256, at, compromised};
+ * or by the id of one that was imported, {thumbprint, at}.
+ *
+ * A key that is in wrong hands is used for no further certificate, whatever `reuse-key` says. */
 #include "renew/import.h"
 #include "renew/private.h"
 
 #define KIND STR("revocation")
+enum { KEY_COMPROMISE = 1 }; /* RFC 5280 5.3.1 */
 
 struct revocation {
 	struct registration *registration;
@@ -21,6 +24,7 @@ struct revocation {
 	unsigned reason, failures;
 	int64_t version;
 	bool stored, running, over, revoked;
+	bool ordered_anew; /* what was under way came with the key that is in wrong hands */
 	char task_id[32];
 	struct attempt attempt;
 	struct store_tx tx;
@@ -142,6 +146,8 @@ void revoked_put(struct registration *g, struct store_tx *tx, const char *sha256
 	json_write_object(&w, NULL);
 	json_write_c(&w, "sha256", g->revoked.sha256);
 	json_write_time(&w, "at", g->revoked.at);
+	if (g->revoked.compromised)
+		json_write_bool(&w, "compromised", true);
 	json_write_end(&w);
 	store_tx_put(
 	        tx, STR("revoked"), str_c(g->id), g->revoked.version, buf_str(&value), STR_NONE);
@@ -166,6 +172,7 @@ static void be_over(struct revocation *v, const struct flow *flow, const struct 
 		log_info(&log, "The certificate with serial %.*s is revoked.",
 		        STR_ARG(v->leaf.serial));
 		v->revoked = true;
+		v->registration->revoked.compromised = v->reason == KEY_COMPROMISE;
 		revoked_put(v->registration, &v->tx, v->leaf.sha256,
 		        loop_wall(v->registration->renewals->needs.loop));
 	}
@@ -247,12 +254,38 @@ static void start(struct revocation *v)
 	}
 }
 
+static bool is_another(const struct revocation *v)
+{
+	return strcmp(v->registration->held.leaf.sha256, v->leaf.sha256) != 0;
+}
+
+static bool is_compromised(const struct revocation *v)
+{
+	const struct registration *g = v->registration;
+	return v->reason == KEY_COMPROMISE &&
+	       (!is_another(v) || secret_eq(&v->key, secret_bytes(&g->held.key)));
+}
+
+bool revoked_compromised(const struct registration *g)
+{
+	return (g->revocation && is_compromised(g->revocation)) ||
+	       (revoked_at(g) && g->revoked.compromised);
+}
+
 /* Whether visitors get another one already, or none will come. */
 static bool is_replaced(const struct revocation *v)
 {
 	const struct registration *g = v->registration;
-	return !g->held.is || strcmp(g->held.leaf.sha256, v->leaf.sha256) != 0 ||
-	       registration_blocked(g);
+	return !g->held.is || (is_another(v) && !is_compromised(v)) || registration_blocked(g);
+}
+
+/* What was under way when it was wished for came with the same key: once more, at once. */
+static void order_anew(struct revocation *v)
+{
+	if (!is_another(v) || v->ordered_anew)
+		return;
+	v->ordered_anew = true;
+	schedule_now(v->registration);
 }
 
 void revocation_look(struct registration *g)
@@ -260,10 +293,12 @@ void revocation_look(struct registration *g)
 	struct revocation *v = g->revocation;
 	if (!v || !v->stored || v->running || timer_active(&v->again) || !g->renewals->begun)
 		return;
-	if (is_replaced(v))
+	if (is_replaced(v)) {
 		start(v);
-	else
-		task_step(task_of(v), "renew", STR("Order a new certificate first"));
+		return;
+	}
+	task_step(task_of(v), "renew", STR("Order a new certificate first"));
+	order_anew(v);
 }
 
 void revocation_begin(struct registration *g)
@@ -467,6 +502,7 @@ static bool load_revoked(struct store_scan *scan, const struct record *record)
 		g = registration_new(r, record->id);
 	g->revoked.version = record->version;
 	clock_from_rfc3339(json_text(json, "at"), &g->revoked.at);
+	json_bool(json, "compromised", &g->revoked.compromised);
 	snprintf(g->revoked.sha256, sizeof g->revoked.sha256, "%.*s",
 	        STR_ARG(json_text(json, "sha256")));
 	return true;

@@ -545,6 +545,12 @@ static void warn_of_private(const struct registration *g)
 			        STR_ARG(g->names[i]), g->ca);
 }
 
+static const struct secret *key_to_reuse(const struct registration *g)
+{
+	const bool may = g->held.is && !revoked_compromised(g);
+	return g->making->reuse_key && may ? &g->held.key : NULL;
+}
+
 static void start_attempt(struct registration *g)
 {
 	struct renewals *r = g->renewals;
@@ -556,7 +562,7 @@ static void start_attempt(struct registration *g)
 		.exempt = is_exempt(g),
 		.renewal = is_renewal(g),
 		.key_type = g->key_type,
-		.reuse_key = g->making->reuse_key && g->held.is ? &g->held.key : NULL,
+		.reuse_key = key_to_reuse(g),
 		.preferred_chain = g->making->preferred_chain,
 		.email = g->email,
 		.terms_agreed = g->terms,

@@ -90,6 +90,82 @@ static void a_new_one_is_ordered_first(void **state)
 	assert_string_equal(task("0000000003")->state, "Success");
 }
 
+static void revoke_for(const char *reason)
+{
+	struct wish w;
+	wish_revoke_with(&w, &(struct renew_revoke_want){
+	                             .name = STR("shop.example.com"), .reason = str_c(reason) });
+	wish_wait(&w);
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Success");
+}
+
+static bool has_key(const struct secret *key)
+{
+	return secret_eq(key, secret_bytes(&held("shop.example.com")->key));
+}
+
+/* `reuse-key` is for those who pin a key, not for who has stolen it. */
+static void a_key_in_wrong_hands_is_not_used_again(void **state)
+{
+	(void)state;
+	world_start(BY_FILE "reuse-key yes\n" SHOP);
+	run_until_idle();
+	SECRET_AUTO pinned = secret_copy(secret_bytes(&held("shop.example.com")->key));
+	revoke_for("superseded");
+	assert_int_equal(place->ca.order_count, 2);
+	assert_true(has_key(&pinned));
+	revoke_for("keyCompromise");
+	assert_int_equal(place->ca.order_count, 3);
+	assert_false(has_key(&pinned));
+	SECRET_AUTO next = secret_copy(secret_bytes(&held("shop.example.com")->key));
+	run_for(place, 70 * DAY);
+	assert_true(place->ca.order_count > 3);
+	assert_true(has_key(&next));
+}
+
+/* Nor by what was under way when it was wished for. */
+static void nor_by_what_was_under_way(void **state)
+{
+	(void)state;
+	struct wish renewal, w;
+	world_start(BY_FILE "reuse-key yes\n" SHOP);
+	run_until_idle();
+	SECRET_AUTO stolen = secret_copy(secret_bytes(&held("shop.example.com")->key));
+	wish_renew(&renewal, "shop.example.com");
+	wish_wait(&renewal);
+	wish_revoke_with(&w, &(struct renew_revoke_want){ .name = STR("shop.example.com"),
+	                             .reason = STR("keyCompromise") });
+	wish_wait(&w);
+	until_ended(w.task);
+	assert_string_equal(task(w.task)->state, "Success");
+	assert_int_equal(place->ca.order_count, 3);
+	assert_false(has_key(&stolen));
+}
+
+/* And not after it was disabled, and a restart. */
+static void nor_once_it_is_wanted_again(void **state)
+{
+	(void)state;
+	struct wish w;
+	world_start(BASE "reuse-key yes\n");
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	SECRET_AUTO stolen = secret_copy(secret_bytes(&held("shop.example.com")->key));
+	wish_disable(&w, "shop.example.com", false);
+	wish_wait(&w);
+	revoke_for("keyCompromise");
+	world_kill();
+	world_start(NULL);
+	wish_name(&w, "shop.example.com");
+	wish_wait(&w);
+	run_until_idle();
+	status_is("shop.example.com", "ok");
+	assert_int_equal(place->ca.order_count, 2);
+	assert_false(has_key(&stolen));
+}
+
 static void what_is_no_longer_renewed_is_revoked_at_once(void **state)
 {
 	(void)state;
@@ -638,6 +714,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_new_one_is_ordered_first),
 		T(what_is_no_longer_renewed_is_revoked_at_once),
+		T(a_key_in_wrong_hands_is_not_used_again),
+		T(nor_by_what_was_under_way),
+		T(nor_once_it_is_wanted_again),
 		T(while_it_is_renewed_hsts_is_no_reason),
 		T(what_cannot_be_revoked),
 		T(our_own_authority_keeps_no_list),
