@@ -80,6 +80,7 @@ bool imported_left(
         struct renewals *r, struct str name, const struct imported *but, struct imported_heir *ret);
 /* By NAME or id; NULL if there is none. */
 const struct imported *imported_find(struct renewals *r, struct str name);
+const struct imported *imported_by_id(struct renewals *r, struct str id);
 struct renew_view imported_view(const struct imported *m);
 void imported_each(struct renewals *r, struct renew_view_each *e);
 void imported_write(const struct imported *m, const char *key, struct json_writer *w);

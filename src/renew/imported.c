@@ -355,13 +355,23 @@ bool imported_load(struct renewals *r, struct err *err)
 	return store_each(r->needs.store, IMPORTED_KIND, &s.scan, err);
 }
 
+static struct imported *with_name(struct renewals *r, struct str name)
+{
+	struct map_node *n = map_find(&r->imports, name);
+	return n ? OWNER(n, struct imported, node) : NULL;
+}
+
+const struct imported *imported_by_id(struct renewals *r, struct str id)
+{
+	return str_ends(id, id_end) ? with_name(r, str_head(id, id.n - id_end.n)) : NULL;
+}
+
+/* A name may end as ids do. */
 const struct imported *imported_find(struct renewals *r, struct str typed)
 {
 	ARENA_AUTO a = ARENA_INIT;
-	const struct str name = str_ends(typed, id_end) ? str_head(typed, typed.n - id_end.n)
-	                                                : name_as_registered(&a, typed);
-	struct map_node *n = map_find(&r->imports, name);
-	return n ? OWNER(n, struct imported, node) : NULL;
+	const struct imported *named = with_name(r, name_as_registered(&a, typed));
+	return named ? named : imported_by_id(r, typed);
 }
 
 /* ---- removed ---- */
@@ -604,8 +614,8 @@ bool imported_chain(const struct imported *m, struct arena *a, struct str ret_ch
 
 void imported_revoked(struct renewals *r, struct str id, struct str thumbprint, int64_t at)
 {
-	const struct imported *found = imported_find(r, id);
-	if (!found || !str_eq(found->id, id) || !str_eq(found->thumbprint, thumbprint))
+	const struct imported *found = imported_by_id(r, id);
+	if (!found || !str_eq(found->thumbprint, thumbprint))
 		return;
 	struct imported *m = OWNER(map_find(&r->imports, found->name), struct imported, node);
 	m->revoked = at;

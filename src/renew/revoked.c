@@ -81,7 +81,7 @@ static bool subject_find(const struct question *q, struct subject *ret)
 	const struct str id = str_c(q->about);
 	struct registration *g = registration_by_id(q->renewals, id);
 	const bool found =
-	        g ? subject_of(g, ret) : subject_of_imported(imported_find(q->renewals, id), ret);
+	        g ? subject_of(g, ret) : subject_of_imported(imported_by_id(q->renewals, id), ret);
 	return found && str_eq(ret->is.id, id) && str_eq_c(ret->is.thumbprint, q->thumbprint);
 }
 
@@ -127,6 +127,7 @@ static void is_revoked(struct registration *g, const struct question *q, int64_t
 	        STR_ARG(g->names[0]), clock_rfc3339(at, since), q->url,
 	        blocked ? "No new one is ordered: " : "A new one is ordered.",
 	        blocked ? blocked : "");
+	g->revoked.compromised = false;
 	revoked_put(g, &g->revoked_tx, g->held.leaf.sha256, at);
 	store_tx_start(g->renewals->needs.store, &g->revoked_tx, stored);
 	schedule(g);

@@ -397,3 +397,13 @@ def test_one_that_is_removed_is_gone_with_its_key(stage, upstream, root):
     assert (entry["what"], entry["subject"]) == ("Imported certificate removed", name)
     assert "is left" in entry["after"]
     place.cli("import", "--remove", name).failed(f"There is no certificate for {name}")
+
+
+def test_a_name_may_end_as_ids_do(place, root):
+    """What it is called by is its own, not another one's id."""
+    for name in ("goods", "goods-imported"):
+        bring(place, name, *root.issue(name)).ok()
+    place.cli("import", "--remove", "goods-imported").ok()
+    assert [c["names"] for c in place.status()["certificates"]] == [["goods"]]
+    place.cli("import", "--remove", "goods-imported").ok()  # by its id, now that no name is like it
+    assert place.status()["certificates"] == []
