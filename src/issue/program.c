@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <sys/wait.h>
 
-enum { RUNNING_MOST = 8, WORDS_MOST = 16 << 10 };
+enum { RUNNING_MOST = 8, WORDS_MOST = 40 << 10 /* with the longest message to people */ };
 
 struct programs {
 	struct link *supervisor;

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "notify/inside.h"
 
-enum { OPEN_SHOWN = 100 };
+enum { OPEN_SHOWN = 100, TEXT_MOST = 32 << 10 /* with a hundred names of 253 characters */ };
 static const char kind_of_record[] = "matter";
 
 struct entry {                /* a matter that the store has, or will have */
@@ -178,7 +178,7 @@ static void add_errors(struct buf *out, const struct notify_fact *fact, enum mat
 static struct notice *notice_about(
         struct entry *e, bool solved, const struct notify_fact *fact, int64_t now)
 {
-	BUF_AUTO text = BUF(16 << 10);
+	BUF_AUTO text = BUF(TEXT_MOST);
 	struct notice *n = notice_new(e->kind, solved, fact, now);
 	const struct matter_words *w = matter_words(e->kind);
 	n->level = matter_level(e->kind, e->matter.told);

@@ -24,7 +24,7 @@ struct world {
 	struct notify *notify;
 	struct notify_kept *before; /* kept before the file is read; or NULL */
 	unsigned tried, told;
-	char last[4096]; /* the body of the last message that was taken */
+	char last[64 << 10]; /* the body of the last message that was taken */
 };
 
 /* ---- played ---- */
@@ -240,6 +240,29 @@ static void one_message_for_a_matter(void **state)
 	world_done(&w);
 }
 
+/* As many names as there may be, and as long: what else there is to say is not cut off. */
+static void a_hundred_long_names_are_told(void **state)
+{
+	(void)state;
+	struct world w;
+	struct str names[100];
+	char texts[100][254];
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(texts[i], sizeof texts[i], "n%02u.%0249d", i, 0);
+		names[i] = str_c(texts[i]);
+	}
+	world_init(&w);
+	w.fact.names = names;
+	w.fact.name_count = 100;
+	w.fact.failures = 1;
+	w.fact.error = &refused;
+	look(&w);
+	said(&w, 1, "failed", "open");
+	assert_non_null(strstr(w.last, "\\nExpires: "));
+	assert_non_null(strstr(w.last, "\\nIssuer: A CA\\n\"}"));
+	world_done(&w);
+}
+
 static void what_is_the_issuers_is_told_of_the_issuer(void **state)
 {
 	(void)state;
@@ -439,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_message_for_a_matter),
+		cmocka_unit_test(a_hundred_long_names_are_told),
 		cmocka_unit_test(what_is_the_issuers_is_told_of_the_issuer),
 		cmocka_unit_test(time_alone_is_enough),
 		cmocka_unit_test(a_target_that_is_down_is_given_up_after_a_day),
