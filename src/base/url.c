@@ -173,3 +173,13 @@ bool url_parse(struct str text, struct url *ret_url, struct err *err)
 	*ret_url = u;
 	return true;
 }
+
+bool url_is_loopback(const struct url *url)
+{
+	static const unsigned char six[IP_BYTES] = { [IP_BYTES - 1] = 1 };
+	unsigned char bytes[IP_BYTES];
+	const size_t n = ip_read(url->host, bytes);
+	if (n == 0)
+		return str_eq_nocase(url->host, STR("localhost"));
+	return n == 4 ? bytes[0] == 127 : !memcmp(bytes, six, sizeof six);
+}

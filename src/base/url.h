@@ -18,6 +18,8 @@ struct url {
  * hold a secret; the caller says where it stood. */
 MUST_CHECK bool url_parse(struct str text, struct url *ret_url, struct err *err);
 
+bool url_is_loopback(const struct url *url); /* by its name or address */
+
 /* "127.0.0.1:80", "[::1]:80", "localhost:3000", with default_port != 0 also without a port. The
  * host comes without brackets: only an IPv6 address has a ':' in it. Port 0 is refused. */
 MUST_CHECK bool url_parse_hostport(struct str text, uint16_t default_port, struct str *ret_host,

@@ -346,25 +346,47 @@ bool name_is_private(struct str ascii)
 	return !str_has(ascii, '.');
 }
 
-/* RFC 8555 7.3: a contact's mailto holds one address and nothing behind it. */
-bool email_read(struct str typed, struct str *ret_email, struct err *err)
+static bool is_mail_domain(struct str s)
 {
-	struct str s = trim(typed);
-	size_t at = str_find(s, '@');
-	struct str domain = str_from(s, at + 1);
-	if (s.n == 0)
-		return err_set(err, ERR_INPUT, "Give an e-mail address, such as ops@example.com.");
 	for (size_t i = 0; i < s.n; i++)
-		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f ||
-		        strchr(",;<>\"()[]\\?&", s.p[i]))
+		if (!(ascii_lower(s.p[i]) >= 'a' && ascii_lower(s.p[i]) <= 'z') &&
+		        !(s.p[i] >= '0' && s.p[i] <= '9') && !strchr("-._", s.p[i]))
+			return false;
+	return s.n > 0;
+}
+
+/* As headers of a message and a contact's URL hold it as it is. */
+static bool check_mail_characters(struct str s, struct err *err)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		const unsigned char c = (unsigned char)s.p[i];
+		if (c > 0x7f)
+			return err_set(err, ERR_INPUT,
+			        "An e-mail address has letters without accents only, as others are "
+			        "refused on the way: give one such as ops@example.com, its domain "
+			        "as xn-- if need be.");
+		if (c <= ' ' || c == 0x7f || strchr(",;<>\"()[]\\?&", s.p[i]))
 			return err_set(err, ERR_INPUT,
 			        "An e-mail address has no spaces and none of , ; < > \" ( ) [ ] \\ "
 			        "? &. "
 			        "Give one address, such as ops@example.com.");
-	if (at == 0 || domain.n == 0 || str_has(domain, '@') || s.n > MAIL_MOST)
+	}
+	return true;
+}
+
+/* RFC 8555 7.3: a contact's mailto holds one address and nothing behind it. */
+bool email_read(struct str typed, struct str *ret_email, struct err *err)
+{
+	struct str s = trim(typed);
+	const size_t at = str_find(s, '@');
+	if (s.n == 0)
+		return err_set(err, ERR_INPUT, "Give an e-mail address, such as ops@example.com.");
+	if (!check_mail_characters(s, err))
+		return false;
+	if (at == 0 || !is_mail_domain(str_from(s, at + 1)) || s.n > MAIL_MOST)
 		return err_set(err, ERR_INPUT,
 		        "%.*s is not an e-mail address: it has the form ops@example.com.",
-		        STR_ARG(s));
+		        STR_ARG(str_head(s, MAIL_MOST)));
 	*ret_email = s;
 	return true;
 }

@@ -48,8 +48,8 @@ struct str name_registered_domain(struct str ascii);
  * address ("2001:db8::/64"), else the name itself. Borrowed from the name or from room. */
 struct str name_counted_for(struct str ascii, char room[NAME_NETWORK]);
 
-/* A mailbox good enough for a CA's contact (one '@', something on both sides, no
- * spaces, nothing that would end a mailto). Borrowed from what was typed. */
+/* A mailbox good enough for a CA's contact and a message's headers (one '@', something on both
+ * sides, ASCII, no spaces, nothing that would end a mailto). Borrowed from what was typed. */
 MUST_CHECK bool email_read(struct str typed, struct str *ret_email, struct err *err);
 
 #endif

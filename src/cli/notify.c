@@ -25,8 +25,8 @@ static void write_given(const struct command *c, struct json_writer *w)
 	static const struct {
 		enum option option;
 		const char *member;
-	} given[] = { { OPTION_SERVER, "server" }, { OPTION_FROM, "from" }, { OPTION_USER, "user" },
-		{ OPTION_LEVEL, "level" } };
+	} given[] = { { OPTION_TO, "to" }, { OPTION_SERVER, "server" }, { OPTION_FROM, "from" },
+		{ OPTION_USER, "user" }, { OPTION_LEVEL, "level" } };
 	for (size_t i = 0; i < sizeof given / sizeof *given; i++)
 		if (command_has(c, given[i].option))
 			json_write_text(w, given[i].member, command_value(c, given[i].option));
@@ -94,10 +94,22 @@ static bool write_changes(
 	json_write_object(&w, NULL);
 	json_write_int(&w, "version", version);
 	write_given(c, &w);
+	if (command_has(c, OPTION_SECRET) && !write_secret(&w, "secret", "this webhook", err))
+		return false;
 	if (needs_password(c, target) && !write_secret(&w, "password", "the mail server", err))
 		return false;
 	json_write_end(&w);
 	return true;
+}
+
+static bool sets_anything(const struct command *c)
+{
+	static const enum option settable[] = { OPTION_TO, OPTION_SECRET, OPTION_SERVER,
+		OPTION_FROM, OPTION_USER, OPTION_LEVEL };
+	for (size_t i = 0; i < sizeof settable / sizeof *settable; i++)
+		if (command_has(c, settable[i]))
+			return true;
+	return false;
 }
 
 int command_notify_set(struct command *c)
@@ -107,9 +119,9 @@ int command_notify_set(struct command *c)
 	BUF_AUTO body = BUF_SECRET_INIT(BODY_MOST);
 	if (!needs_operand(c, "which target", &err))
 		return command_usage(&err);
-	if (!command_has(c, OPTION_SERVER) && !command_has(c, OPTION_FROM) &&
-	        !command_has(c, OPTION_USER) && !command_has(c, OPTION_LEVEL)) {
-		err_set(&err, ERR_INPUT, "Say what to set: --server, --from, --user or --level.");
+	if (!sets_anything(c)) {
+		err_set(&err, ERR_INPUT,
+		        "Say what to set: --to, --secret, --server, --from, --user or --level.");
 		return command_usage(&err);
 	}
 	const struct question look = { .method = "GET", .path = path_of(c) };
@@ -197,12 +209,25 @@ static bool show(struct command *c, const struct json *result)
 	return arrived;
 }
 
+/* One of them, or all. */
+static void write_tested(const struct command *c, struct buf *body)
+{
+	struct json_writer w;
+	json_write_init(&w, body);
+	json_write_object(&w, NULL);
+	if (c->operand_count)
+		json_write_text(&w, "target", c->operands[0]);
+	json_write_end(&w);
+}
+
 int command_notify_test(struct command *c)
 {
 	struct err err = ERR_INIT;
 	struct str state;
+	BUF_AUTO body = BUF_INIT(BODY_MOST);
+	write_tested(c, &body);
 	const struct question q = {
-		.method = "POST", .path = STR("/api/notify/test"), .body = STR("{}")
+		.method = "POST", .path = STR("/api/notify/test"), .body = buf_str(&body)
 	};
 	JSON_AUTO *answer =
 	        command_state(c, &state, &err) ? client_ask_json(state, &q, &err) : NULL;

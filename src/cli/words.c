@@ -169,7 +169,7 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"gets is asked for on the terminal, or read as one line from standard input. It is kept in "
 		"the store, secrets sealed; a program is named by `notify` in the configuration alone." },
 	[VERB_NOTIFY_SET] = { "notify set", "TARGET", 1,
-		WHERE | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,
+		WHERE | HAS(TO) | HAS(SECRET) | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,
 		"change how somebody is told",
 		"Changes the target with that id, or that is listed like this. Another --server needs the "
 		"password again. What the configuration file sets is changed there, and nowhere else." },
@@ -181,10 +181,10 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"tell somebody nothing any more",
 		"Removes the target with that id, or that is listed like this. Messages that wait for it are "
 		"dropped." },
-	[VERB_NOTIFY_TEST] = { "notify test", NULL, 0, WHERE | HAS(JSON), 0,
-		"send a test message to all who are told of what happens",
-		"Sends a test message to each target, of the configuration and of the store, and says which "
-		"arrived, and of the others why not. Fails if one did not." },
+	[VERB_NOTIFY_TEST] = { "notify test", "[TARGET]", 1, WHERE | HAS(JSON), 0,
+		"send a test message to those who are told of what happens",
+		"Sends a test message to each target, of the configuration and of the store, or to the one "
+		"with that id, or that is listed like this; and says which arrived, and of the others why not. Fails if one did not." },
 	[VERB_ADMIN_LINK] = { "admin link", NULL, 0, WHERE | HAS(JSON), 0,
 		"print a link that makes an administrator of the page",
 		"Prints a link to the page. Whoever opens it within 30 minutes gives a name and a password "

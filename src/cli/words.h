@@ -53,7 +53,9 @@
 	        "Why it is revoked: unspecified, keyCompromise, affiliationChanged, superseded "   \
 	        "or cessationOfOperation.")                                                        \
 	X(FORMAT, "format", "FORMAT", "The form of what is written: pem or pkcs12. Default: pem.") \
-	X(TO, "to", "FILE", "The file to write. It must not exist yet.")                           \
+	X(TO, "to", "FILE",                                                                        \
+	        "The file to write, which must not exist yet. Of `notify set`: the mailbox or "    \
+	        "URL to tell instead.")                                                            \
 	X(MANY, "many", "DIR",                                                                     \
 	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
 	        "*.example.com.")                                                                  \
@@ -75,6 +77,9 @@
 	X(USER, "user", "USER",                                                                    \
 	        "Who signs in to the mail server; the password is asked for on the terminal, or "  \
 	        "read as one line from standard input. '' is nobody.")                             \
+	X(SECRET, "secret", NULL,                                                                  \
+	        "Give the webhook another secret, which is asked for on the terminal, or read as " \
+	        "one line from standard input.")                                                   \
 	X(LEVEL, "level", "LEVEL",                                                                 \
 	        "How much something has to matter for it to be told: info, warning or problem. "   \
 	        "Default: warning.")                                                               \

@@ -40,20 +40,20 @@ static bool read_mail(struct arena *a, struct str text, struct config_notify *n,
 	return true;
 }
 
-/* Plain http to another machine is refused by the process that asks, too. */
+/* Plain http to another machine is refused by the process that asks, too. The fragment, if there is
+ * one, is never sent. */
 static bool read_webhook(struct arena *a, struct str text, struct config_notify *n, struct err *err)
 {
 	struct url url = { 0 };
 	if (!url_parse(text, &url, err))
 		return false;
-	if (!url.https && !str_eq_c(url.host, "localhost") && !str_starts(url.host, STR("127.")) &&
-	        !str_eq_c(url.host, "::1"))
+	if (!url.https && !url_is_loopback(&url))
 		return err_set(err, ERR_INPUT,
 		        "A webhook is called by https: plain http is for a server on this "
 		        "machine.");
 	if (text.n > URL_MOST)
 		return err_set(err, ERR_INPUT, "A URL has at most %d characters.", URL_MOST);
-	n->to = arena_str(a, text);
+	n->to = arena_str(a, str_head(text, str_find(text, '#')));
 	n->shown = arena_str(a, url.host);
 	return true;
 }

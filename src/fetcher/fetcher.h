@@ -38,7 +38,6 @@ const struct rule *rule_find(struct str purpose);
 /* False if the rule forbids that method or URL. */
 MUST_CHECK bool rule_allows(
         const struct rule *rule, struct str method, const struct url *url, struct err *err);
-bool url_is_loopback(const struct url *url); /* by its name or address */
 /* The rule of purpose "diagnosis": by http or https, to one of two ports, a URL that has our own
  * nonce in it, a public address unless the name is configured here. */
 MUST_CHECK bool rule_allows_dial(const struct msg_dial *m, struct url *ret_url,

@@ -35,15 +35,25 @@ static size_t hear_line(char *bytes, size_t size, size_t count, void *transfer)
 	return size * count;
 }
 
+/* As it stands there: unlike a header's value, a password may begin and end with spaces. */
+static struct str credential(struct str lines, struct str begin)
+{
+	struct str line;
+	while (str_split(&lines, '\n', &line))
+		if (str_starts(line, begin))
+			return str_from(line, begin.n);
+	return STR_NONE;
+}
+
 static void set_user(struct transfer *t)
 {
 	const struct str lines = buf_str(&t->headers_text);
-	const struct str user = fetch_header_of(lines, "user", 0);
+	const struct str user = credential(lines, STR("user: "));
 	if (!user.n)
 		return;
 	BUF_AUTO name = BUF(1024), password = BUF_SECRET(4096);
 	buf_add(&name, user);
-	buf_add(&password, fetch_header_of(lines, "password", 0));
+	buf_add(&password, credential(lines, STR("password: ")));
 	transfer_set_text(t, CURLOPT_USERNAME, buf_c(&name));
 	transfer_set_text(t, CURLOPT_PASSWORD, buf_c(&password));
 }

@@ -1,6 +1,5 @@
 #include "fetcher/fetcher.h"
 #include "net/address.h"
-#include <arpa/inet.h>
 
 /* ACME (RFC 8555 6.1: HTTPS) to any CA, one's own in the same network included; a test CA on this
  * machine may do without TLS. The CA's URLs are taken as they are: no redirects. */
@@ -47,19 +46,6 @@ static bool is_in(const char *const *list, struct str word)
 		if (str_eq_c(word, *list))
 			return true;
 	return false;
-}
-
-bool url_is_loopback(const struct url *url)
-{
-	char text[INET6_ADDRSTRLEN + 1];
-	struct in_addr in;
-	struct in6_addr in6;
-	snprintf(text, sizeof text, "%.*s", STR_ARG(url->host));
-	if (inet_pton(AF_INET, text, &in) == 1)
-		return ntohl(in.s_addr) >> 24 == 127;
-	if (inet_pton(AF_INET6, text, &in6) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&in6);
-	return str_eq_nocase(url->host, STR("localhost"));
 }
 
 bool rule_allows(const struct rule *rule, struct str method, const struct url *url, struct err *err)

@@ -36,6 +36,24 @@ static bool read_way(struct target_input *in, struct err *err)
 	return true;
 }
 
+/* What would change nothing is not taken as if it did. */
+static bool fits_way(struct target_input *in, struct err *err)
+{
+	static const struct {
+		const char *member;
+		enum config_notify_way way;
+	} belongs[] = { { "server", CONFIG_NOTIFY_MAIL }, { "from", CONFIG_NOTIFY_MAIL },
+		{ "user", CONFIG_NOTIFY_MAIL }, { "password", CONFIG_NOTIFY_MAIL },
+		{ "secret", CONFIG_NOTIFY_WEBHOOK } };
+	for (size_t i = 0; i < sizeof belongs / sizeof *belongs; i++) {
+		in->field = belongs[i].member;
+		if (belongs[i].way != in->want.way && json_text(in->call->json, in->field).p)
+			return err_set(err, ERR_INPUT, "`%s` says nothing to a %s: leave it out.",
+			        in->field, config_notify_way_name(in->want.way));
+	}
+	return true;
+}
+
 /* As of applications; what a name stands for is judged whenever it is resolved. */
 static bool is_routed(struct str host, struct err *err)
 {
@@ -171,7 +189,7 @@ static bool read_secret(struct target_input *in, struct err *err)
 
 bool target_input_read(struct target_input *in, struct err *err)
 {
-	if (!read_way(in, err) || !read_to(in, err) || !read_level(in, err))
+	if (!read_way(in, err) || !fits_way(in, err) || !read_to(in, err) || !read_level(in, err))
 		return false;
 	if (in->want.way == CONFIG_NOTIFY_WEBHOOK)
 		return read_secret(in, err);

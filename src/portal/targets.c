@@ -304,7 +304,7 @@ static void saved(struct row_wait *wait, const struct err *err)
 	if (err && t && s->status == 201)
 		end_target(t, NULL);
 	if (!t)
-		err_set(&gone, ERR_CANCELED, "The target was removed before it was stored.");
+		err_set(&gone, ERR_CONFLICT, "The target was removed meanwhile.");
 	if (err || !t)
 		call_fail(s->call, err ? err : &gone);
 	else

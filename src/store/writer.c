@@ -64,7 +64,7 @@ static bool conflict(struct writer *w, const struct store_op *op, struct err *er
 		        STR_ARG(op->kind), STR_ARG(op->id));
 	if (!op->replaces)
 		return err_set(err, ERR_CONFLICT,
-		        "There already is a %.*s %.*s: look at it before you repeat the change.",
+		        "The %.*s %.*s is there already: look at it before you repeat the change.",
 		        STR_ARG(op->kind), STR_ARG(op->id));
 	return err_set(err, ERR_CONFLICT,
 	        "The %.*s %.*s was changed meanwhile (it is at version %lld, not %lld): look at it "

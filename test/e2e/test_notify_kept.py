@@ -94,6 +94,17 @@ def test_a_password_is_kept_sealed_and_for_its_server_alone(everseal, api, plain
     assert not any(PASSWORD.encode() in content for content in files)
 
 
+def test_a_password_may_begin_and_end_with_spaces(api, plain):
+    api.post(TARGETS, some_mail(plain, user="robot", password="  two  spaces ")).ok(201)
+    api.post("/api/notify/test").ok()
+    assert plain.signed_in == [("robot", "  two  spaces ")]
+
+
+def test_what_is_behind_a_fragment_goes_nowhere(api, receiver):
+    api.post(TARGETS, a_hook(receiver, to=a_hook(receiver)["to"] + "#a\r\nb: c")).ok(201)
+    assert api.post("/api/notify/test").ok()["results"][0]["arrived"]
+
+
 def test_what_is_secret_is_shown_nowhere(everseal, api, receiver, plain):
     api.post(TARGETS, a_hook(receiver)).ok(201)
     api.post(TARGETS, some_mail(plain, user="robot", password=PASSWORD)).ok(201)
@@ -160,9 +171,17 @@ def test_the_file_goes_first(stage, pebble, receiver, mail):
     ({"way": "webhook", "to": "https://[fe80::1]/"}, "to", "fe80::1 is a link-local address"),
     ({"way": "webhook", "to": "https://hooks.example.com/"}, "secret", "Give a secret that the receiver knows, too"),
     ({"way": "webhook", "to": "https://hooks.example.com/", "secret": "s" * 1001}, "secret", "has 1 to 1000 characters"),
+    ({"way": "webhook", "to": "http://127.evil.example/"}, "to", "A webhook is called by https"),
+    ({"to": "öps@example.com"}, "to", "letters without accents only"),
+    ({"from": "everseal@example.com\u0085"}, "from", "letters without accents only"),
+    ({"to": "ops@exa:mple.com"}, "to", "is not an e-mail address"),
+    ({"to": "x" * 10000 + "@example.com"}, "to", "it has the form ops@example.com."),
+    ({"secret": "s"}, "secret", "`secret` says nothing to a mail: leave it out."),
+    ({"way": "webhook", "to": "https://hooks.example.com/"}, "server", "`server` says nothing to a webhook: leave it out."),
 ])
 def test_what_is_wrong_is_said_at_its_field(everseal, api, change, field, words):
-    wanted = {"way": "mail", "to": "ops@example.com", "server": "smtps://mail.example.com", "from": "a@example.com"}
+    of_mail = {} if "way" in change and field != "server" else {"server": "smtps://mail.example.com", "from": "a@example.com"}
+    wanted = {"way": "mail", "to": "ops@example.com", **of_mail}
     api.post(TARGETS, {**wanted, **change}).failed(422, words, field=field)
     assert told(api) == {}
 
@@ -202,9 +221,19 @@ def test_by_command(everseal, api, receiver, plain):
     everseal.cli("notify", "set", "mail ops@example.com").failed("Say what to set", status=2)
     cli("set", "mail ops@example.com", "--server", "smtps://mail.test", secret="").failed("No password was given")
     cli("set", "mail ops@example.com", "--server", "smtps://mail.test", "--level", "problem", secret="other").ok()
+    cli("set", "webhook 127.0.0.1", "--from", "a@example.com").failed("`from` says nothing to a webhook")
+    cli("add", "https://hooks.example.com/", "--server", "smtps://mail.test", secret="s").failed("`server` says nothing to a webhook")
     identity = json.loads(everseal.cli("notify", "list", "--json").out.splitlines()[1])["id"]
     target = api.get(f"{TARGETS}/{identity}").ok()
     assert (target["server"], target["level"], target["user"]) == ("smtps://mail.test:465", "problem", "robot")
+    cli("set", identity, "--to", "night@example.com").ok()
+    assert api.get(f"{TARGETS}/{identity}").ok()["target"] == "mail night@example.com"
+    cli("set", "webhook 127.0.0.1", "--secret", secret="another").ok()
+    everseal.cli("notify", "test", "webhook 127.0.0.1").failed("127.0.0.1")
+    receiver.wrong.clear()  # that was not its secret
+    cli("set", "webhook 127.0.0.1", "--secret", secret=SECRET).ok()
+    assert everseal.cli("notify", "test", "webhook 127.0.0.1").ok().out == "webhook 127.0.0.1: arrived.\n"
+    everseal.cli("notify", "test", "webhook elsewhere").failed("Nobody is told of anything as")
     everseal.cli("notify", "remove", identity).ok()
     everseal.cli("notify", "remove", "webhook 127.0.0.1").ok()
     assert told(api) == {}

@@ -302,7 +302,9 @@ static void mail_addresses(void **state)
 		"o'a+b.c@localhost", "a@b" };
 	static const char *const bad[] = { "", "ops", "@example.com", "ops@", "a@b@c",
 		"a b@example.com", "a@example.com,b@example.com", "a@example.com?cc=b",
-		"<a@example.com>", "a\n@example.com" };
+		"<a@example.com>", "a\n@example.com", "\xc3\xb6ps@example.com",
+		"ops@ex\xc3\xa4mple.com", "ops@example.com\xc2\x85", "ops@exa:mple.com",
+		"ops@example.com/x", "ops@example.com%0d" };
 	for (size_t i = 0; i < COUNT(good); i++) {
 		struct err err = ERR_INIT;
 		struct str email = STR_NONE;

@@ -66,7 +66,8 @@ static void refuses_what_changed(void **state)
 		const char *sentence;
 	} cases[] = {
 		{ "there", false, 0,
-		        "There already is a site there: look at it before you repeat the change." },
+		        "The site there is there already: look at it before you repeat the "
+		        "change." },
 		{ "there", false, 1,
 		        "The site there was changed meanwhile (it is at version 2, not 1): look at "
 		        "it again before you repeat the change." },
