@@ -77,7 +77,7 @@ static const struct row top_rows[] = {
 	  .special = config_set_preferred_chain, .least_params = 1, .most_params = 1 },
 	{ .setting = { "reuse-key", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Renew with the key of the certificate in use, for those who pin it. Otherwise every "
-		"certificate gets a new key; in any case one whose predecessor is revoked for keyCompromise." },
+		"certificate gets a new key; in any case one whose predecessor is revoked for keyCompromise, or whose authority takes that key no more." },
 	  .special = config_set_reuse_key, .least_params = 1, .most_params = 1 },
 	{ .setting = { "force-ssl", SETTING_SPECIAL, .params = "yes|no", .fallback = "no", .help =
 		"Send visitors who come over plain HTTP on to HTTPS. Acts only while a certificate other "

@@ -235,6 +235,7 @@ struct registration {
 	bool wished;             /* by a person, whatever the clock says, or a CA said last */
 	bool again;              /* another attempt is wished for once this one is stored */
 	bool attempting, began_anew;
+	bool key_refused;              /* by a CA, which would have had it once more: `reuse-key` */
 	struct revocation *revocation; /* NULL: none is wished for */
 	struct {
 		int64_t version, at; /* of the record revoked; wall ms */

@@ -259,6 +259,31 @@ static void keep_refusal(struct registration *g, const struct flow *flow, const 
 	                .until = why->not_before });
 }
 
+static const struct secret *key_to_reuse(const struct registration *g)
+{
+	const bool may = g->held.is && !revoked_compromised(g) && !g->key_refused;
+	return g->making->reuse_key && may ? &g->held.key : NULL;
+}
+
+/* RFC 8555 11.1: a CA takes no key that it knows to be in wrong hands; Let's Encrypt calls that a
+ * bad request for a certificate. */
+static bool is_about_key(const struct problem *p)
+{
+	return str_eq_c(p->type, "badPublicKey") ||
+	       (str_eq_c(p->type, "badCSR") && p->detail.n &&
+	               memmem(p->detail.p, p->detail.n, "public key", strlen("public key")));
+}
+
+static void judge_key(struct registration *g, const struct flow *flow)
+{
+	struct log log = registration_log(g);
+	if (!flow || !is_about_key(&flow->problem) || !key_to_reuse(g))
+		return;
+	g->key_refused = true;
+	log_warning(&log, "The CA takes the key in use no more: the next attempt makes a new one, "
+	                  "although `reuse-key` is set.");
+}
+
 /* A challenge that failed while nobody answered, because we or serve were down, is no failure: it
  * begins anew at once. Only once: if serve dies of what the CA asks, that must not go on for ever.
  */
@@ -402,6 +427,7 @@ static void failed(struct registration *g, const struct flow *flow, const struct
 	if (begin_anew(g, ca_said))
 		return;
 	keep_refusal(g, flow, ca_said);
+	judge_key(g, flow);
 	if (leave_rehearsal(g, ca_said) || leave_issuer(g, ca_said))
 		return;
 	const struct next with = with_obstacle(g, flow, ca_said), end = with_end(g, flow, &with);
@@ -464,6 +490,7 @@ static void stored_certificate(struct store_tx *tx, const struct err *err)
 	}
 	g->renewals->totals.succeeded++;
 	state_be_healthy(g);
+	g->key_refused = false;
 	held_swap(g);
 	window_renew(g);
 	held_install(g);
@@ -543,12 +570,6 @@ static void warn_of_private(const struct registration *g)
 			        "reaches or certifies: `issuer internal` is for it. %s is asked "
 			        "all the same.",
 			        STR_ARG(g->names[i]), g->ca);
-}
-
-static const struct secret *key_to_reuse(const struct registration *g)
-{
-	const bool may = g->held.is && !revoked_compromised(g);
-	return g->making->reuse_key && may ? &g->held.key : NULL;
 }
 
 static void start_attempt(struct registration *g)

@@ -143,6 +143,21 @@ static void nor_by_what_was_under_way(void **state)
 	assert_false(has_key(&stolen));
 }
 
+/* Who knows better is the CA: the first that refuses it is the last that is asked for it. */
+static void nor_one_that_the_ca_refuses(void **state)
+{
+	(void)state;
+	world_start(BY_FILE "reuse-key yes\n" SHOP);
+	run_until_idle();
+	SECRET_AUTO pinned = secret_copy(secret_bytes(&held("shop.example.com")->key));
+	place->ca.keys_refused = 1;
+	run_for(place, 70 * DAY);
+	assert_int_equal(place->ca.keys_refused, 0);
+	logged_has("The CA takes the key in use no more");
+	assert_false(has_key(&pinned));
+	status_is("shop.example.com", "ok");
+}
+
 /* And not after it was disabled, and a restart. */
 static void nor_once_it_is_wanted_again(void **state)
 {
@@ -716,6 +731,7 @@ int main(void)
 		T(what_is_no_longer_renewed_is_revoked_at_once),
 		T(a_key_in_wrong_hands_is_not_used_again),
 		T(nor_by_what_was_under_way),
+		T(nor_one_that_the_ca_refuses),
 		T(nor_once_it_is_wanted_again),
 		T(while_it_is_renewed_hsts_is_no_reason),
 		T(what_cannot_be_revoked),

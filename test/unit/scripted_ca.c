@@ -462,6 +462,11 @@ static void hear_finalize(
 		problem(r, 403, "orderNotReady", "Not now");
 		return;
 	}
+	if (ca->keys_refused) {
+		ca->keys_refused--;
+		problem(r, 400, "badCSR", "invalid public key in CSR: public key is forbidden");
+		return;
+	}
 	CHECK(buf_decode_base64url(&csr, json_text(payload, "csr")));
 	o->finalized = true;
 	o->polls = ca->processing;

@@ -82,8 +82,9 @@ struct scripted_ca {
 	bool offers_tls;            /* beside http-01 */
 	bool offers_persist;        /* instead of that, DNS-PERSIST-01, which has no token */
 	const char *eab_kid, *eab_hmac; /* an account must be bound by it; or NULL */
-	bool other_chain;    /* a second one, up to another root, is linked from the first */
-	const char *limited; /* a name whose order is rate limited, for `limited_for` seconds */
+	bool other_chain;      /* a second one, up to another root, is linked from the first */
+	unsigned keys_refused; /* so many requests for a certificate are, as if of a bad key */
+	const char *limited;   /* a name whose order is rate limited, for `limited_for` seconds */
 	int64_t limited_for;
 	/* Whether a visitor gets an answer for that token now; the certificate that a handshake
 	 * shows. */
