@@ -7,11 +7,18 @@
 
 enum { LINE_MOST = 1024, QUESTION_MOST = 512 };
 
-/* A line without its newline; unbuffered, so that no copy stays behind. */
+/* Some write lines of a file that end with CR LF, which nobody types. */
+static void drop_return(struct buf *line)
+{
+	if (str_ends(buf_str(line), STR("\r")))
+		line->p[--line->n] = '\0';
+}
+
+/* A line without its end; unbuffered, so that no copy stays behind. */
 static bool read_any_line(int fd, const char *secret, struct buf *out, struct err *err)
 {
 	char c;
-	for (;;) {
+	while (buf_ok(out)) {
 		ssize_t n = read(fd, &c, 1);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -22,6 +29,9 @@ static bool read_any_line(int fd, const char *secret, struct buf *out, struct er
 		buf_add_char(out, c);
 	}
 	wipe(&c, sizeof c);
+	drop_return(out);
+	if (str_has(buf_str(out), '\0'))
+		return err_set(err, ERR_INPUT, "The %s has a NUL in it: is it a text?", secret);
 	return buf_ok(out) || err_set(err, ERR_INPUT, "The %s is too long.", secret);
 }
 
@@ -85,7 +95,12 @@ static bool read_from(const char *path, struct buf *ret_password, struct err *er
 bool secret_of_file(const struct secret_file *file, struct buf *ret_password, struct err *err)
 {
 	if (file->from)
-		return read_from(file->from, ret_password, err);
+		return read_from(file->from, ret_password, err) &&
+		       (ret_password->n || !file->is_new ||
+		               err_set(err, ERR_INPUT,
+		                       "%s has an empty first line, and a key under no password is "
+		                       "open to everybody: write one there, or use --format pem.",
+		                       file->from));
 	if (!isatty(STDIN_FILENO))
 		return err_set(err, ERR_INPUT,
 		        "%s %s a password: give it with --password-file FILE, or at a terminal.",

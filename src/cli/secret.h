@@ -10,7 +10,8 @@ MUST_CHECK bool secret_ask(
         const char *secret, const char *for_whom, struct buf *ret_secret, struct err *err);
 
 /* The password of a file that was brought (asked for once), or of one to be made (`is_new`); from
- * the first line of `from`, unless that is NULL. It may be empty only there. */
+ * the first line of `from`, unless that is NULL. Only there it may be empty, of one that was
+ * brought. */
 struct secret_file {
 	const char *path, *from;
 	bool is_new;

@@ -158,6 +158,7 @@ extern const struct route state_routes[], site_routes[], certificate_routes[], i
         target_routes[];
 extern const struct route *const route_tables[]; /* NULL ends them */
 void lookups_close(void);                        /* by portal_close */
+void trials_close(void);                         /* likewise */
 /* The route for that request; *ret_item is the segment at '*'. NULL: *ret_other says whether the
  * path exists with another method. */
 const struct route *route_find(

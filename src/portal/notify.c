@@ -1,5 +1,6 @@
 /* /api/notify: who is told of what happens, and whether messages arrive. */
 #include "portal/call.h"
+#include "portal/pace.h"
 
 static void get_notify(struct call *c)
 {
@@ -7,6 +8,26 @@ static void get_notify(struct call *c)
 	json_write_init(&w, &c->answer);
 	notify_write(portal.notify, NULL, &w);
 	call_ok(c);
+}
+
+static struct pace trials = { .most = PACE_MOST };
+
+void trials_close(void)
+{
+	pace_clear(&trials);
+}
+
+/* It writes to people and servers elsewhere. */
+static bool may_try(struct call *c)
+{
+	struct err err = ERR_INIT;
+	const int64_t wait = pace_take(&trials, who_counts(&c->who), loop_mono(portal.loop));
+	if (!wait)
+		return true;
+	err_set(&err, ERR_LIMIT, "Ten tests a minute are as many as one may send: wait %d s.",
+	        (int)wait);
+	call_fail_wait(c, &err, wait);
+	return false;
 }
 
 struct trial {
@@ -42,7 +63,7 @@ static void tried(struct notify_test *test)
 static void post_test(struct call *c)
 {
 	static const struct call_member members[] = { { NULL, "target", MEMBER_TEXT }, { 0 } };
-	if (!call_members_fit(c, members))
+	if (!call_members_fit(c, members) || !may_try(c))
 		return;
 	struct trial *t = arena_new(&c->arena, struct trial);
 	t->call = c;

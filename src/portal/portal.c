@@ -50,6 +50,7 @@ void portal_close(void)
 	feed_close();
 	diagnosis_close();
 	lookups_close();
+	trials_close();
 	sites_close();
 	events_close();
 	targets_close();

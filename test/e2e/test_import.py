@@ -280,6 +280,31 @@ def test_an_export_is_read_by_openssl(everseal):
     assert everseal.served("shop.example.com").public_bytes(PEM) == leaf
 
 
+@pytest.mark.parametrize("content, sentence", [
+    (b"", "has an empty first line, and a key under no password is open to everybody"),
+    (b"\n", "has an empty first line"),
+    (b"one\0two\n", "The password has a NUL in it"),
+    (b"x" * 2000, "The password is too long."),
+    (None, "The password has a NUL in it|The password is too long."),
+])
+def test_no_key_is_exported_under_another_password_than_was_meant(place, root, content, sentence):
+    bring(place, "shop.example.com", *root.issue("shop.example.com")).ok()
+    out, secret = place.folder / "out.p12", place.folder / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+    place.cli("export", "shop.example.com", "--format", "pkcs12", "--to", out, "--password-file",
+              "/dev/zero" if content is None else secret).failed(sentence)
+    assert not out.exists()
+
+
+def test_a_password_file_may_end_its_lines_with_cr_lf(place, root):
+    bring(place, "shop.example.com", *root.issue("shop.example.com")).ok()
+    out, secret = place.folder / "out.p12", place.folder / "secret"
+    secret.write_bytes(b"pass word\r\n")
+    place.cli("export", "shop.example.com", "--format", "pkcs12", "--to", out, "--password-file", secret).ok()
+    subprocess.run(["openssl", "pkcs12", "-in", out, "-passin", "pass:pass word", "-noout"], check=True, capture_output=True)
+
+
 def test_the_page_does_not_take_keys(place):
     answer = ask(place.page, "localhost", "/api/certificates/import", method="POST", body=b"{}",
                  headers=["Content-Type: application/json"])

@@ -198,6 +198,10 @@ def test_whoever_operates_only_tries(everseal, api, receiver):
     made = api.post("/api/tokens", {"name": "robot", "scope": "operate"}).ok(201)
     robot = Api(None, everseal.page, made["token"])
     assert robot.post("/api/notify/test", {"target": "webhook 127.0.0.1"}).ok()["results"][0]["arrived"]
+    for _ in range(9):
+        robot.post("/api/notify/test").ok()
+    robot.post("/api/notify/test").failed(429, "Ten tests a minute are as many as one may send: wait ")
+    api.post("/api/notify/test").ok()
     where = f"{TARGETS}/{added['id']}"
     for method, path in (("POST", TARGETS), ("GET", where), ("PUT", where), ("DELETE", where)):
         robot.ask(method, path, None if method == "GET" else {}).failed(403, code="permission")
