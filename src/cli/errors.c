@@ -52,9 +52,9 @@ static void write_error(struct json_writer *w, struct str line)
 	json_write_end(w);
 }
 
-void errors_write(struct json_writer *w, struct str lines)
+void errors_write(struct json_writer *w, const char *key, struct str lines)
 {
-	json_write_array(w, "errors");
+	json_write_array(w, key);
 	while (lines.n > 0) {
 		const size_t end = str_find(lines, '\n');
 		write_error(w, str_head(lines, end));

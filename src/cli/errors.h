@@ -4,8 +4,8 @@
 
 #include "json/json.h"
 
-/* The array "errors": "file", "line", "column" and "message"; the first three are null for an error
- * that has no place in a file. From lines as config_read gives them. */
-void errors_write(struct json_writer *w, struct str lines);
+/* An array "errors" or "warnings": "file", "line", "column" and "message"; the first three are null
+ * for one that has no place in a file. From lines as config_read gives them. */
+void errors_write(struct json_writer *w, const char *key, struct str lines);
 
 #endif

@@ -22,11 +22,14 @@ const struct verb_words verbs[VERB_COUNT] = {
 		"check a configuration",
 		"Reads the configuration and says what is wrong with it, each error on a line: file, line, "
 		"column, and a sentence. Changes nothing, and needs no running server. As with `run`, a file "
-		"that does not exist stands for all defaults unless --config names it." },
+		"that does not exist stands for all defaults unless --config names it. A `renew-before` that "
+		"is too long for the certificates that the site gets is a warning, as far as a running "
+		"server, or the rules of `issuer internal`, tell how long those are good for." },
 	[VERB_RELOAD] = { "reload", NULL, 0, WHERE | HAS(JSON), 0,
 		"read the configuration again",
 		"Makes the running server read its configuration again. Connections that are open live on. "
-		"A bad file changes nothing, and its errors are printed." },
+		"A bad file changes nothing, and its errors are printed; so are the warnings of a good one, as "
+		"`check` gives them." },
 	[VERB_UPGRADE] = { "upgrade", NULL, 0, WHERE | HAS(JSON), 0,
 		"replace the running program by the one that is installed",
 		"Puts the program that now stands where the running one was started from in its place: no "

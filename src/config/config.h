@@ -238,11 +238,11 @@ struct config_site {
 	struct config_dns dns;       /* the site's own alone */
 	struct config_demand demand; /* likewise */
 	bool challenge_pass, unlogged;
-	bool modern_tls, tls_policy_set; /* the site's, else the file's */
-	struct str client_ca;            /* DER, one behind the other; STR_NONE: none */
-	bool renew_before_set;
-	int64_t renew_before;      /* ms */
-	struct config_rules rules; /* its action is never PROXY: upstreams say that */
+	bool modern_tls, tls_policy_set;  /* the site's, else the file's */
+	struct str client_ca;             /* DER, one behind the other; STR_NONE: none */
+	struct config_at renew_before_at; /* line 0: it is not set */
+	int64_t renew_before;             /* ms */
+	struct config_rules rules;        /* its action is never PROXY: upstreams say that */
 	struct config_route *routes;
 	size_t route_count;
 	struct str *shown_rules; /* as the file says them, secrets masked */

@@ -293,7 +293,7 @@ static const struct row site_rows[] = {
 		"Renew when so much of the certificate's life is left, instead of when the authority "
 		"suggests it or, failing that, 21 days or a third of its life before the end, whichever is "
 		"less. A third of its life passes at least; what is not shorter than that life does not "
-		"count, and `everseal status` says so." },
+		"count, and `everseal status` and `everseal check` say so." },
 	  .special = config_set_site_renew_before, .least_params = 1, .most_params = 1 },
 	{ .setting = { "route", SETTING_SPECIAL, .params = "PATH { … }", .fallback = "", .help =
 		"Rules of its own for a path: */api/* is /api and all beneath it, */status* that path "

@@ -170,7 +170,7 @@ void config_set_site_renew_before(struct reader *r, const struct node *n)
 		.name = "renew-before", .type = SETTING_DURATION, .least = HOUR, .most = 365 * DAY
 	};
 	struct err err = ERR_INIT;
-	r->site.renew_before_set = true;
+	r->site.renew_before_at = n->params[0].at;
 	if (!config_value_bounded(&before, n->params[0].text, &r->site.renew_before, &err))
 		config_problem(&r->problems, n->params[0].at, "%s", err.text);
 }

@@ -10,8 +10,7 @@
 enum { NAMES_MOST = 100 };
 #define ROOT_LIFE  (3652 * DAY)
 #define ROOT_SPARE (365 * DAY) /* one that ends sooner is replaced */
-#define LEAF_LIFE  (7 * DAY)
-#define BACKDATED  HOUR /* for clients whose clocks are behind */
+#define BACKDATED  HOUR        /* for clients whose clocks are behind */
 #define PRIVATE    STR("private")
 
 /* What the root for private names permits; as name_is_private has them. */
@@ -181,7 +180,7 @@ static void sign(struct internal_call *c, const struct root *root)
 	const struct authority_leaf want = { .names = c->names,
 		.count = c->name_count,
 		.not_before = now - BACKDATED,
-		.not_after = now + LEAF_LIFE };
+		.not_after = now + INTERNAL_LEAF_LIFE };
 	const bool made = authority_leaf_make(root->key, root->der, c->key, &want, &leaf, &c->err);
 	finish(c, buf_str(&leaf), made ? NULL : &c->err);
 }

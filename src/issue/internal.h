@@ -13,6 +13,8 @@
 
 #include "issue/issue.h"
 
+#define INTERNAL_LEAF_LIFE (7 * DAY)
+
 /* Owned by the caller until `done`. */
 struct internal_call {
 	const struct str *names; /* live until `done` */

@@ -374,9 +374,6 @@ const struct config_making *registration_making(const struct config *c, struct s
 /* By what is configured now: how, and by whom. */
 void registration_configured(struct registration *g);
 struct str registration_profile(const struct registration *g); /* or STR_NONE */
-/* By rule: the site's or given, else the file's first, else internal for private names, else
- * Let's Encrypt. */
-struct str registration_issuer(const struct config *c, struct str given, struct str name);
 MUST_CHECK bool registrations_load(struct renewals *r, struct err *err);
 /* The version counts up with the put, so that transactions under way follow each other. */
 void registration_put(struct registration *g, struct store_tx *tx);

@@ -102,6 +102,11 @@ struct renewal_time {
 	const char *why; /* "21 days before it expires", … */
 };
 struct renewal_time renewal_time(int64_t not_before, int64_t not_after, int64_t renew_before);
+/* Why certificates that live so long (ms) are not renewed as renew-before says; NULL: they are. */
+const char *renewal_misfit(int64_t life, int64_t renew_before);
+/* By rule: the site's or given, else the file's first, else internal for private names, else
+ * Let's Encrypt. */
+struct str registration_issuer(const struct config *c, struct str given, struct str name);
 /* The wait after the nth failure in a row (1, 2, …): 1 min, 10 min, 100 min, daily, with jitter
  * from `noise` (0 … 65535), but at most a tenth of the time that is left or that has gone by since
  * it expired, when visitors are refused; at least a minute. not_after 0: none is held. Pure. */

@@ -78,9 +78,9 @@ static void set_reason(struct registration *g)
 	buf_add_c(&text, schedule_when(g).why);
 	if (s->unusable && !s->window.end)
 		buf_add_c(&text, "; the CA suggests no time that can be used");
-	if (g->renew_before >= g->held.leaf.not_after - g->held.leaf.not_before)
-		buf_add_c(&text, "; renew-before in the configuration is not shorter than its "
-		                 "lifetime, so it does not count: give less");
+	const int64_t life = g->held.leaf.not_after - g->held.leaf.not_before;
+	if (g->renew_before >= life)
+		buf_printf(&text, "; %s: give less", renewal_misfit(life, g->renew_before));
 	g->reason = str_dup(buf_str(&text));
 }
 

@@ -14,15 +14,25 @@ static int64_t most(int64_t a, int64_t b)
 }
 
 /* A third of its life passes at least, so that no rule renews day after day. */
+const char *renewal_misfit(int64_t life, int64_t renew_before)
+{
+	if (renew_before >= life)
+		return "renew-before in the configuration is not shorter than its lifetime, so it "
+		       "does not count";
+	if (renew_before > life - life / 3)
+		return "renew-before in the configuration wants it sooner, but a third of its "
+		       "lifetime has to pass first";
+	return NULL;
+}
+
 static struct renewal_time own_time(int64_t not_before, int64_t not_after, int64_t renew_before)
 {
-	const int64_t soonest = not_before + (not_after - not_before) / 3;
-	if (not_after - renew_before >= soonest)
-		return (struct renewal_time){ not_after - renew_before,
-			"renew-before in the configuration" };
-	return (struct renewal_time){ soonest,
-		"renew-before in the configuration wants it sooner, but a third of its lifetime "
-		"has to pass first" };
+	const int64_t life = not_after - not_before;
+	const char *misfit = renewal_misfit(life, renew_before);
+	if (misfit)
+		return (struct renewal_time){ not_before + life / 3, misfit };
+	return (struct renewal_time){ not_after - renew_before,
+		"renew-before in the configuration" };
 }
 
 /* DESIGN 6: when 21 days or a third of the lifetime is left, whichever is less; half below 10

@@ -317,6 +317,41 @@ def test_no_permission_to_bind(stage, upstream):
     assert ask(everseal.http, "a.example.com").body == b"hello"
 
 
+def test_renew_before_that_is_too_long_is_a_warning(stage, upstream):
+    """By what is known: the rules of our own authority, and what the running server holds."""
+    ca = stage.difficult(life=6 * 86400)
+    lines = f"proxy {upstream.address}; renew-before"
+
+    def sites(shop, own="1d", more=""):
+        return (f"site shop.example.com {{ {lines} {shop}; {more} }}\n"
+                f"site new.example.com {{ {lines} 300d; issuer pebble }}\n"
+                f"site own.internal {{ {lines} {own}; issuer internal }}\n")
+    everseal = stage.everseal(ca, sites=sites("1d"))
+    near = "renew-before in the configuration wants it sooner, but a third of its lifetime has to pass first"
+    beyond = "renew-before in the configuration is not shorter than its lifetime, so it does not count"
+    assert check(everseal).ok().err == ""
+    everseal.write(sites("5d", own="6d"))  # nothing runs: only of our own it is known
+    said = check(everseal).ok()
+    assert "has no errors" in said.out
+    assert re.fullmatch(rf"\S+:\d+:\d+: The certificate of own.internal is good for 7 days: {near}\. Give less\.\n", said.err)
+    ca.switch(reject=["new.example.com"])
+    everseal.write(sites("1d"))
+    everseal.start()
+    everseal.wait_served("shop.example.com", 60)
+    for before, words in (("4d", ""), ("5d", near), ("6d", beyond), ("300d", beyond)):
+        everseal.write(sites(before))
+        want = rf"\S+:\d+:\d+: The certificate of shop.example.com is good for 6 days: {words}\. Give less\.\n"
+        for said in (check(everseal).ok(), everseal.cli("reload").ok()):
+            assert re.fullmatch(want, said.err) if words else said.err == "", said.err
+    [warning] = run_program("check", "--json", "--config", everseal.config).ok().json["warnings"]
+    assert warning["column"] and beyond in warning["message"]
+    assert everseal.cli("reload", "--json").ok().json["warnings"] == [warning]
+    # Of another profile or issuer it tells nothing.
+    for other in ("profile tlsserver", "issuer letsencrypt"):
+        everseal.write(sites("300d", more=other))
+        assert check(everseal).ok().err == ""
+
+
 def test_check_without_a_file_checks_the_defaults():
     if pathlib.Path("/etc/everseal/everseal.conf").exists():
         pytest.skip("this machine has a configuration")

@@ -328,7 +328,8 @@ static void a_configuration_is_checked_for_programs(void **state)
 	snprintf(line, sizeof line, "check --json --config %s", path);
 	run(line, &o);
 	assert_int_equal(o.status, 0);
-	snprintf(want, sizeof want, "{\"file\":\"%s\",\"exists\":true,\"sites\":1,\"errors\":[]}\n",
+	snprintf(want, sizeof want,
+	        "{\"file\":\"%s\",\"exists\":true,\"sites\":1,\"errors\":[],\"warnings\":[]}\n",
 	        path);
 	assert_string_equal(o.out, want);
 	put_file("c", "workers x\nidle-timeout 5\n", path);
@@ -340,7 +341,7 @@ static void a_configuration_is_checked_for_programs(void **state)
 	        "{\"file\":\"%s\",\"line\":1,\"column\":9,\"message\":\"\\\"x\\\" is not a "
 	        "number.\"},"
 	        "{\"file\":\"%s\",\"line\":2,\"column\":14,\"message\":\"\\\"5\\\" has no unit: "
-	        "write 5s, 5min, 5h or 5d.\"}]}\n",
+	        "write 5s, 5min, 5h or 5d.\"}],\"warnings\":[]}\n",
 	        path, path, path);
 	assert_string_equal(o.out, want);
 	unlink(path);
@@ -349,7 +350,7 @@ static void a_configuration_is_checked_for_programs(void **state)
 	snprintf(want, sizeof want,
 	        "{\"file\":\"%s\",\"exists\":false,\"sites\":null,\"errors\":["
 	        "{\"file\":null,\"line\":null,\"column\":null,\"message\":\"The configuration "
-	        "file \\\"%s\\\" cannot be read: No such file or directory.\"}]}\n",
+	        "file \\\"%s\\\" cannot be read: No such file or directory.\"}],\"warnings\":[]}\n",
 	        path, path);
 	assert_string_equal(o.out, want);
 }
@@ -360,10 +361,10 @@ static void a_reload_tells_programs(void **state)
 	static const struct {
 		const char *answer, *out, *err;
 	} cases[] = {
-		{ OK "\r\n{}", "{\"errors\":[]}\n", "" },
+		{ OK "\r\n{}", "{\"errors\":[],\"warnings\":[]}\n", "" },
 		{ "HTTP/1.1 422 x\r\n\r\n{\"message\":\"/a:b/c:3:14: It is: odd.\"}",
 		        "{\"errors\":[{\"file\":\"/a:b/c\",\"line\":3,\"column\":14,"
-		        "\"message\":\"It is: odd.\"}]}\n",
+		        "\"message\":\"It is: odd.\"}],\"warnings\":[]}\n",
 		        "" },
 		{ "HTTP/1.1 409 x\r\n\r\n{\"message\":\"A port is taken.\"}", "",
 		        "A port is taken.\n" },

@@ -522,7 +522,7 @@ static void a_whole_file_is_read(void **state)
 	assert_int_equal(shop->hsts.max_age, 31536000);
 	assert_text(shop->email, "shop@example.com");
 	assert_text(shop->issuer, "letsencrypt-staging");
-	assert_true(shop->renew_before_set && shop->renew_before == 30 * DAY);
+	assert_true(shop->renew_before_at.line && shop->renew_before == 30 * DAY);
 	assert_true(off->hsts.set && off->hsts.max_age == 0);
 	config_free(&c);
 }

@@ -40,6 +40,8 @@ static void the_moment_of_renewal(void **state)
 		struct renewal_time t = renewal_time(from, from + cases[i].life, cases[i].before);
 		assert_int_equal(t.at - from, cases[i].at);
 		assert_string_equal(t.why, cases[i].why);
+		const char *misfit = renewal_misfit(cases[i].life, cases[i].before);
+		assert_int_equal(!!misfit, cases[i].why == third || cases[i].before == 6 * DAY);
 	}
 }
 
