@@ -105,12 +105,19 @@ static bool not_run(const char *path, int64_t number, struct err *err)
 	return err_sys(err, ERR_IO, (int)number, "%s cannot be run", path);
 }
 
-static bool is_silent(struct str output)
+static bool is_blank(char c)
 {
-	for (size_t i = 0; i < output.n; i++)
-		if ((unsigned char)output.p[i] > ' ')
-			return false;
-	return true;
+	return (unsigned char)c <= ' ';
+}
+
+/* Without line ends and blanks around it: who prints a lone newline has printed nothing. */
+static struct str printed(struct str output)
+{
+	while (output.n && is_blank(output.p[output.n - 1]))
+		output.n--;
+	while (output.n && is_blank(output.p[0]))
+		output = str_from(output, 1);
+	return output;
 }
 
 static bool judge(const struct program_call *c, const struct msg_program_ended *m, struct err *err)
@@ -123,7 +130,7 @@ static bool judge(const struct program_call *c, const struct msg_program_ended *
 		        "%s was ended: it did not finish within %lld s." ERR_REMEDY
 		        "See what it waits for, or give it more by `timeout`.",
 		        c->path, (long long)(c->timeout / 1000));
-	const bool silent = is_silent(m->output);
+	const bool silent = !printed(m->output).n;
 	if (WIFSIGNALED(status) && silent)
 		return err_set(err, ERR_IO,
 		        "%s was ended by signal %d (%s) and printed nothing." ERR_REMEDY
@@ -155,7 +162,7 @@ void programs_heard(struct programs *p, const struct msg_program_ended *m)
 		const bool well = judge(c, m, &err);
 		forget(c);
 		run_more(p);
-		c->done(c, m->output, well ? NULL : &err);
+		c->done(c, printed(m->output), well ? NULL : &err);
 		return;
 	}
 }

@@ -20,8 +20,8 @@ struct program_want {
 };
 /* The caller's. */
 struct program_call {
-	/* Exactly once, never before program_start has returned: what it printed (cut), and why it
-	 * failed, if it did. */
+	/* Exactly once, never before program_start has returned: what it printed (cut, without line
+	 * ends and blanks around it), and why it failed, if it did. */
 	void (*done)(struct program_call *c, struct str output, const struct err *err);
 	struct programs *programs; /* NULL when not started */
 	struct list node;

@@ -64,7 +64,7 @@ static void ran(struct program_call *c, struct str output, const struct err *err
 {
 	struct delivery *d = OWNER(c, struct delivery, program);
 	struct err why = ERR_INIT;
-	const struct str said = str_head(str_trim(output), OUTPUT_SHOWN);
+	const struct str said = str_head(output, OUTPUT_SHOWN);
 	if (err && said.n)
 		err_set(&why, err->code, "%.*s It printed: %.*s", STR_ARG(err_message(err)),
 		        STR_ARG(said));

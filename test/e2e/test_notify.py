@@ -171,6 +171,8 @@ def test_a_program(stage, pebble, tmp_path):
     assert told.read_text().splitlines()[:5] == ["word", "test", "problem", "open", "test"]
     program.write_text("#!/bin/sh\necho no such pager\nexit 3\n")
     everseal.cli("notify", "test").failed("failed with status 3. It printed: no such pager")
+    program.write_text("#!/bin/sh\necho\nexit 3\n")
+    everseal.cli("notify", "test").failed("failed with status 3 and printed nothing. Run it by hand as the same user")
 
 
 def test_nobody_to_tell(everseal):

@@ -259,7 +259,7 @@ static void what_fails_tells_what_it_printed(void **state)
 	assert_string_equal(buf_c(&rig.said), "");
 	prover_withdraw(&rig.proving, /* valid= */ false);
 	turns(&rig, 3);
-	ends(2, 0, "");
+	ends(2, 0, "\n");
 	assert_string_equal(buf_c(&logged), "");
 	hook_init("check off", NULL, 0);
 	ends(1, 0, "");
