@@ -116,7 +116,7 @@ export function showShell(place, person) {
 	}});
 	notes = h('div', {class: 'notes'});
 	const waiting = h('div', {class: 'waiting'}), view = h('div', {class: 'view'});
-	place.className = 'inside';
+	place.className = 'signed-in';
 	place.replaceChildren(h('a', {class: 'skip', href: '#main', onclick: skip}, 'Skip to the content'), strip, nav,
 		h('main', {id: 'main'}, notes, waiting, view));
 	drawStrip();

@@ -224,6 +224,19 @@ class Browser:
         return self.driver.execute_script(
             "return document.documentElement.scrollHeight - document.documentElement.clientHeight")
 
+    def gaps(self, most=100):
+        """Where nothing stands within a part that is higher than what is in it, by more than that."""
+        return self.driver.execute_script("""
+            document.querySelectorAll('main details').forEach(d => { d.open = true; });
+            const end = e => {
+                const r = document.createRange();
+                r.selectNodeContents(e);
+                return r.getBoundingClientRect().bottom;
+            };
+            return [...document.querySelectorAll('main p, main details > *, main section, main form')]
+                .filter(e => e.checkVisibility() && e.getBoundingClientRect().bottom - end(e) > arguments[0])
+                .map(e => `${e.outerHTML.slice(0, 120)} ${e.getBoundingClientRect().height}`)""", most)
+
     def small_targets(self, least=44):
         """What a finger could miss: controls less high than that. A link within a sentence may be."""
         return self.driver.execute_script("""

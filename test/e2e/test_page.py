@@ -251,6 +251,7 @@ def test_every_view(everseal, upstream, open_page, width, dark):
         browser.visit(path, heading)
         judge(browser, f"{name}-{width}-{'dark' if dark else 'light'}")
         assert width > 600 or browser.small_targets() == []
+        assert width > 600 or browser.gaps() == []
     assert browser.scrolled() == 0, "a short view has no scroll bar"
     browser.go("#/sites/locked.example.com").sees(r"Set in everseal\.conf, line \d+")
     browser.sees(r"route /admin/ \{ allow 10\.0\.0\.0/8 \}")
