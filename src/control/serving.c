@@ -143,6 +143,24 @@ void serving_settle(struct control *c)
 	}
 }
 
+static bool has_site(const struct control *c, struct str name)
+{
+	for (size_t i = 0; c->current && i < c->current->count; i++)
+		if (str_eq(name_in(&c->current->at[i]), name))
+			return true;
+	return false;
+}
+
+/* A temporary one takes its place with one record, so that no visitor finds none. */
+static void let_go(struct control *c, struct installed *i)
+{
+	struct err err = ERR_INIT;
+	if (!has_site(c, i->node.key))
+		forget(c, i);
+	else if (!i->temporary && !put_temporary(c, &i->node.key, 1, &err))
+		log_error(&c->log, "%s", err.text);
+}
+
 static void forget_names(struct serving *s, const struct str *names, size_t count)
 {
 	struct control *c = control_of(s);
@@ -151,7 +169,7 @@ static void forget_names(struct serving *s, const struct str *names, size_t coun
 		if (page_is_named(c, names[i]))
 			page_certs_forget(c, names[i]);
 		if (is)
-			forget(c, is);
+			let_go(c, is);
 	}
 }
 

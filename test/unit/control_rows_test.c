@@ -366,6 +366,31 @@ static void removed_names(void **state)
 	place_done(&p);
 }
 
+/* Whoever has a site gets its temporary one at once, not with the generation that follows. */
+static void forgotten_names(void **state)
+{
+	static const struct str names[] = { STR_INIT("shop.example.com"), STR_INIT("*"),
+		STR_INIT("other.example.com") };
+	struct place p;
+	(void)state;
+	place_begin(&p, LISTEN STAR SHOP);
+	install(&p, "shop.example.com");
+	install(&p, "other.example.com");
+	const int64_t committed = p.committed;
+	struct cert_record before, after;
+	assert_true(cert_table_find(p.certs, STR("*"), &before));
+	p.c.serving.ops->forget(&p.c.serving, names, 3);
+	settle(&p);
+	assert_int_equal(p.committed, committed);
+	assert_int_equal(shown(&p, "shop.example.com"), SHOWN_TEMPORARY);
+	assert_int_equal(shown(&p, "other.example.com"), SHOWN_NONE);
+	assert_true(cert_table_find(p.certs, STR("*"), &after));
+	assert_int_equal(before.number, after.number);
+	install(&p, "shop.example.com");
+	assert_int_equal(shown(&p, "shop.example.com"), SHOWN_REAL);
+	place_done(&p);
+}
+
 static void add_length(struct buf *b, size_t n)
 {
 	char bytes[4] = { (char)(n >> 24), (char)(n >> 16), (char)(n >> 8), (char)n };
@@ -860,6 +885,7 @@ int main(void)
 		cmocka_unit_test(what_dns_proves_waits_for_no_port),
 		cmocka_unit_test(temporary_certificates),
 		cmocka_unit_test(removed_names),
+		cmocka_unit_test(forgotten_names),
 		cmocka_unit_test(a_restart_keeps_what_was_issued),
 		cmocka_unit_test(a_reload_registers),
 		cmocka_unit_test(a_refused_reload_registers_nothing),
