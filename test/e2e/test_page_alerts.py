@@ -189,6 +189,11 @@ def test_a_matter_from_its_begin_to_its_end(everseal, gate, open_page, receiver,
             assert browser.small_targets() == []
             assert browser.driver.execute_script("return Math.min(...[...document.querySelectorAll("
                                                  "'.list td:not(:empty)')].map((e) => e.offsetWidth))") > 300
+        else:
+            error, button = browser.driver.execute_script(
+                "return [document.querySelector('.list-targets td.c-why').offsetWidth,"
+                "document.querySelector('.list-targets td.c-menu button').offsetHeight]")
+            assert error > 150 and button < 50, "a sentence has room, words of a button stand on one line"
     browser.look()
     receiver.status = 200
     browser.press("^Send a test to webhook 127.0.0.1$").sees(r"webhook 127\.0\.0\.1: the test arrived")
