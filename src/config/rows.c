@@ -483,7 +483,9 @@ static const struct row notify_rows[] = {
 static const struct row listener_rows[] = {
 	{ .setting = { "proxy-protocol", SETTING_SPECIAL, .params = "", .fallback = "", .help =
 		"Every connection to these addresses begins with the PROXY protocol, version 1 or 2, as "
-		"HAProxy and the balancers of clouds speak it: what it says is the client's address. Only "
+		"HAProxy and the balancers of clouds speak it: what it says is the client's address, and "
+		"the one that the client has opened: if it sends no server name, its certificate is that "
+		"address's. Only "
 		"a *trusted-proxy* may connect there; everybody else's connections are closed." },
 	  .special = config_set_proxy_protocol },
 };

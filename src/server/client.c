@@ -252,8 +252,11 @@ static void take_preface(struct client *c, const struct proxy_preface *preface)
 		client_reset(c);
 		return;
 	}
-	if (preface->told)
+	if (preface->told) {
 		c->address = address_keep(&preface->from);
+		c->opening->opened = address_keep(&preface->to);
+		c->opening->hello.opened = &c->opening->opened;
+	}
 	if (!place_enter(c)) {
 		client_reset(c);
 		return;

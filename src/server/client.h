@@ -31,6 +31,7 @@ struct opening {
 	struct generation *generation;       /* the listener's */
 	const struct listener_row *listener; /* held by generation */
 	struct tls_hello hello;
+	struct address_kept opened; /* as the PROXY protocol has told it; hello points to it */
 	struct demand_wait demand;
 };
 

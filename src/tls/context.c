@@ -20,17 +20,25 @@ struct tls_conn *tls_conn_of(const SSL *ssl)
 	return BIO_get_data(SSL_get_rbio(ssl));
 }
 
+static bool opened_address(const struct tls_conn *t, struct sockaddr_storage *ret)
+{
+	if (!t->hello || !t->hello->opened)
+		return conn_local(t->below.conn, ret);
+	*ret = address_whole(t->hello->opened);
+	return true;
+}
+
 /* Who opens an address sends no server name (RFC 6066 3): it is the one that he is connected to, if
  * there is a certificate for it. */
 static struct str name_for(
         const struct tls_conn *t, struct str server_name, char room[ADDRESS_TEXT])
 {
-	struct sockaddr_storage local;
+	struct sockaddr_storage opened;
 	struct cert_record unused;
 	if (server_name.n > 0)
 		return server_name;
-	if (conn_local(t->below.conn, &local)) {
-		const struct str address = str_c(address_text(&local, room));
+	if (opened_address(t, &opened)) {
+		const struct str address = str_c(address_text(&opened, room));
 		if (cert_table_find(t->worker->certs, address, &unused))
 			return address;
 	}

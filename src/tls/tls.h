@@ -44,6 +44,9 @@ struct tls_hello {
 	bool (*proof)(struct tls_hello *h, struct str server_name, struct tls_proof *ret_proof);
 	/* May be NULL: it goes on. Before the rules are asked for. */
 	enum tls_turn (*turn)(struct tls_hello *h, struct str server_name);
+	/* The address that the client has opened, where somebody in between knows it. NULL: that of
+	 * our own end. */
+	const struct address_kept *opened;
 };
 
 /* Session tickets: made in one place, shared by all workers, so that each resumes what another

@@ -2,12 +2,14 @@
 import contextlib
 import ipaddress
 import socket
+import ssl
 import subprocess
 
 import pytest
 
 from api import Api
-from network import ask, is_temporary, names_of, reply, tls, until
+from network import ask, client_context, is_temporary, names_of, reply, tls, until
+from test_clients import version_2
 
 pytestmark = pytest.mark.asan
 
@@ -152,6 +154,39 @@ def test_a_public_address_behind_a_router(stage, upstream, tmp_path):
                             timeout=30)
     assert (answer.stdout, answer.returncode) == ("hello", 0), answer.stderr
     until("its own handshake has seen it", lambda: everseal.certificate("203.0.113.5")["served"] == "stored")
+
+
+def shown_behind(port, preface):
+    """What a balancer is shown that says the preface and no server name."""
+    from cryptography import x509
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    plain.sendall(preface)
+    with contextlib.closing(client_context().wrap_socket(plain)) as connection:
+        return names_of(x509.load_der_x509_certificate(connection.getpeercert(binary_form=True)))
+
+
+def test_a_balancer_says_which_address_was_opened(stage, upstream):
+    """By the PROXY protocol, before the handshake: the certificate is that of the address that it names,
+    and of our own end only where it names none."""
+    addresses = ["203.0.113.5", "203.0.113.6", "2001:db8::5", "127.0.0.1"]
+    sites = "\n".join(f"site {f'[{a}]' if ':' in a else a} {{ proxy {upstream.address} }}" for a in addresses)
+    everseal = stage.everseal(issuer="issuer internal", head="trusted-proxy 127.0.0.1")
+    everseal.listeners = f"http 127.0.0.1:{everseal.http}\nhttps 127.0.0.1:{everseal.https} {{ proxy-protocol }}"
+    everseal.write(sites).start()
+
+    def shown(line):
+        return shown_behind(everseal.https, line)
+    for address in addresses:
+        six = ":" in address
+        client = "2001:db8::7" if six else "192.0.2.7"
+        line = f"PROXY TCP{6 if six else 4} {client} {address} 4711 443\r\n".encode()
+        until(f"that of {address} is shown", lambda p=line, a=address: shown(p) == [a], 30)
+    own = ["127.0.0.1"]
+    assert shown(b"PROXY UNKNOWN\r\n") == own
+    assert shown(version_2(("192.0.2.7", 4711), ("203.0.113.6", 443))) == ["203.0.113.6"]
+    assert shown(version_2(("192.0.2.7", 4711), ("203.0.113.6", 443), command=0)) == own  # its own connection
+    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+        shown(b"PROXY TCP4 192.0.2.7 203.0.113.99 4711 443\r\n")
 
 
 def test_the_api_takes_addresses_and_dns_is_not_asked(stage, pebble, upstream):
