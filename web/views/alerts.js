@@ -25,6 +25,11 @@ function stateCell({last, waiting}) {
 	return waiting ? state('warning', 'Waiting') : state('problem', 'Not arrived');
 }
 
+/* The last error, too: a sentence, which no other column has room for. */
+function targetCell({target, level, last_error: error}) {
+	return [h('b', {}, target), h('div', {class: 'hint'}, `told ${levels[level]}`), error ? h('div', {class: 'why'}, error) : null];
+}
+
 function lastCell({last}) {
 	if (!last)
 		return 'none since the start';
@@ -54,9 +59,8 @@ const openColumns = [
 function targetColumns(test, change) {
 	return [
 		{title: 'State', kind: 'c-state', cell: stateCell},
-		{title: 'Who', head: true, kind: 'c-target', cell: t => [h('b', {}, t.target), h('div', {class: 'hint'}, `told ${levels[t.level]}`)]},
+		{title: 'Who', head: true, kind: 'c-target', cell: targetCell},
 		{title: 'Last message', label: 'Last message', kind: 'c-last', cell: lastCell},
-		{title: 'Last error', kind: 'c-why', cell: t => t.last_error},
 		{title: 'Waiting', label: 'Waiting:', kind: 'c-queue', cell: queueCell},
 		{title: 'Set in', label: 'Set in', kind: 'nowrap', cell: t => isLocked(t.source) ? file(t.source) : 'this page'},
 		test ? {title: h('span', {class: 'unseen'}, 'Test'), kind: 'c-menu', cell: test} : null,
