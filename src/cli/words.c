@@ -152,7 +152,9 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_ROLLOVER] = { "issuer rollover", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"give an account another key",
 		"Makes a new key for the account at the certificate authority, and exchanges it there. It "
-		"waits until no attempt at a certificate from there is under way." },
+		"waits until no attempt at a certificate from there is under way. If the authority falls "
+		"silent after it may have heard of the new key, both are kept, and it is asked again until "
+		"it says which of them it knows; to ask at once, give the command once more." },
 	[VERB_ISSUER_LIST] = { "issuer list", NULL, 0, WHERE | HAS(JSON), 0,
 		"list the certificate authorities",
 		"Lists the certificate authorities that the configuration knows." },

@@ -105,21 +105,28 @@ static void shown_name(const SSL *client, char *text, size_t size)
 	X509_free(leaf);
 }
 
+struct way {
+	const char *address, *server_name, *default_name, *shown, *ruled;
+	const char *opened; /* as somebody in between says; NULL: nobody does */
+};
+
 /* The name in the certificate that a client is shown. */
-static void shake(const char *address, const char *server_name, const char *default_name,
-        char *ret_name, size_t size)
+static void shake(const struct way *w, char *ret_name, size_t size)
 {
-	struct tls_hello hello = { .rules = rules };
+	struct sockaddr_storage named = { 0 };
+	assert_true(!w->opened || address_parse(str_c(w->opened), 443, &named));
+	const struct address_kept kept = address_keep(&named);
+	struct tls_hello hello = { .rules = rules, .opened = w->opened ? &kept : NULL };
 	struct conn_holder server = { 0 };
 	struct conn *tcp;
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL *client = SSL_new(ctx);
-	const int fd = connect_to(address, &tcp);
-	conn_hold(&server, conn_tls_new(worker, tcp, str_c(default_name)), ready);
+	const int fd = connect_to(w->address, &tcp);
+	conn_hold(&server, conn_tls_new(worker, tcp, str_c(w->default_name)), ready);
 	conn_tls_ask(server.conn, &hello);
 	SSL_set_fd(client, fd);
-	if (server_name)
-		SSL_set_tlsext_host_name(client, server_name);
+	if (w->server_name)
+		SSL_set_tlsext_host_name(client, w->server_name);
 	int result = 0;
 	for (int i = 0; i < 1000 && (result = SSL_connect(client)) != 1; i++)
 		loop_turn(loop, 10);
@@ -134,22 +141,23 @@ static void shake(const char *address, const char *server_name, const char *defa
 static void the_certificate_of_the_address(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *address, *server_name, *default_name, *shown, *ruled;
-	} cases[] = {
-		{ "127.0.0.2", NULL, NULL, "two.test", "127.0.0.2" },
-		{ "127.0.0.2", NULL, "default.test", "two.test", "127.0.0.2" },
-		{ "127.0.0.2", "127.0.0.2", "default.test", "two.test", "127.0.0.2" },
-		{ "127.0.0.2", "default.test", NULL, "default.test", "default.test" },
-		{ "127.0.0.2", "nobody.test", "default.test", "star.test", "nobody.test" },
-		{ "127.0.0.3", NULL, "default.test", "default.test", "default.test" },
-		{ "127.0.0.3", NULL, NULL, "star.test", "" },
-		{ "::1", NULL, "default.test", "six.test", "::1" },
+	static const struct way cases[] = {
+		{ "127.0.0.2", NULL, NULL, "two.test", "127.0.0.2", NULL },
+		{ "127.0.0.2", NULL, "default.test", "two.test", "127.0.0.2", NULL },
+		{ "127.0.0.2", "127.0.0.2", "default.test", "two.test", "127.0.0.2", NULL },
+		{ "127.0.0.2", "default.test", NULL, "default.test", "default.test", NULL },
+		{ "127.0.0.2", "nobody.test", "default.test", "star.test", "nobody.test", NULL },
+		{ "127.0.0.3", NULL, "default.test", "default.test", "default.test", NULL },
+		{ "127.0.0.3", NULL, NULL, "star.test", "", NULL },
+		{ "::1", NULL, "default.test", "six.test", "::1", NULL },
+		{ "::1", NULL, NULL, "two.test", "127.0.0.2", "127.0.0.2" },
+		{ "127.0.0.2", NULL, NULL, "six.test", "::1", "::1" },
+		{ "127.0.0.2", NULL, "default.test", "default.test", "default.test", "192.0.2.1" },
+		{ "127.0.0.2", "nobody.test", NULL, "star.test", "nobody.test", "::1" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char shown[100];
-		shake(cases[i].address, cases[i].server_name, cases[i].default_name, shown,
-		        sizeof shown);
+		shake(&cases[i], shown, sizeof shown);
 		assert_string_equal(shown, cases[i].shown);
 		assert_string_equal(ruled, cases[i].ruled);
 	}
