@@ -349,7 +349,9 @@ static bool read_name(struct reader *r, const struct word *w, bool request, stru
 		PROBLEM(r, w, "Strict-Transport-Security is what `hsts` says: write that.");
 		return false;
 	}
-	if (is_among(folded, everybodys) || is_among(folded, request ? of_requests : of_answers)) {
+	bool told = request && str_starts(folded, STR("x-client-cert-")); /* by client-ca */
+	if (told || is_among(folded, everybodys) ||
+	        is_among(folded, request ? of_requests : of_answers)) {
 		PROBLEM(r, w, "%.*s is Everseal's own: it cannot be changed.",
 		        STR_ARG(config_shown(w->text)));
 		return false;
