@@ -60,6 +60,8 @@ static void take_resolved(struct group *g, const struct upstream *u)
 	}
 }
 
+static void wake(struct later *l);
+
 static void make_members(struct group *g)
 {
 	struct member **before = g->at;
@@ -81,11 +83,11 @@ static void make_members(struct group *g)
 	free(before);
 	g->hosts_version = g->pools->hosts_version;
 	health_settle(g);
+	if (g->queued > 0) /* the members that are gone tell of room no more */
+		later_start(&g->wake, g->pools->worker->loop, wake);
 }
 
 /* ---- the group ---- */
-
-static void wake(struct later *l);
 
 static struct group *group_new(
         struct proxy_pools *p, struct generation *generation, const struct upstreams *says)

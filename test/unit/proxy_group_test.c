@@ -276,6 +276,31 @@ static void each_address_is_an_upstream(void **state)
 	assert_int_equal(counts(r).connects_failed, 1);
 }
 
+/* What they wait for is no longer the name's: nobody else would tell them. */
+static void those_that_wait_go_where_a_name_leads_now(void **state)
+{
+	struct rig *r = *state;
+	r->group.options.max_connections = 1;
+	r->group.options.queue = 2;
+	r->group.options.queue_timeout = DAY;
+	r->upstreams[0].host = STR("app.internal");
+	r->upstreams[0].port = address_port(&r->upstreams[0].address);
+	r->upstreams[0].address = (struct sockaddr_storage){ 0 };
+	r->group.identity++;
+	proxy_host_told(r->worker.proxy, STR("app.internal"), STR("127.0.0.1"), -1);
+	start_get(r);
+	struct rig *other = ask_beside(r, GET);
+	assert_false(other->ended);
+	proxy_host_told(r->worker.proxy, STR("app.internal"), STR("127.9.9.9"), -1);
+	struct rig *third = ask_beside(r, GET);
+	UNTIL(r, other->ended && third->ended);
+	assert_true(client_has(other, "502 ") && client_has(third, "502 "));
+	answer(r, OK_HI);
+	UNTIL(r, r->ended);
+	beside_free(other);
+	beside_free(third);
+}
+
 /* ---- health checks ---- */
 
 static char checked[256];
@@ -370,6 +395,7 @@ int main(void)
 		TEST(who_comes_back_starts_slowly),
 		TEST(names_stand_for_addresses),
 		TEST(each_address_is_an_upstream),
+		TEST(those_that_wait_go_where_a_name_leads_now),
 		TEST(health_is_asked_for),
 		TEST(a_check_has_its_time),
 	};
