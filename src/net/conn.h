@@ -38,6 +38,7 @@ struct conn {
 	const struct conn_ops *ops;
 	void (*ready)(struct conn *c, unsigned events); /* this and the next: by conn_hold */
 	struct conn_holder *holder;
+	bool more; /* the holder's: another write follows the next one at once */
 	bool ends; /* the holder's: what is written from now on may wait for conn_shutdown, which
 	              follows, so that all of it goes at once */
 };

@@ -71,7 +71,7 @@ static ssize_t tcp_write(struct conn *c, const struct iovec *v, int count)
 	struct tcp *t = tcp_of(c);
 	struct iovec *parts = (struct iovec *)v; /* sendmsg only reads them */
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
-	const int flags = MSG_NOSIGNAL | (c->ends ? MSG_MORE : 0);
+	const int flags = MSG_NOSIGNAL | (c->ends || c->more ? MSG_MORE : 0);
 	ssize_t put;
 	do /* one part is the rule, and send costs less for it */
 		put = count == 1 ? send(t->watch.fd, v->iov_base, v->iov_len, flags)

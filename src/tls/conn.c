@@ -126,15 +126,19 @@ static ssize_t tls_write(struct conn *c, const struct iovec *v, int count)
 {
 	struct tls_conn *t = tls_of(c);
 	int index = 0;
-	size_t offset = 0, all = 0;
+	size_t offset = 0, all = 0, total = 0;
+	for (int i = 0; i < count; i++)
+		total += v[i].iov_len;
 	move_on(v, count, 0, &index, &offset);
 	while (index < count && t->established && !t->failed && !t->below_blocked) {
 		struct str content = next_record(t, v, count, &index, &offset);
+		t->below.conn->more = all + content.n < total;
 		if (!write_record(t, content))
 			break;
 		all += content.n;
 		move_on(v, count, content.n, &index, &offset);
 	}
+	t->below.conn->more = false;
 	if (!c->ends)
 		tls_flush(t);
 	if (t->failed)

@@ -15,10 +15,13 @@ static struct {
 	struct tls_worker *worker;
 	struct tls_ticket_keys tickets;
 	struct conn_holder server, far;
+	struct conn *near; /* below TLS */
 	SSL_CTX *ctx;
 	SSL *client;
 	BIO *in, *out;
 	unsigned records; /* of content, that the client got */
+	const struct conn_ops *below;
+	struct buf writes; /* below TLS: '+' more was to follow, '.' it was not */
 } rig;
 
 static struct cert_table *table_of(const char *name)
@@ -81,7 +84,7 @@ static void count_records(
 static int setup(void **state)
 {
 	struct err err;
-	struct conn *near, *far;
+	struct conn *far;
 	(void)state;
 	memset(&rig, 0, sizeof rig);
 	rig.loop = loop_new(&clock_system);
@@ -90,9 +93,9 @@ static int setup(void **state)
 	rig.worker = tls_worker_new(rig.loop, rig.certs, &err);
 	assert_non_null(rig.worker);
 	tls_worker_ticket_keys(rig.worker, &rig.tickets);
-	conn_pipe_new(rig.loop, PIPE, &near, &far);
+	conn_pipe_new(rig.loop, PIPE, &rig.near, &far);
 	conn_hold(&rig.far, far, far_ready);
-	conn_hold(&rig.server, conn_tls_new(rig.worker, near, STR_NONE), server_ready);
+	conn_hold(&rig.server, conn_tls_new(rig.worker, rig.near, STR_NONE), server_ready);
 	rig.ctx = SSL_CTX_new(TLS_client_method());
 	rig.client = SSL_new(rig.ctx);
 	rig.in = BIO_new(BIO_s_mem());
@@ -168,10 +171,47 @@ static void parts_arrive_in_order(void **state)
 	}
 }
 
+static ssize_t seen_write(struct conn *c, const struct iovec *v, int count)
+{
+	buf_add_char(&rig.writes, c->more ? '+' : '.');
+	return rig.below->write(c, v, count);
+}
+
+/* So that the kernel sends several records at once, and the last one without waiting. */
+static void all_but_the_last_say_that_more_follows(void **state)
+{
+	(void)state;
+	static char part[50000];
+	static const struct {
+		size_t first, second;
+		const char *writes;
+	} large[] = { { 100, 0, "." }, { 16384, 0, "." }, { 40000, 0, "++." }, { 32768, 0, "+." },
+		{ 16384, 5, "+." }, { 5, 32768, "++." }, { 50000, 40000, "+++++." } };
+	struct conn_ops seen = *rig.near->ops;
+	rig.below = rig.near->ops;
+	rig.writes = BUF(100);
+	seen.write = seen_write;
+	rig.near->ops = &seen;
+	for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+		struct iovec v[] = { { part, large[i].first }, { part, large[i].second } };
+		buf_clear(&rig.writes);
+		assert_int_equal(
+		        conn_write(rig.server.conn, v, 2), large[i].first + large[i].second);
+		settle();
+		if (strcmp(buf_c(&rig.writes), large[i].writes))
+			fail_msg("case %zu: %s, want %s", i, buf_c(&rig.writes), large[i].writes);
+		assert_false(rig.near->more);
+	}
+	rig.near->ops = rig.below;
+	buf_done(&rig.writes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(parts_arrive_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		        all_but_the_last_say_that_more_follows, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
