@@ -178,15 +178,21 @@ class Upstream:
         self.listener.listen(512)
         self.port = self.listener.getsockname()[1]
         self.address = f"{host}:{self.port}"
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = [self.start_accepting(self.listener)]
 
-    def accept(self):
+    def start_accepting(self, listener):
+        thread = threading.Thread(target=self.accept, args=(listener,), daemon=True)
+        thread.start()
+        return listener, thread
+
+    def accept(self, listener):
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if listener.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.lock:
                 self.connections += 1
                 self.open.add(connection)
@@ -235,9 +241,14 @@ class Upstream:
         return heard, rest[end:]
 
     def stop(self):
-        with contextlib.suppress(OSError):
-            self.listener.shutdown(socket.SHUT_RDWR)  # a close alone would let one more in
-        self.listener.close()
+        """A close alone would let one more in. And a signal makes a thread that waits in accept() call it anew, by
+        the socket's number: were that the next listener's by then, it would take a connection of that one."""
+        for listener, thread in self.accepting:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            assert not thread.is_alive(), f"somebody still waits for connections to {self.address}"
+            listener.close()
         with self.lock:
             for connection in self.open:
                 with contextlib.suppress(OSError):

@@ -1,8 +1,6 @@
 """kill -9 of each process at every step of the ACME table, in issue and in renewal, with and without the
 CA's answer having arrived. Afterwards: exactly one account, every certificate, nothing ordered twice
 without need."""
-import contextlib
-import socket
 import threading
 import time
 
@@ -10,7 +8,7 @@ import pytest
 
 from api import Api
 from authority import Gate
-from network import free_port, raw, until
+from network import Upstream, free_port, raw, until
 
 STEPS = ("directory", "account", "order", "authz", "answer", "await", "finalize", "download")
 PROCESSES = ("control", "fetch", "serve", "supervisor")
@@ -131,31 +129,18 @@ def test_kill_while_the_account_gets_another_key(stage, upstream, process, after
     assert (gate.accounts, pebble.accounts, pebble.issued) == (1, 1, 3)
 
 
-class Road:
+class Road(Upstream):
     """The way from the CA to Everseal's port for plain HTTP; `toll` is called for each question on it,
     and if it says so the question is lost with its connection."""
 
     def __init__(self, port, to, toll):
         self.to, self.toll = to, toll
-        self.socket = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(script=self.pass_on, port=port)
 
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.socket.accept()
-                threading.Thread(target=self.pass_on, args=(connection,), daemon=True).start()
-
-    def pass_on(self, connection):
-        with contextlib.closing(connection), contextlib.suppress(OSError):
-            question = b""
-            while b"\r\n\r\n" not in question:
-                question += connection.recv(4096)
-            if not self.toll():
-                connection.sendall(raw(self.to, question))
-
-    def stop(self):
-        self.socket.close()
+    def pass_on(self, connection, _):
+        question, _ = self.hear(connection)
+        if question and not self.toll():
+            connection.sendall(raw(self.to, question.head))
 
 
 @pytest.fixture
@@ -176,7 +161,9 @@ def asked(stage, upstream):
             return True
 
     stage.keep(Road(pebble.http, port, die))
-    return everseal.start(), pebble, deaths
+    yield everseal.start(), pebble, deaths
+    with one_by_one:  # what is dying is back, and nothing dies of questions that come late
+        deaths.clear()
 
 
 def test_serve_dies_of_the_question(asked):

@@ -557,6 +557,9 @@ def test_an_application_that_never_reads_is_504(place, play):
         thread = threading.Thread(target=send, daemon=True)
         thread.start()
         assert head_of(s).startswith(b"HTTP/1.1 504 ")
+        with contextlib.suppress(OSError):
+            s.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
 
 
 # ---- too many, and TLS that is none ----

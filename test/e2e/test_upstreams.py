@@ -269,28 +269,12 @@ class BySocket(Upstream):
     def __init__(self, path, **options):
         self.path = path
         super().__init__(**options)
-        self.unix = socket.socket(socket.AF_UNIX)
+        unix = socket.socket(socket.AF_UNIX)
         path.unlink(missing_ok=True)
-        self.unix.bind(str(path))
+        unix.bind(str(path))
         path.chmod(0o666)
-        self.unix.listen(64)
-        threading.Thread(target=self.accept_unix, daemon=True).start()
-
-    def accept_unix(self):
-        while True:
-            try:
-                connection, _ = self.unix.accept()
-            except OSError:
-                return
-            with self.lock:
-                self.open.add(connection)
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def stop(self):
-        with contextlib.suppress(OSError):
-            self.unix.shutdown(socket.SHUT_RDWR)
-        self.unix.close()
-        super().stop()
+        unix.listen(64)
+        self.accepting.append(self.start_accepting(unix))
 
 
 @pytest.mark.parametrize("user", [None, "nobody"])
