@@ -15,7 +15,7 @@ import debian13  # noqa: E402
 from authority import Gate, Pebble  # noqa: E402
 from difficult import Difficult  # noqa: E402
 from house import Everseal  # noqa: E402
-from network import Upstream  # noqa: E402
+from network import Upstream, share_ports  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -30,6 +30,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     share, shares = map(int, config.getoption("--shard").split("/"))
+    share_ports(share, shares)
     if shares > 1:
         items[:] = [i for i in items if zlib.crc32(i.nodeid.encode()) % shares == share]
 

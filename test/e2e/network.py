@@ -14,12 +14,23 @@ from cryptography.hazmat.primitives import hashes
 
 picking = random.SystemRandom()
 picked = set()
+LOWEST, HIGHEST = 11000, 32000
+picked_from = [LOWEST, HIGHEST]
+
+
+def share_ports(share, shares):
+    """Of tests that run beside each other none picks a port that another wants free or closed for now."""
+    width = (HIGHEST - LOWEST) // shares
+    picked_from[:] = LOWEST + share * width, LOWEST + (share + 1) * width
 
 
 def free_port(host="127.0.0.1"):
-    """A port that nobody listens on, outside the range that the kernel gives to outgoing connections."""
+    """A port that nobody listens on, outside the range that the kernel gives to outgoing connections. One that was
+    picked long ago may be picked again."""
+    if 2 * len(picked) > picked_from[1] - picked_from[0]:
+        picked.clear()
     while True:
-        port = picking.randrange(11000, 32000)
+        port = picking.randrange(*picked_from)
         with socket.socket() as s:
             try:
                 s.bind((host, port))
