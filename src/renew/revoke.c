@@ -391,10 +391,10 @@ static void follow(struct renew_request *q, struct revocation *v)
 		list_add_last(&v->requests, &q->node);
 }
 
-static bool make(struct registration *g, const struct renew_revoke_want *want, struct err *err)
+static bool make(struct registration *g, const struct renew_revoke_want *want, unsigned reason,
+        struct err *err)
 {
-	unsigned reason;
-	if (!read_reason(want->reason, &reason, err) || !may_revoke(g, want, err))
+	if (!may_revoke(g, want, err))
 		return false;
 	struct revocation *v = revocation_new(g, g->held.chain[0]);
 	CHECK(v); /* it was read before */
@@ -415,10 +415,12 @@ static bool make(struct registration *g, const struct renew_revoke_want *want, s
 void renew_revoke(struct renewals *r, struct renew_request *q, const struct renew_revoke_want *want,
         renew_done *answer)
 {
+	unsigned reason;
 	request_open(r, q, answer);
 	struct registration *g = request_find(q, want->name);
 	q->existing = g && g->revocation;
-	if (g && (g->revocation || make(g, want, &q->err)))
+	if (g && read_reason(want->reason, &reason, &q->err) &&
+	        (g->revocation || make(g, want, reason, &q->err)))
 		follow(q, g->revocation);
 	else
 		request_answer_soon(q);

@@ -355,6 +355,12 @@ static void a_ca_that_is_down_is_asked_again(void **state)
 	wish_revoke_with(&w, &(struct renew_revoke_want){ .name = STR("shop.example.com"),
 	                             .reason = STR("superseded") });
 	wish_wait(&w);
+	struct wish again;
+	wish_revoke_with(&again, &(struct renew_revoke_want){ .name = STR("shop.example.com"),
+	                                 .reason = STR("boredom") });
+	wish_refused(&again, ERR_INPUT,
+	        "boredom is no reason for a revocation. Give one of: unspecified keyCompromise "
+	        "affiliationChanged superseded cessationOfOperation.");
 	run_for(place, 5 * MINUTE);
 	assert_false(task(w.task)->ended);
 	assert_int_equal(place->ca.revocations, 0);
