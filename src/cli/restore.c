@@ -223,9 +223,12 @@ static bool restore(struct restoring *r, bool *ret_key_there, struct err *err)
 	return true;
 }
 
-static void tell(const struct restoring *r, bool key_there)
+static void tell(const struct command *c, const struct restoring *r, bool key_there)
 {
-	printf("The state is restored to %s: start it with `everseal run`.\n", r->state);
+	const bool named = command_has(c, OPTION_STATE), config = command_has(c, OPTION_CONFIG);
+	printf("The state is restored to %s: start it with `everseal run%s%s%s%s`.\n", r->state,
+	        config ? " --config " : "", config ? command_config(c) : "",
+	        named ? " --state " : "", named ? r->state : "");
 	if (!key_there)
 		printf("Before that, put the master key %s there as master.key (mode 0400, the "
 		       "same owner), or give it as the credential master.key.\n",
@@ -249,7 +252,7 @@ int command_restore(struct command *c)
 		done = restore(&r, &key_there, &err);
 	}
 	if (done)
-		tell(&r, key_there);
+		tell(c, &r, key_there);
 	master_free(&r.master);
 	if (r.lock >= 0)
 		close(r.lock);

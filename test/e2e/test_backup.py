@@ -66,6 +66,7 @@ def test_a_restored_server_serves_without_asking_a_ca(stage, everseal):
     everseal.stop()
     everseal.state = everseal.folder / "moved"
     said = restore(file, everseal.state).ok().out
+    assert f"start it with `everseal run --state {everseal.state}`" in said
     assert "everseal run" in said and "master.key" not in said
     assert stat.S_IMODE(everseal.state.stat().st_mode) == 0o700
     assert listing(everseal.state) == ["everseal.db", "lock", "master.key"]
