@@ -92,7 +92,7 @@ static void note(const struct wish *w, bool existing)
 	if (!existing)
 		audit_add_by(&w->author, w->what, w->subject, STR_NONE,
 		        q->after[0] ? str_c(q->after) : STR_NONE);
-	else if (strcmp(q->before, q->after) != 0)
+	else if (q->before[0] && strcmp(q->before, q->after) != 0)
 		audit_add_by(&w->author, "Registration changed", w->subject, str_c(q->before),
 		        str_c(q->after));
 }

@@ -446,6 +446,19 @@ def test_one_that_is_removed_is_gone_with_its_key(stage, upstream, root):
     place.cli("import", "--remove", name).failed(f"There is no certificate for {name}")
 
 
+def test_of_many_who_remove_it_one_does(place, root):
+    """The others are told the same, and nothing is noted of them."""
+    name, api = "shop.example.com", Api(place.state)
+    for _ in range(4):
+        bring(place, name, *root.issue(name)).ok()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: api.delete(f"/api/certificates/{name}", {}), range(8)))
+        assert [a.json["existing"] for a in answers if a.status == 200].count(False) == 1
+        assert {a.status for a in answers} <= {200, 404}
+    noted = [e["what"] for e in api.get("/api/audit").ok()["items"]]
+    assert sorted(noted) == ["Certificate imported"] * 4 + ["Imported certificate removed"] * 4
+
+
 def test_a_name_may_end_as_ids_do(place, root):
     """What it is called by is its own, not another one's id."""
     for name in ("goods", "goods-imported"):
