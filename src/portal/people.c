@@ -90,36 +90,42 @@ static bool read_factor(
 	        portal.master, what, "The key of a second factor", record->blob, &p->factor, err);
 }
 
-struct load {
-	struct store_scan scan;
-	struct err *err;
-	bool failed;
-};
+static bool read_person(
+        struct person *p, const struct json *value, const struct record *record, struct err *err)
+{
+	if (!value || !read_factor(p, value, record, err))
+		return false;
+	snprintf(p->hash, sizeof p->hash, "%.*s", STR_ARG(json_text(value, "hash")));
+	return true;
+}
 
+/* One that cannot be read keeps nobody from starting, and nobody from being given a password. */
 static bool load_person(struct store_scan *scan, const struct record *record)
 {
-	struct load *l = OWNER(scan, struct load, scan);
-	JSON_AUTO *value = json_parse(record->value, "A person's record", l->err);
+	struct err err = ERR_INIT;
+	JSON_AUTO *value = json_parse(record->value, "A person's record", &err);
 	enum scope scope = SCOPE_READ;
-	if (!value || record->id.n > PERSON_NAME) {
-		l->failed = !value;
-		return !l->failed;
-	}
+	(void)scan;
+	if (record->id.n > PERSON_NAME)
+		return true;
 	scope_from_name(json_text(value, "scope"), &scope);
 	struct person *p = person_new(record->id, scope, "");
-	snprintf(p->hash, sizeof p->hash, "%.*s", STR_ARG(json_text(value, "hash")));
 	clock_from_rfc3339(json_text(value, "created"), &p->created);
 	clock_from_rfc3339(json_text(value, "last_seen"), &p->last_seen);
 	read_texts(json_array(value, "known"), p->known[0], ADDRESS_TEXT, KNOWN_ADDRESSES);
 	p->row.version = record->version;
-	l->failed = !read_factor(p, value, record, l->err);
-	return !l->failed;
+	if (!read_person(p, value, record, &err))
+		log_error(portal.log,
+		        "What is stored of %s cannot be read: until `everseal admin password %s` "
+		        "gives a new password, %s cannot sign in. %s",
+		        p->name, p->name, p->name, err.text);
+	return true;
 }
 
 bool people_load(struct err *err)
 {
-	struct load l = { .scan.each = load_person, .err = err };
-	return store_each(portal.store, STR("person"), &l.scan, err) && !l.failed;
+	struct store_scan scan = { .each = load_person };
+	return store_each(portal.store, STR("person"), &scan, err);
 }
 
 void people_close(void)

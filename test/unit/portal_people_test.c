@@ -713,6 +713,34 @@ static void test_tokens_after_a_crash(void **state)
 	}
 }
 
+/* It keeps nobody from starting; nobody gets in by it, and the owner heals it. */
+static void test_a_person_whose_record_is_damaged(void **state)
+{
+	struct signed_in s;
+	(void)state;
+	make("ana", "administer");
+	make("bo", "administer");
+	settle();
+	portal_close();
+	scope_in_store("ana", "\"scope\":", "\"scope\"");
+	open_portal();
+	assert_non_null(strstr(buf_c(&logged), "What is stored of ana cannot be read"));
+	sign_in("bo", &s);
+	for (const char *const *password = (const char *const[]){ "", PASS, NULL }; *password;
+	        password++) {
+		char body[80];
+		snprintf(body, sizeof body, "{\"name\":\"ana\",\"password\":\"%s\"}", *password);
+		assert_int_not_equal(
+		        ask(R("POST", "/api/session", .body = body, .origin = OWN)), 200);
+	}
+	done(R("POST", "/api/admin/password",
+	        .body = "{\"name\":\"ana\",\"password\":\"" PASS "\"}", .owner = true));
+	restart();
+	sign_in("ana", &s);
+	struct ask get = with(&s, "GET", "/api/people");
+	assert_int_equal(ask(&get), 403);
+}
+
 /* A token whose text nobody has got goes, and the audit has both. */
 static void test_token_of_who_has_left(void **state)
 {
@@ -890,6 +918,7 @@ int main(void)
 		TEST(test_token_names),
 		TEST(test_tokens_of_person),
 		TEST(test_tokens_after_a_crash),
+		TEST(test_a_person_whose_record_is_damaged),
 		TEST(test_token_of_who_has_left),
 		TEST(test_pace),
 		TEST(test_setup),
