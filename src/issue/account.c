@@ -73,9 +73,9 @@ static void say_doubt(struct account_change *c, const struct err *why)
 	err_set(&c->err, why->code,
 	        "It is not known whether the account at %s has its next key: %.*s Both keys are "
 	        "kept, and nothing is ordered there meanwhile." ERR_REMEDY
-	        "Nothing to do: the CA is asked again which of them it knows. To ask at once, ask "
-	        "for the change once more.",
-	        c->issuer->name, STR_ARG(words));
+	        "Nothing to do: the CA is asked again which of them it knows. `everseal issuer "
+	        "rollover %s` asks at once.",
+	        c->issuer->name, STR_ARG(words), c->issuer->name);
 }
 
 /* Who waits is told; the stored flow and its key stay. not_before: wall ms, or 0. */

@@ -86,3 +86,25 @@ def test_what_a_ca_asks_to_wait_for(stage, upstream):
     for look in ({}, {"width": 390, "dark": True}, {"dark": True}, {"width": 390}):
         browser.look(**look)
         judge(browser, f"waits-{look.get('width', 1440)}-{'dark' if look.get('dark') else 'light'}")
+
+
+def test_an_account_whose_key_is_in_doubt(stage, upstream):
+    """The CA fell silent while it changed: why nothing is ordered there, until it has spoken."""
+    ca = stage.difficult()
+    everseal = stage.everseal(ca, sites=f"site * {{ proxy {upstream.address} }}").start()
+    everseal.register("shop.example.com")
+    ca.switch(rollover="silent")
+    everseal.cli("issuer", "rollover", "pebble", timeout=90).failed("Both keys are kept")
+    browser = new_window(stage, everseal)
+    first_administrator(browser, everseal)
+    browser.visit("#/issuers", "Issuers$").sees("Its key is in doubt")
+    browser.sees("Accounts whose key is in doubt")
+    browser.sees("It is not known whether the account at pebble has its next key: .*Both keys are kept, and nothing "
+                 "is ordered there meanwhile.*the CA is asked again")
+    for look in ({}, {"width": 390, "dark": True}):
+        browser.look(**look)
+        judge(browser, f"doubt-{look.get('width', 1440)}-{'dark' if look.get('dark') else 'light'}")
+    ca.reset()
+    everseal.cli("issuer", "rollover", "pebble").ok()
+    browser.visit("#/diagnosis", "Diagnosis").visit("#/issuers", "Issuers$").sees("Without e-mail|ops@example.com")
+    assert "in doubt" not in browser.text

@@ -16,7 +16,7 @@ function accountCell({account, account_doubt: doubt, eab, directory}) {
 		return 'None is needed';
 	if (!account)
 		return eab ? 'Made with the first order, bound to yours there' : 'Made with the first order';
-	return [account.email || 'Without e-mail', doubt ? h('div', {}, state('warning', doubt)) : null, account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
+	return [account.email || 'Without e-mail', doubt ? h('div', {}, state('warning', 'Its key is in doubt')) : null, account.terms ? h('div', {class: 'hint'}, link('Terms accepted', account.terms, {rel: 'noreferrer'})) : null];
 }
 
 function directoryCell({name, directory, trust, roots}) {
@@ -108,12 +108,14 @@ export function view(page) {
 
 	function draw() {
 		limits.items = issuers.items.flatMap(i => i.limits.map(l => ({issuer: i.title, ...l}))).filter(l => l.used || !l.about);
+		const doubts = issuers.items.filter(i => i.account_doubt);
 		waits.items = issuers.items.flatMap(i => i.waits.map(w => ({issuer: i.title, ...w})));
 		limits.loaded = waits.loaded = issuers.loaded;
 		page.draw(
 			band({path: [['Configuration'], ['Issuers']], subject: count(issuers.items.length, 'issuer', 'issuers')}),
 			paper(issuers.table(), h('p', {class: 'hint after'}, 'Another one: ', h('code', {}, 'issuer NAME { directory URL }'),
 				' in the configuration file, then ', h('code', {}, 'everseal reload'), '.'),
+			doubts.length ? section('Accounts whose key is in doubt', doubts.map(i => h('p', {}, i.account_doubt))) : null,
 			waits.items.length ? section('CAs that ask to wait', waits.table(),
 				h('p', {class: 'hint after'}, 'In their own words. What it concerns is ordered again after that, by itself.'),
 				exactSwitch(draw)) : null,
