@@ -4,7 +4,7 @@
 #include "cli/secret.h"
 #include "cli/show.h"
 
-enum { SECRET_MOST = 1024, BODY_MOST = 16 << 10 };
+enum { SECRET_MOST = 1024, URL_MOST = 2048, BODY_MOST = 16 << 10 };
 
 /* ---- add, set, remove ---- */
 
@@ -25,8 +25,8 @@ static void write_given(const struct command *c, struct json_writer *w)
 	static const struct {
 		enum option option;
 		const char *member;
-	} given[] = { { OPTION_TO, "to" }, { OPTION_SERVER, "server" }, { OPTION_FROM, "from" },
-		{ OPTION_USER, "user" }, { OPTION_LEVEL, "level" } };
+	} given[] = { { OPTION_SERVER, "server" }, { OPTION_FROM, "from" }, { OPTION_USER, "user" },
+		{ OPTION_LEVEL, "level" } };
 	for (size_t i = 0; i < sizeof given / sizeof *given; i++)
 		if (command_has(c, given[i].option))
 			json_write_text(w, given[i].member, command_value(c, given[i].option));
@@ -43,14 +43,29 @@ static bool write_secret(
 	return true;
 }
 
+/* "-": asked for, since others see what is among the arguments, and it may hold a token. */
+static bool read_to(struct str *to, struct buf *typed, struct err *err)
+{
+	if (!str_eq_c(*to, "-"))
+		return true;
+	if (!secret_ask("URL", "this webhook", typed, err))
+		return false;
+	*to = buf_str(typed);
+	return true;
+}
+
 static bool write_added(const struct command *c, struct buf *body, struct err *err)
 {
 	struct json_writer w;
-	const bool webhook = memmem(c->operands[0].p, c->operands[0].n, "://", 3);
+	struct str to = c->operands[0];
+	BUF_AUTO typed = BUF_SECRET_INIT(URL_MOST);
+	if (!read_to(&to, &typed, err))
+		return false;
+	const bool webhook = memmem(to.p, to.n, "://", 3);
 	json_write_init(&w, body);
 	json_write_object(&w, NULL);
 	json_write_c(&w, "way", webhook ? "webhook" : "mail");
-	json_write_text(&w, "to", c->operands[0]);
+	json_write_text(&w, "to", to);
 	write_given(c, &w);
 	if (webhook ? !write_secret(&w, "secret", "this webhook", err)
 	            : command_value(c, OPTION_USER).n &&
@@ -71,6 +86,8 @@ int command_notify_add(struct command *c)
 	const struct question q = {
 		.method = "POST", .path = STR("/api/notify/targets"), .body = buf_str(&body)
 	};
+	if (str_eq_c(c->operands[0], "-"))
+		c->operands[0] = STR("The webhook");
 	return command_do(c, &q, "is told. `everseal notify test` says whether messages arrive.");
 }
 
@@ -89,10 +106,16 @@ static bool write_changes(
 {
 	struct json_writer w;
 	int64_t version = 0;
+	struct str to = command_value(c, OPTION_TO);
+	BUF_AUTO typed = BUF_SECRET_INIT(URL_MOST);
+	if (!read_to(&to, &typed, err))
+		return false;
 	json_int(target, "version", &version);
 	json_write_init(&w, body);
 	json_write_object(&w, NULL);
 	json_write_int(&w, "version", version);
+	if (command_has(c, OPTION_TO))
+		json_write_text(&w, "to", to);
 	write_given(c, &w);
 	if (command_has(c, OPTION_SECRET) && !write_secret(&w, "secret", "this webhook", err))
 		return false;

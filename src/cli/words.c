@@ -166,12 +166,13 @@ const struct verb_words verbs[VERB_COUNT] = {
 	[VERB_ISSUER_TEST] = { "issuer test", "ISSUER", 1, WHERE | HAS(JSON), 0,
 		"ask a certificate authority for its directory",
 		"Asks the certificate authority for its directory and says whether it answers." },
-	[VERB_NOTIFY_ADD] = { "notify add", "MAIL|URL", 1,
+	[VERB_NOTIFY_ADD] = { "notify add", "MAIL|URL|-", 1,
 		WHERE | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,
 		"tell somebody of what happens",
 		"Tells whoever reads that mailbox, or the webhook at that URL, of what happens to "
 		"certificates. A mailbox needs --server and --from. The secret that signs what a webhook "
-		"gets is asked for on the terminal, or read as one line from standard input. It is kept in "
+		"gets is asked for on the terminal, or read as one line from standard input; and before it, "
+		"with - instead of a URL, the URL, which may hold a token. It is kept in "
 		"the store, secrets sealed; a program is named by `notify` in the configuration alone." },
 	[VERB_NOTIFY_SET] = { "notify set", "TARGET", 1,
 		WHERE | HAS(TO) | HAS(SECRET) | HAS(SERVER) | HAS(FROM) | HAS(USER) | HAS(LEVEL) | HAS(JSON), 0,

@@ -55,7 +55,7 @@
 	X(FORMAT, "format", "FORMAT", "The form of what is written: pem or pkcs12. Default: pem.") \
 	X(TO, "to", "FILE",                                                                        \
 	        "The file to write, which must not exist yet. Of `notify set`: the mailbox or "    \
-	        "URL to tell instead.")                                                            \
+	        "URL to tell instead, or - as of `notify add`.")                                   \
 	X(MANY, "many", "DIR",                                                                     \
 	        "Import every file NAME.pem of that directory; _.example.com.pem is for "          \
 	        "*.example.com.")                                                                  \

@@ -238,6 +238,11 @@ def test_by_command(everseal, api, receiver, plain):
     cli("set", "webhook 127.0.0.1", "--secret", secret=SECRET).ok()
     assert everseal.cli("notify", "test", "webhook 127.0.0.1").ok().out == "webhook 127.0.0.1: arrived.\n"
     everseal.cli("notify", "test", "webhook elsewhere").failed("Nobody is told of anything as")
+    elsewhere = f"http://127.0.0.1:{receiver.server_port}/another-token"
+    assert cli("set", "webhook 127.0.0.1", "--to", "-", secret=elsewhere).ok().out == "webhook 127.0.0.1 is changed.\n"
+    cli("add", "-", secret=f"{a_hook(receiver)['to']}\n{SECRET}\n").ok()
+    assert "is told already" in cli("add", "-", secret=f"{elsewhere}\n{SECRET}\n").err
+    everseal.cli("notify", "remove", next(t["id"] for t in api.get("/api/notify").ok()["targets"] if "webhook" in t["target"])).ok()
     everseal.cli("notify", "remove", identity).ok()
     everseal.cli("notify", "remove", "webhook 127.0.0.1").ok()
     assert told(api) == {}
