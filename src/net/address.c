@@ -198,7 +198,9 @@ bool address_is_loopback(const struct sockaddr_storage *a)
 
 bool address_is_link_local(const struct sockaddr_storage *a)
 {
-	static const char *const cidrs[] = { "169.254.0.0/16", "fe80::/10", NULL };
+	/* By NAT64 and 6to4 (RFC 6052, 3056), too. */
+	static const char *const cidrs[] = { "169.254.0.0/16", "fe80::/10", "64:ff9b::a9fe:0/112",
+		"2002:a9fe::/32", NULL };
 	return in_any(a, cidrs);
 }
 

@@ -35,10 +35,11 @@ struct address_kept address_keep(const struct sockaddr_storage *a);
 struct sockaddr_storage address_whole(const struct address_kept *k);
 
 bool address_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b);
-bool address_is_any(const struct sockaddr_storage *a);        /* 0.0.0.0, :: */
-bool address_is_loopback(const struct sockaddr_storage *a);   /* 127.0.0.0/8, ::1 */
-bool address_is_link_local(const struct sockaddr_storage *a); /* 169.254.0.0/16, fe80::/10 */
-bool address_is_private(const struct sockaddr_storage *a);    /* RFC 1918, 6598, 4193 */
+bool address_is_any(const struct sockaddr_storage *a);      /* 0.0.0.0, :: */
+bool address_is_loopback(const struct sockaddr_storage *a); /* 127.0.0.0/8, ::1 */
+/* 169.254.0.0/16, however it is written, and fe80::/10 */
+bool address_is_link_local(const struct sockaddr_storage *a);
+bool address_is_private(const struct sockaddr_storage *a); /* RFC 1918, 6598, 4193 */
 
 /* What to dial to come to who listens at `host` ("0.0.0.0", "::": everywhere) as visitors of the
  * name do. STR_NONE: visitors of that address do not come there. Borrowed from both. */
