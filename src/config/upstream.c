@@ -90,6 +90,10 @@ bool config_value_upstream(
 	const struct scheme *scheme = scheme_of(text);
 	struct str authority = str_from(text, scheme->prefix.n), host;
 	size_t slash = str_find(authority, '/');
+	if (str_has(str_head(authority, slash), '@')) /* a password is not repeated */
+		return err_set(err, ERR_INPUT,
+		        "An application's address has no user name and no password: leave out what "
+		        "stands before @.");
 	if (scheme->prefix.n && slash + 1 == authority.n)
 		authority.n--;
 	else if (slash < authority.n)

@@ -235,6 +235,9 @@ static const struct mistake mistakes[] = {
 	{ "page 127.0.0.1:8007 a.test\nsite a.test { proxy 127.0.0.1:1 }",
 	        "f:2:6: a.test is the page's name: a site needs another, since the page shares its "
 	        "origin with nobody.\n" },
+	{ "site a.test { proxy http://me:secret@app:3000/x }",
+	        "f:1:21: An application's address has no user name and no password: leave out what "
+	        "stands before @.\n" },
 	{ "site a.test { proxy https://app:3000/x }",
 	        "f:1:21: \"https://app:3000/x\" has a path, but requests are passed on with the "
 	        "path that they have: write https://app:3000.\n" },
