@@ -52,11 +52,12 @@ struct next heard_revoke_refused(struct flow *f, const struct answer *a)
 	return unknown && !f->by_key ? heard_account_gone(f, a) : refused(f, a);
 }
 
-/* Also of "alreadyRevoked": so a lost answer is asked for once more without harm. */
+/* Also of "alreadyRevoked": so a lost answer is asked for once more without harm, and so is one of
+ * somebody in between (RFC 8555 7.6: there is nothing to say but the status). */
 struct next heard_revoke(struct flow *f, const struct answer *a)
 {
-	(void)f;
-	(void)a;
+	if (a->reply->body.n && !a->body)
+		return not_acme(f, a, "");
 	return (struct next){ .what = FLOW_DONE };
 }
 

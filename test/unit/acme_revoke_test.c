@@ -97,6 +97,12 @@ static void what_the_ca_may_say(void **state)
 		{ 400, "{" URN "badRevocationReason\",\"detail\":\"No\"}", FLOW_FAIL, ERR_REFUSED,
 		        "ca.test refused the revocation: No (badRevocationReason).",
 		        "Choose another reason, or none." },
+		{ 200, "<html>", FLOW_FAIL, ERR_PROTOCOL,
+		        "ca.test answered about the revocation with HTTP 200 and a web page "
+		        "(HTML), "
+		        "which is not ACME.",
+		        "Check the issuer's directory URL https://ca.test/directory, and what "
+		        "stands between here and there." },
 		{ 404, "<html>", FLOW_FAIL, ERR_PROTOCOL,
 		        "ca.test answered about the revocation with HTTP 404 and a web page "
 		        "(HTML), "
