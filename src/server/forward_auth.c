@@ -211,6 +211,7 @@ void forward_auth_start(struct exchange *ex, void (*go_on)(struct exchange *ex))
 		.peer = ex->peer,
 		.proto = ex->proto,
 		.tls = ex->tls,
+		.secured = ex->secured,
 		.temporary = ex->temporary,
 		.started = loop_mono(ex->worker->loop),
 	};

@@ -17,6 +17,7 @@ site a.example {{ proxy {app} }}
 site mtls.example {{ proxy {app}; client-ca {ca} }}
 site other.example {{ proxy {app}; client-ca {other} }}
 site second.example {{ proxy {app}; client-ca {ca} }}
+site asked.example {{ proxy {app}; client-ca {ca}; forward-auth http://{app}/ask }}
 site modern.example {{ proxy {app}; tls-policy modern }}
 site *.wild.example {{ proxy {app}; client-ca {ca} }}
 site open.wild.example {{ proxy {app} }}
@@ -93,6 +94,13 @@ def test_application_is_told_and_nobody_else_tells_it(place):
     assert not heard.values("X_Client_Cert_Fingerprint") and not heard.values("X-Client-Cert-Other")
     assert place.status("a.example", place.context(place.mine), headers=forged) == 200
     assert b"client-cert" not in place.app.heard[-1].head.lower().replace(b"_", b"-")
+
+
+def test_who_is_asked_by_forward_auth_is_told_too(place):
+    assert place.status("asked.example", place.context(place.mine), headers=["X-Client-Cert-Subject: CN=root"]) == 200
+    asked, passed = place.app.heard[-2:]
+    assert asked.head.startswith(b"GET /ask ")
+    assert asked.values("X-Client-Cert-Subject") == passed.values("X-Client-Cert-Subject") == ["CN=ana"]
 
 
 @pytest.mark.asan
