@@ -94,6 +94,14 @@ async function request(method, url, body, signal) {
 	}
 }
 
+/* What import() gives, or an ApiError: the part of the page that it fetches may not come either. */
+export function part(load, signal) {
+	return new Promise((done, fail) => {
+		signal.addEventListener('abort', () => fail(unreachable({name: 'AbortError'})));
+		load().then(done, cause => fail(cause instanceof TypeError ? unreachable(cause) : cause));
+	});
+}
+
 export const get = (path, query, signal) => request('GET', address(path, query), undefined, signal);
 export const post = (path, body = {}, signal) => request('POST', address(path), body, signal);
 export const put = (path, body = {}, signal) => request('PUT', address(path), body, signal);

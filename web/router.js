@@ -14,6 +14,7 @@
  *   page.setQuery({state: ''}, {push: true})   changes it without leaving the view
  *   page.session              {name, scope, …};  page.may('operate') whether its scope suffices
  *   go('#/sites') goes there; reopen() draws the view anew, with what was typed. */
+import {part} from './api.js';
 import {update} from './h.js';
 import * as live from './live.js';
 import {band, link, load, paper, tellAll} from './parts.js';
@@ -105,7 +106,7 @@ function redraw(children) {
 /* What is there instead of a view that could not be loaded; the sentence stands above it. */
 function notLoaded(title, error) {
 	const [list] = split(location.hash).parts;
-	return [band({path: [[title]], subject: error.status === 404 ? 'Not found' : 'Not loaded'}),
+	return [band({path: [[title || 'Everseal']], subject: error.status === 404 ? 'Not found' : 'Not loaded'}),
 		paper(lists[list] ? link(lists[list], `#/${list}`) : null)];
 }
 
@@ -169,7 +170,7 @@ function makePage(query, saved) {
 	return page;
 }
 
-async function open() {
+function open() {
 	if (current)
 		keep();
 	const saved = enter();
@@ -180,10 +181,7 @@ async function open() {
 	tellAll('');
 	const page = current = makePage(query, saved);
 	live.tell('route', location.hash);
-	const module = await match.load();
-	if (page !== current)
-		return;
-	module.view(page, ...match.given);
+	page.load('this view', signal => part(match.load, signal), module => module.view(page, ...match.given));
 }
 
 function count({counts}) {

@@ -444,6 +444,19 @@ def test_names_as_long_as_they_may_be(everseal, upstream, open_page):
             judge(browser, f"long-{heading[:5]}-{width}-light")
 
 
+def test_a_view_that_does_not_come(everseal, open_page):
+    """Each is fetched when it is first opened; the server may be away then."""
+    browser = open_page()
+    browser.visit("#/sites", "Sites$")
+    browser.expect_error(r"ERR_|api/|views/|dynamically imported")
+    everseal.stop()
+    browser.go("#/audit").sees("This page cannot reach the server", seconds=30)
+    judge(browser, "no-view-1440-light")
+    everseal.start()
+    browser.sees("Live ", seconds=60)
+    browser.press("^Try again$").sees(r"\d+ entr")
+
+
 def test_a_task_says_its_names_as_people_read_them(everseal, upstream, open_page):
     everseal.cli("lets-encrypt", "register", "--name", "bücher.example.com", "--name", "b.example.com", "--proxy",
                  upstream.address, "--wait").ok()
