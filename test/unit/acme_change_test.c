@@ -314,10 +314,25 @@ static void what_is_not_tried_again_is_not_said_to_be(void **state)
 	        "many (rateLimited).");
 }
 
+static void a_web_page_is_no_consent(void **state)
+{
+	(void)state;
+	static const enum acme_change all[] = { CHANGE_contact, CHANGE_deactivate };
+	for (size_t i = 0; i < 2; i++) {
+		FLOW_AUTO *f = flow_of(all[i], "");
+		const struct next n = hear(f, 200, "<html>Back soon</html>");
+		assert_int_equal(n.what, FLOW_FAIL);
+		assert_non_null(strstr(n.err.text, "which is not ACME"));
+		FLOW_AUTO *good = flow_of(all[i], "");
+		assert_int_equal(hear(good, 200, "{\"status\":\"valid\"}").what, FLOW_DONE);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_contact_is_sent_to_the_account),
+		cmocka_unit_test(a_web_page_is_no_consent),
 		cmocka_unit_test(a_key_is_changed_by_what_both_signed),
 		cmocka_unit_test(a_refused_key_may_be_the_accounts_all_the_same),
 		cmocka_unit_test(after_silence_the_account_is_looked_for_by_both_keys),
