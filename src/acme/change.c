@@ -144,7 +144,7 @@ struct next heard_deactivate_refused(struct flow *f, const struct answer *a)
 	return refused(f, a);
 }
 
-/* RFC 8555 7.3.2 and 7.3.6: the account as it is now. A page of somebody in between is no consent. */
+/* RFC 8555 7.3.2 and 7.3.6: the account as it is now. A page of somebody in between is not it. */
 struct next heard_changed(struct flow *f, const struct answer *a)
 {
 	if (a->reply->body.n && !a->body)
