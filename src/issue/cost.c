@@ -6,7 +6,8 @@ static struct limit_order order_of(const struct cost *c, const struct flow *f, s
 		.names = flow_names(a, f),
 		.count = f->name_count,
 		.exempt = c->exempt,
-		.renewal = c->renewal };
+		.renewal = c->renewal,
+		.has_account = f->account.n > 0 };
 }
 
 void cost_begin(struct cost *c, const struct flow *f)
@@ -24,6 +25,10 @@ void cost_heard(struct cost *c, const struct flow *f, const struct next *n, bool
 	const struct str *names = flow_names(&a, f);
 	const bool exempt = c->exempt && f->replaces.n;
 	const bool ordered = f->order.n && f->step == ACME_STEP_order;
+	const bool new_account =
+	        f->account.n && f->account_looked_up && f->step == ACME_STEP_account;
+	if (new_account)
+		limits_spent(c->limits, SPENT_ACCOUNT, f->directory_url, NULL, 0);
 	if (proof_failed) {
 		limits_spent(c->limits, SPENT_FAILURE, f->directory_url,
 		        &names[n->other_type ? n->at : f->at], 1);

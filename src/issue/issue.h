@@ -69,6 +69,9 @@ bool issuers_terms(
         const struct issuers *i, struct str issuer, bool *ret_changed, struct err *ret_how);
 void issuers_accept_terms(struct issuers *i, struct str issuer);
 
+/* Whether we know an account of ours there. */
+bool issuers_has_account(struct issuers *i, struct str issuer);
+
 /* What the limits of that row's CA leave by our own count (limits.h). */
 struct limits;
 struct limits *issuers_limits(const struct issuers *i);

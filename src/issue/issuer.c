@@ -188,6 +188,12 @@ struct limits *issuers_limits(const struct issuers *i)
 	return i->limits;
 }
 
+bool issuers_has_account(struct issuers *i, struct str issuer)
+{
+	const struct issuer *r = issuer_find(i, issuer);
+	return r && r->account;
+}
+
 void issuers_free(struct issuers **issuers)
 {
 	struct issuers *i = *issuers;

@@ -20,12 +20,14 @@ static const struct figure production[] = {
 	{ LIMIT_DOMAIN, 50, WEEK_DAYS *DAY },
 	{ LIMIT_SET, 5, WEEK_DAYS *DAY },
 	{ LIMIT_FAILED, 5, HOUR },
+	{ LIMIT_ACCOUNTS, 10, 3 * HOUR },
 };
 static const struct figure staging[] = {
 	{ LIMIT_ORDERS, 1500, 3 * HOUR },
 	{ LIMIT_DOMAIN, 30000, WEEK_DAYS *DAY },
 	{ LIMIT_SET, 30000, WEEK_DAYS *DAY },
 	{ LIMIT_FAILED, 200, HOUR },
+	{ LIMIT_ACCOUNTS, 50, 3 * HOUR },
 };
 static const struct {
 	const char *directory;
@@ -48,7 +50,7 @@ static const char *const kind_names[] = {
 	LIMIT_KINDS(X)
 #undef X
 };
-static const char *const what_names[] = { "order", "certificate", "renewal", "failure" };
+static const char *const what_names[] = { "order", "certificate", "renewal", "failure", "account" };
 
 struct spent {
 	struct list node; /* the oldest first */
@@ -311,7 +313,7 @@ struct asked {
 	const struct str *sorted;
 	size_t count;
 	struct limit_reserve reserve;
-	bool renewal;
+	bool renewal, has_account;
 };
 
 static bool counts(const struct spending *s, enum limit_kind kind, const struct asked *a)
@@ -328,6 +330,8 @@ static bool counts(const struct spending *s, enum limit_kind kind, const struct 
 		       same_names(s->names, s->count, a->sorted, a->count);
 	case LIMIT_FAILED:
 		return s->what == SPENT_FAILURE && has_name(s, a->about);
+	case LIMIT_ACCOUNTS:
+		return s->what == SPENT_ACCOUNT;
 	case LIMIT_COUNT:
 		break;
 	}
@@ -399,7 +403,8 @@ static struct limit count_one(const struct limits *l, const struct figure *f, co
 		if (claims(OWNER(n, struct limit_claim, node), f->kind, a))
 			whole = later_of(whole, now) + each;
 	struct limit limit = limit_at(f, a->about, now, whole, reserved(f, a));
-	if (a->renewal && is_for_new_names(f->kind))
+	if ((a->renewal && is_for_new_names(f->kind)) ||
+	        (a->has_account && f->kind == LIMIT_ACCOUNTS))
 		limit.next = 0;
 	return limit;
 }
@@ -498,6 +503,8 @@ static void pour_one(struct buckets *b, const struct spending *s)
 	char room[NAME_NETWORK];
 	const enum limit_kind kind = b->figure->kind;
 	if (kind == LIMIT_ORDERS && s->what == SPENT_ORDER)
+		pour(b, STR(""), s);
+	if (kind == LIMIT_ACCOUNTS && s->what == SPENT_ACCOUNT)
 		pour(b, STR(""), s);
 	if (kind == LIMIT_SET && (s->what == SPENT_CERTIFICATE || s->what == SPENT_RENEWAL))
 		pour_set(b, s);
@@ -709,6 +716,9 @@ static void add_limit(const struct limit *l, struct buf *out)
 		buf_printf(
 		        out, "%u failed validations an hour for %.*s", l->most, STR_ARG(l->about));
 		break;
+	case LIMIT_ACCOUNTS:
+		buf_printf(out, "%u new accounts in 3 hours for one address", l->most);
+		break;
 	case LIMIT_COUNT:
 		break;
 	}
@@ -783,7 +793,8 @@ bool limits_allow(const struct limits *l, const struct limit_order *o, struct li
 		.sorted = o->names,
 		.count = o->count,
 		.reserve = o->reserve,
-		.renewal = o->renewal };
+		.renewal = o->renewal,
+		.has_account = o->has_account };
 	const size_t n = o->exempt ? 0 : count_all(l, asked, all);
 	const struct limit *last = longest_of(all, n);
 	const int64_t until = said ? lasts_until(said, o) : 0;
@@ -810,7 +821,8 @@ bool limits_low(const struct limits *l, struct str directory, const struct str *
 	const size_t n = limits_of(l, directory, names, count, all);
 	for (size_t i = 0; i < n; i++) {
 		BUF_AUTO text = BUF(SENTENCE_MOST);
-		if (all[i].kind == LIMIT_FAILED || all[i].used * 5 < all[i].most * 4)
+		if (all[i].kind == LIMIT_FAILED || all[i].kind == LIMIT_ACCOUNTS ||
+		        all[i].used * 5 < all[i].most * 4)
 			continue;
 		add_sentence(&all[i], directory, &text);
 		*ret_about = all[i].kind == LIMIT_SET ? names[0] : all[i].about;

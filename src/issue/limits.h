@@ -1,7 +1,9 @@
 /* What a CA's limits leave, by our own count: so that we do not order where it would refuse.
  *
- * Counted are our own orders, certificates and failed proofs, each a record `spent` (value {at,
- * what, directory, names}) that survives a restart and is pruned once no limit looks back so far.
+ * Counted are our own orders, certificates, failed proofs and new accounts, each a record `spent`
+ * (value {at, what, directory, names}) that survives a restart and is pruned once no limit looks
+ * back so far. Not counted is what pauses a name for good, 1,152 failures in a row: we try once a
+ * day after the first ones, so that it takes years; the CA says so then, and where to end it.
  * The figures are data, for the directories that we know; of other CAs nothing is known, and
  * nothing is held back.
  *
@@ -22,7 +24,8 @@
 	X(ORDERS, "new orders per account")                                                        \
 	X(DOMAIN, "certificates per registered domain")                                            \
 	X(SET, "certificates per exact set of names")                                              \
-	X(FAILED, "failed validations per name")
+	X(FAILED, "failed validations per name")                                                   \
+	X(ACCOUNTS, "new accounts per address")
 enum limit_kind {
 #define X(name, text) LIMIT_##name,
 	LIMIT_KINDS(X)
@@ -31,7 +34,7 @@ enum limit_kind {
 };
 /* RENEWAL: a certificate for names that had one from that CA: only the limit for the same names
  * counts it, and none its order. */
-enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_RENEWAL, SPENT_FAILURE };
+enum spent_what { SPENT_ORDER, SPENT_CERTIFICATE, SPENT_RENEWAL, SPENT_FAILURE, SPENT_ACCOUNT };
 
 /* How far one limit is used up for these names. */
 struct limit {
@@ -70,7 +73,8 @@ struct limit_order {
 	size_t count;
 	/* It replaces a certificate at the time that the CA suggested: no limit counts it. */
 	bool exempt;
-	bool renewal; /* as SPENT_RENEWAL */
+	bool renewal;     /* as SPENT_RENEWAL */
+	bool has_account; /* there; else one is made for it */
 	/* A person wishes it now: what the CA said last is asked anew, our own count holds. */
 	bool wished;
 	struct limit_reserve reserve; /* what is to be left for others after it */

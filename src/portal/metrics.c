@@ -173,9 +173,10 @@ static void write_limits(struct buf *out, bool most)
 
 /* What the CAs' other limits count by domain, set of names or name: of each issuer those that are
  * nearest to their limit. */
-static const char *const budget_kinds[LIMIT_COUNT] = {
-	[LIMIT_DOMAIN] = "domain", [LIMIT_SET] = "names", [LIMIT_FAILED] = "failures"
-};
+static const char *const budget_kinds[LIMIT_COUNT] = { [LIMIT_DOMAIN] = "domain",
+	[LIMIT_SET] = "names",
+	[LIMIT_FAILED] = "failures",
+	[LIMIT_ACCOUNTS] = "accounts" };
 struct budgets {
 	struct str issuer;
 	struct limit nearest[1 + BUDGETS_MOST]; /* the first is that of the orders */

@@ -264,6 +264,7 @@ static bool issuer_has_room(
 	const struct limit_order order = { .directory = directory,
 		.names = &name,
 		.count = 1,
+		.has_account = issuers_has_account(r->needs.issuers, issuer),
 		.reserve = reserve_of(r, directory, &name, 1) };
 	struct limit_wait wait;
 	if (!directory.n || limits_allow(issuers_limits(r->needs.issuers), &order, &wait, err))

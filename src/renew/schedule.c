@@ -709,6 +709,7 @@ static bool has_room(
 		.count = g->name_count,
 		.exempt = is_exempt(g),
 		.renewal = is_renewal(g),
+		.has_account = issuers_has_account(r->needs.issuers, str_c(g->ca)),
 		.wished = g->wished,
 		.reserve = reserve_for(g),
 		.busy_most = renewal_busy_most(wall_now(r), end_of(g)),

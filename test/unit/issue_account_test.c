@@ -564,7 +564,8 @@ static void who_changes_a_shared_key_has_its_own(void **state)
 	turn_until(&place, c.told);
 	assert_string_equal(c.err.text, "");
 	run_for(&place, SECOND);
-	assert_int_equal(diary_count(&place, "put spent"), 2); /* of the certificate alone */
+	assert_int_equal(
+	        diary_count(&place, "put spent"), 3); /* of account and certificate alone */
 	assert_false(one_key_for_both());
 	place_close(&place);
 	place_open(&place);

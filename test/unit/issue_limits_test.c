@@ -145,6 +145,10 @@ static const struct {
 	        "Let's Encrypt's limit: 5 failed validations an hour for a.example.com. Next try 1 "
 	        "Jan, 00:12 UTC. Nothing to do." },
 	{ 5, SPENT_FAILURE, "a.example.com", "b.example.com", 0, NULL },
+	{ 9, SPENT_ACCOUNT, "", "a.example.com", 0, NULL },
+	{ 10, SPENT_ACCOUNT, "", "a.example.com", 18 * MINUTE,
+	        "Let's Encrypt's limit: 10 new accounts in 3 hours for one address. Next try 1 "
+	        "Jan, 00:18 UTC. Nothing to do." },
 };
 
 static void what_is_left(void **state)
@@ -166,6 +170,22 @@ static void what_is_left(void **state)
 		teardown(state);
 		setup(state);
 	}
+}
+
+/* Who has one needs none, and it survives a restart. */
+static void accounts_are_for_those_without(void **state)
+{
+	(void)state;
+	const struct str name = STR("a.example.com");
+	struct limit_order order = { .directory = CA, .names = &name, .count = 1 };
+	struct limit_wait wait;
+	struct err err = ERR_INIT;
+	spend(10, SPENT_ACCOUNT, CA, "");
+	restart();
+	assert_false(limits_allow(limits, &order, &wait, &err));
+	order.has_account = true;
+	assert_true(limits_allow(limits, &order, &wait, &err));
+	assert_string_equal(low(CA, "a.example.com"), "enough");
 }
 
 /* Of the domains and names of one order the fullest counts, of those the one that has to wait
@@ -282,9 +302,9 @@ static void the_minute_that_is_said_is_not_too_early(void **state)
 static void the_figures(void **state)
 {
 	(void)state;
-	static const unsigned most[2][LIMIT_COUNT] = { { 300, 50, 5, 5 },
-		{ 1500, 30000, 30000, 200 } };
-	static const int64_t windows[LIMIT_COUNT] = { 3 * HOUR, 7 * DAY, 7 * DAY, HOUR };
+	static const unsigned most[2][LIMIT_COUNT] = { { 300, 50, 5, 5, 10 },
+		{ 1500, 30000, 30000, 200, 50 } };
+	static const int64_t windows[LIMIT_COUNT] = { 3 * HOUR, 7 * DAY, 7 * DAY, HOUR, 3 * HOUR };
 	const struct str name = STR("a.example.com");
 	struct limit all[LIMIT_COUNT];
 	for (size_t ca = 0; ca < 2; ca++) {
@@ -835,7 +855,8 @@ static void attempts_are_counted(void **state)
 	run_job_as("refused.example.com", &(struct attempt_want){ .exempt = true }); /* that */
 	place.ca.complaint = NULL;
 	whats(&out);
-	assert_string_equal(buf_c(&out), "order good.example.com\n"
+	assert_string_equal(buf_c(&out), "account \n"
+	                                 "order good.example.com\n"
 	                                 "certificate good.example.com\n"
 	                                 "order bad.example.com\n"
 	                                 "failure bad.example.com\n"
@@ -893,6 +914,7 @@ int main(void)
 		T(renewals_are_counted_by_the_limit_for_the_same_names),
 		T(what_is_waited_for),
 		T(what_is_left),
+		T(accounts_are_for_those_without),
 		T(little_is_told_before_nothing_is_left),
 		T(the_fullest_counts),
 		T(addresses_count_by_network),

@@ -17,10 +17,10 @@ struct job {
 	struct err err;
 };
 
-/* The account is that of an order, and that alone is counted. */
+/* The account is that of an order, and the two alone are counted. */
 static void only_the_order_is_counted(void)
 {
-	static const unsigned used[LIMIT_COUNT] = { 1, 1, 1, 0 };
+	static const unsigned used[LIMIT_COUNT] = { 1, 1, 1, 0, 1 };
 	const struct str name = STR("shop.example.com");
 	struct limit all[LIMIT_COUNT];
 	assert_int_equal(

@@ -167,10 +167,10 @@ static void what_renewals_count(void **state)
 	wish_name(&w, "shop.example.com");
 	wish_wait(&w);
 	run_for(place, MINUTE);
-	counted_is("order certificate ");
+	counted_is("account order certificate ");
 	run_for(place, 31 * DAY);
 	assert_int_equal(place->ca.order_count, 2);
-	counted_is("order certificate ");
+	counted_is("account order certificate ");
 	spend(300, SPENT_ORDER, "x.example.org");
 	spend(50, SPENT_CERTIFICATE, "x.example.com");
 	place->ca.down = true;
