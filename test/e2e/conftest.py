@@ -98,7 +98,8 @@ def new_stage(item):
 
 
 # What is tested over Debian 12's Pebble and, in the full suite, over Debian 13's.
-OVER_BOTH = ("test_ca", "test_register", "test_renewal", "test_revoke", "test_kill_at_each_step")
+OVER_BOTH = ("test_ca", "test_register", "test_renewal", "test_revoke", "test_kill_at_each_step", "test_account",
+             "test_addresses", "test_alpn", "test_dns_challenge", "test_on_demand", "test_two_keys")
 
 
 def pytest_generate_tests(metafunc):

@@ -590,7 +590,7 @@ static void look(struct reader_thread *r, unsigned i)
 static void *read_all_the_time(void *thread)
 {
 	struct reader_thread *r = thread;
-	for (unsigned i = 0; !atomic_load(r->done); i += 7) {
+	for (unsigned i = 0; !atomic_load(r->done) || !r->found; i += 7) { /* may come late */
 		look(r, i);
 		if (i % 64 == 0)
 			cert_reader_quiet(&r->reader);
